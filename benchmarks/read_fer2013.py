@@ -1,0 +1,18 @@
+"""How long reading FER2013 takes, from its file and from the cache: python benchmarks/read_fer2013.py FILE"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from fer_edge.train.datasets import read_data
+
+with tempfile.TemporaryDirectory() as folder:
+    os.environ["FER_EDGE_CACHE"] = folder
+    for kind in ("file", "cache", "cache"):
+        start = time.perf_counter()
+        data = read_data(Path(sys.argv[1]))
+        print(f"{kind}: {time.perf_counter() - start:.2f} s, {data.counts()}")

@@ -1,0 +1,106 @@
+"""Export, prove, and only then let the file out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from fer_edge.atomic import whole_file, write_text
+from fer_edge.errors import ModelError, ParityError
+from fer_edge.export.golden import draw_faces
+from fer_edge.export.parity import Parity, compare
+from fer_edge.export.to_onnx import embed, exported_spec, to_onnx
+from fer_edge.spec import Metrics, ModelSpec
+from fer_edge.train import checkpoint as checkpoints
+from fer_edge.train.evaluate import Model, evaluate, matched, open_model
+from fer_edge.train.faces import FaceData, Split
+
+REPORT_SUFFIX = ".parity.json"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that passed, and the comparisons it passed: golden samples first, then a split."""
+
+    path: Path
+    report: Path
+    spec: ModelSpec
+    parities: tuple[Parity, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `fer export --json` prints it; `parity` is that over the most faces."""
+        return {
+            "path": str(self.path),
+            "format": self.path.suffix.lstrip("."),
+            "precision": self.spec.quantization.precision,
+            "bytes": self.path.stat().st_size,
+            "report": str(self.report),
+            "parity": self.parities[-1].to_dict(),
+            "golden": self.parities[0].to_dict(),
+        }
+
+
+def export_onnx(source: Path, output: Path, data: FaceData | None, split: Split) -> Exported:
+    """Write `output` from the checkpoint `source`, and its parity report beside it.
+
+    The file is written under another name, loaded back by its engine and compared with PyTorch on
+    the golden samples and, where there is data, on every face of the split. Only a file that
+    reaches the bars of its precision gets its name.
+
+    Raises:
+        ParityError: a bar was missed; nothing is left behind.
+        ModelError, SpecError, DataError: the checkpoint or the data can't be used.
+    """
+    checkpoint = checkpoints.load(source)
+    reference = Model(str(source), checkpoint.spec, checkpoint.predict)
+    spec = exported_spec(checkpoint, source)
+    graph = to_onnx(checkpoint)
+    report = output.with_name(f"{output.stem}{REPORT_SUFFIX}")
+    with whole_file(output) as beside:
+        _write(graph, spec, beside)
+        exported = Model(str(output), spec, open_model(beside).predict)
+        parities, metrics = _prove(reference, exported, data, split)
+        spec = replace(
+            spec, parity=parities[-1].summary(), metrics=(*checkpoint.spec.metrics, *metrics)
+        )
+        _write(graph, spec, beside)
+        if open_model(beside).spec != spec:
+            raise ModelError(
+                f"{output}: the spec doesn't come back from the file as it was written"
+            )
+    done = Exported(output, report, spec, tuple(parities))
+    write_text(report, json.dumps(done.to_dict(), indent=2) + "\n")
+    return done
+
+
+def _write(graph: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
+    embed(graph, spec)
+    path.write_bytes(graph.SerializeToString())
+
+
+def _prove(
+    reference: Model, exported: Model, data: FaceData | None, split: Split
+) -> tuple[list[Parity], list[Metrics]]:
+    """The comparisons, and what the file reached on the split.
+
+    Raises:
+        ParityError: a bar was missed.
+    """
+    side = exported.spec.input.side
+    parities = [compare(reference, exported, draw_faces(side), "golden")]
+    metrics: list[Metrics] = []
+    if data is not None:
+        faces = matched(data, data.split(split), exported.spec, reference.name)
+        parities.append(compare(reference, exported, faces.pixels, split, faces.labels))
+        metrics.append(evaluate(exported, faces, split).metrics())
+    failures = [failure for parity in parities for failure in parity.failures]
+    if failures:
+        raise ParityError(
+            f"{exported.name} doesn't answer as {reference.name} and isn't kept: "
+            f"{'; '.join(failures)}"
+        )
+    return parities, metrics

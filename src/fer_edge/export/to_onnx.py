@@ -1,0 +1,147 @@
+"""PyTorch to ONNX: one file with the graph's contract and the spec inside."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fer_edge.errors import MissingExtraError
+from fer_edge.export.golden import golden_samples
+from fer_edge.spec import KEY, ModelSpec, Quantization
+from fer_edge.train.checkpoint import Checkpoint, sha256
+
+try:
+    import onnx
+    import onnxscript
+    import onnxscript.optimizer
+    from onnx import TensorProto, helper, numpy_helper
+except ModuleNotFoundError as error:
+    raise MissingExtraError(str(error.name), "export") from None
+
+OPSET = 20
+_SMALLEST_HALVED = 256
+"""Tensors with fewer numbers aren't worth the Cast node that half precision costs."""
+
+
+class _Graph(nn.Module):
+    """uint8 faces -> (logits, probabilities), as the contract names them."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__()
+        self.model = checkpoint.model
+        self.temperature = checkpoint.spec.temperature
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.model(faces)
+        return logits, torch.softmax(logits / self.temperature, dim=1)
+
+
+def exported_spec(checkpoint: Checkpoint, source: Path) -> ModelSpec:
+    """The spec that an fp32 file of `checkpoint` starts with: golden samples, source, tools."""
+    return replace(
+        checkpoint.spec,
+        quantization=Quantization("fp32", "fp16-exact"),
+        golden=golden_samples(checkpoint.predict, checkpoint.spec.input.side),
+        source_sha256=sha256(source),
+        tools={
+            **checkpoint.spec.tools,
+            "torch": torch.__version__,
+            "onnx": onnx.__version__,
+            "onnxscript": onnxscript.__version__,
+        },
+    )
+
+
+def to_onnx(checkpoint: Checkpoint) -> onnx.ModelProto:
+    """Export in fp32 with N free: input `faces`, outputs `logits` and `probabilities`.
+
+    The large convolutions keep their batch norm as a node: the engine folds it when it loads, and
+    the weights in the file remain the checkpoint's own numbers, which half precision may hold
+    without loss (see `halve_exact`).
+    """
+    graph = _Graph(checkpoint).eval()
+    side = checkpoint.spec.input.side
+    example = torch.zeros((2, side, side), dtype=torch.uint8)
+    with _quiet():
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            dynamo=True,
+            optimize=False,
+            opset_version=OPSET,
+            input_names=["faces"],
+            output_names=["logits", "probabilities"],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    halve_exact(model)
+    model = onnxscript.optimizer.optimize(model)
+    _strip(model)
+    return model
+
+
+def halve_exact(model: onnx.ModelProto) -> None:
+    """Store each float32 weight that half precision holds exactly as float16 and a Cast, in place.
+
+    The function doesn't change by a bit: the engine widens the numbers once, when it loads.
+    """
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT:
+            continue
+        full = numpy_helper.to_array(tensor)
+        if full.size < _SMALLEST_HALVED:
+            continue
+        with np.errstate(over="ignore"):
+            half = full.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), full):
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    rest = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *rest])
+
+
+def embed(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    """Put the spec into `metadata_props`, in place of one that is there."""
+    kept = [p for p in model.metadata_props if p.key != KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    model.metadata_props.add(key=KEY, value=spec.to_json())
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop what only a debugger reads: source lines of every node and intermediate shapes."""
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter reports its steps on standard output, which belongs to results."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.filterwarnings(
+            "ignore", category=DeprecationWarning, module="torch.*|onnxscript.*|copyreg"
+        )
+        yield
+    log.setLevel(level)

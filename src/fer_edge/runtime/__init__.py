@@ -1,0 +1,1 @@
+"""Everything a board needs: numpy, Pillow and one inference engine."""

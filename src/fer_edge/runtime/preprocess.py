@@ -1,0 +1,81 @@
+"""The one way from a picture and a box to what the graph takes.
+
+Training, calibration, evaluation, parity and the board all call `crop_face`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from fer_edge.spec import CropSpec
+
+Box = tuple[int, int, int, int]
+"""x, y of the upper left corner, width, height, in pixels of the upright picture."""
+
+FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF orientation says, and lay a transparent one on white."""
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image
+
+
+def to_gray(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """A picture of any Pillow mode as uint8 `[height, width]` (ITU-R 601-2 luma).
+
+    Sixteen-bit pictures are scaled from [0, 65535], floating-point ones from [0, 1] to [0, 255].
+    """
+    if image.mode.startswith("I"):
+        deep = np.clip(np.asarray(image, np.int64), 0, 65535)
+        return (deep // 257).astype(np.uint8)
+    if image.mode == "F":
+        shares: npt.NDArray[np.float32] = np.clip(np.asarray(image), 0, 1)
+        return np.rint(shares * 255).astype(np.uint8)
+    return np.asarray(image.convert("L"))
+
+
+def crop_face(
+    gray: npt.NDArray[np.uint8], box: Box, crop: CropSpec, side: int
+) -> npt.NDArray[np.uint8]:
+    """Cut the square about `box` out of `gray` and resize it.
+
+    The square's side is the box's longer side, widened by the spec's margin; what lies outside the
+    picture repeats its edge. A box that already is `side` x `side` comes back unchanged when the
+    margin is 0.
+
+    Args:
+        gray: uint8 `[height, width]`.
+        box: x, y, width, height in pixels; may reach over the picture's edge.
+        crop: the spec's crop rule.
+        side: the result's side in pixels.
+
+    Returns:
+        uint8 `[side, side]`.
+
+    Raises:
+        ValueError: the box is empty or lies wholly outside the picture.
+    """
+    height, width = gray.shape
+    x, y, w, h = box
+    if w < 1 or h < 1 or x >= width or y >= height or x + w <= 0 or y + h <= 0:
+        raise ValueError(f"the box {box} holds nothing of a picture of {width} x {height}")
+    length = round(max(w, h) * (1 + 2 * crop.margin))
+    left = x + (w - length) // 2
+    top = y + (h - length) // 2
+    rows = np.clip(np.arange(top, top + length), 0, height - 1)
+    columns = np.clip(np.arange(left, left + length), 0, width - 1)
+    square = gray[np.ix_(rows, columns)]
+    if length == side:
+        return square
+    resized = Image.fromarray(square).resize((side, side), FILTERS[crop.resize])
+    return np.asarray(resized)

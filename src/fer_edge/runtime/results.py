@@ -1,0 +1,93 @@
+"""What a reading of faces is: frozen, printable, drawable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from fer_edge.atomic import whole_file
+from fer_edge.runtime.preprocess import Box
+
+
+def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    """exp(x) / sum(exp(x)) over the last axis, shifted by the largest so that nothing overflows."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    shares: npt.NDArray[np.floating[Any]] = powers / powers.sum(-1, keepdims=True)
+    return shares
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face and the expression read on it.
+
+    Attributes:
+        box: x, y, width, height in pixels of the upright picture.
+        emotion: the likeliest label.
+        confidence: its probability, in [0, 1].
+        probabilities: of every label, in the spec's order; they sum to 1.
+    """
+
+    box: Box
+    emotion: str
+    confidence: float
+    probabilities: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `fer infer --json` prints it."""
+        return {
+            "box": list(self.box),
+            "emotion": self.emotion,
+            "confidence": self.confidence,
+            "probabilities": dict(self.probabilities),
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """One picture and the faces in it; no face is an empty tuple.
+
+    Attributes:
+        source: the picture's path, or how else it was given.
+        width, height: of the upright picture, in pixels.
+        faces: in the order they were found.
+        image: the upright picture.
+    """
+
+    source: str
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+    image: Image.Image = field(repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `fer infer --json` prints it."""
+        return {
+            "source": self.source,
+            "width": self.width,
+            "height": self.height,
+            "faces": [face.to_dict() for face in self.faces],
+        }
+
+    def plot(self) -> Image.Image:
+        """The picture with boxes, expressions and bars of probability drawn on it, RGB."""
+        from fer_edge.runtime.draw import draw
+
+        return draw(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Write `plot()` to `path`, the format chosen by its suffix; returns the path.
+
+        Raises:
+            ValueError: Pillow knows no such suffix.
+            OSError: the place can't be written to.
+        """
+        path = Path(path)
+        with whole_file(path) as beside:
+            self.plot().save(beside)
+        return path

@@ -1,0 +1,55 @@
+"""Find the spec inside a model file, with the standard library and the base install alone."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+from fer_edge.errors import ModelError
+from fer_edge.spec import ModelSpec
+
+_LONGEST_HEADER = 100_000_000  # the format's own limit
+
+
+def _safetensors_metadata(path: Path) -> dict[str, str]:
+    """The header's `__metadata__`: eight bytes of length, little-endian, then JSON."""
+    with path.open("rb") as stream:
+        length = stream.read(8)
+        size = struct.unpack("<Q", length)[0] if len(length) == 8 else 0
+        if not 2 <= size <= _LONGEST_HEADER:
+            raise ModelError(f"{path}: not a safetensors file")
+        header = stream.read(size)
+    try:
+        document = json.loads(header)
+    except ValueError:
+        raise ModelError(f"{path}: damaged or cut off: copy it again") from None
+    metadata = document.get("__metadata__", {}) if isinstance(document, dict) else {}
+    return {str(key): str(value) for key, value in metadata.items()}
+
+
+def _onnx_metadata(path: Path) -> dict[str, str]:
+    from fer_edge.runtime.backends.onnxruntime_backend import open_session
+
+    return dict(open_session(path, threads=1).get_modelmeta().custom_metadata_map)
+
+
+_READERS: dict[str, Callable[[Path], dict[str, str]]] = {
+    ".safetensors": _safetensors_metadata,
+    ".onnx": _onnx_metadata,
+}
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """The spec inside a checkpoint or an exported model.
+
+    Raises:
+        ModelError: there is no such file, its kind isn't known, or it is damaged.
+        SpecError: it holds no spec, a newer one, or a damaged one.
+    """
+    if path.suffix not in _READERS:
+        raise ModelError(f"{path}: {path.suffix or 'no suffix'} is none of {', '.join(_READERS)}")
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such file")
+    return ModelSpec.from_metadata(_READERS[path.suffix](path), str(path))

@@ -1,0 +1,74 @@
+"""Frozen dataclasses from plain JSON or TOML values, every field checked against its annotation.
+
+Supports what the project's documents use: `str`, `int`, `float`, `bool`, `Literal`, `X | None`,
+`tuple[X, ...]`, `dict[str, X]` and nested dataclasses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def parse(cls: type[T], value: object, where: str, *, unknown: Literal["ignore", "reject"]) -> T:
+    """Build the dataclass `cls` from `value`, a mapping as `json.loads` or `tomllib.loads` gives.
+
+    Args:
+        cls: a dataclass type.
+        value: the document; lists become tuples, whole numbers are accepted for floats.
+        where: the name of the place, the first words of every message.
+        unknown: what to do with a key that `cls` doesn't have.
+
+    Raises:
+        ValueError: a key is missing, unknown or of the wrong type, or `cls` refuses the values; the
+            message starts with the path of the key.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: expected an object, found {type(value).__name__}")
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if unknown == "reject" and (extra := sorted(set(value) - set(fields))):
+        raise ValueError(
+            f"{where}: unknown key {extra[0]!r}; the keys are {', '.join(sorted(fields))}"
+        )
+    hints = get_type_hints(cls)
+    given: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in value:
+            given[name] = _convert(hints[name], value[name], f"{where}.{name}", unknown)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ValueError(f"{where}: the key {name!r} is missing")
+    try:
+        return cls(**given)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _convert(hint: Any, value: object, where: str, unknown: Literal["ignore", "reject"]) -> Any:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        (hint,) = (a for a in args if a is not type(None))
+        return _convert(hint, value, where, unknown)
+    if origin is Literal:
+        if value not in args:
+            raise ValueError(f"{where}: {value!r} is none of {', '.join(map(repr, args))}")
+        return value
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(
+            _convert(args[0], item, f"{where}[{i}]", unknown) for i, item in enumerate(value)
+        )
+    if origin is dict and isinstance(value, dict):
+        return {str(k): _convert(args[1], v, f"{where}.{k}", unknown) for k, v in value.items()}
+    if dataclasses.is_dataclass(hint):
+        return parse(hint, value, where, unknown=unknown)  # type: ignore[arg-type]
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    # bool is an int to Python, not to a document
+    if origin is None and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    expected = getattr(hint, "__name__", str(hint))
+    raise ValueError(f"{where}: expected {expected}, found {value!r:.60}")

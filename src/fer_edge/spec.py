@@ -1,0 +1,245 @@
+"""The contract that travels inside every model: what goes in, what comes out, and how it was made.
+
+A spec is one JSON document under the key `fer_edge`: in ONNX `metadata_props`, in OpenVINO IR
+`rt_info`, in the header of a safetensors checkpoint. Nothing is guessed from a file's name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import json
+import math
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fer_edge.errors import DamagedSpecError, MissingSpecError, NewerSpecError
+from fer_edge.schema import parse
+
+KEY = "fer_edge"
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class CropSpec:
+    """How a face's box becomes the square that is resized to the input's side.
+
+    Attributes:
+        margin: what is added on each side, as a share of the square's side, in [0, 2].
+        square: "longer": the square's side is the box's longer side, about the box's centre.
+        outside: "edge": what lies outside the picture repeats its nearest pixel.
+        resize: Pillow's resampling filter, antialiased.
+    """
+
+    margin: float = 0.0
+    square: Literal["longer"] = "longer"
+    outside: Literal["edge"] = "edge"
+    resize: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin <= 2:
+            raise ValueError(f"margin must be in [0, 2], not {self.margin}")
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSpec:
+    """The graph's input `faces`, uint8 `[N, side, side]`, and what the graph does with it.
+
+    Attributes:
+        side: pixels of the square input's side.
+        network_side: the side that the graph resizes to (bilinear, half-pixel centres, no
+            antialiasing) before its first convolution.
+        mean, std: of pixel / 255; the graph computes (pixel / 255 - mean) / std.
+    """
+
+    side: int
+    network_side: int
+    mean: float
+    std: float
+    colour: Literal["gray"] = "gray"
+    dtype: Literal["uint8"] = "uint8"
+    layout: Literal["NHW"] = "NHW"
+
+    def __post_init__(self) -> None:
+        for name in ("side", "network_side"):
+            if not 16 <= getattr(self, name) <= 512:
+                raise ValueError(f"{name} must be in [16, 512], not {getattr(self, name)}")
+        if not (0 <= self.mean <= 1 and 0 < self.std <= 2):
+            raise ValueError(f"mean {self.mean} or std {self.std} is out of range ([0, 1], (0, 2])")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSpec:
+    """The data a model was trained on."""
+
+    name: str
+    licence: str
+    faces: dict[str, int]
+    """Number of faces in each split."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics:
+    """What was measured, and on what. Shares in [0, 1]."""
+
+    split: str
+    n: int
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    ece: float
+
+    def __post_init__(self) -> None:
+        for name in ("accuracy", "balanced_accuracy", "macro_f1", "ece"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], not {getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantization:
+    """How a file's numbers are stored and computed.
+
+    Attributes:
+        precision: of the arithmetic.
+        weights: how the weights lie in the file; "fp16-exact" are float32 weights that half
+            precision holds without loss.
+        method: the quantizer, or None.
+        calibration: which faces the ranges were taken from, or None.
+    """
+
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    weights: Literal["fp32", "fp16-exact", "fp16", "int8"] = "fp32"
+    method: str | None = None
+    calibration: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ParitySummary:
+    """The exported file against the checkpoint it came from, over the same faces."""
+
+    faces: str
+    """What was compared: "golden" or a split's name."""
+    n: int
+    agreement: float
+    max_abs_logit_diff: float
+    accuracy_reference: float | None
+    accuracy_exported: float | None
+    passed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenSample:
+    """A made-up face and the checkpoint's answer to it, for a self-test without any data.
+
+    Attributes:
+        face: base64 of side x side uint8, row by row.
+        logits: what PyTorch answered, one float32 a label.
+    """
+
+    face: str
+    logits: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """Everything a host must know to feed a model and to read its answer. Valid once made.
+
+    Raises:
+        ValueError: at construction, when the values contradict each other.
+    """
+
+    name: str
+    architecture: str
+    labels: tuple[str, ...]
+    input: InputSpec
+    crop: CropSpec
+    temperature: float
+    data: DataSpec
+    metrics: tuple[Metrics, ...]
+    intended_use: str
+    tools: dict[str, str]
+    quantization: Quantization = Quantization()
+    parity: ParitySummary | None = None
+    golden: tuple[GoldenSample, ...] = ()
+    source_sha256: str | None = None
+    """SHA-256 of the checkpoint that an exported file was made from."""
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels must be two or more different names, not {self.labels}")
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"temperature must be above 0, not {self.temperature}")
+        for i, sample in enumerate(self.golden):
+            if len(sample.logits) != len(self.labels):
+                raise ValueError(
+                    f"golden[{i}] has {len(sample.logits)} logits for {len(self.labels)} labels"
+                )
+            if _decoded_size(sample.face) != self.input.side**2:
+                raise ValueError(
+                    f"golden[{i}] isn't a face of {self.input.side} x {self.input.side}"
+                )
+
+    def to_json(self) -> str:
+        """The spec as one line of JSON."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> ModelSpec:
+        """Read a spec; `where` names the file in messages.
+
+        Raises:
+            DamagedSpecError: the text isn't JSON or its values aren't valid.
+            NewerSpecError: it was written by a later schema than this package reads.
+        """
+        try:
+            document: Any = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DamagedSpecError(
+                f"{where}: the spec isn't valid JSON ({error}): export the model again"
+            ) from None
+        schema = document.get("schema") if isinstance(document, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise NewerSpecError(
+                f"{where}: its spec has schema {schema}, this fer-edge reads up to {SCHEMA}: "
+                "pip install --upgrade fer-edge"
+            )
+        try:
+            return parse(cls, document, "spec", unknown="ignore")
+        except ValueError as error:
+            raise DamagedSpecError(f"{where}: {error}: export the model again") from None
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str], where: str) -> ModelSpec:
+        """Read the spec from a model file's string metadata.
+
+        Raises:
+            MissingSpecError: there is no key `fer_edge`.
+            DamagedSpecError, NewerSpecError: as `from_json`.
+        """
+        if KEY not in metadata:
+            raise MissingSpecError(
+                f"{where}: no {KEY!r} spec inside, so its labels and input are unknown: "
+                "use a file made by `fer train` or `fer export`"
+            )
+        return cls.from_json(metadata[KEY], where)
+
+    def golden_faces(self) -> npt.NDArray[np.uint8]:
+        """The golden samples' faces, uint8 `[N, side, side]`."""
+        raw = b"".join(base64.b64decode(sample.face) for sample in self.golden)
+        return np.frombuffer(raw, np.uint8).reshape(-1, self.input.side, self.input.side)
+
+    def golden_logits(self) -> npt.NDArray[np.float32]:
+        """The golden samples' expected logits, float32 `[N, labels]`."""
+        logits = [sample.logits for sample in self.golden]
+        return np.array(logits, np.float32).reshape(-1, len(self.labels))
+
+
+def _decoded_size(text: str) -> int:
+    try:
+        return len(base64.b64decode(text, validate=True))
+    except binascii.Error:
+        return -1

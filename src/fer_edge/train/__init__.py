@@ -1,0 +1,1 @@
+"""From faces to a checkpoint, and from a checkpoint to figures."""

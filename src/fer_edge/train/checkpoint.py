@@ -1,0 +1,93 @@
+"""Checkpoints: a safetensors file with the spec in its header. No pickle anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from fer_edge.atomic import whole_file
+from fer_edge.errors import ModelError
+from fer_edge.runtime.specfile import read_spec
+from fer_edge.spec import KEY, ModelSpec
+from fer_edge.train.model import FaceClassifier, build
+
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network and its spec; `predict` is its PyTorch answer."""
+
+    model: FaceClassifier
+    spec: ModelSpec
+
+    def predict(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`, on the CPU in float32."""
+        self.model.eval()
+        with torch.inference_mode():
+            parts = [
+                self.model(torch.from_numpy(faces[i : i + _AT_ONCE].copy())).numpy()
+                for i in range(0, len(faces), _AT_ONCE)
+            ]
+        return np.concatenate([np.empty((0, len(self.spec.labels)), np.float32), *parts])
+
+
+def round_to_half(model: FaceClassifier) -> None:
+    """Round every weight of two or more dimensions to half precision, in place.
+
+    Biases and batch norms stay in full: they are 1 % of the weights and carry the scale.
+    """
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim >= 2:
+                parameter.copy_(parameter.half().float())
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint; weights that half precision holds exactly take half the room."""
+    tensors = {}
+    for name, tensor in checkpoint.model.network.state_dict().items():
+        half = tensor.half() if tensor.dtype == torch.float32 and tensor.ndim >= 2 else tensor
+        exact = half.dtype == torch.float16 and torch.equal(half.float(), tensor)
+        tensors[name] = (half if exact else tensor).contiguous()
+    with whole_file(path) as beside:
+        save_file(tensors, beside, metadata={KEY: checkpoint.spec.to_json()})
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint in float32, ready to answer.
+
+    Raises:
+        SpecError: the header's spec is missing, newer or damaged.
+        ModelError: the file is damaged or its weights aren't its architecture's.
+    """
+    spec = read_spec(path)
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ModelError(f"{path}: damaged or cut off ({error}): copy it again") from None
+    model = build(spec.architecture, len(spec.labels), spec.input)
+    state = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
+    try:
+        model.network.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise ModelError(
+            f"{path}: its weights don't fit {spec.architecture} with {len(spec.labels)} labels: "
+            f"{first}"
+        ) from None
+    model.eval()
+    return Checkpoint(model, spec)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

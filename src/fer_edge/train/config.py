@@ -1,0 +1,125 @@
+"""What a training run is: every setting, checked where it is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Literal
+
+from fer_edge.errors import ConfigError
+from fer_edge.schema import parse
+from fer_edge.train.augment import Augmentation
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Settings of one run, kept as `config.json` in its folder.
+
+    Attributes:
+        data: FER2013 file or folder of classes.
+        architecture: a name of `model.ARCHITECTURES`.
+        weights: "bundled" (the checkpoint inside the package), "imagenet" (torchvision downloads),
+            "none", or a file: `.safetensors` of fer-edge or `.pth` under torchvision's names.
+        side: of the faces, the graph's input, in pixels.
+        network_side: what the graph resizes them to; None: the architecture's own.
+        mean, std: of pixel / 255; None: the starting checkpoint's, else ImageNet's in gray.
+        epochs, batch_size, seed: as the words say.
+        lr: AdamW's highest rate, of the head; `backbone_lr` times it for the backbone.
+        weight_decay: decoupled, on weights of convolutions and linear layers only
+            (Loshchilov & Hutter, arXiv:1711.05101).
+        schedule: after the warm-up, "cosine" falls to 0; "onecycle" rises for 30 % of the run
+            first (Smith & Topin, arXiv:1708.07120) and needs no warm-up.
+        warmup: share of the run over which the cosine's rate rises.
+        freeze_epochs: at the start, the backbone's rate is 0 for so long.
+        label_smoothing: share of the target spread over all labels (arXiv:1512.00567).
+        class_balance: 0 counts faces alike, 1 classes alike: weights are (1/share)^balance.
+        ema: decay a step of the averaged weights that are validated and kept; 0 is off.
+        patience: stop after so many epochs without a better validation accuracy; 0 never.
+        storage: of the final checkpoint: "fp16" rounds weight matrices once to half precision, and
+            every figure is taken after; "fp32" keeps them.
+        precision: Lightning's, of the arithmetic while training.
+        skip_bad: leave wrong rows and pictures out.
+        augmentation: see `Augmentation`.
+    """
+
+    data: str
+    architecture: str = "mobilenet_v2"
+    weights: str = "bundled"
+    side: int = 48
+    network_side: int | None = None
+    mean: float | None = None
+    std: float | None = None
+    epochs: int = 30
+    batch_size: int = 64
+    seed: int = 0
+    lr: float = 2e-3
+    backbone_lr: float = 0.5
+    weight_decay: float = 0.05
+    schedule: Literal["cosine", "onecycle"] = "onecycle"
+    warmup: float = 0.05
+    freeze_epochs: int = 1
+    label_smoothing: float = 0.1
+    class_balance: float = 0.0
+    ema: float = 0.998
+    patience: int = 0
+    storage: Literal["fp16", "fp32"] = "fp16"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    skip_bad: bool = False
+    augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        at_least = {"epochs": 1, "batch_size": 2, "freeze_epochs": 0, "patience": 0, "seed": 0}
+        for name, least in at_least.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        for name in ("warmup", "label_smoothing", "class_balance", "backbone_lr"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], not {getattr(self, name)}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be in [0, 1), not {self.ema}")
+        if not (self.lr > 0 and self.weight_decay >= 0):
+            raise ValueError(f"lr {self.lr} or weight_decay {self.weight_decay} is out of range")
+
+    def to_json(self) -> str:
+        """The settings, one a line."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def load(cls, path: Path) -> TrainConfig:
+        """Read a run's `config.json`.
+
+        Raises:
+            ConfigError: the file isn't such a document.
+        """
+        try:
+            return parse(cls, json.loads(path.read_text("utf-8")), path.name, unknown="reject")
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+
+def settings(given: dict[str, object], output: Path, *, resume: bool) -> TrainConfig:
+    """The settings of a new run, or those of the run in `output` when it is resumed.
+
+    Raises:
+        ConfigError: a setting is wrong, the data isn't named, there is nothing to resume, or a
+            setting contradicts the run's own.
+    """
+    path = output / "config.json"
+    if not resume:
+        if "data" not in given:
+            raise ConfigError("--data is missing: the faces to train on")
+        try:
+            return TrainConfig(**given)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+    if not path.exists():
+        raise ConfigError(f"{output}: no run to resume: there is no {path.name} in it")
+    config = TrainConfig.load(path)
+    for name, value in given.items():
+        if getattr(config, name) != value:
+            raise ConfigError(
+                f"{name} is {getattr(config, name)} in {path}, not {value}: "
+                "a run is resumed with its own settings"
+            )
+    return config

@@ -1,0 +1,99 @@
+"""The same figures for a checkpoint and for what was exported from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fer_edge.atomic import write_text
+from fer_edge.errors import DataError
+from fer_edge.runtime.backends import open_backend
+from fer_edge.runtime.results import softmax
+from fer_edge.spec import ModelSpec
+from fer_edge.train.faces import FaceData, Faces
+from fer_edge.train.metrics import Report
+
+Predict = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+CHECKPOINT = ".safetensors"
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Model:
+    """Anything that answers faces: `predict` takes uint8 `[N, S, S]`, gives `[N, labels]`."""
+
+    name: str
+    spec: ModelSpec
+    predict: Predict
+
+
+def open_model(path: Path, *, backend: str = "auto", threads: int = 0) -> Model:
+    """A checkpoint under PyTorch, or an exported file under its engine.
+
+    Raises:
+        ModelError, SpecError, DeviceError, MissingExtraError: the file can't be used here.
+    """
+    if path.suffix == CHECKPOINT:
+        from fer_edge.train import checkpoint
+
+        loaded = checkpoint.load(path)
+        return Model(str(path), loaded.spec, loaded.predict)
+    engine = open_backend(path, backend=backend, threads=threads)
+    return Model(str(path), engine.spec, engine)
+
+
+def matched(data: FaceData, split: Faces, spec: ModelSpec, model: str) -> Faces:
+    """A split with its labels numbered as in the model's spec.
+
+    Raises:
+        DataError: the data has labels that the model doesn't know, or faces of another side.
+    """
+    if unknown := sorted(set(data.labels) - set(spec.labels)):
+        raise DataError(
+            f"{data.path}: {model} doesn't know the label {unknown[0]!r}, "
+            f"only {', '.join(spec.labels)}"
+        )
+    if split.pixels.shape[1] != spec.input.side:
+        raise DataError(
+            f"{data.path}: faces of {split.pixels.shape[1]} px, {model} takes {spec.input.side}"
+        )
+    places = np.array([spec.labels.index(label) for label in data.labels], np.int64)
+    return Faces(split.pixels, places[split.labels], split.rows)
+
+
+def predict_all(predict: Predict, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Logits float32 `[N, labels]` of any number of faces, in batches of bounded memory."""
+    return np.concatenate(
+        [predict(pixels[i : i + _AT_ONCE]) for i in range(0, len(pixels), _AT_ONCE)]
+    )
+
+
+def evaluate(model: Model, faces: Faces, split: str) -> Report:
+    """Answer every face of a split and report; labels numbered as in the model's spec."""
+    logits = predict_all(model.predict, faces.pixels)
+    probabilities = softmax(logits / model.spec.temperature).astype(np.float32)
+    return Report(model.name, split, model.spec.labels, faces.labels, probabilities)
+
+
+def write_report(report: Report, faces: Faces, folder: Path) -> list[Path]:
+    """`report.json`, `confusion.png`, `reliability.png` and `gallery.png` in `folder`.
+
+    Raises:
+        MissingExtraError: matplotlib isn't installed.
+    """
+    from fer_edge.train import plots
+
+    pictures = {
+        "confusion.png": plots.confusion(report),
+        "reliability.png": plots.reliability_diagram(report),
+        "gallery.png": plots.gallery(report, faces.pixels),
+    }
+    write_text(folder / "report.json", json.dumps(report.to_dict(), indent=2) + "\n")
+    for name, figure in pictures.items():
+        plots.save(figure, folder / name)
+    return [folder / "report.json", *(folder / name for name in pictures)]

@@ -1,0 +1,67 @@
+"""FER+: ten people's votes for each row of FER2013 (Barsoum et al., arXiv:1608.01041)."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fer_edge.errors import DataError
+from fer_edge.train.faces import FaceData, Split
+from fer_edge.train.fer2013 import USAGE
+from fer_edge.train.folders import SYNONYMS
+
+COLUMNS = (
+    *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear"),
+    *("contempt", "unknown", "NF"),
+)
+
+
+@dataclass(frozen=True)
+class Votes:
+    """One split's votes, int64 `[N, 10]`, columns as in `COLUMNS`, faces as in the split."""
+
+    counts: npt.NDArray[np.int64]
+
+    def of(self, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
+        """The votes for a data set's labels in its order, `[N, labels]`; others are left out."""
+        names = [SYNONYMS.get(name, name) for name in COLUMNS]
+        return self.counts[:, [names.index(label) for label in labels]]
+
+    def no_face(self) -> npt.NDArray[np.bool_]:
+        """Where most people saw no face."""
+        most: npt.NDArray[np.bool_] = self.counts[:, COLUMNS.index("NF")] * 2 > self.counts.sum(1)
+        return most
+
+
+def read_votes(path: Path, data: FaceData) -> dict[Split, Votes]:
+    """Join FER+'s votes to FER2013's faces, row by row.
+
+    Raises:
+        DataError: the file isn't FER+'s, or its rows aren't this data's.
+    """
+    splits: list[str] = []
+    votes: list[list[int]] = []
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        if not {"Usage", *COLUMNS} <= set(reader.fieldnames or ()):
+            raise DataError(f"{path}: line 1: not FER+'s header (Usage, Image name, neutral, ...)")
+        for row in reader:
+            try:
+                votes.append([int(row[name]) for name in COLUMNS])
+                splits.append(USAGE[row["Usage"].encode()])
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(
+                    f"{path}: line {reader.line_num}: not a row of FER+ ({error})"
+                ) from None
+    counts = np.array(votes, np.int64).reshape(-1, len(COLUMNS))
+    usage = np.array(splits)
+    joined: dict[Split, Votes] = {}
+    for name, faces in data.splits.items():
+        if faces.rows.max() >= len(counts) or (usage[faces.rows] != name).any():
+            raise DataError(f"{path}: its rows aren't those of {data.path}: {len(counts)} rows")
+        joined[name] = Votes(counts[faces.rows])
+    return joined

@@ -1,0 +1,88 @@
+"""The network before its first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from fer_edge.errors import ConfigError
+from fer_edge.runtime.bundled import bundled
+from fer_edge.spec import InputSpec
+from fer_edge.train import checkpoint as checkpoints
+from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.config import TrainConfig
+from fer_edge.train.model import (
+    ARCHITECTURES,
+    MEAN,
+    STD,
+    FaceClassifier,
+    build,
+    head_of,
+    load_pretrained,
+)
+
+
+def initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceClassifier:
+    """A network for `labels` with the weights that `config` names; draws follow from its seed.
+
+    From a fer-edge checkpoint, all but the head is taken over, and of the head the rows of those
+    labels that both have; its mean, std and network side hold where `config` sets none.
+
+    Raises:
+        ConfigError: the checkpoint or the architecture isn't what the settings say.
+        ModelError, SpecError: a file can't be read.
+    """
+    torch.manual_seed(config.seed)
+    source = _source(config)
+    if config.architecture not in ARCHITECTURES:
+        raise ConfigError(
+            f"the architecture {config.architecture!r} is none of {', '.join(ARCHITECTURES)}"
+        )
+    given = source.spec.input if source else None
+    side = given.network_side if given else ARCHITECTURES[config.architecture].side
+    mean, std = (given.mean, given.std) if given else (MEAN, STD)
+    spec = InputSpec(
+        side=config.side,
+        network_side=side if config.network_side is None else config.network_side,
+        mean=mean if config.mean is None else config.mean,
+        std=std if config.std is None else config.std,
+    )
+    model = build(config.architecture, len(labels), spec)
+    if source:
+        _take_over(model, source, labels, config.architecture)
+    elif config.weights != "none":
+        load_pretrained(model, config.architecture, config.weights)
+    return model
+
+
+def _source(config: TrainConfig) -> Checkpoint | None:
+    """The fer-edge checkpoint to start from, or None where the weights are of another kind."""
+    if config.weights != "bundled" and not config.weights.endswith(".safetensors"):
+        return None
+    path = bundled("checkpoint") if config.weights == "bundled" else Path(config.weights)
+    source = checkpoints.load(path)
+    if source.spec.architecture != config.architecture:
+        raise ConfigError(
+            f"{path} is a {source.spec.architecture}, not a {config.architecture}: "
+            "--weights imagenet, none, or a file of that architecture"
+        )
+    return source
+
+
+def _take_over(
+    model: FaceClassifier, source: Checkpoint, labels: tuple[str, ...], architecture: str
+) -> None:
+    head = head_of(model, architecture)
+    old = head_of(source.model, architecture)
+    state = source.model.network.state_dict()
+    name = f"{ARCHITECTURES[architecture].head}."
+    model.network.load_state_dict(
+        {k: v for k, v in state.items() if not k.startswith(name)}, strict=False
+    )
+    with torch.no_grad():
+        for row, label in enumerate(labels):
+            if label in source.spec.labels:
+                from_row = source.spec.labels.index(label)
+                head.weight[row] = old.weight[from_row]
+                head.bias[row] = old.bias[from_row]

@@ -1,0 +1,107 @@
+"""What several tests need: made-up data, and the real data where it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_edge.cli import main
+from fer_edge.spec import CropSpec, DataSpec, InputSpec, ModelSpec
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "examples" / "astronaut.png"
+LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+USAGES = ("Training", "PublicTest", "PrivateTest")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def fer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Run `fer` in this process."""
+
+    def run(*arguments: object) -> Ran:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def fer2013() -> Path:
+    """The real data set, named by the environment variable FER2013."""
+    if not os.environ.get("FER2013"):
+        pytest.skip("FER2013 isn't set: the path of fer2013.csv or an archive with it")
+    return Path(os.environ["FER2013"])
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["FER_EDGE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+def drawn(label: int, seed: int) -> np.ndarray:
+    """A face-like picture, uint8 [48, 48], whose stripes tell the label; noise tells the seed."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:48, 0:48] / 47
+    angle = np.pi * label / 7
+    stripes = np.sin(24 * (x * np.cos(angle) + y * np.sin(angle)) + random.uniform(0, 6))
+    return np.clip(128 + 80 * stripes + random.normal(0, 20, x.shape), 0, 255).astype(np.uint8)
+
+
+def csv_row(label: object, face: np.ndarray, usage: str) -> str:
+    return f"{label},{' '.join(map(str, face.ravel().tolist()))},{usage}"
+
+
+@pytest.fixture(scope="session")
+def rows() -> list[str]:
+    """Rows of a small data set in FER2013's format: 7 labels x (6 train, 2 val, 2 test)."""
+    return [
+        csv_row(label, drawn(label, 1000 * split + 10 * label + i), usage)
+        for split, (usage, count) in enumerate(zip(USAGES, (6, 2, 2), strict=True))
+        for label in range(7)
+        for i in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def csv_file(rows: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "fer2013.csv"
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows, ""]))
+    return path
+
+
+@pytest.fixture
+def spec() -> ModelSpec:
+    return ModelSpec(
+        name="test",
+        architecture="mobilenet_v3_small",
+        labels=LABELS,
+        input=InputSpec(side=48, network_side=32, mean=0.5, std=0.25),
+        crop=CropSpec(),
+        temperature=1.5,
+        data=DataSpec("drawn", "none", {"train": 42}),
+        metrics=(),
+        intended_use="tests",
+        tools={},
+    )

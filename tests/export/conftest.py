@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fer_edge.export.golden import draw_faces
+from fer_edge.spec import CropSpec, DataSpec, InputSpec, ModelSpec
+from fer_edge.train import checkpoint
+from fer_edge.train.checkpoint import Checkpoint, round_to_half
+from fer_edge.train.model import FaceClassifier, build, head_of
+from tests.conftest import LABELS, drawn
+
+
+def settled(architecture: str, spec: InputSpec) -> FaceClassifier:
+    """A random network that tells pictures apart: batch norms that know its activations.
+
+    With fresh batch norms the activations die out on the way, every picture gets the same answer,
+    and no comparison of two such networks could fail.
+    """
+    torch.manual_seed(0)
+    model = build(architecture, len(LABELS), spec).train()
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # the plain mean over the batches below
+    with torch.no_grad():
+        for seed in range(4):
+            faces = [drawn(label, 10 * seed + i) for label in range(7) for i in range(8)]
+            model(torch.from_numpy(np.stack(faces)))
+        model.eval()
+        faces = torch.from_numpy(draw_faces(spec.side))
+        head = head_of(model, architecture)
+        head.weight *= 0.5 / model(faces).std()
+        head.bias.zero_()
+        assert model(faces).std(0).min() > 0.05
+    return model
+
+
+def made(architecture: str, folder: Path) -> Path:
+    spec = InputSpec(side=48, network_side=32, mean=0.5, std=0.25)
+    model = settled(architecture, spec)
+    round_to_half(model)
+    path = folder / f"{architecture}.safetensors"
+    about = ModelSpec(
+        name=f"fer-{architecture}",
+        architecture=architecture,
+        labels=LABELS,
+        input=spec,
+        crop=CropSpec(),
+        temperature=1.5,
+        data=DataSpec("drawn", "none", {"train": 42}),
+        metrics=(),
+        intended_use="tests",
+        tools={},
+    )
+    checkpoint.save(Checkpoint(model, about), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A MobileNetV3-Small checkpoint."""
+    return made("mobilenet_v3_small", tmp_path_factory.mktemp("checkpoint"))

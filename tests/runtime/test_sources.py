@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_edge.errors import SourceError
+from fer_edge.runtime.sources import expand, from_array, open_picture
+from tests.conftest import EXAMPLE
+
+
+def bomb(path: Path) -> None:
+    """A PNG header that promises 20,000 x 20,000 pixels."""
+    chunks = b""
+    for kind, body in (
+        (b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"")),
+    ):
+        checksum = struct.pack(">I", zlib.crc32(kind + body))
+        chunks += struct.pack(">I", len(body)) + kind + body + checksum
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+
+
+def test_expand(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("b.png", "a.JPG", "deep/c.webp", "notes.txt"):
+        (tmp_path / name).touch()
+    names = [p.relative_to(tmp_path).as_posix() for p in expand(tmp_path)]
+    assert names == ["a.JPG", "b.png", "deep/c.webp"]
+    assert [p.name for p in expand(f"{tmp_path}/*.png")] == ["b.png"]
+    assert [p.name for p in expand(f"{tmp_path}/**/*.webp")] == ["c.webp"]
+
+
+def test_a_file_with_brackets_in_its_name_is_itself(tmp_path: Path) -> None:
+    (tmp_path / "a[1].png").touch()
+    assert [p.name for p in expand(tmp_path / "a[1].png")] == ["a[1].png"]
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no picture in this folder"):
+        list(expand(tmp_path))
+    with pytest.raises(SourceError, match="no file matches"):
+        list(expand(f"{tmp_path}/*.png"))
+
+
+def test_unreadable_pictures_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    with pytest.raises(SourceError, match=r"x\.png: there is no such file"):
+        open_picture(path)
+    path.touch()
+    with pytest.raises(SourceError, match=r"x\.png: empty"):
+        open_picture(path)
+    path.write_text("hello")
+    with pytest.raises(SourceError, match=r"x\.png: not a picture"):
+        open_picture(path)
+    path.write_bytes(EXAMPLE.read_bytes()[:5000])
+    with pytest.raises(SourceError, match=r"x\.png: can't be read"):
+        open_picture(path)
+    bomb(path)
+    with pytest.raises(SourceError, match=r"x\.png: more than 89 megapixels"):
+        open_picture(path)
+    with pytest.raises(SourceError, match="can't be read"):
+        open_picture(tmp_path)
+
+
+def test_the_first_frame_of_an_animation(tmp_path: Path) -> None:
+    frames = [Image.new("L", (5, 4), shade) for shade in (0, 255)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert open_picture(tmp_path / "a.gif").convert("L").getpixel((0, 0)) == 0
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4), np.float32),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros(4, np.uint8),
+    ],
+)
+def test_wrong_arrays(array: np.ndarray) -> None:
+    with pytest.raises(SourceError, match="expected uint8"):
+        from_array(array)

@@ -1,0 +1,45 @@
+"""The files that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import fer_edge
+from fer_edge.errors import ModelError
+from fer_edge.runtime import bundled as module
+from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.specfile import read_spec
+from tests.conftest import ROOT
+
+
+def test_the_model_came_from_the_checkpoint_beside_it() -> None:
+    from fer_edge.train.checkpoint import sha256
+
+    assert read_spec(bundled("model")).source_sha256 == sha256(bundled("checkpoint"))
+
+
+def test_the_files_are_small() -> None:
+    folder = Path(fer_edge.__file__).parent / "models"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 12_000_000
+
+
+def test_the_parity_of_the_whole_test_split_is_in_the_spec() -> None:
+    parity = read_spec(bundled("model")).parity
+    assert parity is not None
+    assert (parity.faces, parity.n, parity.agreement) == ("test", 3_589, 1.0)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/model-card.md"])
+def test_the_documents_say_what_the_spec_says(document: str) -> None:
+    text = (ROOT / document).read_text("utf-8")
+    metrics = {m.split: m for m in read_spec(bundled("model")).metrics}
+    for split in ("val", "test"):
+        assert f"{metrics[split].accuracy:.2%}".replace("%", " %") in text
+
+
+def test_a_missing_file_says_reinstall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(module.NAMES, "model", "none.onnx")
+    with pytest.raises(ModelError, match="the bundled model is missing: reinstall fer-edge"):
+        bundled("model")

@@ -1,0 +1,172 @@
+"""The commands as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import fer_edge
+from tests.conftest import EXAMPLE, LABELS, Ran
+
+Fer = Callable[..., Ran]
+
+
+def test_version_and_help(fer: Fer) -> None:
+    assert fer("--version").out.strip() == fer_edge.__version__
+    assert fer("infer", "-h").code == 0
+    assert fer("nothing").code == 2
+    assert fer("infer").code == 2
+
+
+def test_infer_text(fer: Fer) -> None:
+    ran = fer("infer", "--device", "cpu", EXAMPLE)
+    assert ran.code == 0
+    assert ran.err == ""
+    lines = ran.out.splitlines()
+    assert "happy" in lines[1]
+    assert len(lines) == 2 + len(LABELS)
+
+
+def test_infer_json_has_the_promised_keys(fer: Fer) -> None:
+    document = json.loads(fer("infer", "--json", EXAMPLE).out)
+    assert set(document) >= {"source", "width", "height", "faces"}
+    (face,) = document["faces"]
+    assert set(face) >= {"box", "emotion", "confidence", "probabilities"}
+    assert list(face["probabilities"]) == list(LABELS)
+
+
+def test_infer_several_with_an_unreadable_one(fer: Fer, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_text("no picture")
+    ran = fer("infer", "--csv", EXAMPLE, bad, tmp_path / "none.jpg", EXAMPLE)
+    assert ran.code == 1
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+    assert [row["source"] for row in rows] == [str(EXAMPLE)] * 2
+    assert sum(float(rows[0][label]) for label in LABELS) == pytest.approx(1, abs=1e-5)
+    assert "SourceError" in ran.err
+    assert "bad.png: not a picture" in ran.err
+    assert "none.jpg: there is no such file" in ran.err
+
+
+def test_infer_saves_without_overwriting(fer: Fer, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert fer("infer", EXAMPLE, "--save", tmp_path / "out").code == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "astronaut-2.png",
+        "astronaut.png",
+    ]
+
+
+def test_wrong_usage_and_named_failures(fer: Fer, tmp_path: Path) -> None:
+    ran = fer("infer", "--json", "--csv", EXAMPLE)
+    assert (ran.code, ran.err) == (2, "ConfigError: --json or --csv, not both\n")
+    ran = fer("infer", "--model", tmp_path / "no.onnx", EXAMPLE)
+    assert ran.code == 1
+    assert ran.err.startswith("ModelError: ")
+    (tmp_path / "file").touch()
+    ran = fer("infer", EXAMPLE, "--save", tmp_path / "file" / "x")
+    assert ran.code == 1
+    assert "NotADirectoryError" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_info(fer: Fer) -> None:
+    assert "angry, disgust, fear, happy, sad, surprise, neutral" in fer("info").out
+    document = json.loads(fer("info", "--json").out)
+    assert document["parity"]["passed"] is True
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    script = "import sys; from fer_edge.cli import main; main()"
+    command = [sys.executable, "-c", script, "infer", *[str(EXAMPLE)] * 50]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    complaint = process.stderr.read()
+    process.stderr.close()
+    process.wait(60)
+    assert complaint == b""
+
+
+def test_inspect(fer: Fer, csv_file: Path) -> None:
+    ran = fer("data", "inspect", csv_file)
+    assert ran.code == 0
+    assert "left out: 0" in ran.out
+    document = json.loads(fer("data", "inspect", csv_file, "--json").out)
+    assert document["counts"]["train"]["happy"] == 6
+    assert fer("data", "inspect", csv_file / "none").code == 1
+
+
+def test_train_evaluate_export_parity(
+    fer: Fer, csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way once, small."""
+    monkeypatch.chdir(tmp_path)
+    ran = fer(
+        *("train", "--data", csv_file, "--arch", "mobilenet_v3_small", "--weights", "none"),
+        *("--network-side", 32, "--epochs", 1, "--batch-size", 14, "--output", "run"),
+    )
+    assert ran.code == 0, ran.err
+    assert "epoch 1/1" in ran.err
+    assert "fer-mobilenet_v3_small" in ran.out
+    ran = fer("train", "--data", csv_file, "--output", "run")
+    assert ran.code == 2
+    assert "--resume" in ran.err
+
+    checkpoint, model = Path("run/model.safetensors"), Path("fer-mobilenet_v3_small-fp32.onnx")
+    ran = fer("export", checkpoint, "--data", csv_file, "--json")
+    assert ran.code == 0, ran.err
+    document = json.loads(ran.out)
+    assert document["path"] == str(model)
+    assert document["parity"]["n"] == 14
+    assert model.exists()
+    assert Path(document["report"]).exists()
+
+    ran = fer("parity", checkpoint, model, "--data", csv_file, "--json")
+    assert ran.code == 0
+    golden, test = map(json.loads, ran.out.splitlines())
+    assert golden["passed"]
+    assert test["passed"]
+    assert set(test) >= {
+        "n", "agreement", "max_abs_logit_diff", "accuracy_reference", "accuracy_exported",
+        "passed", "failures",
+    }  # fmt: skip
+
+    reports = []
+    for file in (checkpoint, model):
+        ran = fer("evaluate", file, "--data", csv_file, "--json")
+        assert ran.code == 0, ran.err
+        reports.append(json.loads(ran.out))
+        assert Path(f"{file.name}-evaluation/confusion.png").exists()
+    assert reports[0]["confusion"] == reports[1]["confusion"]
+    assert reports[0]["accuracy"] == test["accuracy_exported"]
+
+    assert fer("infer", "--model", model, EXAMPLE).code == 0
+    ran = fer("export", checkpoint, "--output", "x.xml")
+    assert ran.code == 2
+    assert "ends in .onnx" in ran.err
+
+
+def test_parity_of_two_strangers_fails(fer: Fer, tmp_path: Path) -> None:
+    """The bundled model against a checkpoint of other weights: exit 1, and the bar is named."""
+    from fer_edge.runtime.bundled import bundled
+    from fer_edge.train import checkpoint
+
+    other = checkpoint.load(bundled("checkpoint"))
+    for parameter in other.model.parameters():
+        parameter.data *= 1.01
+    path = tmp_path / "other.safetensors"
+    checkpoint.save(other, path)
+    ran = fer("parity", path, bundled("model"))
+    assert ran.code == 1
+    assert "FAILED  golden" in ran.out
+    assert "times the bar of 0.0001" in ran.out

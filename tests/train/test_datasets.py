@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_edge.errors import DataError
+from fer_edge.train import datasets, fer2013
+from fer_edge.train.datasets import read_data
+
+
+def test_the_second_reading_comes_from_the_cache(
+    csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_EDGE_CACHE", str(tmp_path))
+    first = read_data(csv_file)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(fer2013, "read_fer2013", refuse)
+    second = read_data(csv_file)
+    for name, faces in first.splits.items():
+        assert np.array_equal(faces.pixels, second.splits[name].pixels)
+        assert np.array_equal(faces.labels, second.splits[name].labels)
+        assert np.array_equal(faces.rows, second.splits[name].rows)
+    assert (first.labels, first.name, first.licence) == (
+        second.labels,
+        second.name,
+        second.licence,
+    )
+
+
+def test_changed_data_is_read_anew(rows: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows]))
+    assert read_data(path).counts()["train"] == 42
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows, rows[0]]))
+    assert read_data(path).counts()["train"] == 43
+
+
+def test_a_damaged_cache_is_said_and_made_anew(
+    csv_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FER_EDGE_CACHE", str(tmp_path))
+    read_data(csv_file)
+    (cached,) = tmp_path.iterdir()
+    whole = cached.stat().st_size
+    cached.write_bytes(cached.read_bytes()[:1000])
+    assert read_data(csv_file).counts()["train"] == 42
+    assert "the cache is damaged" in capsys.readouterr().err
+    assert cached.stat().st_size == whole
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    csv_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FER_EDGE_CACHE", str(tmp_path / "file" / "x"))
+    assert read_data(csv_file).counts()["train"] == 42
+    assert "the data isn't cached" in capsys.readouterr().err
+
+
+def test_another_side(csv_file: Path) -> None:
+    assert read_data(csv_file, side=64).splits["test"].pixels.shape == (14, 64, 64)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file or folder"):
+        datasets.read_data(tmp_path / "none")

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import numpy as np
+
+from fer_edge.train.duplicates import exact, near, nearest
+from fer_edge.train.faces import Faces
+from tests.conftest import drawn
+
+
+def faces(*pixels: np.ndarray) -> Faces:
+    return Faces(np.stack(pixels), np.zeros(len(pixels), np.int64), np.arange(len(pixels)))
+
+
+def test_exact_and_near_copies() -> None:
+    known = faces(*(drawn(label, 0) for label in range(7)))
+    brighter = (drawn(1, 0) * 0.8 + 30).astype(np.uint8)
+    mirrored = drawn(2, 0)[:, ::-1]
+    found = faces(drawn(0, 0), brighter, mirrored, drawn(3, 99))
+    assert exact(found, known).tolist() == [True, False, False, False]
+    assert near(found, known).tolist() == [True, True, True, False]
+    correlation, which = nearest(found, known)
+    assert which[:3].tolist() == [0, 1, 2]
+    assert correlation.max() <= 1.0001
+
+
+def test_a_flat_face_is_near_nothing() -> None:
+    flat = faces(np.full((48, 48), 9, np.uint8))
+    assert not near(flat, flat).any()

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from fer_edge.errors import ConfigError, ModelError
+from fer_edge.spec import InputSpec
+from fer_edge.train.model import ARCHITECTURES, build, head_of, is_head, load_pretrained
+
+SPEC = InputSpec(side=48, network_side=32, mean=0.4, std=0.2)
+SMALL = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet18")
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_keeps_the_contract(name: str) -> None:
+    model = build(name, 5, SPEC).eval()
+    faces = torch.randint(0, 256, (3, 48, 48), dtype=torch.uint8)
+    logits = model(faces)
+    assert logits.shape == (3, 5)
+    assert logits.dtype == torch.float32
+    heads = [n for n, _ in model.named_parameters() if is_head(n, name)]
+    assert heads
+    assert not any("features" in n for n in heads)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_gray_stem_is_the_same_function(name: str, tmp_path: Path) -> None:
+    """A gray picture through the RGB network, three times alike, and through the gray one."""
+    torch.manual_seed(0)
+    entry = ARCHITECTURES[name]
+    colour = entry.build(weights=None, num_classes=7).eval()
+    torch.save(colour.state_dict(), tmp_path / "w.pth")
+    gray = build(name, 7, SPEC).eval()
+    load_pretrained(gray, name, str(tmp_path / "w.pth"))
+    head, old = head_of(gray, name), colour.get_submodule(entry.head)
+    assert isinstance(old, nn.Linear)
+    head.load_state_dict(old.state_dict())
+    faces = torch.randint(0, 256, (4, 48, 48), dtype=torch.uint8)
+    small = nn.functional.interpolate(faces.unsqueeze(1).float(), (32, 32), mode="bilinear")
+    expected = colour(((small / 255 - 0.4) / 0.2).repeat(1, 3, 1, 1))
+    assert torch.allclose(gray(faces), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_unknown_architecture() -> None:
+    with pytest.raises(ConfigError, match="'alexnet' is none of mobilenet_v2"):
+        build("alexnet", 7, SPEC)
+
+
+def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
+    model = build("mobilenet_v2", 7, SPEC)
+    path = tmp_path / "w.pth"
+    torch.save(ARCHITECTURES["resnet18"].build(weights=None).state_dict(), path)
+    with pytest.raises(ModelError, match=r"w\.pth: .* is missing: not weights of mobilenet_v2"):
+        load_pretrained(model, "mobilenet_v2", str(path))
+    torch.save(ARCHITECTURES["mobilenet_v2"].build(width_mult=0.5).state_dict(), path)
+    with pytest.raises(ModelError, match="mobilenet_v2 needs"):
+        load_pretrained(model, "mobilenet_v2", str(path))
+    path.write_bytes(b"not a pickle")
+    with pytest.raises(ModelError, match="not a PyTorch state dict"):
+        load_pretrained(model, "mobilenet_v2", str(path))
+    torch.save([1, 2], path)
+    with pytest.raises(ModelError, match="expected names of tensors"):
+        load_pretrained(model, "mobilenet_v2", str(path))
+    with pytest.raises(FileNotFoundError):
+        load_pretrained(model, "mobilenet_v2", str(tmp_path / "none.pth"))
+
+
+def test_code_in_a_weights_file_is_never_run(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "ran",))  # type: ignore[return-value]
+
+    torch.save({"x": Evil()}, tmp_path / "w.pth")
+    with pytest.raises(ModelError, match="not a PyTorch state dict"):
+        load_pretrained(build("resnet18", 7, SPEC), "resnet18", str(tmp_path / "w.pth"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_features_file_leaves_the_classifier_untrained(tmp_path: Path) -> None:
+    whole = ARCHITECTURES["mobilenet_v3_small"].build(weights=None).state_dict()
+    features = {k: v for k, v in whole.items() if not k.startswith("classifier.3")}
+    torch.save(features, tmp_path / "w.pth")
+    model = build("mobilenet_v3_small", 7, SPEC)
+    load_pretrained(model, "mobilenet_v3_small", str(tmp_path / "w.pth"))
+    own = model.network.state_dict()
+    assert torch.equal(own["classifier.0.weight"], whole["classifier.0.weight"])
+    assert own["classifier.3.weight"].shape == (7, 1024)
