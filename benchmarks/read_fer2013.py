@@ -1,4 +1,4 @@
-"""How long reading FER2013 takes, from its file and from the cache: python benchmarks/read_fer2013.py FILE"""
+"""How long reading FER2013 takes: python benchmarks/read_fer2013.py FILE"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a training step's time goes: python benchmarks/training_step.py [ARCHITECTURE [NETWORK_SIDE]]
+"""Where a training step's time goes: python benchmarks/training_step.py [ARCHITECTURE [SIDE]]
 
 Medians of 20 steps of 64 faces; the shares count, the milliseconds are this machine's.
 """

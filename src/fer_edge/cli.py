@@ -57,7 +57,7 @@ def infer(
     sources: Annotated[list[str], typer.Argument(help="Pictures, folders, patterns.")],
     model: Annotated[Path | None, typer.Option(help="Exported model; bundled by default.")] = None,
     device: Annotated[str, typer.Option(help="cpu or auto.")] = "cpu",
-    backend: Annotated[str, typer.Option(help="auto or onnxruntime.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, onnxruntime or openvino.")] = "auto",
     threads: Threads = 1,
     faces: Annotated[  # noqa: ARG001 - one way so far, named so that scripts keep working
         Literal["whole"], typer.Option(help="whole: a picture is a face.")
@@ -144,7 +144,7 @@ def parity(
     model: Annotated[Path, typer.Argument(help="The exported file.")],
     data: OptionalData = None,
     split: SplitName = "test",
-    backend: Annotated[str, typer.Option(help="auto or an engine.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, onnxruntime or openvino.")] = "auto",
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
@@ -175,7 +175,7 @@ def evaluate(
     data: Data,
     split: SplitName = "test",
     output: Annotated[Path | None, typer.Option(help="Folder; MODEL-evaluation here.")] = None,
-    backend: Annotated[str, typer.Option(help="auto or an engine.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, onnxruntime or openvino.")] = "auto",
     without_duplicates: Annotated[
         bool, typer.Option(help="Leave out faces that train holds a near copy of.")
     ] = False,

@@ -37,7 +37,7 @@ class Report:
     @property
     def predicted(self) -> Ints:
         """int64 `[N]`, the first of the largest probabilities."""
-        return self.probabilities.argmax(1).astype(np.int64)
+        return np.asarray(self.probabilities.argmax(1), np.int64)
 
     @property
     def confusion(self) -> Ints:

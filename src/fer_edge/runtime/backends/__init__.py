@@ -54,6 +54,14 @@ ENGINES = {
         (".onnx",),
         ("cpu",),
     ),
+    "openvino": Engine(
+        "fer_edge.runtime.backends.openvino_backend",
+        "OpenVinoBackend",
+        "openvino",
+        "openvino",
+        (".onnx",),
+        ("cpu",),
+    ),
 }
 
 
