@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,6 +63,18 @@ def test_infer_saves_without_overwriting(fer: Fer, tmp_path: Path) -> None:
         "astronaut-2.png",
         "astronaut.png",
     ]
+
+
+def test_names_that_the_terminal_cannot_show(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xe9[x].png")
+    odd.write_bytes(EXAMPLE.read_bytes())
+    script = "from fer_edge.cli import main; main()"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    for option in ("--json", "--csv", "--threads=1"):
+        command = [sys.executable, "-c", script, "infer", option, odd, EXAMPLE]
+        done = subprocess.run(command, capture_output=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+        assert b"astronaut" in done.stdout
 
 
 def test_wrong_usage_and_named_failures(fer: Fer, tmp_path: Path) -> None:
@@ -149,6 +162,16 @@ def test_train_evaluate_export_parity(
         assert Path(f"{file.name}-evaluation/confusion.png").exists()
     assert reports[0]["confusion"] == reports[1]["confusion"]
     assert reports[0]["accuracy"] == test["accuracy_exported"]
+
+    ran = fer("evaluate", model, "--data", csv_file, "--without-duplicates", "--json")
+    assert json.loads(ran.out)["split"] == "test"
+    assert json.loads(ran.out)["left_out"] == 14 - json.loads(ran.out)["n"]
+    ran = fer("evaluate", model, "--data", csv_file, "--without-duplicates", "--split", "train")
+    assert (ran.code, "copies of train" in ran.err) == (2, True)
+    ran = fer("parity", model, model)
+    assert (ran.code, "the first file is the checkpoint" in ran.err) == (2, True)
+    ran = fer("export", model)
+    assert (ran.code, "only a checkpoint is exported" in ran.err) == (2, True)
 
     assert fer("infer", "--model", model, EXAMPLE).code == 0
     ran = fer("export", checkpoint, "--output", "x.xml")

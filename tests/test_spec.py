@@ -52,6 +52,11 @@ def test_newer_schema_says_upgrade(spec: ModelSpec) -> None:
         ("crop", {"resize": "nearest"}, "'nearest' is none of"),
         ("golden", [{"face": "AAAA", "logits": [0.0] * 7}], "isn't a face of 48 x 48"),
         ("golden", [{"face": "AAAA", "logits": [0.0] * 3}], "3 logits for 7 labels"),
+        ("name", "../x", "name must be a plain name"),
+        ("schema", None, "no schema number"),
+        ("schema", -3, "no schema number"),
+        ("labels", ["", "b"], "a label must not be empty"),
+        ("temperature", 10**400, "too large for a float"),
         ("metrics", [{"split": "test"}], "'n' is missing"),
     ],
 )
@@ -65,6 +70,12 @@ def test_damaged_values_are_named(spec: ModelSpec, key: str, value: Any, message
 def test_cut_json_is_damaged(spec: ModelSpec) -> None:
     with pytest.raises(DamagedSpecError, match="m: the spec isn't valid JSON"):
         ModelSpec.from_json(spec.to_json()[:-5], "m")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5_000, "", "null"])
+def test_hostile_json_is_damaged(text: str) -> None:
+    with pytest.raises(DamagedSpecError):
+        ModelSpec.from_json(text, "m")
 
 
 def test_unknown_keys_of_the_same_schema_are_ignored(spec: ModelSpec) -> None:

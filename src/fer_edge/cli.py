@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,8 +113,11 @@ def export(
         from fer_edge.runtime.bundled import bundled
         from fer_edge.runtime.specfile import read_spec
         from fer_edge.train.datasets import read_data
+        from fer_edge.train.evaluate import CHECKPOINT
 
     source = bundled("checkpoint") if checkpoint is None else checkpoint
+    if source.suffix != CHECKPOINT:
+        raise ConfigError(f"{source}: only a checkpoint is exported, a {CHECKPOINT}")
     name = f"{read_spec(source).name}-{precision}.{format}"
     path = Path(name) if output is None else output
     if path.is_dir():
@@ -154,9 +158,11 @@ def parity(
         from fer_edge.export.golden import draw_faces
         from fer_edge.export.parity import compare
         from fer_edge.train.datasets import read_data
-        from fer_edge.train.evaluate import matched, open_model
+        from fer_edge.train.evaluate import CHECKPOINT, matched, open_model
 
-    ours, theirs = open_model(checkpoint), open_model(model, backend=backend)
+        if checkpoint.suffix != CHECKPOINT:
+            raise ConfigError(f"{checkpoint}: the first file is the checkpoint, a {CHECKPOINT}")
+        ours, theirs = open_model(checkpoint), open_model(model, backend=backend)
     side = ours.spec.input.side
     parities: list[Parity] = [compare(ours, theirs, draw_faces(side), "golden")]
     if data is not None:
@@ -185,18 +191,21 @@ def evaluate(
     """Accuracy, per-class figures, confusion and calibration, with pictures."""
     with _needs("train"):
         from fer_edge import render
-        from fer_edge.train import duplicates
+        from fer_edge.train import duplicates, plots  # noqa: F401 - missing, it is said first
         from fer_edge.train.datasets import read_data
         from fer_edge.train.evaluate import evaluate, matched, open_model, write_report
 
-    opened = open_model(model, backend=backend)
+        opened = open_model(model, backend=backend)
     read = read_data(data, side=opened.spec.input.side, skip_bad=skip_bad)
     faces = matched(read, read.split(split), opened.spec, opened.name)
-    name = str(split)
     if without_duplicates:
-        copies = duplicates.near(faces, read.split("train"))
-        faces, name = faces.take(~copies), f"{split} without {copies.sum()} near copies of train"
-    report = evaluate(opened, faces, name)
+        if split == "train":
+            raise ConfigError(
+                "--without-duplicates leaves out copies of train: --split val or test"
+            )
+        faces = faces.take(~duplicates.near(faces, read.split("train")))
+    left_out = len(read.split(split)) - len(faces)
+    report = evaluate(opened, faces, split, left_out)
     files = write_report(report, faces, output or Path(f"{model.name}-evaluation"))
     _print_json(report.to_dict()) if as_json else _show(render.report_tables(report))
     print("wrote " + ", ".join(map(str, files)), file=sys.stderr)
@@ -239,13 +248,19 @@ def train(
         given["architecture"] = given.pop("arch")
     if data is not None:
         given["data"] = str(data.resolve())
+    if "." in given.get("weights", ""):
+        given["weights"] = str(Path(given["weights"]).resolve())
     with _needs("train"):
         from fer_edge import render
         from fer_edge.runtime.specfile import read_spec
         from fer_edge.train.config import settings
         from fer_edge.train.fit import fit
 
-    path = fit(settings(given, output, resume=resume), output, resume=resume)
+    try:
+        path = fit(settings(given, output, resume=resume), output, resume=resume)
+    except (KeyboardInterrupt, SystemExit):
+        print(f"interrupted: fer train --output {output} --resume goes on", file=sys.stderr)
+        raise typer.Exit(1) from None
     spec = read_spec(path)
     if as_json:
         _print_json(json.loads(spec.to_json()))
@@ -289,6 +304,11 @@ def inspect(
 
 def main() -> None:
     """Run the command; failures end in one line on standard error, never in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # a file's name may hold what the terminal's encoding can't
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    # said as a SourceError by the one who opens the picture
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
         app()
     except ConfigError as error:
@@ -311,13 +331,13 @@ def _complain(error: Exception) -> None:
 
 
 def _print_json(document: dict[str, Any]) -> None:
-    print(json.dumps(document, ensure_ascii=False), flush=True)
+    print(json.dumps(document, ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def _show(parts: Iterable[RenderableType]) -> None:
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 110, soft_wrap=False)
+    console = Console(width=None if sys.stdout.isatty() else 110, markup=False)
     for part in parts:
         console.print(part, highlight=False)
 

@@ -66,7 +66,10 @@ def _convert(hint: Any, value: object, where: str, unknown: Literal["ignore", "r
     if dataclasses.is_dataclass(hint):
         return parse(hint, value, where, unknown=unknown)  # type: ignore[arg-type]
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"{where}: a number too large for a float") from None
     # bool is an int to Python, not to a document
     if origin is None and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value

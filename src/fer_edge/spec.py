@@ -169,6 +169,10 @@ class ModelSpec:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
+        if not self.name or any(mark in self.name for mark in "/\\\0"):
+            raise ValueError(f"name must be a plain name, not {self.name!r}")
+        if not all(self.labels):
+            raise ValueError("a label must not be empty")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must be two or more different names, not {self.labels}")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
@@ -197,12 +201,16 @@ class ModelSpec:
         """
         try:
             document: Any = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DamagedSpecError(
                 f"{where}: the spec isn't valid JSON ({error}): export the model again"
             ) from None
         schema = document.get("schema") if isinstance(document, dict) else None
-        if isinstance(schema, int) and schema > SCHEMA:
+        if not isinstance(schema, int) or schema < 1:
+            raise DamagedSpecError(
+                f"{where}: the spec has no schema number: export the model again"
+            )
+        if schema > SCHEMA:
             raise NewerSpecError(
                 f"{where}: its spec has schema {schema}, this fer-edge reads up to {SCHEMA}: "
                 "pip install --upgrade fer-edge"

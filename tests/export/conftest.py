@@ -39,10 +39,11 @@ def settled(architecture: str, spec: InputSpec) -> FaceClassifier:
     return model
 
 
-def made(architecture: str, folder: Path) -> Path:
+def made(architecture: str, folder: Path, *, half: bool = True) -> Path:
     spec = InputSpec(side=48, network_side=32, mean=0.5, std=0.25)
     model = settled(architecture, spec)
-    round_to_half(model)
+    if half:
+        round_to_half(model)
     path = folder / f"{architecture}.safetensors"
     about = ModelSpec(
         name=f"fer-{architecture}",

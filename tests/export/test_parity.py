@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from fer_edge.errors import DataError
+from fer_edge.errors import DataError, ModelError
 from fer_edge.export.parity import BARS, Bars, compare, judge, measure
-from fer_edge.spec import ModelSpec
+from fer_edge.spec import ModelSpec, Quantization
 from fer_edge.train.evaluate import Model
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (50, 7)).astype(np.float32)
@@ -54,6 +55,12 @@ def test_a_file_that_answers_nonsense_fails(spec: ModelSpec, broken: float) -> N
     assert not judge(measure(LOGITS, other, spec, "x"), Bars(0.0, 1e9)).passed
 
 
+def test_an_infinite_difference_is_valid_json(spec: ModelSpec) -> None:
+    document = judge(measure(LOGITS, LOGITS * np.nan, spec, "x"), BARS["fp32"]).to_dict()
+    assert json.loads(json.dumps(document, allow_nan=False))["max_abs_logit_diff"] is None
+    assert document["failures"]
+
+
 def test_nothing_to_compare(spec: ModelSpec) -> None:
     with pytest.raises(ValueError, match="can't compare"):
         measure(LOGITS, LOGITS[:3], spec, "x")
@@ -70,3 +77,6 @@ def test_models_of_other_labels_are_refused(spec: ModelSpec) -> None:
     with pytest.raises(DataError, match="b: its labels is"):
         compare(Model("a", spec, predict), Model("b", other, predict), faces, "x")
     assert compare(Model("a", spec, predict), Model("b", spec, predict), faces, "x").passed
+    small = replace(spec, quantization=Quantization("int8", "int8"))
+    with pytest.raises(ModelError, match="b: no bars for int8 yet"):
+        compare(Model("a", spec, predict), Model("b", small, predict), faces, "x")

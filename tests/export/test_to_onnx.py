@@ -59,6 +59,14 @@ def test_the_spec_and_golden_samples_are_inside(exported: Path, source: Path) ->
     )
 
 
+def test_the_spec_tells_how_the_weights_lie(exported: Path, tmp_path: Path) -> None:
+    assert open_backend(exported).spec.quantization.weights == "fp16-exact"
+    whole = made("mobilenet_v3_small", tmp_path, half=False)
+    done = export_onnx(whole, tmp_path / "m.onnx", None, "test")
+    assert done.spec.quantization.weights == "fp32"
+    assert done.path.stat().st_size > 1.8 * exported.stat().st_size
+
+
 def test_half_storage_is_lossless(source: Path) -> None:
     """With every halved weight widened again in the file, the engine answers bit for bit alike."""
     graph = to_onnx(checkpoint.load(source))
@@ -87,7 +95,9 @@ def test_weights_that_half_precision_cannot_hold_stay_whole() -> None:
     assert [t.name for t in graph.graph.initializer] == ["fine", "large", "exact.half", "small"]
 
 
-@pytest.mark.parametrize("architecture", ["mobilenet_v2", "mobilenet_v3_large", "resnet18"])
+@pytest.mark.parametrize(
+    "architecture", ["mobilenet_v2", "mobilenet_v3_large", "resnet18", "vgg16_bn"]
+)
 def test_other_architectures_take_the_same_path(architecture: str, tmp_path: Path) -> None:
     done = export_onnx(made(architecture, tmp_path), tmp_path / "m.onnx", None, "test")
     assert done.parities[0].passed

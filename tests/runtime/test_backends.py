@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from fer_edge.errors import MissingExtraError, MissingSpecError, ModelError
 from fer_edge.runtime import backends
 from fer_edge.runtime.backends import ENGINES, open_backend
 from fer_edge.runtime.bundled import bundled
+from fer_edge.spec import KEY
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -49,6 +52,39 @@ def test_files_that_cannot_be_used(name: str, tmp_path: Path) -> None:
     onnx.save(stripped, path)
     with pytest.raises(MissingSpecError, match=r"m\.onnx: no 'fer_edge' spec inside"):
         open_backend(path, backend=name)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("labels", ["a", "b"], "gives logits .*, its spec has 2 labels"),
+        (
+            "input",
+            {"side": 64, "network_side": 64, "mean": 0.5, "std": 0.5},
+            "its graph (doesn't take what|gives logits)",
+        ),
+    ],
+)
+def test_a_graph_that_breaks_its_spec(
+    name: str, key: str, value: object, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.onnx"
+    model = onnx.load(bundled("model"))
+    (entry,) = (p for p in model.metadata_props if p.key == KEY)
+    entry.value = json.dumps({**json.loads(entry.value), "golden": [], key: value})
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=message):
+        open_backend(path, backend=name)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_one_backend_serves_several_threads(name: str) -> None:
+    backend = open_backend(bundled("model"), backend=name)
+    faces, expected = backend.spec.golden_faces(), backend.spec.golden_logits()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda i: backend(faces[i : i + 1])[0], [*range(16)] * 4))
+    np.testing.assert_allclose(answers, np.tile(expected, (4, 1)), rtol=0, atol=1e-4)
 
 
 def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from fer_edge.errors import SourceError
 from fer_edge.runtime.preprocess import crop_face, to_gray, upright
 from fer_edge.spec import CropSpec
 from tests.conftest import EXAMPLE
@@ -83,6 +84,13 @@ def test_every_mode_becomes_gray(picture: Image.Image, expected: int) -> None:
     assert gray.shape == (2, 3)
     assert gray.dtype == np.uint8
     assert (gray == expected).all()
+
+
+def test_a_mode_without_gray_and_a_thread_of_a_picture_are_named() -> None:
+    with pytest.raises(SourceError, match="mode LAB can't be read"):
+        to_gray(Image.new("LAB", (3, 2)))
+    with pytest.raises(SourceError, match="400,000 px wide"):
+        crop_face(np.zeros((1, 400_000), np.uint8), (0, 0, 400_000, 1), CropSpec(), 48)
 
 
 def test_exif_orientation_is_applied() -> None:

@@ -51,6 +51,13 @@ def test_stream_goes_on_after_an_unreadable_picture(recognizer: Recognizer, tmp_
         list(recognizer.stream(tmp_path))
 
 
+def test_pictures_that_no_face_can_be_cut_from(recognizer: Recognizer) -> None:
+    with pytest.raises(SourceError, match="image: a picture without a pixel"):
+        recognizer(Image.new("L", (0, 5)))
+    with pytest.raises(SourceError, match="image: the square"):
+        recognizer(Image.new("L", (400_000, 1)))
+
+
 def test_an_empty_folder_is_one_error(recognizer: Recognizer, tmp_path: Path) -> None:
     errors: list[SourceError] = []
     assert list(recognizer.stream(tmp_path, on_error=errors.append)) == []

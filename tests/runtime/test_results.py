@@ -44,6 +44,13 @@ def test_plot_of_any_size(size: tuple[int, int]) -> None:
     assert max(picture.size) >= 360
 
 
+def test_deep_pictures_are_drawn_as_they_are_read() -> None:
+    face = Face((0, 0, 400, 400), "happy", 0.75, PROBABILITIES)
+    deep = Image.new("I;16", (400, 400), 32_896)
+    picture = Result("x", 400, 400, (face,), deep).plot()
+    assert picture.getpixel((200, 200)) == (128, 128, 128)
+
+
 def test_no_face_and_two_faces_have_no_panel() -> None:
     assert result(400, 300).plot().size == (400, 300)
     assert result(400, 300, (0, 0, 50, 50), (90, 90, 50, 50)).plot().size == (400, 300)

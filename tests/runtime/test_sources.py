@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import contextlib
 import struct
+import tempfile
+import warnings
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
@@ -43,6 +48,10 @@ def test_a_file_with_brackets_in_its_name_is_itself(tmp_path: Path) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no picture in this folder"):
         list(expand(tmp_path))
+    with pytest.raises(SourceError, match="an empty name"):
+        list(expand(""))
+    with pytest.raises(SourceError, match="File name too long"):
+        list(expand("x" * 300))
     with pytest.raises(SourceError, match="no file matches"):
         list(expand(f"{tmp_path}/*.png"))
 
@@ -61,8 +70,10 @@ def test_unreadable_pictures_are_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"x\.png: can't be read"):
         open_picture(path)
     bomb(path)
-    with pytest.raises(SourceError, match=r"x\.png: more than 89 megapixels"):
-        open_picture(path)
+    with warnings.catch_warnings():  # Pillow's own, which `fer` leaves out
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with pytest.raises(SourceError, match=r"x\.png: more than 89 megapixels"):
+            open_picture(path)
     with pytest.raises(SourceError, match="can't be read"):
         open_picture(tmp_path)
 
@@ -85,3 +96,14 @@ def test_the_first_frame_of_an_animation(tmp_path: Path) -> None:
 def test_wrong_arrays(array: np.ndarray) -> None:
     with pytest.raises(SourceError, match="expected uint8"):
         from_array(array)
+
+
+@given(st.binary(min_size=1, max_size=4), st.integers(0, 5_000))
+def test_any_damage_is_a_picture_or_a_source_error(damage: bytes, place: int) -> None:
+    content = bytearray(EXAMPLE.read_bytes())
+    content[place : place + len(damage)] = damage
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        file.write(content)
+        file.flush()
+        with contextlib.suppress(SourceError):
+            open_picture(Path(file.name))

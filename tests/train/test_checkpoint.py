@@ -51,11 +51,12 @@ def test_damaged_files(checkpoint: Checkpoint, tmp_path: Path) -> None:
     for content, why in (
         (b"", "not a safetensors file"),
         (b"\xff" * 100, "not a safetensors file"),
+        (struct.pack("<Q", 22) + b'{"__metadata__": null}', "no 'fer_edge' spec"),
         (whole[:500], "damaged or cut off"),
         (whole[:-500], "damaged or cut off"),
     ):
         path.write_bytes(content)
-        with pytest.raises(ModelError, match=rf"a\.safetensors: {why}"):
+        with pytest.raises((ModelError, MissingSpecError), match=rf"a\.safetensors: {why}"):
             load(path)
 
 
@@ -70,6 +71,9 @@ def test_specs_that_do_not_fit(checkpoint: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(DamagedSpecError):
         load(path)
     document = json.loads(checkpoint.spec.to_json())
+    save_file(tensors, path, metadata={KEY: json.dumps({**document, "architecture": "lenet"})})
+    with pytest.raises(ModelError, match=r"a\.safetensors: the architecture 'lenet' is none of"):
+        load(path)
     document["labels"] = ["a", "b"]
     save_file(tensors, path, metadata={KEY: json.dumps(document)})
     with pytest.raises(ModelError, match="don't fit mobilenet_v3_small with 2 labels"):

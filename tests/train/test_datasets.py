@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_edge.errors import DataError
 from fer_edge.train import datasets, fer2013
 from fer_edge.train.datasets import read_data
+from tests.conftest import drawn
 
 
 def test_the_second_reading_comes_from_the_cache(
@@ -38,6 +41,22 @@ def test_changed_data_is_read_anew(rows: list[str], tmp_path: Path) -> None:
     assert read_data(path).counts()["train"] == 42
     path.write_text("\n".join(["emotion,pixels,Usage", *rows, rows[0]]))
     assert read_data(path).counts()["train"] == 43
+
+
+def test_linked_folders_and_odd_names_are_seen(tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    for label, name in enumerate(("happy", "sad")):
+        (away / name).mkdir(parents=True)
+        for i in range(6):
+            Image.fromarray(drawn(label, i)).save(away / name / f"{i}.png")
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "train").symlink_to(away)
+    (away / "sad" / "dangling.png").symlink_to(tmp_path / "none")
+    (away / "sad" / os.fsdecode(b"\xe9.txt")).touch()
+    assert sum(read_data(root, skip_bad=True).counts().values()) == 12
+    Image.fromarray(drawn(0, 9)).save(away / "happy" / "new.png")
+    assert sum(read_data(root, skip_bad=True).counts().values()) == 13
 
 
 def test_a_damaged_cache_is_said_and_made_anew(

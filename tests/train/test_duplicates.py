@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from fer_edge.train.duplicates import exact, near, nearest
 from fer_edge.train.faces import Faces
@@ -21,6 +22,14 @@ def test_exact_and_near_copies() -> None:
     correlation, which = nearest(found, known)
     assert which[:3].tolist() == [0, 1, 2]
     assert correlation.max() <= 1.0001
+
+
+@pytest.mark.parametrize("side", [20, 32, 48, 64])
+def test_strangers_of_any_side_are_no_copies(side: int) -> None:
+    random = np.random.default_rng(0)
+    one, other = (random.integers(0, 256, (50, side, side), dtype=np.uint8) for _ in range(2))
+    assert near(faces(*one), faces(*one)).all()
+    assert not near(faces(*one), faces(*other)).any()
 
 
 def test_a_flat_face_is_near_nothing() -> None:

@@ -108,6 +108,9 @@ def test_other_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds neither fer2013\.csv nor icml_face_data\.csv"):
         read_fer2013(path)
     path = tmp_path / "x.csv"
+    path.write_text("id,emotion,pixels,Usage\n1,2,3\n")
+    with pytest.raises(DataError, match="line 1: the header is"):
+        read_fer2013(path)
     path.write_text("pixels\n1 2 3\n")
     with pytest.raises(DataError, match="line 1: the header is"):
         read_fer2013(path)

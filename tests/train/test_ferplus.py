@@ -43,6 +43,10 @@ def test_votes_of_other_rows_are_refused(data: FaceData, tmp_path: Path) -> None
             read_votes(votes_file(tmp_path / "v.csv", counts), data)
     with pytest.raises(DataError, match="line 2: not a row of FER"):
         read_votes(votes_file(tmp_path / "v.csv", vote="x"), data)
+    for content in (b"\xff\xd8\xff\xe0", b"Usage\0,x"):
+        (tmp_path / "v.csv").write_bytes(content)
+        with pytest.raises(DataError, match="line "):
+            read_votes(tmp_path / "v.csv", data)
     (tmp_path / "v.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="line 1: not FER"):
         read_votes(tmp_path / "v.csv", data)

@@ -11,14 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fer_edge.errors import ConfigError
+from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.train import checkpoint
 from fer_edge.train.config import TrainConfig, settings
 from fer_edge.train.fit import fit
 from fer_edge.train.initial import initial_model
-from fer_edge.train.loop import class_weights, read_log
-from fer_edge.train.model import head_of
+from fer_edge.train.loop import Trainee, class_weights, read_log
+from fer_edge.train.model import MEAN, STD, head_of
 
 KILLED = """
 import os, signal, sys
@@ -61,7 +61,8 @@ def test_the_run_folder(run: Path, config: TrainConfig) -> None:
         "checkpoints", "config.json", "curves.png", "metrics.csv", "model.safetensors",
         "tensorboard",
     }  # fmt: skip
-    assert TrainConfig.load(run / "config.json") == config
+    kept = TrainConfig.load(run / "config.json")
+    assert kept == replace(config, mean=MEAN, std=STD)
     rows = read_log(run / "metrics.csv")
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert all(float(row["train_loss"]) > 0 for row in rows)
@@ -92,6 +93,45 @@ def test_killed_and_resumed_ends_as_unbroken(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_the_last_epoch_is_kept_also_when_it_was_not_the_best(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never_better(self: Trainee, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
+        self.log_dict({"val_loss": 1.0, "val_accuracy": 0.5}, batch_size=len(batch[0]))
+
+    monkeypatch.setattr(Trainee, "validation_step", never_better)
+    fit(replace(config, epochs=2), tmp_path / "run")
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    for name, epoch in (("best", 0), ("last", 1)):
+        kept = torch.load(moved / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert kept["epoch"] == epoch
+    before = load_file(moved / "model.safetensors")
+    after = load_file(fit(settings({}, moved, resume=True), moved, resume=True))
+    assert [row["epoch"] for row in read_log(moved / "metrics.csv")] == ["1", "2"]
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_a_run_is_resumed_without_the_files_it_began_with(
+    run: Path, config: TrainConfig, tmp_path: Path
+) -> None:
+    first = tmp_path / "first.safetensors"
+    first.write_bytes((run / "model.safetensors").read_bytes())
+    own = replace(config, weights=str(first), network_side=None, mean=0.3, std=0.2, epochs=1)
+    fit(own, tmp_path / "run")
+    first.unlink()
+    again = settings({}, tmp_path / "run", resume=True)
+    assert (again.network_side, again.mean, again.std) == (32, 0.3, 0.2)
+    fit(again, tmp_path / "run", resume=True)
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(b"cut")
+    with pytest.raises(ModelError, match=r"last\.ckpt: damaged"):
+        fit(again, tmp_path / "run", resume=True)
+
+
+def test_a_run_that_diverged_is_named(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"the training diverged.*--lr"):
+        fit(replace(config, lr=1e30, epochs=2, freeze_epochs=0), tmp_path / "run")
+
+
 def test_a_run_is_not_overwritten(run: Path, config: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds a run already: --resume"):
         fit(config, run)
@@ -105,7 +145,10 @@ def test_a_run_is_not_overwritten(run: Path, config: TrainConfig, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("epochs", 0), ("lr", 0.0), ("ema", 1.0), ("label_smoothing", 1.5), ("batch_size", 1)],
+    [
+        *(("epochs", 0), ("lr", 0.0), ("ema", 1.0), ("label_smoothing", 1.5), ("batch_size", 1)),
+        *(("side", 8), ("network_side", 9999), ("mean", 5.0), ("std", 0.0)),
+    ],
 )
 def test_wrong_settings_are_named(name: str, value: float, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=name):

@@ -69,6 +69,9 @@ def test_refusals(tmp_path: Path) -> None:
         fill(two / place, 3)
     with pytest.raises(DataError, match="'sad' isn't in both train and test"):
         read_folders(two, side=48)
+    fill(two / "testing" / "sad", 3)
+    with pytest.raises(DataError, match="test and testing are both test"):
+        read_folders(two, side=48)
     three = tmp_path / "three"
     fill(three / "test" / "happy", 2)
     with pytest.raises(DataError, match="no train folder"):

@@ -57,16 +57,15 @@ def export_onnx(source: Path, output: Path, data: FaceData | None, split: Split)
     """
     checkpoint = checkpoints.load(source)
     reference = Model(str(source), checkpoint.spec, checkpoint.predict)
-    spec = exported_spec(checkpoint, source)
     graph = to_onnx(checkpoint)
+    spec = exported_spec(checkpoint, source, graph)
     report = output.with_name(f"{output.stem}{REPORT_SUFFIX}")
     with whole_file(output) as beside:
         _write(graph, spec, beside)
         exported = Model(str(output), spec, open_model(beside).predict)
         parities, metrics = _prove(reference, exported, data, split)
-        spec = replace(
-            spec, parity=parities[-1].summary(), metrics=(*checkpoint.spec.metrics, *metrics)
-        )
+        kept = [m for m in checkpoint.spec.metrics if m.split not in [n.split for n in metrics]]
+        spec = replace(spec, parity=parities[-1].summary(), metrics=(*kept, *metrics))
         _write(graph, spec, beside)
         if open_model(beside).spec != spec:
             raise ModelError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.errors import DataError
+from fer_edge.errors import DataError, ModelError
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import ModelSpec, ParitySummary
 from fer_edge.train.evaluate import Model, predict_all
@@ -69,7 +69,10 @@ class Parity:
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer parity --json` prints it."""
-        return {**asdict(self), "passed": self.passed, "failures": list(self.failures)}
+        document = {**asdict(self), "passed": self.passed, "failures": list(self.failures)}
+        if not np.isfinite(self.max_abs_logit_diff):
+            document["max_abs_logit_diff"] = None  # JSON has no infinity; the failure says it
+        return document
 
     def summary(self) -> ParitySummary:
         """What goes into the spec."""
@@ -171,6 +174,7 @@ def compare(
 
     Raises:
         DataError: the two models have other labels or inputs: nothing can be compared.
+        ModelError: there are no bars for the file's precision.
     """
     ours, theirs = reference.spec, exported.spec
     for name in ("labels", "input"):
@@ -179,6 +183,8 @@ def compare(
                 f"{exported.name}: its {name} is {getattr(theirs, name)}, "
                 f"that of {reference.name} {getattr(ours, name)}"
             )
+    if theirs.quantization.precision not in BARS:
+        raise ModelError(f"{exported.name}: no bars for {theirs.quantization.precision} yet")
     answers = [predict_all(model.predict, pixels) for model in (reference, exported)]
     parity = measure(answers[0], answers[1], theirs, faces, truth)
     return judge(parity, BARS[theirs.quantization.precision])

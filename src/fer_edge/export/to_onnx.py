@@ -45,11 +45,12 @@ class _Graph(nn.Module):
         return logits, torch.softmax(logits / self.temperature, dim=1)
 
 
-def exported_spec(checkpoint: Checkpoint, source: Path) -> ModelSpec:
+def exported_spec(checkpoint: Checkpoint, source: Path, model: onnx.ModelProto) -> ModelSpec:
     """The spec that an fp32 file of `checkpoint` starts with: golden samples, source, tools."""
+    halved = any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
     return replace(
         checkpoint.spec,
-        quantization=Quantization("fp32", "fp16-exact"),
+        quantization=Quantization("fp32", "fp16-exact" if halved else "fp32"),
         golden=golden_samples(checkpoint.predict, checkpoint.spec.input.side),
         source_sha256=sha256(source),
         tools={

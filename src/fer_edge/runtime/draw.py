@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
+from fer_edge.runtime.preprocess import to_gray
+
 if TYPE_CHECKING:
     from fer_edge.runtime.results import Face, Result
 
@@ -24,7 +26,10 @@ def draw(result: Result) -> Image.Image:
     """The annotated picture, RGB; with one face, a panel of every label's probability beside it."""
     zoom = max(1.0, SMALLEST / max(result.width, result.height))
     size = (round(result.width * zoom), round(result.height * zoom))
-    picture = result.image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+    image = result.image
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(to_gray(image))  # Pillow alone would clip them to black or white
+    picture = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(picture)
     unit = max(size) / 100
     font = ImageFont.load_default(max(13.0, 3 * unit))

@@ -9,11 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from fer_edge.errors import SourceError
 from fer_edge.spec import CropSpec
 
 Box = tuple[int, int, int, int]
 """x, y of the upper left corner, width, height, in pixels of the upright picture."""
 
+LONGEST = 9_459
+"""The widest square: as many pixels as the largest picture that Pillow opens without a warning."""
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -34,6 +37,9 @@ def to_gray(image: Image.Image) -> npt.NDArray[np.uint8]:
     """A picture of any Pillow mode as uint8 `[height, width]` (ITU-R 601-2 luma).
 
     Sixteen-bit pictures are scaled from [0, 65535], floating-point ones from [0, 1] to [0, 255].
+
+    Raises:
+        SourceError: Pillow can't turn the mode into gray.
     """
     if image.mode.startswith("I"):
         deep = np.clip(np.asarray(image, np.int64), 0, 65535)
@@ -41,7 +47,10 @@ def to_gray(image: Image.Image) -> npt.NDArray[np.uint8]:
     if image.mode == "F":
         shares: npt.NDArray[np.float32] = np.clip(np.asarray(image), 0, 1)
         return np.rint(shares * 255).astype(np.uint8)
-    return np.asarray(image.convert("L"))
+    try:
+        return np.asarray(image.convert("L"))
+    except ValueError:
+        raise SourceError(f"pictures of mode {image.mode} can't be read") from None
 
 
 def crop_face(
@@ -64,12 +73,15 @@ def crop_face(
 
     Raises:
         ValueError: the box is empty or lies wholly outside the picture.
+        SourceError: the square would be too large for memory: a long, thin picture.
     """
     height, width = gray.shape
     x, y, w, h = box
     if w < 1 or h < 1 or x >= width or y >= height or x + w <= 0 or y + h <= 0:
         raise ValueError(f"the box {box} holds nothing of a picture of {width} x {height}")
     length = round(max(w, h) * (1 + 2 * crop.margin))
+    if length > LONGEST:
+        raise SourceError(f"the square about the box {box} would be {length:,} px wide")
     left = x + (w - length) // 2
     top = y + (h - length) // 2
     rows = np.clip(np.arange(top, top + length), 0, height - 1)

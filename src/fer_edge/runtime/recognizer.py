@@ -21,7 +21,7 @@ class Recognizer:
     """Reads the expression of the face that a picture shows.
 
     Here the whole picture is the face. One recognizer may be called from several threads: it keeps
-    nothing between calls, and the engine's session is safe to share.
+    nothing between calls, and backends are safe to share.
 
     Args:
         backend: a loaded model; `Recognizer.load` opens one by path.
@@ -95,10 +95,15 @@ class Recognizer:
                 on_error(error)
 
     def _read(self, image: Image.Image, source: str) -> Result:
-        gray = to_gray(image)
+        if 0 in image.size:
+            raise SourceError(f"{source}: a picture without a pixel")
         boxes: list[Box] = [(0, 0, image.width, image.height)]
         side, crop = self.spec.input.side, self.spec.crop
-        crops = np.stack([crop_face(gray, box, crop, side) for box in boxes])
+        try:
+            gray = to_gray(image)
+            crops = np.stack([crop_face(gray, box, crop, side) for box in boxes])
+        except SourceError as error:
+            raise SourceError(f"{source}: {error}") from None
         probabilities = softmax(self._backend(crops) / self.spec.temperature)
         faces = tuple(
             self._face(box, row.tolist()) for box, row in zip(boxes, probabilities, strict=True)

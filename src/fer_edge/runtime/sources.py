@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from fer_edge.runtime.preprocess import upright
 SUFFIXES = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
+MOST_PIXELS = 89_478_485
+"""Pillow's own first limit, 256 MB of RGB; larger pictures are refused before they are decoded."""
 Picture = str | Path | Image.Image | npt.NDArray[np.uint8]
 
 
@@ -27,15 +28,24 @@ def expand(source: str | Path) -> Iterator[Path]:
     Raises:
         SourceError: nothing is there.
     """
+    if not str(source):
+        raise SourceError("an empty name is no picture")
     path = Path(source)
+    try:
+        yield from _expand(path, str(source))
+    except OSError as error:
+        raise SourceError(f"{source}: {error.strerror or error}") from None
+
+
+def _expand(path: Path, source: str) -> Iterator[Path]:
     if path.is_dir():
         found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         if not found:
             raise SourceError(f"{source}: no picture in this folder ({' '.join(sorted(SUFFIXES))})")
         yield from found
-    elif not path.exists() and glob.has_magic(str(source)):
+    elif not path.exists() and glob.has_magic(source):
         # Path.glob takes no absolute pattern
-        matches = sorted(Path(p) for p in glob.glob(str(source), recursive=True))  # noqa: PTH207
+        matches = sorted(Path(p) for p in glob.glob(source, recursive=True))  # noqa: PTH207
         files = [p for p in matches if p.is_file()]
         if not files:
             raise SourceError(f"{source}: no file matches")
@@ -51,20 +61,21 @@ def open_picture(path: Path) -> Image.Image:
         SourceError: it is missing, empty, cut off, too large, or no picture.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                image.load()
-                return upright(image)
+        with Image.open(path) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Image.DecompressionBombError
+            image.load()
+            return upright(image)
     except FileNotFoundError:
         raise SourceError(f"{path}: there is no such file") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        most = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise SourceError(f"{path}: more than {most} megapixels: shrink it first") from None
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
         raise SourceError(f"{path}: {'empty' if empty else 'not a picture'}") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except Image.DecompressionBombError:
+        most = MOST_PIXELS // 1_000_000
+        raise SourceError(f"{path}: more than {most} megapixels: shrink it first") from None
+    # damaged pictures make Pillow's decoders raise nearly anything: struct.error, TypeError, ...
+    except Exception as error:
         raise SourceError(f"{path}: can't be read ({error})") from None
 
 

@@ -23,9 +23,11 @@ def _safetensors_metadata(path: Path) -> dict[str, str]:
         header = stream.read(size)
     try:
         document = json.loads(header)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelError(f"{path}: damaged or cut off: copy it again") from None
-    metadata = document.get("__metadata__", {}) if isinstance(document, dict) else {}
+    metadata = document.get("__metadata__") if isinstance(document, dict) else None
+    if not isinstance(metadata, dict):
+        return {}
     return {str(key): str(value) for key, value in metadata.items()}
 
 

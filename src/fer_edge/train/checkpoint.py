@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from fer_edge.atomic import whole_file
-from fer_edge.errors import ModelError
+from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import KEY, ModelSpec
 from fer_edge.train.model import FaceClassifier, build
@@ -73,7 +73,10 @@ def load(path: Path) -> Checkpoint:
         tensors = load_file(path)
     except SafetensorError as error:
         raise ModelError(f"{path}: damaged or cut off ({error}): copy it again") from None
-    model = build(spec.architecture, len(spec.labels), spec.input)
+    try:
+        model = build(spec.architecture, len(spec.labels), spec.input)
+    except ConfigError as error:
+        raise ModelError(f"{path}: {error}") from None
     state = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     try:
         model.network.load_state_dict(state)

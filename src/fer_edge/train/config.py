@@ -76,6 +76,16 @@ class TrainConfig:
         for name in ("warmup", "label_smoothing", "class_balance", "backbone_lr"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], not {getattr(self, name)}")
+        for name in ("side", "network_side"):
+            value = getattr(self, name)
+            if value is not None and not 16 <= value <= 512:
+                raise ValueError(f"{name} must be in [16, 512], not {value}")
+        if self.mean is not None and not 0 <= self.mean <= 1:
+            raise ValueError(f"mean must be in [0, 1], not {self.mean}")
+        if self.std is not None and not 0 < self.std <= 2:
+            raise ValueError(f"std must be in (0, 2], not {self.std}")
+        if not self.data or not self.weights:
+            raise ValueError("data and weights must not be empty")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be in [0, 1), not {self.ema}")
         if not (self.lr > 0 and self.weight_decay >= 0):

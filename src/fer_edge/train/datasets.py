@@ -69,15 +69,20 @@ def _resized(data: FaceData, side: int) -> FaceData:
 
 
 def _stamps(path: Path) -> Iterator[str]:
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        state = file.stat()
-        yield f"{file.resolve()}:{state.st_size}:{state.st_mtime_ns}"
+    files = [path]
+    if path.is_dir():
+        # linked folders are followed, as the reader follows them
+        walked = os.walk(path, followlinks=True)
+        files = sorted(Path(folder, name) for folder, _, names in walked for name in names)
+    for file in files:
+        state = file.stat() if file.exists() else file.lstat()
+        yield f"{file.absolute()}:{state.st_size}:{state.st_mtime_ns}"
 
 
 def _cache_path(path: Path, side: int, skip_bad: bool) -> Path:
     folder = os.environ.get("FER_EDGE_CACHE") or user_cache_path("fer-edge")
     key = "\n".join([f"{_VERSION}:{side}:{skip_bad}", *_stamps(path)])
-    return Path(folder) / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
+    return Path(folder) / f"{hashlib.sha256(os.fsencode(key)).hexdigest()[:24]}.npz"
 
 
 def _from_cache(cached: Path, path: Path) -> FaceData | None:

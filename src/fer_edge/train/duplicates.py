@@ -49,7 +49,9 @@ def _thumbs(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     edges = np.linspace(0, side, min(THUMB, side), endpoint=False).astype(int)
     sums = np.add.reduceat(pixels.astype(np.float32), edges, axis=1)
     sums = np.add.reduceat(sums, edges, axis=2).reshape(len(pixels), -1)
-    sums -= sums.mean(1, keepdims=True)
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    unit: npt.NDArray[np.float32] = sums / np.maximum(lengths, 1e-6)
+    widths = np.diff([*edges, side])
+    means = (sums / np.outer(widths, widths).ravel()).astype(np.float32)
+    means -= means.mean(1, keepdims=True)
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    unit: npt.NDArray[np.float32] = means / np.maximum(lengths, 1e-6)
     return unit

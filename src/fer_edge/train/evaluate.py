@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.atomic import write_text
-from fer_edge.errors import DataError
+from fer_edge.errors import DataError, ModelError
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import ModelSpec
@@ -73,11 +73,26 @@ def predict_all(predict: Predict, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[
     )
 
 
-def evaluate(model: Model, faces: Faces, split: str) -> Report:
-    """Answer every face of a split and report; labels numbered as in the model's spec."""
+def evaluate(model: Model, faces: Faces, split: str, left_out: int = 0) -> Report:
+    """Answer every face of a split and report; labels numbered as in the model's spec.
+
+    Args:
+        model: what answers.
+        faces: the split, or what is left of it.
+        split: its name.
+        left_out: how many of its faces aren't among `faces`.
+
+    Raises:
+        DataError: there is no face.
+        ModelError: an answer isn't a number.
+    """
+    if not len(faces):
+        raise DataError(f"no face of {split} is left to evaluate {model.name} on")
     logits = predict_all(model.predict, faces.pixels)
+    if not np.isfinite(logits).all():
+        raise ModelError(f"{model.name}: some of its answers aren't numbers")
     probabilities = softmax(logits / model.spec.temperature).astype(np.float32)
-    return Report(model.name, split, model.spec.labels, faces.labels, probabilities)
+    return Report(model.name, split, model.spec.labels, faces.labels, probabilities, left_out)
 
 
 def write_report(report: Report, faces: Faces, folder: Path) -> list[Path]:

@@ -29,6 +29,7 @@ NAMES = ("fer2013.csv", "icml_face_data.csv")
 LICENCE = "research use only (Kaggle challenge, ICML 2013)"
 
 _BROKEN = (EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+_LOCKED = (RuntimeError, NotImplementedError)  # what zipfile says of passwords and odd compression
 _ROWS_AT_ONCE = 512
 
 
@@ -102,9 +103,11 @@ def read_fer2013(path: Path, *, skip_bad: bool = False) -> FaceData:
             pixels.append(_flush(texts, labels, splits, rows, path, bad, skip_bad))
     except _BROKEN as error:
         raise DataError(
-            f"{path}: damaged or cut off after row {rows[-1] if rows else 0} ({error}): "
+            f"{path}: damaged or cut off after line {rows[-1] + 2 if rows else 1} ({error}): "
             "fetch it again"
         ) from None
+    except _LOCKED as error:
+        raise DataError(f"{path}: can't be unpacked ({error}): unpack it first") from None
     except gzip.BadGzipFile as error:
         raise DataError(f"{path}: not what its name says ({error})") from None
     everything = Faces(np.concatenate(pixels), np.array(labels, np.int64), np.array(rows, np.int64))
@@ -126,12 +129,11 @@ def _refuse_empty_class(path: Path, splits: dict[Split, Faces]) -> None:
 def _columns(header: bytes, path: Path) -> tuple[int, int, int]:
     """The places of emotion, pixels and Usage; `icml_face_data.csv` has spaces before the names."""
     names = [name.strip(b' "\r\n\xef\xbb\xbf').lower() for name in header.split(b",")]
-    try:
-        return names.index(b"emotion"), names.index(b"pixels"), names.index(b"usage")
-    except ValueError:
+    if sorted(names) != [b"emotion", b"pixels", b"usage"]:
         raise DataError(
             f"{path}: line 1: the header is {header[:60]!r}, FER2013's is 'emotion,pixels,Usage'"
-        ) from None
+        )
+    return names.index(b"emotion"), names.index(b"pixels"), names.index(b"usage")
 
 
 def _fields(line: bytes, columns: tuple[int, int, int]) -> tuple[int, bytes, Split]:

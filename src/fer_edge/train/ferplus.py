@@ -45,18 +45,19 @@ def read_votes(path: Path, data: FaceData) -> dict[Split, Votes]:
     """
     splits: list[str] = []
     votes: list[list[int]] = []
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        if not {"Usage", *COLUMNS} <= set(reader.fieldnames or ()):
-            raise DataError(f"{path}: line 1: not FER+'s header (Usage, Image name, neutral, ...)")
-        for row in reader:
-            try:
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            if not {"Usage", *COLUMNS} <= set(reader.fieldnames or ()):
+                raise DataError(
+                    f"{path}: line 1: not FER+'s header (Usage, Image name, neutral, ...)"
+                )
+            for row in reader:
                 votes.append([int(row[name]) for name in COLUMNS])
                 splits.append(USAGE[row["Usage"].encode()])
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(
-                    f"{path}: line {reader.line_num}: not a row of FER+ ({error})"
-                ) from None
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        where = f"line {len(votes) + 2}"
+        raise DataError(f"{path}: {where}: not a row of FER+ ({error})") from None
     counts = np.array(votes, np.int64).reshape(-1, len(COLUMNS))
     usage = np.array(splits)
     joined: dict[Split, Votes] = {}

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-import os
 import platform
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import lightning
+import numpy as np
 import torch
 import torchvision
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 import fer_edge
 from fer_edge.atomic import write_text
-from fer_edge.errors import ConfigError
+from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.results import softmax
-from fer_edge.spec import CropSpec, DataSpec, ModelSpec
+from fer_edge.spec import CropSpec, DataSpec, ModelSpec, Quantization
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train import plots
 from fer_edge.train.checkpoint import Checkpoint
@@ -30,7 +30,7 @@ from fer_edge.train.config import TrainConfig
 from fer_edge.train.datasets import read_data
 from fer_edge.train.faces import FaceData
 from fer_edge.train.initial import initial_model
-from fer_edge.train.loop import Averaged, EpochLog, Trainee, class_weights, loader, read_log
+from fer_edge.train.loop import Averaged, EpochLog, Kept, Trainee, class_weights, loader, read_log
 from fer_edge.train.metrics import Report, fit_temperature
 from fer_edge.train.model import FaceClassifier
 
@@ -70,28 +70,30 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
         )
     data = read_data(Path(config.data), side=config.side, skip_bad=config.skip_bad)
     train, val = data.split("train"), data.split("val")
-    model = initial_model(config, data.labels)
-    write_text(output / "config.json", config.to_json())
-    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    batches = loader(train, config, train=True, rank=rank, world=world)
+    # last.ckpt holds every weight: a resumed run needs none of the files that it began with
+    begun = resume and last.exists()
+    model = initial_model(replace(config, weights="none") if begun else config, data.labels)
+    if begun:
+        _check_readable(last)
+    else:
+        write_text(output / "config.json", _settled(config, model).to_json())
+    batches = loader(train, config, train=True)
     weights = class_weights(train.labels, len(data.labels), config.class_balance)
     trainee = Trainee(model, config, weights, steps=len(batches) * config.epochs)
     trainee.to(memory_format=torch.channels_last)
-    best = ModelCheckpoint(
-        output / "checkpoints",
-        filename="best",
-        monitor="val_accuracy",
-        mode="max",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+    best, every = Kept(last.parent, "best", "val_accuracy"), Kept(last.parent, last.stem)
     with _quiet():
         trainer = lightning.Trainer(
             max_epochs=config.epochs,
             precision=config.precision,
+            devices=1,
             logger=TensorBoardLogger(output, name="tensorboard", version=""),
-            callbacks=[best, EpochLog(output / "metrics.csv", len(train)), *_optional(config)],
+            callbacks=[
+                *_optional(config),
+                EpochLog(output / "metrics.csv", len(train)),
+                best,
+                every,  # after the best, whose state it holds
+            ],
             enable_model_summary=False,
             enable_progress_bar=sys.stderr.isatty(),
             use_distributed_sampler=False,
@@ -101,13 +103,13 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
         trainer.fit(
             trainee,
             batches,
-            loader(val, config, train=False, rank=rank, world=world),
-            ckpt_path=str(last) if resume and last.exists() else None,
+            loader(val, config, train=False),
+            ckpt_path=str(last) if begun else None,
             weights_only=True,
         )
     path = output / "model.safetensors"
     if trainer.is_global_zero:
-        state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+        state = torch.load(best.path, map_location="cpu", weights_only=True)
         trainee.load_state_dict(state["state_dict"])
         checkpoints.save(finish(trainee.model.cpu(), config, data), path)
         plots.save(plots.curves(read_log(output / "metrics.csv")), output / "curves.png")
@@ -124,6 +126,7 @@ def finish(model: FaceClassifier, config: TrainConfig, data: FaceData) -> Checkp
         labels=data.labels,
         input=model.spec,
         crop=CropSpec(),
+        quantization=Quantization("fp32", "fp16-exact" if config.storage == "fp16" else "fp32"),
         temperature=1.0,
         data=DataSpec(data.name, data.licence, data.counts()),
         metrics=(),
@@ -138,14 +141,33 @@ def finish(model: FaceClassifier, config: TrainConfig, data: FaceData) -> Checkp
     )
     val = data.split("val")
     logits = Checkpoint(model, spec).predict(val.pixels)
+    if not np.isfinite(logits).all():
+        raise ModelError("the training diverged, its answers aren't numbers: a lower --lr helps")
     temperature = fit_temperature(logits, val.labels)
     report = Report(
         spec.name, "val", data.labels, val.labels, softmax(logits / temperature).astype("float32")
     )
     return Checkpoint(
         model,
-        dataclasses.replace(spec, temperature=temperature, metrics=(report.metrics(),)),
+        replace(spec, temperature=temperature, metrics=(report.metrics(),)),
     )
+
+
+def _settled(config: TrainConfig, model: FaceClassifier) -> TrainConfig:
+    """The settings with nothing left to be looked up: what the run is resumed with."""
+    spec = model.spec
+    return replace(config, network_side=spec.network_side, mean=spec.mean, std=spec.std)
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        torch.load(path, map_location="meta", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{path}: damaged ({str(error).splitlines()[0]}): start the run anew"
+        ) from None
 
 
 def _optional(config: TrainConfig) -> list[Callback]:

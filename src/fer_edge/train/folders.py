@@ -60,11 +60,13 @@ def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0
         DataError: a class is empty or missing from a split, a picture can't be read, or there are
             fewer than two classes.
     """
-    splits = {
-        SPLIT_NAMES[folder.name.lower()]: folder
-        for folder in sorted(root.iterdir())
-        if folder.is_dir() and folder.name.lower() in SPLIT_NAMES
-    }
+    splits: dict[Split, Path] = {}
+    for folder in sorted(root.iterdir()):
+        name = SPLIT_NAMES.get(folder.name.lower())
+        if name and folder.is_dir():
+            if name in splits:
+                raise DataError(f"{root}: {splits[name].name} and {folder.name} are both {name}")
+            splits[name] = folder
     if splits and "train" not in splits:
         raise DataError(f"{root}: there is {', '.join(splits)} but no train folder")
     missing: tuple[Split, ...] = ("val",) if splits else ("val", "test")
@@ -118,10 +120,14 @@ def _read_split(
 
     def read(path: Path) -> np.ndarray | SourceError:
         try:
-            gray = to_gray(open_picture(path))
+            picture = open_picture(path)
         except SourceError as error:
             return error
-        return crop_face(gray, (0, 0, gray.shape[1], gray.shape[0]), CropSpec(), side)
+        try:
+            gray = to_gray(picture)
+            return crop_face(gray, (0, 0, gray.shape[1], gray.shape[0]), CropSpec(), side)
+        except SourceError as error:
+            return SourceError(f"{path}: {error}")
 
     with ThreadPoolExecutor() as pool:
         faces = list(pool.map(read, (path for path, _ in files)))

@@ -12,7 +12,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
@@ -39,18 +39,16 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
         return self.pixels[index], self.labels[index]
 
 
-def loader(
-    faces: Faces, config: TrainConfig, *, train: bool, rank: int, world: int
-) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Batches in an order that the seed and the epoch alone decide, shared out over processes."""
+def loader(faces: Faces, config: TrainConfig, *, train: bool) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Batches in an order that the seed and the epoch's number alone decide."""
     dataset = Batches(faces)
     return DataLoader(
         dataset,
         batch_size=config.batch_size if train else 512,
-        sampler=DistributedSampler(dataset, world, rank, shuffle=train, seed=config.seed),
+        sampler=DistributedSampler(dataset, 1, 0, shuffle=train, seed=config.seed),
         collate_fn=lambda batch: batch,
         # a last batch of one face has no variance for batch norm
-        drop_last=train and len(dataset) > config.batch_size * world,
+        drop_last=train and len(dataset) > config.batch_size,
     )
 
 
@@ -74,9 +72,7 @@ class Trainee(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         # Every epoch's draws follow from its number, so a resumed run repeats an unbroken one.
-        torch.manual_seed(
-            (self.config.seed * 10_000 + self.current_epoch) * 1_000 + self.global_rank
-        )
+        torch.manual_seed(self.config.seed * 10_000_000 + self.current_epoch * 1_000)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         faces, labels = batch
@@ -152,6 +148,32 @@ class Averaged(WeightAveraging):
                     old.copy_(new)
 
         super().__init__(use_buffers=True, multi_avg_fn=average)
+
+
+class Kept(ModelCheckpoint):
+    """One checkpoint file, also when the run's folder was moved before it was resumed.
+
+    Lightning's own `save_last` writes only after an epoch that was the best: the best and the last
+    epoch need a callback each.
+    """
+
+    def __init__(self, folder: Path, name: str, monitor: str | None = None) -> None:
+        super().__init__(
+            folder,
+            name,
+            monitor=monitor,
+            mode="max",
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+        self.path = folder / f"{name}.ckpt"
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what was kept, under the folder's present name."""
+        path = str(self.path.resolve())
+        scores = dict.fromkeys(state_dict["best_k_models"] and [path], state_dict["kth_value"])
+        here = {"dirpath": self.dirpath, "best_model_path": path, "kth_best_model_path": path}
+        super().load_state_dict({**state_dict, **here, "best_k_models": scores})
 
 
 class EpochLog(Callback):

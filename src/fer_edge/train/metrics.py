@@ -26,6 +26,7 @@ class Report:
         labels: names in the order of the logits.
         truth: int64 `[N]`.
         probabilities: float32 `[N, labels]`.
+        left_out: faces of the split that weren't asked.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Report:
     labels: tuple[str, ...]
     truth: Ints
     probabilities: npt.NDArray[np.float32]
+    left_out: int = 0
 
     @property
     def predicted(self) -> Ints:
@@ -116,6 +118,7 @@ class Report:
             "model": self.model,
             "split": self.split,
             "n": metrics.n,
+            "left_out": self.left_out,
             "accuracy": metrics.accuracy,
             "balanced_accuracy": metrics.balanced_accuracy,
             "macro_f1": metrics.macro_f1,

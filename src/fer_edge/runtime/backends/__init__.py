@@ -108,4 +108,18 @@ def open_backend(
             raise
         raise MissingExtraError(engine.package, engine.extra) from None
     loaded: Backend = getattr(module, engine.name)(path, threads=threads)
+    _check(loaded, path)
     return loaded
+
+
+def _check(backend: Backend, path: Path) -> None:
+    """Ask for one black face: a graph that doesn't keep its spec's contract is refused at once."""
+    side, labels = backend.spec.input.side, len(backend.spec.labels)
+    try:
+        shape = backend(np.zeros((1, side, side), np.uint8)).shape
+    # each engine has exceptions of its own
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path}: its graph doesn't take what its spec says: {reason}") from None
+    if shape != (1, labels):
+        raise ModelError(f"{path}: its graph gives logits {shape}, its spec has {labels} labels")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,10 @@ class OpenVinoBackend:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{path}: OpenVINO can't load it: {reason}") from None
         self._request = compiled.create_infer_request()
+        self._lock = threading.Lock()  # a request serves one call at a time
 
     def __call__(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`."""
-        outputs = self._request.infer({"faces": faces})
-        return np.array(outputs["logits"], np.float32)
+        with self._lock:
+            outputs = self._request.infer({"faces": faces})
+            return np.array(outputs["logits"], np.float32)
