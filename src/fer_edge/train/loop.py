@@ -171,7 +171,7 @@ class Kept(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what was kept, under the folder's present name."""
         path = str(self.path.resolve())
-        scores = dict.fromkeys(state_dict["best_k_models"] and [path], state_dict["kth_value"])
+        scores = {path: state_dict["kth_value"]} if state_dict["best_k_models"] else {}
         here = {"dirpath": self.dirpath, "best_model_path": path, "kth_best_model_path": path}
         super().load_state_dict({**state_dict, **here, "best_k_models": scores})
 
