@@ -90,6 +90,19 @@ def test_wrong_usage_and_named_failures(fer: Fer, tmp_path: Path) -> None:
     assert "Traceback" not in ran.err
 
 
+def test_a_bug_is_no_traceback(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Path) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("fer_edge.runtime.specfile.read_spec", broken)
+    ran = fer("info")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("ZeroDivisionError: by zero\nthis is a bug in fer-edge")
+    monkeypatch.setenv("FER_EDGE_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        fer("info")
+
+
 def test_info(fer: Fer) -> None:
     assert "angry, disgust, fear, happy, sad, surprise, neutral" in fer("info").out
     document = json.loads(fer("info", "--json").out)

@@ -1,0 +1,89 @@
+"""`fer train` and `fer data inspect`: what a model is made from."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from fer_edge.cli.console import needs, print_json, show
+from fer_edge.cli.options import DATA, Json, OptionalData, SkipBad
+
+WORDS = ("bundled", "imagenet", "none")
+
+
+def train(
+    data: OptionalData = None,
+    output: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
+    arch: Annotated[str | None, typer.Option(help="mobilenet_v2 by default.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="bundled (default), imagenet (torchvision downloads), none, or a file."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2)] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest rate, of the head.")] = None,
+    backbone_lr: Annotated[float | None, typer.Option(help="Times lr.")] = None,
+    schedule: Annotated[Literal["onecycle", "cosine"] | None, typer.Option()] = None,
+    freeze_epochs: Annotated[int | None, typer.Option(min=0)] = None,
+    label_smoothing: Annotated[float | None, typer.Option()] = None,
+    class_balance: Annotated[float | None, typer.Option(help="0 faces alike, 1 classes.")] = None,
+    ema: Annotated[float | None, typer.Option(help="Decay of the averaged weights; 0 off.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without gain; 0 never.")] = None,
+    side: Annotated[int | None, typer.Option(help="Of the faces, the graph's input.")] = None,
+    network_side: Annotated[int | None, typer.Option(help="That the graph resizes to.")] = None,
+    mean: Annotated[float | None, typer.Option(help="Of pixel / 255.")] = None,
+    std: Annotated[float | None, typer.Option(help="Of pixel / 255.")] = None,
+    storage: Annotated[Literal["fp16", "fp32"] | None, typer.Option()] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    skip_bad: Annotated[bool | None, typer.Option("--skip-bad")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on after the last finished epoch.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune a network; the run's folder gets model.safetensors."""
+    given: dict[str, Any] = {k: v for k, v in locals().items() if v is not None}
+    for name in ("output", "resume", "as_json"):
+        del given[name]
+    if "arch" in given:
+        given["architecture"] = given.pop("arch")
+    if data is not None:
+        given["data"] = str(data.resolve())
+    if given.get("weights", "none") not in WORDS:
+        given["weights"] = str(Path(given["weights"]).resolve())
+    with needs("train"):
+        from fer_edge import render
+        from fer_edge.runtime.specfile import read_spec
+        from fer_edge.train.config import settings
+        from fer_edge.train.fit import fit
+
+    try:
+        path = fit(settings(given, output, resume=resume), output, resume=resume)
+    except (KeyboardInterrupt, SystemExit):
+        print(f"interrupted: fer train --output {output} --resume goes on", file=sys.stderr)
+        raise typer.Exit(1) from None
+    spec = read_spec(path)
+    if as_json:
+        print_json(json.loads(spec.to_json()))
+    else:
+        show([render.spec_table(spec, str(path))])
+        print(
+            f"next: fer evaluate {path} --data ... ; fer export {path} --data ...", file=sys.stderr
+        )
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(help=DATA)],
+    ferplus: Annotated[Path | None, typer.Option(help="FER+ votes (fer2013new.csv).")] = None,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+) -> None:
+    """Splits, class counts, bad rows, duplicates across splits."""
+    with needs("train"):
+        from fer_edge.train.datasets import read_data
+        from fer_edge.train.inspection import inspect, tables
+
+    found = inspect(read_data(path, skip_bad=skip_bad), ferplus)
+    print_json(found.to_dict()) if as_json else show(tables(found))
