@@ -28,3 +28,15 @@ def test_the_file_is_readable_as_any_new_file(tmp_path: Path) -> None:
         beside.touch(mode=0o600)
     plain.touch()
     assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_companions_come_and_go_with_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.xml"
+    with whole_file(path, ".bin") as beside:
+        beside.write_text("a")
+        beside.with_suffix(".bin").write_text("b")
+    assert {p.name for p in tmp_path.iterdir()} == {"m.xml", "m.bin"}
+    with pytest.raises(FileNotFoundError), whole_file(path, ".bin") as beside:
+        beside.write_text("new, without its companion")
+    assert path.read_text() == "a"
+    assert {p.name for p in tmp_path.iterdir()} == {"m.xml", "m.bin"}

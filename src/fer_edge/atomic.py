@@ -10,8 +10,13 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *companions: str) -> Iterator[Path]:
     """Yield a path beside `path` to write to; rename it to `path` when the block ends well.
+
+    Args:
+        path: the final name.
+        companions: suffixes of further files that the block writes next to the yielded path and
+            that belong next to `path`; they are renamed first.
 
     The temporary name keeps the suffix, since some writers choose the format by it, and is removed
     when the block raises. Missing parent folders are made.
@@ -21,15 +26,19 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    suffixes = (*companions, path.suffix)
     try:
         yield beside
         # some writers make private files; a result is as readable as any new file
         mask = os.umask(0)
         os.umask(mask)
-        beside.chmod(0o666 & ~mask)
-        beside.replace(path)
+        for suffix in suffixes:
+            beside.with_suffix(suffix).chmod(0o666 & ~mask)
+        for suffix in suffixes:
+            beside.with_suffix(suffix).replace(path.with_suffix(suffix))
     finally:
-        beside.unlink(missing_ok=True)
+        for suffix in suffixes:
+            beside.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

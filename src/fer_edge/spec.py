@@ -21,6 +21,8 @@ from fer_edge.schema import parse
 
 KEY = "fer_edge"
 SCHEMA = 1
+Precision = Literal["fp32", "fp16", "int8"]
+Weights = Literal["fp32", "fp16-exact", "fp16", "int8"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,15 +105,15 @@ class Quantization:
     """How a file's numbers are stored and computed.
 
     Attributes:
-        precision: of the arithmetic.
+        precision: as it was asked for.
         weights: how the weights lie in the file; "fp16-exact" are float32 weights that half
-            precision holds without loss.
+            precision holds without loss, "fp16" were rounded to it.
         method: the quantizer, or None.
         calibration: which faces the ranges were taken from, or None.
     """
 
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
-    weights: Literal["fp32", "fp16-exact", "fp16", "int8"] = "fp32"
+    precision: Precision = "fp32"
+    weights: Weights = "fp32"
     method: str | None = None
     calibration: str | None = None
 

@@ -8,7 +8,7 @@ import pytest
 
 from fer_edge.errors import ParityError
 from fer_edge.export import convert
-from fer_edge.export.convert import export_onnx
+from fer_edge.export.convert import export_file
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.datasets import read_data
 
@@ -16,7 +16,7 @@ from fer_edge.train.datasets import read_data
 def test_with_data_the_whole_split_is_compared(
     source: Path, csv_file: Path, tmp_path: Path
 ) -> None:
-    done = export_onnx(source, tmp_path / "m.onnx", read_data(csv_file), "test")
+    done = export_file(source, tmp_path / "m.onnx", read_data(csv_file))
     golden, test = done.parities
     assert (golden.faces, golden.n, test.faces, test.n) == ("golden", 16, "test", 14)
     assert test.accuracy_reference == test.accuracy_exported
@@ -48,5 +48,5 @@ def test_a_spoiled_export_is_refused_and_leaves_nothing(
 
     monkeypatch.setattr(convert, "to_onnx", spoiled)
     with pytest.raises(ParityError, match=r"isn't kept: .*max \|Δlogit\| on golden is"):
-        export_onnx(source, tmp_path / "m.onnx", None, "test")
+        export_file(source, tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []

@@ -42,6 +42,19 @@ def test_one_changed_label_is_found_and_described(spec: ModelSpec) -> None:
     assert len(document["failures"]) == 2
 
 
+def test_accuracy_may_fall_by_the_bar_and_no_more(spec: ModelSpec) -> None:
+    truth = np.repeat(TRUTH, 20)
+    logits = np.repeat(LOGITS, 20, axis=0)
+    for wrong, passed in ((1, True), (2, False)):
+        other = logits.copy()
+        other[np.arange(wrong), (truth[:wrong] + 1) % 7] = 99
+        parity = judge(measure(logits, other, spec, "test", truth), BARS["fp16"])
+        assert parity.passed is passed
+    assert "falls from 100.00% to 99.80%, by 0.10% more than the bar of 0.10%" in str(
+        parity.failures
+    )
+
+
 def test_the_difference_is_absolute(spec: ModelSpec) -> None:
     """A relative tolerance would let 2e-4 of 1000 through."""
     parity = judge(measure(LOGITS + 1000, LOGITS + np.float32(1000.001), spec, "x"), BARS["fp32"])

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def export(
     checkpoint: Annotated[Path | None, typer.Argument(help="Bundled by default.")] = None,
-    format: Annotated[Literal["onnx"], typer.Option(help="Of the file.")] = "onnx",
-    precision: Annotated[Literal["fp32"], typer.Option(help="Of the arithmetic.")] = "fp32",
+    format: Annotated[Literal["onnx", "openvino"], typer.Option(help="Of the file.")] = "onnx",
+    precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="fp16: of weights.")] = "fp32",
     data: OptionalData = None,
     split: SplitName = "test",
     output: Annotated[Path | None, typer.Option(help="File or folder; here by default.")] = None,
@@ -29,7 +29,7 @@ def export(
     """Write a model file from a checkpoint, once it is proved to answer as PyTorch does."""
     with needs("export"):
         from fer_edge import render
-        from fer_edge.export.convert import export_onnx
+        from fer_edge.export.convert import FORMATS, export_file
         from fer_edge.runtime.bundled import bundled
         from fer_edge.runtime.specfile import read_spec
         from fer_edge.train.datasets import read_data
@@ -38,24 +38,25 @@ def export(
     source = bundled("checkpoint") if checkpoint is None else checkpoint
     if source.suffix != CHECKPOINT:
         raise ConfigError(f"{source}: only a checkpoint is exported, a {CHECKPOINT}")
-    name = f"{read_spec(source).name}-{precision}.{format}"
+    suffix = FORMATS[format].suffix
+    name = f"{read_spec(source).name}-{precision}{suffix}"
     path = Path(name) if output is None else output
     if path.is_dir():
         path /= name
-    if path.suffix != f".{format}":
-        raise ConfigError(f"{path}: an {format} file ends in .{format}, and this isn't a folder")
+    if path.suffix != suffix:
+        raise ConfigError(f"{path}: an {format} file ends in {suffix}, and this isn't a folder")
     faces = (
         None
         if data is None
         else read_data(data, side=read_spec(source).input.side, skip_bad=skip_bad)
     )
-    done = export_onnx(source, path, faces, split)
+    done = export_file(source, path, faces, split=split, format=format, precision=precision)
     if as_json:
         print_json(done.to_dict())
         return
     for parity in done.parities:
         print(render.parity_text(parity))
-    print(f"wrote {done.path} ({done.path.stat().st_size / 1e6:.1f} MB) and {done.report}")
+    print(f"wrote {done.path} ({done.size / 1e6:.1f} MB) and {done.report}")
     if faces is None:
         print(
             "only golden samples were compared: --data compares a whole test split", file=sys.stderr

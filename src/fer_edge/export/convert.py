@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from fer_edge.atomic import whole_file, write_text
 from fer_edge.errors import ModelError, ParityError
 from fer_edge.export.golden import draw_faces
 from fer_edge.export.parity import Parity, compare
-from fer_edge.export.to_onnx import embed, exported_spec, to_onnx
-from fer_edge.spec import Metrics, ModelSpec
+from fer_edge.export.to_onnx import exported_spec, to_onnx, write_onnx
+from fer_edge.spec import Metrics, ModelSpec, Precision
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train.evaluate import Model, evaluate, matched, open_model
 from fer_edge.train.faces import FaceData, Split
@@ -22,34 +23,84 @@ from fer_edge.train.faces import FaceData, Split
 REPORT_SUFFIX = ".parity.json"
 
 
+def _write_openvino(graph: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
+    from fer_edge.export.to_openvino import write_openvino
+
+    write_openvino(graph, spec, path)
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a kind of file is written.
+
+    Attributes:
+        suffix: of the file that the engine is given.
+        companions: suffixes of the files that belong to it.
+        write: takes the ONNX graph, the spec and the path.
+    """
+
+    suffix: str
+    companions: tuple[str, ...]
+    write: Callable[[onnx.ModelProto, ModelSpec, Path], None]
+
+
+FORMATS = {
+    "onnx": Format(".onnx", (), write_onnx),
+    "openvino": Format(".xml", (".bin",), _write_openvino),
+}
+
+
 @dataclass(frozen=True)
 class Exported:
     """A file that passed, and the comparisons it passed: golden samples first, then a split."""
 
     path: Path
+    format: str
     report: Path
     spec: ModelSpec
     parities: tuple[Parity, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk of all its files."""
+        suffixes = (self.path.suffix, *FORMATS[self.format].companions)
+        return sum(self.path.with_suffix(suffix).stat().st_size for suffix in suffixes)
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer export --json` prints it; `parity` is that over the most faces."""
         return {
             "path": str(self.path),
-            "format": self.path.suffix.lstrip("."),
+            "format": self.format,
             "precision": self.spec.quantization.precision,
-            "bytes": self.path.stat().st_size,
+            "bytes": self.size,
             "report": str(self.report),
             "parity": self.parities[-1].to_dict(),
             "golden": self.parities[0].to_dict(),
         }
 
 
-def export_onnx(source: Path, output: Path, data: FaceData | None, split: Split) -> Exported:
+def export_file(
+    source: Path,
+    output: Path,
+    data: FaceData | None = None,
+    *,
+    split: Split = "test",
+    format: str = "onnx",
+    precision: Precision = "fp32",
+) -> Exported:
     """Write `output` from the checkpoint `source`, and its parity report beside it.
 
     The file is written under another name, loaded back by its engine and compared with PyTorch on
     the golden samples and, where there is data, on every face of the split. Only a file that
     reaches the bars of its precision gets its name.
+
+    Args:
+        source: a checkpoint.
+        output: the file, with the suffix of its format.
+        data: what to compare on besides the golden samples.
+        split: of the data.
+        format: a name of `FORMATS`.
+        precision: "fp32" or "fp16".
 
     Raises:
         ParityError: a bar was missed; nothing is left behind.
@@ -58,27 +109,23 @@ def export_onnx(source: Path, output: Path, data: FaceData | None, split: Split)
     checkpoint = checkpoints.load(source)
     reference = Model(str(source), checkpoint.spec, checkpoint.predict)
     graph = to_onnx(checkpoint)
-    spec = exported_spec(checkpoint, source, graph)
+    spec = exported_spec(checkpoint, source, graph, precision)
+    kind = FORMATS[format]
     report = output.with_name(f"{output.stem}{REPORT_SUFFIX}")
-    with whole_file(output) as beside:
-        _write(graph, spec, beside)
+    with whole_file(output, *kind.companions) as beside:
+        kind.write(graph, spec, beside)
         exported = Model(str(output), spec, open_model(beside).predict)
         parities, metrics = _prove(reference, exported, data, split)
         kept = [m for m in checkpoint.spec.metrics if m.split not in [n.split for n in metrics]]
         spec = replace(spec, parity=parities[-1].summary(), metrics=(*kept, *metrics))
-        _write(graph, spec, beside)
+        kind.write(graph, spec, beside)
         if open_model(beside).spec != spec:
             raise ModelError(
                 f"{output}: the spec doesn't come back from the file as it was written"
             )
-    done = Exported(output, report, spec, tuple(parities))
+    done = Exported(output, format, report, spec, tuple(parities))
     write_text(report, json.dumps(done.to_dict(), indent=2) + "\n")
     return done
-
-
-def _write(graph: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
-    embed(graph, spec)
-    path.write_bytes(graph.SerializeToString())
 
 
 def _prove(

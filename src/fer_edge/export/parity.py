@@ -21,14 +21,19 @@ class Bars:
 
     Attributes:
         agreement: share of faces with the same label, in [0, 1].
-        max_abs_logit_diff: the largest absolute difference of any logit.
+        max_abs_logit_diff: the largest absolute difference of any logit; None: any.
+        accuracy_loss: the most that may be lost, as a share; None: any.
     """
 
     agreement: float
-    max_abs_logit_diff: float
+    max_abs_logit_diff: float | None = None
+    accuracy_loss: float | None = None
 
 
-BARS = {"fp32": Bars(agreement=1.0, max_abs_logit_diff=1e-4)}
+BARS = {
+    "fp32": Bars(agreement=1.0, max_abs_logit_diff=1e-4),
+    "fp16": Bars(agreement=0.999, accuracy_loss=0.001),
+}
 
 
 @dataclass(frozen=True)
@@ -154,12 +159,22 @@ def judge(parity: Parity, bars: Bars) -> Parity:
             f"label agreement on {parity.faces} is {parity.agreement:.4%} of {parity.n} faces, "
             f"{bars.agreement - parity.agreement:.4%} under the bar of {bars.agreement:.2%}"
         )
-    if not parity.max_abs_logit_diff <= bars.max_abs_logit_diff:
+    most = bars.max_abs_logit_diff
+    if not np.isfinite(parity.max_abs_logit_diff):
+        failures.append(f"some answers to {parity.faces} aren't numbers")
+    elif most is not None and parity.max_abs_logit_diff > most:
         failures.append(
             f"max |Δlogit| on {parity.faces} is {parity.max_abs_logit_diff:.3g}, "
-            f"{parity.max_abs_logit_diff / bars.max_abs_logit_diff:.3g} times the bar of "
-            f"{bars.max_abs_logit_diff:g}"
+            f"{parity.max_abs_logit_diff / most:.3g} times the bar of {most:g}"
         )
+    before, after = parity.accuracy_reference, parity.accuracy_exported
+    if bars.accuracy_loss is not None and before is not None and after is not None:
+        lost = before - after
+        if lost > bars.accuracy_loss + 1e-9:  # shares of whole faces, but in floating point
+            failures.append(
+                f"accuracy on {parity.faces} falls from {before:.2%} to {after:.2%}, by "
+                f"{lost - bars.accuracy_loss:.2%} more than the bar of {bars.accuracy_loss:.2%}"
+            )
     return replace(parity, failures=tuple(failures))
 
 

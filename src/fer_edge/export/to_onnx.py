@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fer_edge.errors import MissingExtraError
 from fer_edge.export.golden import golden_samples
-from fer_edge.spec import KEY, ModelSpec, Quantization
+from fer_edge.spec import KEY, ModelSpec, Precision, Quantization, Weights
 from fer_edge.train.checkpoint import Checkpoint, sha256
 
 try:
@@ -45,12 +45,15 @@ class _Graph(nn.Module):
         return logits, torch.softmax(logits / self.temperature, dim=1)
 
 
-def exported_spec(checkpoint: Checkpoint, source: Path, model: onnx.ModelProto) -> ModelSpec:
-    """The spec that an fp32 file of `checkpoint` starts with: golden samples, source, tools."""
+def exported_spec(
+    checkpoint: Checkpoint, source: Path, model: onnx.ModelProto, precision: Precision
+) -> ModelSpec:
+    """The spec that a file of `checkpoint` starts with: golden samples, source, tools."""
     halved = any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
+    weights: Weights = "fp16" if precision == "fp16" else "fp16-exact" if halved else "fp32"
     return replace(
         checkpoint.spec,
-        quantization=Quantization("fp32", "fp16-exact" if halved else "fp32"),
+        quantization=Quantization(precision, weights),
         golden=golden_samples(checkpoint.predict, checkpoint.spec.input.side),
         source_sha256=sha256(source),
         tools={
@@ -67,7 +70,7 @@ def to_onnx(checkpoint: Checkpoint) -> onnx.ModelProto:
 
     The large convolutions keep their batch norm as a node: the engine folds it when it loads, and
     the weights in the file remain the checkpoint's own numbers, which half precision may hold
-    without loss (see `halve_exact`).
+    without loss (see `halve`).
     """
     graph = _Graph(checkpoint).eval()
     side = checkpoint.spec.input.side
@@ -85,16 +88,21 @@ def to_onnx(checkpoint: Checkpoint) -> onnx.ModelProto:
         )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
-    halve_exact(model)
+    halve(model, exact=True)
     model = onnxscript.optimizer.optimize(model)
     _strip(model)
     return model
 
 
-def halve_exact(model: onnx.ModelProto) -> None:
-    """Store each float32 weight that half precision holds exactly as float16 and a Cast, in place.
+def halve(model: onnx.ModelProto, *, exact: bool) -> None:
+    """Store large float32 weights as float16 and a Cast, in place: half the bytes.
 
-    The function doesn't change by a bit: the engine widens the numbers once, when it loads.
+    The arithmetic stays float32: the engine widens the numbers once, when it loads.
+
+    Args:
+        model: the graph.
+        exact: leave alone what half precision can't hold without loss; then the function doesn't
+            change by a bit. Otherwise round, and let infinities fail the comparison.
     """
     graph = model.graph
     casts = []
@@ -106,7 +114,7 @@ def halve_exact(model: onnx.ModelProto) -> None:
             continue
         with np.errstate(over="ignore"):
             half = full.astype(np.float16)
-        if not np.array_equal(half.astype(np.float32), full):
+        if exact and not np.array_equal(half.astype(np.float32), full):
             continue
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
@@ -116,8 +124,15 @@ def halve_exact(model: onnx.ModelProto) -> None:
     graph.node.extend([*casts, *rest])
 
 
-def embed(model: onnx.ModelProto, spec: ModelSpec) -> None:
-    """Put the spec into `metadata_props`, in place of one that is there."""
+def write_onnx(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
+    """Write one `.onnx` file with the spec in `metadata_props`, in its precision."""
+    if spec.quantization.precision == "fp16":
+        halve(model, exact=False)
+    _embed(model, spec)
+    path.write_bytes(model.SerializeToString())
+
+
+def _embed(model: onnx.ModelProto, spec: ModelSpec) -> None:
     kept = [p for p in model.metadata_props if p.key != KEY]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)

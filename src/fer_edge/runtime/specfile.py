@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 from fer_edge.errors import ModelError
 from fer_edge.spec import ModelSpec
@@ -37,9 +38,20 @@ def _onnx_metadata(path: Path) -> dict[str, str]:
     return dict(open_session(path, threads=1).get_modelmeta().custom_metadata_map)
 
 
+def _openvino_metadata(path: Path) -> dict[str, str]:
+    """The attributes `value` under the model's `rt_info`; an IR is plain XML."""
+    try:
+        info = ElementTree.parse(path).getroot().find("rt_info")
+    except ElementTree.ParseError as error:
+        raise ModelError(f"{path}: damaged or cut off ({error}): copy it again") from None
+    found = {} if info is None else {child.tag: child.get("value") for child in info}
+    return {key: value for key, value in found.items() if value is not None}
+
+
 _READERS: dict[str, Callable[[Path], dict[str, str]]] = {
     ".safetensors": _safetensors_metadata,
     ".onnx": _onnx_metadata,
+    ".xml": _openvino_metadata,
 }
 
 

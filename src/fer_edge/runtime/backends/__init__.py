@@ -59,7 +59,7 @@ ENGINES = {
         "OpenVinoBackend",
         "openvino",
         "openvino",
-        (".onnx",),
+        (".xml", ".onnx"),
         ("cpu",),
     ),
 }

@@ -1,4 +1,4 @@
-"""OpenVINO, an extra: the same `.onnx` file under Intel's engine, on the CPU."""
+"""OpenVINO, an extra: its own IR, or the same `.onnx` file, on the CPU."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ FRAMEWORK = "framework"
 
 
 class OpenVinoBackend:
-    """An `.onnx` file under OpenVINO, in float32 even where the CPU would rather use less."""
+    """An `.xml` or `.onnx` file, in float32 even where the CPU would rather use less."""
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         if not path.is_file():
             raise ModelError(f"{path}: there is no such file")
+        if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
+            raise ModelError(f"{path}: its .bin is missing: copy both")
         core = openvino.Core()
         try:
             model = core.read_model(path)
             # the spec is read before compiling, which may drop rt_info
-            info = model.get_rt_info([FRAMEWORK]).value if model.has_rt_info([FRAMEWORK]) else {}
-            metadata = {KEY: info[KEY]} if KEY in info else {}
-            self.spec = ModelSpec.from_metadata(metadata, str(path))
+            places = ([KEY], [FRAMEWORK, KEY])  # of an IR, of an ONNX file
+            found = [model.get_rt_info(p).value for p in places if model.has_rt_info(p)]
+            self.spec = ModelSpec.from_metadata({KEY: found[0]} if found else {}, str(path))
             config: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32"}
             if threads:
                 config["INFERENCE_NUM_THREADS"] = threads

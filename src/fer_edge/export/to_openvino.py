@@ -1,0 +1,26 @@
+"""ONNX to OpenVINO IR: an `.xml` with the spec in `rt_info`, and its `.bin`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from fer_edge.errors import MissingExtraError
+from fer_edge.spec import KEY, ModelSpec
+
+try:
+    import openvino
+except ModuleNotFoundError:
+    raise MissingExtraError("openvino", "openvino") from None
+
+
+def write_openvino(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
+    """Write `path`, an `.xml`, and the `.bin` beside it.
+
+    In fp16 the weights are stored in half precision; the engine decides in which precision it
+    computes, and the backend asks for float32.
+    """
+    converted = openvino.Core().read_model(model.SerializeToString())
+    converted.set_rt_info(spec.to_json(), KEY)
+    openvino.save_model(converted, path, compress_to_fp16=spec.quantization.precision == "fp16")
