@@ -108,7 +108,7 @@ def export_file(
     """
     checkpoint = checkpoints.load(source)
     reference = Model(str(source), checkpoint.spec, checkpoint.predict)
-    graph = to_onnx(checkpoint)
+    graph = to_onnx(checkpoint, precision)
     spec = exported_spec(checkpoint, source, graph, precision)
     kind = FORMATS[format]
     report = output.with_name(f"{output.stem}{REPORT_SUFFIX}")

@@ -18,9 +18,10 @@ except ModuleNotFoundError:
 def write_openvino(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
     """Write `path`, an `.xml`, and the `.bin` beside it.
 
-    In fp16 the weights are stored in half precision; the engine decides in which precision it
-    computes, and the backend asks for float32.
+    Weights that are halved in the graph stay halved in the IR. OpenVINO's own `compress_to_fp16`
+    would round the batch norms and biases too, for 6 % of the bytes: 16 of 3,589 test faces of the
+    bundled model changed their label that way.
     """
     converted = openvino.Core().read_model(model.SerializeToString())
     converted.set_rt_info(spec.to_json(), KEY)
-    openvino.save_model(converted, path, compress_to_fp16=spec.quantization.precision == "fp16")
+    openvino.save_model(converted, path, compress_to_fp16=False)
