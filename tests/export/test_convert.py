@@ -9,6 +9,7 @@ import pytest
 from fer_edge.errors import ParityError
 from fer_edge.export import convert
 from fer_edge.export.convert import export_file
+from fer_edge.spec import Precision
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.datasets import read_data
 
@@ -35,13 +36,13 @@ def test_a_spoiled_export_is_refused_and_leaves_nothing(
 ) -> None:
     build = convert.to_onnx
 
-    def spoiled(checkpoint: Checkpoint) -> onnx.ModelProto:
+    def spoiled(checkpoint: Checkpoint, precision: Precision) -> onnx.ModelProto:
         if what == "mean":
             checkpoint.model.shift += 0.05
-            graph = build(checkpoint)
+            graph = build(checkpoint, precision)
             checkpoint.model.shift -= 0.05
             return graph
-        graph = build(checkpoint)
+        graph = build(checkpoint, precision)
         tensor = max(graph.graph.initializer, key=lambda t: len(t.raw_data))
         tensor.raw_data = bytes(len(tensor.raw_data))
         return graph

@@ -83,16 +83,20 @@ def test_half_storage_is_lossless(source: Path) -> None:
 
 
 def test_weights_that_half_precision_cannot_hold_stay_whole() -> None:
-    values = np.linspace(0, 1, 1000, dtype=np.float32)
+    values = np.linspace(0, 1, 1000, dtype=np.float32).reshape(10, 100)
     tensors = [
         onnx.numpy_helper.from_array(values, "fine"),
         onnx.numpy_helper.from_array(values * 1e6, "large"),
-        onnx.numpy_helper.from_array(np.ones(1000, np.float32), "exact"),
-        onnx.numpy_helper.from_array(np.ones(10, np.float32), "small"),
+        onnx.numpy_helper.from_array(np.ones((10, 100), np.float32), "exact"),
+        onnx.numpy_helper.from_array(np.ones((2, 5), np.float32), "small"),
+        onnx.numpy_helper.from_array(np.ones(1000, np.float32), "bias"),
     ]
-    graph = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], tensors))
-    halve(graph, exact=True)
-    assert [t.name for t in graph.graph.initializer] == ["fine", "large", "exact.half", "small"]
+    for exact, halved in ((True, {"exact"}), (False, {"exact", "fine", "large"})):
+        graph = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], tensors))
+        halve(graph, exact=exact)
+        names = {t.name for t in graph.graph.initializer}
+        assert {name.removesuffix(".half") for name in names if name.endswith(".half")} == halved
+        assert len(names) == len(tensors)
 
 
 @pytest.mark.parametrize(
