@@ -91,11 +91,10 @@ def csv_file(rows: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def spec() -> ModelSpec:
+def a_spec(architecture: str = "mobilenet_v3_small") -> ModelSpec:
     return ModelSpec(
-        name="test",
-        architecture="mobilenet_v3_small",
+        name=f"fer-{architecture}",
+        architecture=architecture,
         labels=LABELS,
         input=InputSpec(side=48, network_side=32, mean=0.5, std=0.25),
         crop=CropSpec(),
@@ -105,3 +104,8 @@ def spec() -> ModelSpec:
         intended_use="tests",
         tools={},
     )
+
+
+@pytest.fixture
+def spec() -> ModelSpec:
+    return a_spec()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import fer_edge
 from tests.conftest import EXAMPLE, LABELS, Ran
@@ -41,6 +42,14 @@ def test_infer_json_has_the_promised_keys(fer: Fer) -> None:
     (face,) = document["faces"]
     assert set(face) >= {"box", "emotion", "confidence", "probabilities"}
     assert list(face["probabilities"]) == list(LABELS)
+
+
+def test_a_photograph_is_said_to_be_taken_as_a_face(fer: Fer, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("L", (900, 400)).save(tmp_path / name)
+    ran = fer("infer", tmp_path)
+    assert ran.code == 0
+    assert ran.err.count("the whole picture is taken as the face") == 1
 
 
 def test_infer_several_with_an_unreadable_one(fer: Fer, tmp_path: Path) -> None:
@@ -83,7 +92,12 @@ def test_wrong_usage_and_named_failures(fer: Fer, tmp_path: Path) -> None:
     ran = fer("infer", "--model", tmp_path / "no.onnx", EXAMPLE)
     assert ran.code == 1
     assert ran.err.startswith("ModelError: ")
+    ran = fer("train", "--output", tmp_path / "run")
+    assert (ran.code, "--data is missing" in ran.err) == (2, True)
+    assert fer("infer", "--backend", "tensorrt", EXAMPLE).code == 2
     (tmp_path / "file").touch()
+    ran = fer("infer", EXAMPLE, "--save", tmp_path / "file")
+    assert (ran.code, ran.out, "a file, not a folder" in ran.err) == (2, "", True)
     ran = fer("infer", EXAMPLE, "--save", tmp_path / "file" / "x")
     assert ran.code == 1
     assert "NotADirectoryError" in ran.err
@@ -126,7 +140,7 @@ def test_a_closed_pipe_is_quiet() -> None:
 def test_inspect(fer: Fer, csv_file: Path) -> None:
     ran = fer("data", "inspect", csv_file)
     assert ran.code == 0
-    assert "left out: 0" in ran.out
+    assert "bad rows or pictures left out: 0" in ran.out
     document = json.loads(fer("data", "inspect", csv_file, "--json").out)
     assert document["counts"]["train"]["happy"] == 6
     assert fer("data", "inspect", csv_file / "none").code == 1

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from fer_edge.export.golden import draw_faces
-from fer_edge.spec import CropSpec, DataSpec, InputSpec, ModelSpec
+from fer_edge.spec import InputSpec
 from fer_edge.train import checkpoint
 from fer_edge.train.checkpoint import Checkpoint, round_to_half
 from fer_edge.train.model import FaceClassifier, build, head_of
-from tests.conftest import LABELS, drawn
+from tests.conftest import LABELS, a_spec, drawn
 
 
 def settled(architecture: str, spec: InputSpec) -> FaceClassifier:
@@ -40,24 +40,12 @@ def settled(architecture: str, spec: InputSpec) -> FaceClassifier:
 
 
 def made(architecture: str, folder: Path, *, half: bool = True) -> Path:
-    spec = InputSpec(side=48, network_side=32, mean=0.5, std=0.25)
-    model = settled(architecture, spec)
+    spec = a_spec(architecture)
+    model = settled(architecture, spec.input)
     if half:
         round_to_half(model)
     path = folder / f"{architecture}.safetensors"
-    about = ModelSpec(
-        name=f"fer-{architecture}",
-        architecture=architecture,
-        labels=LABELS,
-        input=spec,
-        crop=CropSpec(),
-        temperature=1.5,
-        data=DataSpec("drawn", "none", {"train": 42}),
-        metrics=(),
-        intended_use="tests",
-        tools={},
-    )
-    checkpoint.save(Checkpoint(model, about), path)
+    checkpoint.save(Checkpoint(model, spec), path)
     return path
 
 

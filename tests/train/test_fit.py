@@ -139,8 +139,8 @@ def test_a_run_is_not_overwritten(run: Path, config: TrainConfig, tmp_path: Path
         settings({}, tmp_path, resume=True)
     with pytest.raises(ConfigError, match=r"epochs is 3 in .*config\.json, not 9"):
         settings({"epochs": 9}, run, resume=True)
-    with pytest.raises(ConfigError, match="--data is missing"):
-        settings({}, tmp_path, resume=False)
+    with pytest.raises(ConfigError, match="data and weights must not be empty"):
+        settings({"data": ""}, tmp_path, resume=False)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from fer_edge.cli.console import complain, print_json, show
 from fer_edge.cli.options import Backend, Json, Threads
 from fer_edge.errors import ConfigError, SourceError
 
+WIDE = 8
+NOTE = "the whole picture is taken as the face; crop it to the face first (said once)"
+
 
 def infer(
     sources: Annotated[list[str], typer.Argument(help="Pictures, folders, patterns.")],
@@ -33,7 +36,11 @@ def infer(
     if as_json and as_csv:
         raise ConfigError("--json or --csv, not both")
     recognizer = Recognizer.load(model, backend=backend, device=device, threads=threads)
+    if save and save.exists() and not save.is_dir():
+        raise ConfigError(f"--save {save}: a file, not a folder")
     errors: list[SourceError] = []
+    large = WIDE * recognizer.spec.input.side
+    warned = False
 
     def report(error: SourceError) -> None:
         errors.append(error)
@@ -47,6 +54,9 @@ def infer(
                 print_json(result.to_dict())
             elif text := render.result_csv(result) if as_csv else render.result_text(result):
                 print(text, flush=True)
+            if not warned and max(result.width, result.height) > large:
+                warned = True
+                print(f"{result.source}: {NOTE}", file=sys.stderr)
             if save:
                 name = Path(result.source).stem
                 print(f"saved {result.save(_unused(save / f'{name}.png'))}", file=sys.stderr)

@@ -11,39 +11,67 @@ import typer
 
 from fer_edge.cli.console import needs, print_json, show
 from fer_edge.cli.options import DATA, Json, OptionalData, SkipBad
+from fer_edge.errors import ConfigError
 
 WORDS = ("bundled", "imagenet", "none")
+ARCHITECTURES = (
+    "mobilenet_v2 (default), mobilenet_v3_small, mobilenet_v3_large, resnet18 or vgg16_bn."
+)
 
 
 def train(
     data: OptionalData = None,
     output: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
-    arch: Annotated[str | None, typer.Option(help="mobilenet_v2 by default.")] = None,
+    arch: Annotated[str | None, typer.Option(help=ARCHITECTURES)] = None,
     weights: Annotated[
         str | None,
         typer.Option(help="bundled (default), imagenet (torchvision downloads), none, or a file."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2)] = None,
-    lr: Annotated[float | None, typer.Option(help="Highest rate, of the head.")] = None,
-    backbone_lr: Annotated[float | None, typer.Option(help="Times lr.")] = None,
-    schedule: Annotated[Literal["onecycle", "cosine"] | None, typer.Option()] = None,
-    freeze_epochs: Annotated[int | None, typer.Option(min=0)] = None,
-    label_smoothing: Annotated[float | None, typer.Option()] = None,
-    class_balance: Annotated[float | None, typer.Option(help="0 faces alike, 1 classes.")] = None,
-    ema: Annotated[float | None, typer.Option(help="Decay of the averaged weights; 0 off.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without gain; 0 never.")] = None,
-    side: Annotated[int | None, typer.Option(help="Of the faces, the graph's input.")] = None,
-    network_side: Annotated[int | None, typer.Option(help="That the graph resizes to.")] = None,
-    mean: Annotated[float | None, typer.Option(help="Of pixel / 255.")] = None,
-    std: Annotated[float | None, typer.Option(help="Of pixel / 255.")] = None,
-    storage: Annotated[Literal["fp16", "fp32"] | None, typer.Option()] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
-    skip_bad: Annotated[bool | None, typer.Option("--skip-bad")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="30.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Faces a step: 64.")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="AdamW's highest rate, of the head: 0.002.")
+    ] = None,
+    backbone_lr: Annotated[
+        float | None, typer.Option(help="The backbone's rate, times --lr: 0.5.")
+    ] = None,
+    schedule: Annotated[
+        Literal["onecycle", "cosine"] | None, typer.Option(help="Of the rate: onecycle.")
+    ] = None,
+    freeze_epochs: Annotated[
+        int | None, typer.Option(min=0, help="At the start, of the head alone: 1.")
+    ] = None,
+    label_smoothing: Annotated[float | None, typer.Option(help="In [0, 1]: 0.1.")] = None,
+    class_balance: Annotated[
+        float | None, typer.Option(help="0: faces weigh alike, 1: classes do. 0.")
+    ] = None,
+    ema: Annotated[
+        float | None, typer.Option(help="Decay of the averaged weights, 0 off: 0.998.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after epochs without gain; 0 never.")
+    ] = None,
+    side: Annotated[
+        int | None, typer.Option(help="Pixels of a face, the graph's input: 48.")
+    ] = None,
+    network_side: Annotated[
+        int | None, typer.Option(help="Pixels that the graph resizes a face to; by --arch.")
+    ] = None,
+    mean: Annotated[float | None, typer.Option(help="Of pixel / 255; by --weights.")] = None,
+    std: Annotated[float | None, typer.Option(help="Of pixel / 255; by --weights.")] = None,
+    storage: Annotated[
+        Literal["fp16", "fp32"] | None, typer.Option(help="Of the checkpoint's weights: fp16.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of every draw: 0.")] = None,
+    skip_bad: Annotated[
+        bool | None, typer.Option("--skip-bad", help="Leave wrong rows and pictures out.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on after the last finished epoch.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fine-tune a network; the run's folder gets model.safetensors."""
+    if data is None and not resume:
+        raise ConfigError("--data is missing: the faces to train on")
     given: dict[str, Any] = {k: v for k, v in locals().items() if v is not None}
     for name in ("output", "resume", "as_json"):
         del given[name]

@@ -112,13 +112,11 @@ def settings(given: dict[str, object], output: Path, *, resume: bool) -> TrainCo
     """The settings of a new run, or those of the run in `output` when it is resumed.
 
     Raises:
-        ConfigError: a setting is wrong, the data isn't named, there is nothing to resume, or a
-            setting contradicts the run's own.
+        ConfigError: a setting is wrong, there is nothing to resume, or a setting contradicts the
+            run's own.
     """
     path = output / "config.json"
     if not resume:
-        if "data" not in given:
-            raise ConfigError("--data is missing: the faces to train on")
         try:
             return TrainConfig(**given)  # type: ignore[arg-type]
         except ValueError as error:

@@ -117,6 +117,6 @@ def tables(found: Inspection) -> Iterator[Table | str]:
         for row in found.votes:
             votes.add_row(row.split, f"{row.agreement:.1%}", str(row.no_face))
         yield votes
-    yield f"left out: {len(found.bad)}"
+    yield f"bad rows or pictures left out: {len(found.bad)}"
     for bad in found.bad[:20]:
         yield f"  {bad.where}: {bad.why}"
