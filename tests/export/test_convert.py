@@ -27,7 +27,7 @@ def test_with_data_the_whole_split_is_compared(
     assert document["path"] == str(tmp_path / "m.onnx")
     assert document["parity"]["n"] == 14
     assert document["bytes"] == done.path.stat().st_size
-    assert {p.name for p in tmp_path.iterdir()} == {"m.onnx", "m.parity.json"}
+    assert {p.name for p in tmp_path.iterdir()} == {"m.onnx", "m.onnx.parity.json"}
 
 
 @pytest.mark.parametrize("what", ["mean", "weight"])

@@ -111,7 +111,7 @@ def export_file(
     graph = to_onnx(checkpoint, precision)
     spec = exported_spec(checkpoint, source, graph, precision)
     kind = FORMATS[format]
-    report = output.with_name(f"{output.stem}{REPORT_SUFFIX}")
+    report = output.with_name(f"{output.name}{REPORT_SUFFIX}")
     with whole_file(output, *kind.companions) as beside:
         kind.write(graph, spec, beside)
         exported = Model(str(output), spec, open_model(beside).predict)
