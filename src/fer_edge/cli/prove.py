@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from fer_edge.cli.console import needs, print_json, show
 from fer_edge.cli.options import Backend, Data, Json, OptionalData, SkipBad, SplitName
 from fer_edge.errors import ConfigError
-
-if TYPE_CHECKING:
-    from fer_edge.export.parity import Parity
 
 
 def export(
@@ -38,18 +35,15 @@ def export(
     source = bundled("checkpoint") if checkpoint is None else checkpoint
     if source.suffix != CHECKPOINT:
         raise ConfigError(f"{source}: only a checkpoint is exported, a {CHECKPOINT}")
-    suffix = FORMATS[format].suffix
-    name = f"{read_spec(source).name}-{precision}{suffix}"
+    spec, suffix = read_spec(source), FORMATS[format].suffix
+    name = f"{spec.name}-{precision}{suffix}"
     path = Path(name) if output is None else output
     if path.is_dir():
         path /= name
     if path.suffix != suffix:
         raise ConfigError(f"{path}: an {format} file ends in {suffix}, and this isn't a folder")
-    faces = (
-        None
-        if data is None
-        else read_data(data, side=read_spec(source).input.side, skip_bad=skip_bad)
-    )
+    side = spec.input.side
+    faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
     done = export_file(source, path, faces, split=split, format=format, precision=precision)
     if as_json:
         print_json(done.to_dict())
@@ -75,20 +69,16 @@ def parity(
     """Compare an exported file with its checkpoint, face by face."""
     with needs("export"):
         from fer_edge import render
-        from fer_edge.export.golden import draw_faces
-        from fer_edge.export.parity import compare
+        from fer_edge.export.parity import compare_all
         from fer_edge.train.datasets import read_data
-        from fer_edge.train.evaluate import CHECKPOINT, matched, open_model
+        from fer_edge.train.evaluate import CHECKPOINT, open_model
 
         if checkpoint.suffix != CHECKPOINT:
             raise ConfigError(f"{checkpoint}: the first file is the checkpoint, a {CHECKPOINT}")
         ours, theirs = open_model(checkpoint), open_model(model, backend=backend)
     side = ours.spec.input.side
-    parities: list[Parity] = [compare(ours, theirs, draw_faces(side), "golden")]
-    if data is not None:
-        read = read_data(data, side=side, skip_bad=skip_bad)
-        faces = matched(read, read.split(split), ours.spec, ours.name)
-        parities.append(compare(ours, theirs, faces.pixels, split, faces.labels))
+    faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
+    parities = compare_all(ours, theirs, faces, split)
     for one in parities:
         print_json(one.to_dict()) if as_json else print(render.parity_text(one))
     if not all(one.passed for one in parities):
@@ -108,6 +98,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Accuracy, per-class figures, confusion and calibration, with pictures."""
+    if without_duplicates and split == "train":
+        raise ConfigError("--without-duplicates leaves out copies of train: --split val or test")
     with needs("train"):
         from fer_edge import render
         from fer_edge.train import duplicates, plots  # noqa: F401 - missing, it is said first
@@ -118,10 +110,6 @@ def evaluate(
     read = read_data(data, side=opened.spec.input.side, skip_bad=skip_bad)
     faces = matched(read, read.split(split), opened.spec, opened.name)
     if without_duplicates:
-        if split == "train":
-            raise ConfigError(
-                "--without-duplicates leaves out copies of train: --split val or test"
-            )
         faces = faces.take(~duplicates.near(faces, read.split("train")))
     left_out = len(read.split(split)) - len(faces)
     report = evaluate(opened, faces, split, left_out)

@@ -12,8 +12,7 @@ import onnx
 
 from fer_edge.atomic import whole_file, write_text
 from fer_edge.errors import ModelError, ParityError
-from fer_edge.export.golden import draw_faces
-from fer_edge.export.parity import Parity, compare
+from fer_edge.export.parity import Parity, compare_all
 from fer_edge.export.to_onnx import exported_spec, to_onnx, write_onnx
 from fer_edge.spec import Metrics, ModelSpec, Precision
 from fer_edge.train import checkpoint as checkpoints
@@ -136,12 +135,10 @@ def _prove(
     Raises:
         ParityError: a bar was missed.
     """
-    side = exported.spec.input.side
-    parities = [compare(reference, exported, draw_faces(side), "golden")]
+    parities = compare_all(reference, exported, data, split)
     metrics: list[Metrics] = []
     if data is not None:
-        faces = matched(data, data.split(split), exported.spec, reference.name)
-        parities.append(compare(reference, exported, faces.pixels, split, faces.labels))
+        faces = matched(data, data.split(split), exported.spec, exported.name)
         metrics.append(evaluate(exported, faces, split).metrics())
     failures = [failure for parity in parities for failure in parity.failures]
     if failures:

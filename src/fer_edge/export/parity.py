@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError, ModelError
+from fer_edge.export.golden import draw_faces
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import ModelSpec, ParitySummary
-from fer_edge.train.evaluate import Model, predict_all
+from fer_edge.train.evaluate import Model, matched, predict_all
+from fer_edge.train.faces import FaceData, Split
 from fer_edge.train.metrics import Report
 
 
@@ -203,3 +205,19 @@ def compare(
     answers = [predict_all(model.predict, pixels) for model in (reference, exported)]
     parity = measure(answers[0], answers[1], theirs, faces, truth)
     return judge(parity, BARS[theirs.quantization.precision])
+
+
+def compare_all(
+    reference: Model, exported: Model, data: FaceData | None, split: Split
+) -> list[Parity]:
+    """Compare on the golden samples and, where there is data, on every face of the split.
+
+    Raises:
+        DataError, ModelError: as `compare`, or the data doesn't fit the models.
+    """
+    spec = reference.spec
+    parities = [compare(reference, exported, draw_faces(spec.input.side), "golden")]
+    if data is not None:
+        faces = matched(data, data.split(split), spec, reference.name)
+        parities.append(compare(reference, exported, faces.pixels, split, faces.labels))
+    return parities
