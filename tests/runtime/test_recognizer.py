@@ -71,8 +71,8 @@ def test_load_refuses(tmp_path: Path) -> None:
         Recognizer.load(tmp_path / "no.tflite")
     with pytest.raises(DeviceError, match="backend 'tensorrt' is none of auto, onnxruntime"):
         Recognizer.load(backend="tensorrt")
-    with pytest.raises(DeviceError, match="device 'gpu' isn't here: onnxruntime has cpu"):
-        Recognizer.load(device="gpu")
+    with pytest.raises(DeviceError, match="device 'cuda' is none of auto, cpu, gpu, npu; onnx"):
+        Recognizer.load(device="cuda")
     with pytest.raises(DeviceError, match="threads"):
         Recognizer.load(threads=-1)
     (tmp_path / "cut.onnx").write_bytes(b"\x08\x01\x12")

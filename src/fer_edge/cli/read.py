@@ -19,7 +19,7 @@ NOTE = "the whole picture is taken as the face; crop it to the face first (said 
 def infer(
     sources: Annotated[list[str], typer.Argument(help="Pictures, folders, patterns.")],
     model: Annotated[Path | None, typer.Option(help="Exported model; bundled by default.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or auto.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, gpu, npu; auto: cpu.")] = "cpu",
     backend: Backend = "auto",
     threads: Threads = 1,
     faces: Annotated[  # noqa: ARG001 - one way so far, named so that scripts keep working

@@ -43,9 +43,9 @@ class Recognizer:
 
         Args:
             model: an exported file; None: the one in the package.
-            backend: "auto" or an engine's name.
-            device: "auto" or a device of that engine.
-            threads: for one call; 0 takes every core.
+            backend: "onnxruntime", "openvino", or "auto": the first that has the device.
+            device: "cpu", "gpu", "npu", or "auto": the CPU, whose answers are the same everywhere.
+            threads: for one call on the CPU; 0 takes every core.
 
         Raises:
             ModelError, SpecError, DeviceError, MissingExtraError: see `open_backend`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 from fer_edge.errors import DeviceError, MissingExtraError, ModelError
 from fer_edge.spec import ModelSpec
+
+DEVICES = ("cpu", "gpu", "npu")
 
 
 class Backend(Protocol):
@@ -30,11 +33,11 @@ class Engine:
     """Where a backend lives and what it needs.
 
     Attributes:
-        module, name: of the class, which takes a path and `threads`.
+        module, name: of the class, which takes a path, `device` and `threads`. The module also has
+            `devices()`, what the engine can use on this machine.
         package: that must be importable.
         extra: that installs the package; None: the base install does.
         suffixes: of the files it reads.
-        devices: it runs on.
     """
 
     module: str
@@ -42,7 +45,6 @@ class Engine:
     package: str
     extra: str | None
     suffixes: tuple[str, ...]
-    devices: tuple[str, ...]
 
 
 ENGINES = {
@@ -52,7 +54,6 @@ ENGINES = {
         "onnxruntime",
         None,
         (".onnx",),
-        ("cpu",),
     ),
     "openvino": Engine(
         "fer_edge.runtime.backends.openvino_backend",
@@ -60,7 +61,6 @@ ENGINES = {
         "openvino",
         "openvino",
         (".xml", ".onnx"),
-        ("cpu",),
     ),
 }
 
@@ -68,21 +68,26 @@ ENGINES = {
 def open_backend(
     path: Path, *, backend: str = "auto", device: str = "cpu", threads: int = 1
 ) -> Backend:
-    """Load a model file with the engine of that name, or with the first that reads its suffix.
+    """Load a model file.
 
     Args:
         path: an exported model.
-        backend: "auto" or a name of `ENGINES`.
-        device: "auto" or a device of that engine.
-        threads: for one call; 0 takes every core.
+        backend: a name of `ENGINES`; "auto": the first that is installed, reads the file's suffix
+            and has the device.
+        device: a name of `DEVICES`; "auto": the CPU, under every engine. Each machine has one, and
+            on it the answers are PyTorch's and the same everywhere; anything faster may be less
+            exact, so it is taken only when it is asked for.
+        threads: for one call on the CPU; 0 takes every core.
 
     Raises:
-        DeviceError: no such backend, or it has no such device.
+        DeviceError: no such backend, or none has that device here; `threads` is negative.
         MissingExtraError: the engine isn't installed.
         ModelError, SpecError: the file can't be used.
     """
     if backend != "auto" and backend not in ENGINES:
         raise DeviceError(f"the backend {backend!r} is none of auto, {', '.join(ENGINES)}")
+    if device != "auto" and device not in DEVICES:
+        raise DeviceError(f"the device {device!r} is none of auto, {', '.join(DEVICES)}; {_here()}")
     if threads < 0:
         raise DeviceError(f"threads must be 0 (every core) or more, not {threads}")
     fitting = [
@@ -96,20 +101,52 @@ def open_backend(
             f"{path}: {'no backend reads' if backend == 'auto' else f'{backend} does not read'} "
             f"{path.suffix or 'a file without suffix'}, only {', '.join(readable)}"
         )
-    engine = fitting[0]
-    if device not in ("auto", *engine.devices):
-        raise DeviceError(
-            f"the device {device!r} isn't here: {engine.package} has {', '.join(engine.devices)}"
-        )
+    loaded = _first(fitting, path, "cpu" if device == "auto" else device, threads)
+    _check(loaded, path)
+    return loaded
+
+
+def _first(engines: list[Engine], path: Path, device: str, threads: int) -> Backend:
+    """The file loaded by the first engine that is installed and whose device works."""
+    missing: list[MissingExtraError] = []
+    failures: list[str] = []
+    for engine in engines:
+        try:
+            module = _module(engine)
+            if device in module.devices():
+                loaded: Backend = getattr(module, engine.name)(path, device=device, threads=threads)
+                return loaded
+        except MissingExtraError as error:
+            missing.append(error)
+        except DeviceError as error:
+            failures.append(str(error))
+    if len(missing) == len(engines):
+        raise missing[0]
+    why = f"doesn't work: {'; '.join(failures)}" if failures else "isn't here"
+    raise DeviceError(
+        f"the device {device!r} {why}: {_here()}. Choose one of these and a backend that has it, "
+        f"or install the driver and the engine's build for the {device}"
+    )
+
+
+def _module(engine: Engine) -> ModuleType:
     try:
-        module = importlib.import_module(engine.module)
+        return importlib.import_module(engine.module)
     except ModuleNotFoundError as error:
         if engine.extra is None or error.name != engine.package:
             raise
         raise MissingExtraError(engine.package, engine.extra) from None
-    loaded: Backend = getattr(module, engine.name)(path, threads=threads)
-    _check(loaded, path)
-    return loaded
+
+
+def _here() -> str:
+    """What this machine has, engine by engine; only an error is worth importing them all."""
+    lines = []
+    for name, engine in ENGINES.items():
+        try:
+            lines.append(f"{name} has {', '.join(_module(engine).devices())}")
+        except MissingExtraError as error:
+            lines.append(str(error))
+    return "; ".join(lines)
 
 
 def _check(backend: Backend, path: Path) -> None:

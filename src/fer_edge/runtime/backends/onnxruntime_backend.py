@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from fer_edge.errors import ModelError
+from fer_edge.errors import DeviceError, ModelError
 from fer_edge.spec import ModelSpec
 
+PROVIDERS: dict[str, dict[str, dict[str, str]]] = {
+    "cpu": {"CPUExecutionProvider": {}},
+    "gpu": {
+        # TF32 keeps 10 bits of a float32's 23: the answers would differ from PyTorch's
+        "CUDAExecutionProvider": {"use_tf32": "0"},
+        "MIGraphXExecutionProvider": {},
+        "DmlExecutionProvider": {},
+    },
+    "npu": {"QNNExecutionProvider": {}, "VitisAIExecutionProvider": {}},
+}
+"""By device: ONNX Runtime's names, first choice first, and their options.
 
-def open_session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session; `threads` 0 takes every physical core.
+TensorRT isn't among them because CUDA serves the same GPUs and loads at once, OpenVINO's provider
+because OpenVINO is an engine here, CoreML because it decides by itself where it computes.
+"""
+
+TOO_NEW = re.compile(r"Opset \d+ is under development|Unsupported model IR version")
+
+
+def devices() -> tuple[str, ...]:
+    """The devices that this ONNX Runtime was built for; loading tells whether one works."""
+    here = onnxruntime.get_available_providers()
+    return tuple(device for device, names in PROVIDERS.items() if not names.keys().isdisjoint(here))
+
+
+def open_session(path: Path, *, device: str = "cpu", threads: int) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session.
+
+    Args:
+        path: an `.onnx` file.
+        device: one of `devices()`.
+        threads: on the CPU; 0 takes every physical core.
 
     Raises:
         ModelError: there is no such file, or the engine refuses it.
+        DeviceError: the file is right but the device doesn't take it.
     """
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file")
@@ -24,19 +55,44 @@ def open_session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    here = onnxruntime.get_available_providers()
+    provider = next(p for p in PROVIDERS[device].items() if p[0] in here)
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        # without its fallback: that prints, and goes on on the CPU
+        session = onnxruntime.InferenceSession(
+            path, options, providers=[provider], enable_fallback=0
+        )
     # the engine's own exceptions share no base but Exception
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: ONNX Runtime can't load it: {reason}") from None
+        reason = " ".join(str(error).split())
+        if device == "cpu":
+            raise ModelError(
+                f"{path}: ONNX Runtime can't load it: {reason[:200]}: {_advice(reason)}"
+            ) from None
+        open_session(path, threads=threads)  # which says it where the file is to blame
+        raise DeviceError(f"ONNX Runtime's {provider[0]} failed: {reason[:200]}") from None
+    # a provider whose libraries or device are missing is left out without an error
+    if session.get_providers()[0] != provider[0]:
+        raise DeviceError(f"ONNX Runtime's {provider[0]} didn't start: its driver or device is off")
+    return session
+
+
+def _advice(reason: str) -> str:
+    if TOO_NEW.search(reason):
+        known = onnxruntime.__version__
+        return f"newer than ONNX Runtime {known} knows: update onnxruntime, or export it again"
+    return "copy it again, or export it again"
 
 
 class OnnxRuntimeBackend:
-    """An `.onnx` file under ONNX Runtime on the CPU."""
+    """An `.onnx` file under ONNX Runtime.
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
-        self._session = open_session(path, threads=threads)
+    On a GPU or NPU, operators that the provider lacks are computed on the CPU; that is ONNX
+    Runtime's way, and the answers stay right.
+    """
+
+    def __init__(self, path: Path, *, device: str = "cpu", threads: int = 1) -> None:
+        self._session = open_session(path, device=device, threads=threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.spec = ModelSpec.from_metadata(metadata, str(path))
 

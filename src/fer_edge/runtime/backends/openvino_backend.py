@@ -1,4 +1,4 @@
-"""OpenVINO, an extra: its own IR, or the same `.onnx` file, on the CPU."""
+"""OpenVINO, an extra: its own IR, or the same `.onnx` file."""
 
 from __future__ import annotations
 
@@ -9,40 +9,95 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 
-from fer_edge.errors import ModelError
+from fer_edge.errors import DeviceError, ModelError
+from fer_edge.runtime.backends.onnxfile import opset
 from fer_edge.spec import KEY, ModelSpec
 
 FRAMEWORK = "framework"
 """Where OpenVINO keeps an ONNX file's `metadata_props` in `rt_info`."""
 
+DEVICES = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
+"""OpenVINO's names. Its AUTO isn't one of them: it may move to another device between two calls."""
+
+ONE_BY_ONE = ("npu",)
+"""Devices that take only shapes known beforehand: the model is compiled for one face."""
+
+NEWEST_OPSET = 27
+"""Of OpenVINO 2026.4, which reads an operator set that it doesn't know as its newest, in silence:
+the answers could be wrong. It has no call that tells the number."""
+
+
+def devices() -> tuple[str, ...]:
+    """The devices that OpenVINO finds on this machine: it lists "CPU", "GPU.0", "GPU.1", ..."""
+    here = {name.partition(".")[0] for name in openvino.Core().available_devices}
+    return tuple(device for device, name in DEVICES.items() if name in here)
+
 
 class OpenVinoBackend:
-    """An `.xml` or `.onnx` file, in float32 even where the CPU would rather use less."""
+    """An `.xml` or `.onnx` file, in float32 even where the device would rather use less.
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
-        if not path.is_file():
-            raise ModelError(f"{path}: there is no such file")
-        if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
-            raise ModelError(f"{path}: its .bin is missing: copy both")
+    An NPU has no float32: there the answers are half precision's.
+    """
+
+    def __init__(self, path: Path, *, device: str = "cpu", threads: int = 1) -> None:
         core = openvino.Core()
+        model = _read(core, path)
+        # the spec is read before compiling, which may drop rt_info
+        places = ([KEY], [FRAMEWORK, KEY])  # of an IR, of an ONNX file
+        found = [model.get_rt_info(p).value for p in places if model.has_rt_info(p)]
+        self.spec = ModelSpec.from_metadata({KEY: found[0]} if found else {}, str(path))
+        self._one_by_one = device in ONE_BY_ONE
         try:
-            model = core.read_model(path)
-            # the spec is read before compiling, which may drop rt_info
-            places = ([KEY], [FRAMEWORK, KEY])  # of an IR, of an ONNX file
-            found = [model.get_rt_info(p).value for p in places if model.has_rt_info(p)]
-            self.spec = ModelSpec.from_metadata({KEY: found[0]} if found else {}, str(path))
-            config: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32"}
-            if threads:
-                config["INFERENCE_NUM_THREADS"] = threads
-            compiled = core.compile_model(model, "CPU", config)
+            if self._one_by_one:
+                side = self.spec.input.side
+                model.reshape({"faces": [1, side, side]})
+            config = _config(core, device, threads)
+            compiled = core.compile_model(model, DEVICES[device], config)
         except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ModelError(f"{path}: OpenVINO can't load it: {reason}") from None
+            reason = _brief(error)
+            if device == "cpu":
+                raise ModelError(f"{path}: OpenVINO can't load it: {reason}") from None
+            raise DeviceError(f"OpenVINO's {DEVICES[device]} failed: {reason}") from None
         self._request = compiled.create_infer_request()
         self._lock = threading.Lock()  # a request serves one call at a time
 
     def __call__(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`."""
+        if self._one_by_one and len(faces) != 1:
+            return np.concatenate([self(face[None]) for face in faces])
         with self._lock:
             outputs = self._request.infer({"faces": faces})
             return np.array(outputs["logits"], np.float32)
+
+
+def _read(core: openvino.Core, path: Path) -> openvino.Model:
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such file")
+    if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
+        raise ModelError(f"{path}: its .bin is missing: copy both")
+    if path.suffix == ".onnx" and (version := opset(path)) > NEWEST_OPSET:
+        raise ModelError(
+            f"{path}: OpenVINO can't load it: opset {version} is newer than {NEWEST_OPSET}, "
+            "the newest it knows: export it again"
+        )
+    try:
+        return core.read_model(path)
+    except RuntimeError as error:
+        both = "both files" if path.suffix == ".xml" else "it"
+        raise ModelError(
+            f"{path}: OpenVINO can't load it: {_brief(error)}: copy {both} again, or export again"
+        ) from None
+
+
+def _config(core: openvino.Core, device: str, threads: int) -> dict[str, str | int]:
+    """What to ask of the device: float32 where it has that, threads where it has those."""
+    config: dict[str, str | int] = {}
+    if "FP32" in core.get_property(DEVICES[device], "OPTIMIZATION_CAPABILITIES"):
+        config["INFERENCE_PRECISION_HINT"] = "f32"
+    if device == "cpu" and threads:
+        config["INFERENCE_NUM_THREADS"] = threads
+    return config
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
