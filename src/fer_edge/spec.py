@@ -23,6 +23,7 @@ KEY = "fer_edge"
 SCHEMA = 1
 Precision = Literal["fp32", "fp16", "int8"]
 Weights = Literal["fp32", "fp16-exact", "fp16", "int8"]
+GateState = Literal["default", "changed", "off"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +102,26 @@ class Metrics:
 
 
 @dataclasses.dataclass(frozen=True)
+class Int8Recipe:
+    """How a float network becomes its int8 twin.
+
+    Attributes:
+        ranges: what an activation's range is taken from: the extremes seen, their 0.05 and 99.95 %
+            points, or the range with the least squared error.
+        float_layers: names of convolutions and linear layers that stay in float32.
+        trained: epochs of quantization-aware training, 0 for rounding alone.
+    """
+
+    ranges: Literal["minmax", "percentile", "mse"] = "mse"
+    float_layers: tuple[str, ...] = ()
+    trained: int = 0
+
+    def __post_init__(self) -> None:
+        if self.trained < 0:
+            raise ValueError(f"trained must be 0 epochs or more, not {self.trained}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Quantization:
     """How a file's numbers are stored and computed.
 
@@ -110,26 +131,40 @@ class Quantization:
             precision holds without loss, "fp16" were rounded to it.
         method: the quantizer, or None.
         calibration: which faces the ranges were taken from, or None.
+        int8: of an int8 file: how it was made; of a checkpoint: that it holds a trained int8 twin
+            beside its float weights.
     """
 
     precision: Precision = "fp32"
     weights: Weights = "fp32"
     method: str | None = None
     calibration: str | None = None
+    int8: Int8Recipe | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class ParitySummary:
-    """The exported file against the checkpoint it came from, over the same faces."""
+    """The exported file against the checkpoint it came from, over the same faces.
+
+    Attributes:
+        faces: what was compared: "golden" or a split's name.
+        n: number of faces.
+        agreement: share of faces with the same label, in [0, 1].
+        max_abs_logit_diff: None where an answer wasn't a number.
+        accuracy_reference, accuracy_exported: None where the faces have no labels.
+        passed: whether every bar was reached, on the golden samples too.
+        gate: "default": by the bars of its precision; "changed": by bars that the user set;
+            "off": the file was kept whatever it reached.
+    """
 
     faces: str
-    """What was compared: "golden" or a split's name."""
     n: int
     agreement: float
-    max_abs_logit_diff: float
+    max_abs_logit_diff: float | None
     accuracy_reference: float | None
     accuracy_exported: float | None
     passed: bool
+    gate: GateState = "default"
 
 
 @dataclasses.dataclass(frozen=True)

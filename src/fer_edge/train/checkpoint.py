@@ -16,17 +16,38 @@ from fer_edge.atomic import whole_file
 from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import KEY, ModelSpec
+from fer_edge.train import int8
 from fer_edge.train.model import FaceClassifier, build
 
 _AT_ONCE = 256
+_TWIN = "int8/"  # what the twin's tensors begin with: no module's name holds a slash
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network and its spec; `predict` is its PyTorch answer."""
+    """A trained network and its spec; `predict` is its PyTorch answer.
+
+    Attributes:
+        model: the float network.
+        spec: the contract.
+        twin: the int8 network that quantization-aware training made of it.
+    """
 
     model: FaceClassifier
     spec: ModelSpec
+    twin: FaceClassifier | None = None
+
+    def int8(self) -> Checkpoint:
+        """The twin as a checkpoint of its own, to ask for its answers.
+
+        Raises:
+            ModelError: there is none.
+        """
+        if self.twin is None:
+            raise ModelError(
+                f"{self.spec.name} holds no int8 twin: fer train --qat --from it makes one"
+            )
+        return Checkpoint(self.twin, self.spec)
 
     def predict(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`, on the CPU in float32."""
@@ -42,18 +63,24 @@ class Checkpoint:
 def round_to_half(model: FaceClassifier) -> None:
     """Round every weight of two or more dimensions to half precision, in place.
 
-    Biases and batch norms stay in full: they are 1 % of the weights and carry the scale.
+    Biases and batch norms stay in full: they are 1 % of the weights and carry the scale. So do
+    int8 layers, which are kept as their codes.
     """
+    codes = {id(layer.layer.weight) for layer in int8.rounded(model).values()}
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.ndim >= 2:
+            if parameter.ndim >= 2 and id(parameter) not in codes:
                 parameter.copy_(parameter.half().float())
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint; weights that half precision holds exactly take half the room."""
     tensors = {}
-    for name, tensor in checkpoint.model.network.state_dict().items():
+    network, twin = checkpoint.model.network, checkpoint.twin
+    everything = network.state_dict() | (
+        {f"{_TWIN}{name}": t for name, t in int8.state(twin).items()} if twin else {}
+    )
+    for name, tensor in everything.items():
         half = tensor.half() if tensor.dtype == torch.float32 and tensor.ndim >= 2 else tensor
         exact = half.dtype == torch.float16 and torch.equal(half.float(), tensor)
         tensors[name] = (half if exact else tensor).contiguous()
@@ -78,6 +105,7 @@ def load(path: Path) -> Checkpoint:
     except ConfigError as error:
         raise ModelError(f"{path}: {error}") from None
     state = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
+    rounded = {k.removeprefix(_TWIN): state.pop(k) for k in list(state) if k.startswith(_TWIN)}
     try:
         model.network.load_state_dict(state)
     except RuntimeError as error:
@@ -87,7 +115,17 @@ def load(path: Path) -> Checkpoint:
             f"{first}"
         ) from None
     model.eval()
-    return Checkpoint(model, spec)
+    recipe = spec.quantization.int8
+    if recipe is None:
+        return Checkpoint(model, spec)
+    twin = int8.twin_of(model, spec.architecture, recipe)
+    try:
+        int8.load_state(twin, rounded)
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: its int8 twin doesn't fit {spec.architecture}: {error}"
+        ) from None
+    return Checkpoint(model, spec, twin)
 
 
 def sha256(path: Path) -> str:

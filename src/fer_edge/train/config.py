@@ -40,6 +40,8 @@ class TrainConfig:
             every figure is taken after; "fp32" keeps them.
         precision: Lightning's, of the arithmetic while training.
         skip_bad: leave wrong rows and pictures out.
+        qat_from: a checkpoint to make an int8 twin of: quantization-aware training with the float
+            network as its teacher. Empty: the float network itself is trained.
         augmentation: see `Augmentation`.
     """
 
@@ -66,6 +68,7 @@ class TrainConfig:
     storage: Literal["fp16", "fp32"] = "fp16"
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     skip_bad: bool = False
+    qat_from: str = ""
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -108,6 +111,18 @@ class TrainConfig:
             raise ConfigError(f"{path}: {error}") from None
 
 
+# What a twin is trained with where nothing else is asked for: it starts from a trained network.
+QAT_DEFAULTS: dict[str, object] = {
+    "epochs": 4,
+    "lr": 2e-4,
+    "backbone_lr": 1.0,
+    "weight_decay": 0.0,
+    "schedule": "cosine",
+    "freeze_epochs": 0,
+    "ema": 0.99,
+}
+
+
 def settings(given: dict[str, object], output: Path, *, resume: bool) -> TrainConfig:
     """The settings of a new run, or those of the run in `output` when it is resumed.
 
@@ -117,8 +132,9 @@ def settings(given: dict[str, object], output: Path, *, resume: bool) -> TrainCo
     """
     path = output / "config.json"
     if not resume:
+        defaults = QAT_DEFAULTS if given.get("qat_from") else {}
         try:
-            return TrainConfig(**given)  # type: ignore[arg-type]
+            return TrainConfig(**{**defaults, **given})  # type: ignore[arg-type]
         except ValueError as error:
             raise ConfigError(str(error)) from None
     if not path.exists():

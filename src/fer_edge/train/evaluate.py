@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,16 @@ def matched(data: FaceData, split: Faces, spec: ModelSpec, model: str) -> Faces:
         )
     places = np.array([spec.labels.index(label) for label in data.labels], np.int64)
     return Faces(split.pixels, places[split.labels], split.rows)
+
+
+def renumbered(data: FaceData, spec: ModelSpec, model: str) -> FaceData:
+    """All splits with their labels numbered as in a model's spec.
+
+    Raises:
+        DataError: as `matched`.
+    """
+    splits = {name: matched(data, faces, spec, model) for name, faces in data.splits.items()}
+    return replace(data, labels=spec.labels, splits=splits)
 
 
 def predict_all(predict: Predict, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -24,10 +24,11 @@ from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import CropSpec, DataSpec, ModelSpec, Quantization
 from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train import plots
+from fer_edge.train import plots, qat
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.datasets import read_data
+from fer_edge.train.evaluate import renumbered
 from fer_edge.train.faces import FaceData
 from fer_edge.train.initial import initial_model
 from fer_edge.train.loop import Averaged, EpochLog, Kept, Trainee, class_weights, loader, read_log
@@ -69,17 +70,25 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
             f"{output}: holds a run already: --resume goes on with it, or name another"
         )
     data = read_data(Path(config.data), side=config.side, skip_bad=config.skip_bad)
-    train, val = data.split("train"), data.split("val")
-    # last.ckpt holds every weight: a resumed run needs none of the files that it began with
     begun = resume and last.exists()
-    model = initial_model(replace(config, weights="none") if begun else config, data.labels)
+    source = None
+    if config.qat_from:
+        source, config = qat.begin(config, data)
+        data = renumbered(data, source.spec, config.qat_from)
+        model = source.twin
+    else:
+        # last.ckpt holds every weight: a resumed run needs none of the files that it began with
+        model = initial_model(replace(config, weights="none") if begun else config, data.labels)
+    assert model is not None
+    train, val = data.split("train"), data.split("val")
     if begun:
         _check_readable(last)
     else:
         write_text(output / "config.json", _settled(config, model).to_json())
     batches = loader(train, config, train=True)
     weights = class_weights(train.labels, len(data.labels), config.class_balance)
-    trainee = Trainee(model, config, weights, steps=len(batches) * config.epochs)
+    teacher = source.model if source else None
+    trainee = Trainee(model, config, weights, len(batches) * config.epochs, teacher)
     trainee.to(memory_format=torch.channels_last)
     best, every = Kept(last.parent, "best", "val_accuracy"), Kept(last.parent, last.stem)
     with _quiet():
@@ -107,11 +116,14 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
             ckpt_path=str(last) if begun else None,
             weights_only=True,
         )
-    path = output / "model.safetensors"
+    path = output / qat.MODEL
     if trainer.is_global_zero:
         state = torch.load(best.path, map_location="cpu", weights_only=True)
         trainee.load_state_dict(state["state_dict"])
-        checkpoints.save(finish(trainee.model.cpu(), config, data), path)
+        trained = trainee.model.cpu()
+        if source:  # it holds the twin that was trained
+            checkpoints.round_to_half(trained)
+        checkpoints.save(source or finish(trained, config, data), path)
         plots.save(plots.curves(read_log(output / "metrics.csv")), output / "curves.png")
     return path
 

@@ -59,13 +59,25 @@ def class_weights(labels: np.ndarray[Any, Any], count: int, balance: float) -> T
 
 
 class Trainee(lightning.LightningModule):
-    """A network, its loss, its optimiser and its schedule."""
+    """A network, its loss, its optimiser and its schedule.
+
+    With a teacher, the loss is the distance to the teacher's answer and the labels don't count: the
+    squared difference of the logits and the Kullback-Leibler divergence of the probabilities
+    (Hinton et al., arXiv:1503.02531, at temperature 1).
+    """
 
     def __init__(
-        self, model: FaceClassifier, config: TrainConfig, weights: Tensor, steps: int
+        self,
+        model: FaceClassifier,
+        config: TrainConfig,
+        weights: Tensor,
+        steps: int,
+        teacher: FaceClassifier | None = None,
     ) -> None:
         super().__init__()
         self.model = model
+        # in a tuple: it is neither trained, nor averaged, nor kept in the run's checkpoints
+        self.teachers: tuple[FaceClassifier, ...] = () if teacher is None else (teacher,)
         self.config = config
         self.steps = steps
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=config.label_smoothing)
@@ -77,9 +89,18 @@ class Trainee(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         faces, labels = batch
         pixels = self.config.augmentation(faces).contiguous(memory_format=torch.channels_last)
-        loss: Tensor = self.loss(self.model.from_pixels(pixels), labels)
+        logits = self.model.from_pixels(pixels)
+        loss: Tensor = self.loss(logits, labels) if not self.teachers else self._far(logits, pixels)
         self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=True, sync_dist=True)
         return loss
+
+    def _far(self, logits: Tensor, pixels: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = self.teachers[0].to(pixels.device).from_pixels(pixels)
+        divergence = nn.functional.kl_div(
+            logits.log_softmax(1), wanted.log_softmax(1), reduction="batchmean", log_target=True
+        )
+        return divergence + nn.functional.mse_loss(logits, wanted)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         faces, labels = batch

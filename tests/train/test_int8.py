@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fer_edge.errors import DataError, ModelError
+from fer_edge.spec import Int8Recipe, Quantization
+from fer_edge.train import checkpoint as checkpoints
+from fer_edge.train import int8
+from fer_edge.train.calibrate import calibrate, calibration_faces
+from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.faces import FaceData, Faces
+from fer_edge.train.model import ARCHITECTURES
+from tests.conftest import LABELS, a_spec, drawn
+from tests.export.conftest import settled
+
+FACES = np.stack([drawn(label, 500 + i) for label in range(7) for i in range(10)])
+
+
+def twin_checkpoint(architecture: str, **recipe: object) -> Checkpoint:
+    spec = a_spec(architecture)
+    model = settled(architecture, spec.input)
+    chosen = Int8Recipe(
+        **{"float_layers": int8.default_float_layers(model, architecture), **recipe}  # type: ignore[arg-type]
+    )
+    twin = int8.twin_of(model, architecture, chosen)
+    calibrate(twin, FACES, chosen)
+    spec = replace(spec, quantization=Quantization("fp32", int8=chosen))
+    return Checkpoint(model, spec, twin.eval())
+
+
+@pytest.fixture(scope="module", params=["mobilenet_v2", "mobilenet_v3_small", "resnet18"])
+def made(request: pytest.FixtureRequest) -> Checkpoint:
+    return twin_checkpoint(request.param)
+
+
+def test_a_twin_without_rounding_is_the_float_network(made: Checkpoint) -> None:
+    architecture = made.spec.architecture
+    recipe = made.spec.quantization.int8
+    assert recipe is not None
+    # an int8 stem pads with an even pixel, a float one with the mean
+    recipe = replace(recipe, float_layers=(*recipe.float_layers, ARCHITECTURES[architecture].stem))
+    twin = int8.twin_of(made.model, architecture, recipe)
+    for grid in int8.grids(twin).values():
+        grid.rounds = False
+    got, want = Checkpoint(twin, made.spec).predict(FACES), made.predict(FACES)
+    assert np.abs(got - want).max() < 1e-4
+
+
+def test_a_twin_answers_nearly_as_the_float_network(made: Checkpoint) -> None:
+    got, want = made.int8().predict(FACES), made.predict(FACES)
+    assert np.abs(got - want).mean() > 1e-4
+    assert np.corrcoef(got.ravel(), want.ravel())[0, 1] > 0.6
+
+
+def test_steps_make_every_engine_round_alike(made: Checkpoint) -> None:
+    assert made.twin is not None
+    for grid in int8.grids(made.twin).values():
+        step = float(grid.scale)
+        assert math.frexp(step)[0] == 0.5
+        assert int(grid.zero_point) % 2 == 0
+        assert 0 <= int(grid.zero_point) <= 255
+    chains = int8.chains(made.twin)
+    assert sum(map(len, chains)) == len({grid for chain in chains for grid in chain})
+    for chain in chains:
+        assert len({float(grid.scale) for grid in chain}) == 1
+    for layer in int8.rounded(made.twin).values():
+        codes = layer.codes()[0]
+        assert codes.abs().max() <= layer.most
+        assert layer.most == (127 if getattr(layer.layer, "groups", 1) > 1 else 63)
+
+
+def test_residual_sums_are_on_chains() -> None:
+    made = twin_checkpoint("mobilenet_v2")
+    assert made.twin is not None
+    # 10 additions: those of blocks of one stage hang together
+    assert [len(chain) for chain in int8.chains(made.twin)] == [3, 5, 7, 5, 5]
+
+
+def test_no_activation_is_left_before_a_grid_from_zero(made: Checkpoint) -> None:
+    assert made.twin is not None
+    kinds = [type(part).__name__ for part in made.twin.network.modules()]
+    called = {
+        str(node.target)
+        for node in made.twin.network.graph.nodes  # type: ignore[union-attr]
+        if node.op == "call_module"
+    }
+    left = [n for n in called if isinstance(made.twin.network.get_submodule(n), torch.nn.ReLU6)]
+    assert "Grid" in kinds
+    assert not left
+
+
+def test_a_checkpoint_brings_its_twin_back(made: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "twin.safetensors"
+    checkpoints.save(made, path)
+    loaded = checkpoints.load(path)
+    assert np.array_equal(loaded.int8().predict(FACES), made.int8().predict(FACES))
+    assert np.array_equal(loaded.predict(FACES), made.predict(FACES))
+
+
+def test_a_checkpoint_without_twin_says_so(made: Checkpoint) -> None:
+    with pytest.raises(ModelError, match="holds no int8 twin: fer train --qat"):
+        Checkpoint(made.model, made.spec).int8()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda t: t.pop("features.0.0.bias"), "features.0.0.bias is missing"),
+        (lambda t: t.update(odd=torch.ones(1)), "odd is unknown"),
+        (lambda t: t.update({"grid_1.scale": torch.ones(2)}), r"grid_1.scale is \[2\]"),
+        (
+            lambda t: t.update({"features.0.0.weight": torch.ones(1, dtype=torch.int8)}),
+            "features.0.0 has weights",
+        ),
+    ],
+)
+def test_a_damaged_twin_is_named(change: object, says: str) -> None:
+    made = twin_checkpoint("mobilenet_v3_small")
+    recipe = made.spec.quantization.int8
+    assert made.twin is not None
+    assert recipe is not None
+    tensors = int8.state(made.twin)
+    change(tensors)  # type: ignore[operator]
+    twin = int8.twin_of(made.model, made.spec.architecture, recipe)
+    with pytest.raises(ValueError, match=says):
+        int8.load_state(twin, tensors)
+
+
+def test_training_moves_weights_through_the_rounding() -> None:
+    made = twin_checkpoint("mobilenet_v3_small")
+    assert made.twin is not None
+    made.twin.train()
+    made.twin(torch.from_numpy(FACES)).square().sum().backward()
+    layers = int8.rounded(made.twin)
+    moved = [name for name, layer in layers.items() if layer.layer.weight.grad is not None]
+    assert moved == list(layers)
+    assert all(layer.layer.weight.grad.abs().sum() > 0 for layer in layers.values())  # type: ignore[union-attr]
+
+
+@given(st.floats(1e-6, 1e3))
+def test_short_scales_have_eleven_bits_and_end_in_one(value: float) -> None:
+    short = float(int8.short(torch.tensor([value]))[0])
+    mantissa = math.frexp(short)[0] * 2048
+    assert mantissa == int(mantissa)
+    assert int(mantissa) % 2 == 1
+    assert abs(short / value - 1) < 1 / 1000
+
+
+def data(counts: tuple[int, ...]) -> FaceData:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    faces = np.zeros((len(labels), 48, 48), np.uint8)
+    train = Faces(faces, labels.astype(np.int64), np.arange(len(labels)))
+    return FaceData("made", "none", Path("made.csv"), LABELS[: len(counts)], {"train": train})
+
+
+def test_calibration_takes_as_many_of_each_label() -> None:
+    few = data((100, 80, 20))
+    pixels, words = calibration_faces(few, per_label=30, seed=3)
+    assert len(pixels) == 80
+    assert words == "80 faces of made train, up to 30 a label, seed 3"
+
+
+@pytest.mark.parametrize(
+    ("counts", "says"),
+    [((30, 0, 30), "no face of 'disgust' in train"), ((20, 9, 20), "49 faces in train")],
+)
+def test_too_little_to_calibrate_with(counts: tuple[int, ...], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        calibration_faces(data(counts))
+
+
+@pytest.mark.parametrize("ranges", ["minmax", "percentile", "mse"])
+def test_ranges_cover_what_was_seen(ranges: str) -> None:
+    made = twin_checkpoint("mobilenet_v2", ranges=ranges)
+    assert made.twin is not None
+    got, want = made.int8().predict(FACES), made.predict(FACES)
+    assert np.corrcoef(got.ravel(), want.ravel())[0, 1] > 0.6
