@@ -9,12 +9,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import fer_edge
+from fer_edge.spec import ModelSpec, ParitySummary
 from tests.conftest import EXAMPLE, LABELS, Ran
 
 Fer = Callable[..., Ran]
@@ -34,6 +36,18 @@ def test_infer_text(fer: Fer) -> None:
     lines = ran.out.splitlines()
     assert "happy" in lines[1]
     assert len(lines) == 2 + len(LABELS)
+
+
+def test_a_device_that_is_not_here(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fer_edge.runtime.backends import onnxruntime_backend, openvino_backend
+
+    for engine in (onnxruntime_backend, openvino_backend):  # a machine with a GPU passes too
+        monkeypatch.setattr(engine, "devices", lambda: ("cpu",))
+    for device, problem in (("gpu", "isn't here: "), ("tpu", "is none of auto, cpu, gpu, npu; ")):
+        ran = fer("infer", "--device", device, EXAMPLE)
+        assert ran.code == 1
+        assert ran.out == ""
+        assert f"the device '{device}' {problem}onnxruntime has cpu; openvino has cpu" in ran.err
 
 
 def test_infer_json_has_the_promised_keys(fer: Fer) -> None:
@@ -170,6 +184,7 @@ def test_train_evaluate_export_parity(
     assert document["parity"]["n"] == 14
     assert model.exists()
     assert Path(document["report"]).exists()
+    assert Path(document["page"]).exists()
 
     ran = fer("parity", checkpoint, model, "--data", csv_file, "--json")
     assert ran.code == 0
@@ -220,3 +235,61 @@ def test_parity_of_two_strangers_fails(fer: Fer, tmp_path: Path) -> None:
     assert ran.code == 1
     assert "FAILED  golden" in ran.out
     assert "times the bar of 0.0001" in ran.out
+
+    gate = tmp_path / "gate.toml"
+    gate.write_text("[fp32]\nmax_abs_logit_diff = 1000\n")
+    for options in (
+        ("--gate", gate, "--min-agreement", 0),
+        ("--max-logit-diff", 1000, "--min-agreement", 0, "--max-recall-loss", 1),
+    ):
+        ran = fer("parity", path, bundled("model"), *options)
+        assert (ran.code, "passed  golden" in ran.out) == (0, True), ran.out
+    gate.write_text("[fp32]\nagreement = 2\n")
+    ran = fer("parity", path, bundled("model"), "--gate", gate)
+    assert (ran.code, "gate.toml: fp32: agreement must be in [0, 1]" in ran.err) == (2, True)
+    ran = fer("parity", path, bundled("model"), "--max-accuracy-loss", -1)
+    assert (ran.code, "accuracy_loss must be in [0, 1]" in ran.err) == (2, True)
+
+
+def test_export_without_the_gate_says_so(fer: Fer, tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    for options in (("--min-agreement", 1), ("--gate", tmp_path / "none.toml")):
+        ran = fer("export", "--output", path, "--no-gate", *options)
+        assert (ran.code, "ConfigError: --no-gate" in ran.err) == (2, True)
+    ran = fer("export", "--output", path, "--max-logit-diff", 1e-12)
+    assert ran.code == 1
+    assert "times the bar of 1e-12. What to try: " in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+    ran = fer("export", "--output", path, "--no-gate")
+    assert ran.code == 0
+    assert "--no-gate: nothing was refused; bars missed: 0" in ran.err
+    assert f"{path}.parity.json and {path}.parity.html" in ran.out
+    ran = fer("info", path)
+    assert "gate off: nothing was refused" in " ".join(ran.out.split())
+
+
+def test_info_shows_a_file_that_was_not_proved_in_red(spec: ModelSpec) -> None:
+    from rich.console import Console
+
+    from fer_edge.render import spec_table
+
+    def shown(parity: ParitySummary) -> str:
+        out = io.StringIO()
+        console = Console(file=out, width=200, force_terminal=True, color_system="standard")
+        console.print(spec_table(replace(spec, parity=parity), "m"))
+        (line,) = [line for line in out.getvalue().splitlines() if "parity" in line]
+        return line
+
+    good = ParitySummary("test", 9, 1.0, 1e-5, 0.5, 0.5, True)
+    red = "\x1b[31m"
+    assert red not in shown(good)
+    line = shown(replace(good, gate="changed"))
+    assert "passed bars that were changed" in line
+    assert red not in line
+    for bad in (
+        replace(good, gate="off"),
+        replace(good, passed=False, max_abs_logit_diff=None, gate="off"),
+        replace(good, passed=False),
+    ):
+        assert red in shown(bad)

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from fer_edge.runtime.results import Result
-from fer_edge.spec import Metrics, ModelSpec
+from fer_edge.spec import Metrics, ModelSpec, ParitySummary
 
 if TYPE_CHECKING:
     from fer_edge.export.parity import Parity
@@ -100,6 +101,8 @@ def parity_text(parity: Parity) -> str:
             f"        accuracy: checkpoint {parity.accuracy_reference:.2%}, "
             f"file {parity.accuracy_exported:.2%}"
         )
+        if parity.accuracy_float is not None:
+            lines[-1] += f", float model {parity.accuracy_float:.2%}"
     lines += [f"        {failure}" for failure in parity.failures]
     return "\n".join(lines)
 
@@ -108,7 +111,7 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
     """The contract inside a model, readable."""
     table = Table("", "", title=where, show_header=False, title_justify="left")
     face, quantization = spec.input, spec.quantization
-    rows: dict[str, str] = {
+    rows: dict[str, str | Text] = {
         "name": f"{spec.name} ({spec.architecture}), schema {spec.schema}",
         "labels": ", ".join(spec.labels),
         "input": f"faces {face.dtype} [N, {face.side}, {face.side}] {face.colour}",
@@ -127,16 +130,28 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
         "intended use": spec.intended_use,
     }
     if spec.parity:
-        p = spec.parity
-        rows["parity"] = (
-            f"{p.agreement:.2%} of {p.n} {p.faces} faces, max |Δlogit| {p.max_abs_logit_diff:.2g}, "
-            f"{'passed' if p.passed else 'FAILED'}"
-        )
+        rows["parity"] = _parity(spec.parity)
     if spec.source_sha256:
         rows["checkpoint"] = f"sha256 {spec.source_sha256}"
     for name, text in rows.items():
         table.add_row(name, text)
     return table
+
+
+def _parity(parity: ParitySummary) -> Text:
+    """The proof in a line, red where it isn't one."""
+    gate = {
+        "default": "",
+        "changed": " bars that were changed",
+        "off": ", gate off: nothing was refused",
+    }[parity.gate]
+    diff = parity.max_abs_logit_diff
+    text = (
+        f"{parity.agreement:.2%} of {parity.n} {parity.faces} faces, max |Δlogit| "
+        f"{'not a number' if diff is None else f'{diff:.2g}'}, "
+        f"{'passed' if parity.passed else 'FAILED'}{gate}"
+    )
+    return Text(text, style="" if parity.passed and parity.gate != "off" else "red")
 
 
 def _metrics(metrics: Metrics) -> str:

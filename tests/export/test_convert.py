@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
 from fer_edge.errors import ParityError
 from fer_edge.export import convert
+from fer_edge.export.bars import Bars
 from fer_edge.export.convert import export_file
+from fer_edge.export.gate import Gate
+from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import Precision
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.datasets import read_data
+from fer_edge.train.evaluate import Model, evaluate, matched
 
 
 def test_with_data_the_whole_split_is_compared(
@@ -27,13 +33,43 @@ def test_with_data_the_whole_split_is_compared(
     assert document["path"] == str(tmp_path / "m.onnx")
     assert document["parity"]["n"] == 14
     assert document["bytes"] == done.path.stat().st_size
-    assert {p.name for p in tmp_path.iterdir()} == {"m.onnx", "m.onnx.parity.json"}
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "m.onnx", "m.onnx.parity.json", "m.onnx.parity.html",
+    }  # fmt: skip
+    assert document["page"] == str(done.page)
+    assert document["gate"] == "default"
+    page = done.page.read_text("utf-8")
+    assert "test: 14 faces" in page
+    assert f"{done.size / 1e6:.2f} MB" in page
+    assert f"{source.stat().st_size / 1e6:.2f} MB" in page
 
 
-@pytest.mark.parametrize("what", ["mean", "weight"])
-def test_a_spoiled_export_is_refused_and_leaves_nothing(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+def test_every_face_is_answered_once(
+    source: Path, csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    answered = []
+    opened = convert.open_model
+
+    def counting(path: Path) -> Model:
+        model = opened(path)
+
+        def predict(faces: np.ndarray) -> np.ndarray:
+            answered.append(len(faces))
+            return model.predict(faces)
+
+        return replace(model, predict=predict)
+
+    monkeypatch.setattr(convert, "open_model", counting)
+    done = export_file(source, tmp_path / "m.onnx", read_data(csv_file))
+    assert answered == [16, 14]
+    monkeypatch.undo()
+    data = read_data(csv_file)
+    faces = matched(data, data.split("test"), done.spec, "m")
+    assert done.spec.metrics == (evaluate(opened(done.path), faces, "test").metrics(),)
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Let the exporter write another mean, or zeros in place of a weight."""
     build = convert.to_onnx
 
     def spoiled(checkpoint: Checkpoint, precision: Precision) -> onnx.ModelProto:
@@ -48,6 +84,80 @@ def test_a_spoiled_export_is_refused_and_leaves_nothing(
         return graph
 
     monkeypatch.setattr(convert, "to_onnx", spoiled)
-    with pytest.raises(ParityError, match=r"isn't kept: .*max \|Δlogit\| on golden is"):
+
+
+@pytest.mark.parametrize("what", ["mean", "weight"])
+def test_a_spoiled_export_is_refused_and_leaves_nothing(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    spoil(monkeypatch, what)
+    with pytest.raises(ParityError, match=r"isn't kept: .*max \|Δlogit\| on golden is") as caught:
         export_file(source, tmp_path / "m.onnx")
+    assert str(caught.value).endswith(
+        "What to try: a difference in fp32 is a bug of the export: report it"
+    )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_gate_a_spoiled_export_is_kept_and_says_so(
+    source: Path, csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, "weight")
+    path = tmp_path / "m.onnx"
+    done = export_file(source, path, read_data(csv_file), gate=Gate(enforced=False))
+    parity = read_spec(path).parity
+    assert parity is not None
+    assert (parity.passed, parity.gate) == (False, "off")
+    document = json.loads(done.report.read_text())
+    assert document["gate"] == "off"
+    assert document["golden"]["passed"] is False
+    assert document["golden"]["failures"]
+    assert "The gate was off" in done.page.read_text("utf-8")
+
+
+def test_a_file_that_answers_nonsense_is_kept_without_the_gate(
+    source: Path, csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = convert.open_model
+
+    def broken(path: Path) -> Model:
+        return replace(
+            opened(path), predict=lambda faces: np.full((len(faces), 7), np.float32("nan"))
+        )
+
+    monkeypatch.setattr(convert, "open_model", broken)
+    data = read_data(csv_file)
+    with pytest.raises(ParityError, match="some answers to golden aren't numbers"):
+        export_file(source, tmp_path / "m.onnx", data)
+    done = export_file(source, tmp_path / "m.onnx", data, gate=Gate(enforced=False))
+    assert done.spec.parity is not None
+    assert done.spec.parity.max_abs_logit_diff is None
+    assert done.spec.metrics == ()
+    json.loads(done.report.read_text(), parse_constant=pytest.fail)
+
+
+def test_golden_samples_that_fail_are_not_hidden_by_a_split_that_passes(
+    source: Path, csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = convert.open_model
+
+    def off_on_golden(path: Path) -> Model:
+        model = opened(path)
+        return replace(model, predict=lambda faces: model.predict(faces) + (len(faces) == 16))
+
+    monkeypatch.setattr(convert, "open_model", off_on_golden)
+    done = export_file(source, tmp_path / "m.onnx", read_data(csv_file), gate=Gate(enforced=False))
+    assert [parity.passed for parity in done.parities] == [False, True]
+    assert done.spec.parity is not None
+    assert not done.spec.parity.passed
+
+
+def test_changed_bars_let_a_file_out_and_the_spec_says_so(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, "mean")
+    gate = Gate({"fp32": Bars(agreement=0.0)})
+    done = export_file(source, tmp_path / "m.onnx", gate=gate)
+    assert done.spec.parity is not None
+    assert (done.spec.parity.passed, done.spec.parity.gate) == (True, "changed")
+    assert done.to_dict()["parity"]["bars"]["agreement"] == 0.0

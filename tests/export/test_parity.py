@@ -6,10 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fer_edge.errors import DataError, ModelError
-from fer_edge.export.parity import BARS, Bars, compare, judge, measure
+from fer_edge.errors import DataError
+from fer_edge.export.bars import ADVICE, BARS, Bars
+from fer_edge.export.compare import compare, judge
+from fer_edge.export.parity import measure
 from fer_edge.spec import ModelSpec, Quantization
-from fer_edge.train.evaluate import Model
+from fer_edge.train.evaluate import Model, evaluate
+from fer_edge.train.faces import Faces
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (50, 7)).astype(np.float32)
 TRUTH = LOGITS.argmax(1).astype(np.int64)
@@ -35,6 +38,8 @@ def test_one_changed_label_is_found_and_described(spec: ModelSpec) -> None:
     assert parity.accuracy_exported == pytest.approx(49 / 50)
     assert parity.disagreements == {f"{spec.labels[first]} > {spec.labels[second]}": 1}
     assert parity.worst[0] == 7
+    assert parity.worst_abs_logit_diff[0] == parity.max_abs_logit_diff
+    assert parity.worst_abs_logit_diff[1:] == (0.0,) * 9
     assert "label agreement on test is 98.0000% of 50 faces, 2.0000% under" in parity.failures[0]
     assert "times the bar of 0.0001" in parity.failures[1]
     document = parity.to_dict()
@@ -69,9 +74,13 @@ def test_a_file_that_answers_nonsense_fails(spec: ModelSpec, broken: float) -> N
 
 
 def test_an_infinite_difference_is_valid_json(spec: ModelSpec) -> None:
-    document = judge(measure(LOGITS, LOGITS * np.nan, spec, "x"), BARS["fp32"]).to_dict()
-    assert json.loads(json.dumps(document, allow_nan=False))["max_abs_logit_diff"] is None
+    parity = judge(measure(LOGITS, LOGITS * np.nan, spec, "x", TRUTH), BARS["fp32"])
+    document = json.loads(json.dumps(parity.to_dict(), allow_nan=False))
+    assert document["max_abs_logit_diff"] is None
+    assert document["worst_abs_logit_diff"] == [None] * 10
     assert document["failures"]
+    assert document["metrics"] is None
+    assert parity.summary().max_abs_logit_diff is None
 
 
 def test_nothing_to_compare(spec: ModelSpec) -> None:
@@ -90,6 +99,94 @@ def test_models_of_other_labels_are_refused(spec: ModelSpec) -> None:
     with pytest.raises(DataError, match="b: its labels is"):
         compare(Model("a", spec, predict), Model("b", other, predict), faces, "x")
     assert compare(Model("a", spec, predict), Model("b", spec, predict), faces, "x").passed
+    float_model = Model("c", other, predict)
+    with pytest.raises(DataError, match="c: its labels is"):
+        compare(
+            Model("a", spec, predict), Model("b", spec, predict), faces, "x", origin=float_model
+        )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"agreement": 1.01},
+        {"agreement": -0.01},
+        {"agreement": np.nan},
+        {"max_abs_logit_diff": 0.0},
+        {"max_abs_logit_diff": np.inf},
+        {"accuracy_loss": 1.5},
+        {"recall_loss": -0.1},
+    ],
+)
+def test_a_bar_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name} must be "):
+        Bars(**{"agreement": 0.5, **wrong})
+
+
+def test_every_kind_has_bars_and_advice() -> None:
+    assert set(ADVICE) == set(BARS) == {"fp32", "fp16", "int8", "int8-qat"}
+    assert BARS["int8"] == Bars(0.97, None, 0.005, 0.03)
+    assert BARS["int8-qat"] == Bars(0.98, None, 0.005, 0.03)
+
+
+def with_wrong(places: np.ndarray) -> np.ndarray:
+    """The logits, but the faces at these places get the label after the right one."""
+    other = LOGITS.copy()
+    other[places, (TRUTH[places] + 1) % 7] = 99
+    return other
+
+
+def test_recall_of_one_class_may_fall_by_the_bar_and_no_more(spec: ModelSpec) -> None:
+    """Accuracy alone hides a small class that is lost."""
+    counts = np.bincount(TRUTH, minlength=7)
+    label = int(counts.argmin())
+    parity = measure(LOGITS, with_wrong(np.flatnonzero(label == TRUTH)[:1]), spec, "test", TRUTH)
+    lost = 1 / counts[label]
+    assert judge(parity, Bars(0, recall_loss=lost)).passed
+    (failure,) = judge(parity, Bars(0, recall_loss=lost - 0.01)).failures
+    assert failure == (
+        f"recall of {spec.labels[label]} on test falls from 100.00% to {1 - lost:.2%}, "
+        f"by 1.00% more than the bar of {lost - 0.01:.2%}"
+    )
+
+
+def test_losses_of_a_trained_int8_file_count_from_the_float_model(spec: ModelSpec) -> None:
+    """Quantizers and file agree on the same wrong answers; the float model knew better."""
+    trained = with_wrong(np.arange(5))
+    bars = Bars(0.98, accuracy_loss=0.05, recall_loss=1)
+    assert judge(measure(trained, trained, spec, "test", TRUTH), bars).passed
+    parity = judge(measure(trained, trained, spec, "test", TRUTH, LOGITS), bars)
+    assert (parity.agreement, parity.accuracy_reference, parity.accuracy_float) == (1, 0.9, 1)
+    assert set(parity.recall_float.values()) == {1.0}
+    assert parity.failures == (
+        "accuracy on test falls from the float model's 100.00% to 90.00%, "
+        "by 5.00% more than the bar of 5.00%",
+    )
+    parity = judge(parity, replace(bars, accuracy_loss=None, recall_loss=0.0))
+    assert all("from the float model's 100.00%" in failure for failure in parity.failures)
+    assert parity.failures
+
+
+def answering(name: str, spec: ModelSpec, logits: np.ndarray) -> Model:
+    """A model that answers the first faces it is shown with these logits."""
+    return Model(name, spec, lambda faces: logits[: len(faces)])
+
+
+def test_bars_are_those_of_the_precision_unless_given(spec: ModelSpec) -> None:
     small = replace(spec, quantization=Quantization("int8", "int8"))
-    with pytest.raises(ModelError, match="b: no bars for int8 yet"):
-        compare(Model("a", spec, predict), Model("b", small, predict), faces, "x")
+    sides = answering("a", spec, LOGITS), answering("b", small, LOGITS)
+    faces = np.zeros((50, 48, 48), np.uint8)
+    assert compare(*sides, faces, "x").bars == BARS["int8"]
+    assert compare(*sides, faces, "x", origin=sides[0]).bars == BARS["int8-qat"]
+    assert compare(*sides, faces, "x", bars=Bars(0.5), origin=sides[0]).bars == Bars(0.5)
+    document = compare(*sides, faces, "x").to_dict()
+    assert document["bars"]["recall_loss"] == 0.03
+
+
+def test_a_comparison_hands_on_what_evaluating_would_find(spec: ModelSpec) -> None:
+    faces = Faces(np.zeros((50, 48, 48), np.uint8), TRUTH, np.arange(50))
+    other = answering("b", spec, with_wrong(np.arange(5)))
+    parity = compare(answering("a", spec, LOGITS), other, faces.pixels, "test", TRUTH)
+    assert parity.metrics == evaluate(other, faces, "test").metrics()
+    assert compare(answering("a", spec, LOGITS), other, faces.pixels, "x").metrics is None

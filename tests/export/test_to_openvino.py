@@ -37,7 +37,9 @@ def test_the_spec_comes_back_with_and_without_the_engine(ir: Path, source: Path)
     spec = open_backend(ir).spec
     assert spec == read_spec(ir)
     assert spec.source_sha256 == checkpoint.sha256(source)
-    assert {p.name for p in ir.parent.iterdir()} == {"m.xml", "m.bin", "m.xml.parity.json"}
+    assert {p.name for p in ir.parent.iterdir()} == {
+        "m.xml", "m.bin", "m.xml.parity.json", "m.xml.parity.html",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("count", [1, 7, 64])

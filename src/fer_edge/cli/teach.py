@@ -66,15 +66,23 @@ def train(
     skip_bad: Annotated[
         bool | None, typer.Option("--skip-bad", help="Leave wrong rows and pictures out.")
     ] = None,
+    qat: Annotated[
+        bool, typer.Option("--qat", help="Train an int8 twin of the checkpoint --from.")
+    ] = False,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="With --qat: a run's folder, or a checkpoint.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on after the last finished epoch.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fine-tune a network; the run's folder gets model.safetensors."""
     if data is None and not resume:
         raise ConfigError("--data is missing: the faces to train on")
+    if source is not None and not qat:
+        raise ConfigError("--from names what --qat starts at: --weights is where fp32 starts")
     given: dict[str, Any] = {k: v for k, v in locals().items() if v is not None}
-    for name in ("output", "resume", "as_json"):
-        del given[name]
+    for name in ("output", "qat", "source", "resume", "as_json"):
+        given.pop(name, None)
     if "arch" in given:
         given["architecture"] = given.pop("arch")
     if data is not None:
@@ -83,10 +91,15 @@ def train(
         given["weights"] = str(Path(given["weights"]).resolve())
     with needs("train"):
         from fer_edge import render
+        from fer_edge.runtime.bundled import bundled
         from fer_edge.runtime.specfile import read_spec
         from fer_edge.train.config import settings
         from fer_edge.train.fit import fit
+        from fer_edge.train.qat import checkpoint_of
 
+    if qat and not resume:
+        chosen = bundled("checkpoint") if source is None else checkpoint_of(source)
+        given["qat_from"] = str(chosen.resolve())
     try:
         path = fit(settings(given, output, resume=resume), output, resume=resume)
     except (KeyboardInterrupt, SystemExit):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,22 @@ import onnx
 
 from fer_edge.atomic import whole_file, write_text
 from fer_edge.errors import ModelError, ParityError
-from fer_edge.export.parity import Parity, compare_all
+from fer_edge.export.bars import ADVICE
+from fer_edge.export.compare import compare_all, kind_of, sides
+from fer_edge.export.gate import DEFAULT_GATE, Gate
+from fer_edge.export.page import parity_page
+from fer_edge.export.parity import Parity
+from fer_edge.export.quantize import default_recipe, quantize
 from fer_edge.export.to_onnx import exported_spec, to_onnx, write_onnx
-from fer_edge.spec import Metrics, ModelSpec, Precision
+from fer_edge.export.worth import Worth, race
+from fer_edge.spec import GateState, Int8Recipe, ModelSpec, Precision
 from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train.evaluate import Model, evaluate, matched, open_model
+from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.evaluate import Model, open_model
 from fer_edge.train.faces import FaceData, Split
 
 REPORT_SUFFIX = ".parity.json"
+PAGE_SUFFIX = ".parity.html"
 
 
 def _write_openvino(graph: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
@@ -42,6 +51,11 @@ class Format:
     companions: tuple[str, ...]
     write: Callable[[onnx.ModelProto, ModelSpec, Path], None]
 
+    def size(self, path: Path) -> int:
+        """Bytes on disk of `path` and its companions."""
+        suffixes = (self.suffix, *self.companions)
+        return sum(path.with_suffix(suffix).stat().st_size for suffix in suffixes)
+
 
 FORMATS = {
     "onnx": Format(".onnx", (), write_onnx),
@@ -51,19 +65,29 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that passed, and the comparisons it passed: golden samples first, then a split."""
+    """A file that was kept, and its comparisons: golden samples first, then a split.
+
+    Attributes:
+        path: the file that the engine is given.
+        format: a name of `FORMATS`.
+        report, page: the comparisons as JSON and as HTML.
+        spec: what the file carries.
+        parities: all passed, unless the gate was off.
+        worth: of an int8 file: what it saves against fp32.
+    """
 
     path: Path
     format: str
     report: Path
+    page: Path
     spec: ModelSpec
     parities: tuple[Parity, ...]
+    worth: Worth | None = None
 
     @property
     def size(self) -> int:
         """Bytes on disk of all its files."""
-        suffixes = (self.path.suffix, *FORMATS[self.format].companions)
-        return sum(self.path.with_suffix(suffix).stat().st_size for suffix in suffixes)
+        return FORMATS[self.format].size(self.path)
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer export --json` prints it; `parity` is that over the most faces."""
@@ -73,8 +97,11 @@ class Exported:
             "precision": self.spec.quantization.precision,
             "bytes": self.size,
             "report": str(self.report),
+            "page": str(self.page),
+            "gate": self.spec.parity.gate if self.spec.parity else None,
             "parity": self.parities[-1].to_dict(),
             "golden": self.parities[0].to_dict(),
+            "worth": self.worth.to_dict() if self.worth else None,
         }
 
 
@@ -86,12 +113,14 @@ def export_file(
     split: Split = "test",
     format: str = "onnx",
     precision: Precision = "fp32",
+    gate: Gate = DEFAULT_GATE,
+    recipe: Int8Recipe | None = None,
 ) -> Exported:
-    """Write `output` from the checkpoint `source`, and its parity report beside it.
+    """Write `output` from the checkpoint `source`, and its parity report and page beside it.
 
     The file is written under another name, loaded back by its engine and compared with PyTorch on
     the golden samples and, where there is data, on every face of the split. Only a file that
-    reaches the bars of its precision gets its name.
+    reaches the gate's bars gets its name, or any when the gate is off; its spec says so.
 
     Args:
         source: a checkpoint.
@@ -99,51 +128,66 @@ def export_file(
         data: what to compare on besides the golden samples.
         split: of the data.
         format: a name of `FORMATS`.
-        precision: "fp32" or "fp16".
+        precision: "fp32", "fp16", or "int8": the checkpoint's trained twin, where it holds one and
+            there is no recipe, else the float network rounded with ranges from train.
+        gate: the bars, and whether a file that misses one is refused.
+        recipe: how to round to int8; None: as `default_recipe` says.
 
     Raises:
         ParityError: a bar was missed; nothing is left behind.
         ModelError, SpecError, DataError: the checkpoint or the data can't be used.
     """
     checkpoint = checkpoints.load(source)
-    reference = Model(str(source), checkpoint.spec, checkpoint.predict)
+    if precision == "int8" and (recipe or not checkpoint.twin):
+        checkpoint = quantize(checkpoint, data, recipe or default_recipe(checkpoint))
     graph = to_onnx(checkpoint, precision)
     spec = exported_spec(checkpoint, source, graph, precision)
-    kind = FORMATS[format]
-    report = output.with_name(f"{output.name}{REPORT_SUFFIX}")
-    with whole_file(output, *kind.companions) as beside:
-        kind.write(graph, spec, beside)
+    reference, origin = sides(checkpoint, str(source), spec)
+    writer, worth = FORMATS[format], None
+    with whole_file(output, *writer.companions) as beside:
+        writer.write(graph, spec, beside)
         exported = Model(str(output), spec, open_model(beside).predict)
-        parities, metrics = _prove(reference, exported, data, split)
-        kept = [m for m in checkpoint.spec.metrics if m.split not in [n.split for n in metrics]]
-        spec = replace(spec, parity=parities[-1].summary(), metrics=(*kept, *metrics))
-        kind.write(graph, spec, beside)
+        kind = kind_of(exported, origin)
+        bars = gate.bars(kind)
+        parities = compare_all(reference, exported, data, split, bars=bars, origin=origin)
+        failures = [failure for parity in parities for failure in parity.failures]
+        if failures and gate.enforced:
+            raise ParityError(
+                f"{output} doesn't answer as {source} and isn't kept: {'; '.join(failures)}. "
+                f"What to try: {ADVICE[kind]}"
+            )
+        spec = _proved(spec, parities, gate.state(kind))
+        writer.write(graph, spec, beside)
         if open_model(beside).spec != spec:
             raise ModelError(
                 f"{output}: the spec doesn't come back from the file as it was written"
             )
-    done = Exported(output, format, report, spec, tuple(parities))
-    write_text(report, json.dumps(done.to_dict(), indent=2) + "\n")
+        if precision == "int8":
+            worth = _worth(beside, checkpoint, writer, spec)
+    report, page = (output.with_name(output.name + end) for end in (REPORT_SUFFIX, PAGE_SUFFIX))
+    done = Exported(output, format, report, page, spec, tuple(parities), worth)
+    write_text(report, json.dumps(done.to_dict(), indent=2, allow_nan=False) + "\n")
+    sizes = {"file": done.size, "checkpoint": source.stat().st_size}
+    write_text(page, parity_page(output.name, spec, done.parities, sizes))
     return done
 
 
-def _prove(
-    reference: Model, exported: Model, data: FaceData | None, split: Split
-) -> tuple[list[Parity], list[Metrics]]:
-    """The comparisons, and what the file reached on the split.
+def _worth(path: Path, checkpoint: Checkpoint, writer: Format, spec: ModelSpec) -> Worth:
+    """Race the file against the fp32 file of the same checkpoint."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, "fp32").with_suffix(writer.suffix)
+        writer.write(to_onnx(checkpoint, "fp32"), spec, plain)
+        times = race([open_model(one, threads=1) for one in (path, plain)])
+        return Worth(writer.size(path), writer.size(plain), *times)
 
-    Raises:
-        ParityError: a bar was missed.
-    """
-    parities = compare_all(reference, exported, data, split)
-    metrics: list[Metrics] = []
-    if data is not None:
-        faces = matched(data, data.split(split), exported.spec, exported.name)
-        metrics.append(evaluate(exported, faces, split).metrics())
-    failures = [failure for parity in parities for failure in parity.failures]
-    if failures:
-        raise ParityError(
-            f"{exported.name} doesn't answer as {reference.name} and isn't kept: "
-            f"{'; '.join(failures)}"
-        )
-    return parities, metrics
+
+def _proved(spec: ModelSpec, parities: Sequence[Parity], gate: GateState) -> ModelSpec:
+    """The spec with the comparison over the most faces and what the file reached on them."""
+    metrics = [parity.metrics for parity in parities if parity.metrics]
+    again = [parity.faces for parity in parities]
+    summary = parities[-1].summary(gate)
+    return replace(
+        spec,
+        parity=replace(summary, passed=all(parity.passed for parity in parities)),
+        metrics=(*(m for m in spec.metrics if m.split not in again), *metrics),
+    )

@@ -1,41 +1,19 @@
-"""Does the exported file answer as PyTorch does? Measured here; judged by the bars."""
+"""Does the exported file answer as PyTorch does? The figures, measured on two answers."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.errors import DataError, ModelError
-from fer_edge.export.golden import draw_faces
+from fer_edge.export.bars import Bars
 from fer_edge.runtime.results import softmax
-from fer_edge.spec import ModelSpec, ParitySummary
-from fer_edge.train.evaluate import Model, matched, predict_all
-from fer_edge.train.faces import FaceData, Split
+from fer_edge.spec import GateState, Metrics, ModelSpec, ParitySummary
 from fer_edge.train.metrics import Report
 
-
-@dataclass(frozen=True)
-class Bars:
-    """What a file must reach to be let out.
-
-    Attributes:
-        agreement: share of faces with the same label, in [0, 1].
-        max_abs_logit_diff: the largest absolute difference of any logit; None: any.
-        accuracy_loss: the most that may be lost, as a share; None: any.
-    """
-
-    agreement: float
-    max_abs_logit_diff: float | None = None
-    accuracy_loss: float | None = None
-
-
-BARS = {
-    "fp32": Bars(agreement=1.0, max_abs_logit_diff=1e-4),
-    "fp16": Bars(agreement=0.999, accuracy_loss=0.001),
-}
+_WORST = 10
 
 
 @dataclass(frozen=True)
@@ -52,6 +30,12 @@ class Parity:
         recall_reference, recall_exported: per label; empty where the faces have no labels.
         disagreements: how often PyTorch said one label and the file another: "happy > sad": 2.
         worst: places of the ten faces with the largest differences, the largest first.
+        worst_abs_logit_diff: the largest absolute difference of any logit of each of them.
+        accuracy_float, recall_float: of the float model that a quantization-aware one came from;
+            None and empty where there is none or the faces have no labels.
+        metrics: what the file reached, for its spec; None where the faces have no labels or an
+            answer isn't a number.
+        bars: what it was judged by; None: not judged.
         failures: one sentence for each bar missed; empty when the file passed.
     """
 
@@ -67,6 +51,11 @@ class Parity:
     recall_exported: dict[str, float]
     disagreements: dict[str, int]
     worst: tuple[int, ...]
+    worst_abs_logit_diff: tuple[float, ...] = ()
+    accuracy_float: float | None = None
+    recall_float: dict[str, float] = field(default_factory=dict)
+    metrics: Metrics | None = None
+    bars: Bars | None = None
     failures: tuple[str, ...] = ()
 
     @property
@@ -74,24 +63,43 @@ class Parity:
         """Whether every bar was reached."""
         return not self.failures
 
+    @property
+    def accuracy_before(self) -> float | None:
+        """What a loss is counted from: the float model's accuracy, else PyTorch's."""
+        return self.accuracy_reference if self.accuracy_float is None else self.accuracy_float
+
+    @property
+    def recall_before(self) -> dict[str, float]:
+        """What losses are counted from: the float model's recall, else PyTorch's."""
+        return self.recall_float or self.recall_reference
+
     def to_dict(self) -> dict[str, Any]:
         """As `fer parity --json` prints it."""
-        document = {**asdict(self), "passed": self.passed, "failures": list(self.failures)}
-        if not np.isfinite(self.max_abs_logit_diff):
-            document["max_abs_logit_diff"] = None  # JSON has no infinity; the failure says it
-        return document
+        return {
+            **asdict(self),
+            "max_abs_logit_diff": _number(self.max_abs_logit_diff),
+            "worst_abs_logit_diff": [_number(diff) for diff in self.worst_abs_logit_diff],
+            "failures": list(self.failures),
+            "passed": self.passed,
+        }
 
-    def summary(self) -> ParitySummary:
+    def summary(self, gate: GateState = "default") -> ParitySummary:
         """What goes into the spec."""
         return ParitySummary(
             faces=self.faces,
             n=self.n,
             agreement=self.agreement,
-            max_abs_logit_diff=self.max_abs_logit_diff,
+            max_abs_logit_diff=_number(self.max_abs_logit_diff),
             accuracy_reference=self.accuracy_reference,
             accuracy_exported=self.accuracy_exported,
             passed=self.passed,
+            gate=gate,
         )
+
+
+def _number(value: float) -> float | None:
+    """JSON has no infinity; that an answer wasn't a number, a failure says."""
+    return value if np.isfinite(value) else None
 
 
 def measure(
@@ -100,6 +108,7 @@ def measure(
     spec: ModelSpec,
     faces: str,
     truth: npt.NDArray[np.int64] | None = None,
+    origin: npt.NDArray[np.float32] | None = None,
 ) -> Parity:
     """Compare two answers, logits float32 `[N, labels]`, to the same N faces.
 
@@ -109,34 +118,41 @@ def measure(
         spec: for the labels and the temperature.
         faces: what the faces are, for the report.
         truth: their labels, int64 `[N]`, where they have any.
+        origin: the answer of the float model that a quantization-aware reference came from.
 
     Raises:
         ValueError: the shapes differ or there is no face.
     """
-    if reference.shape != exported.shape or not len(reference):
-        raise ValueError(f"can't compare logits of {reference.shape} and {exported.shape}")
+    sides = [reference, exported] if origin is None else [reference, exported, origin]
+    for side in sides:
+        if side.shape != reference.shape or not len(side):
+            raise ValueError(f"can't compare logits of {reference.shape} and {side.shape}")
     # NaN differs from everything: a broken file mustn't pass because comparisons with NaN are false
-    delta = np.nan_to_num(np.abs(reference - exported), nan=np.inf, posinf=np.inf)
     with np.errstate(invalid="ignore"):
-        probabilities = [
-            softmax(side / spec.temperature).astype(np.float32) for side in (reference, exported)
-        ]
-    change = np.nan_to_num(np.abs(probabilities[0] - probabilities[1]), nan=1.0)
+        delta = np.nan_to_num(np.abs(reference - exported), nan=np.inf, posinf=np.inf)
+        probabilities = [softmax(side / spec.temperature).astype(np.float32) for side in sides]
+        change = np.nan_to_num(np.abs(probabilities[0] - probabilities[1]), nan=1.0)
     ours, theirs = reference.argmax(1), exported.argmax(1)
     differ = ours != theirs
     pairs = [
         f"{spec.labels[a]} > {spec.labels[b]}"
         for a, b in zip(ours[differ], theirs[differ], strict=True)
     ]
+    largest = delta.max(1)
+    worst = np.argsort(-largest, kind="stable")[:_WORST]
     reports = (
         []
         if truth is None
         else [Report("", faces, spec.labels, truth, side) for side in probabilities]
     )
-    accuracies: list[float | None] = [report.accuracy for report in reports] or [None, None]
+    accuracies: list[float | None] = [report.accuracy for report in reports]
     recalls = [
         {label: row["recall"] for label, row in report.per_class().items()} for report in reports
-    ] or [{}, {}]
+    ]
+    missing = 3 - len(reports)
+    accuracies += [None] * missing
+    recalls += [{} for _ in range(missing)]
+    numbers = bool(np.isfinite(exported).all())
     return Parity(
         faces=faces,
         n=len(reference),
@@ -149,75 +165,9 @@ def measure(
         recall_reference=recalls[0],
         recall_exported=recalls[1],
         disagreements={pair: pairs.count(pair) for pair in sorted(set(pairs))},
-        worst=tuple(np.argsort(-delta.max(1), kind="stable")[:10].tolist()),
+        worst=tuple(worst.tolist()),
+        worst_abs_logit_diff=tuple(largest[worst].tolist()),
+        accuracy_float=accuracies[2],
+        recall_float=recalls[2],
+        metrics=reports[1].metrics() if reports and numbers else None,
     )
-
-
-def judge(parity: Parity, bars: Bars) -> Parity:
-    """The same figures with a sentence for every bar that was missed."""
-    failures = []
-    if parity.agreement < bars.agreement:
-        failures.append(
-            f"label agreement on {parity.faces} is {parity.agreement:.4%} of {parity.n} faces, "
-            f"{bars.agreement - parity.agreement:.4%} under the bar of {bars.agreement:.2%}"
-        )
-    most = bars.max_abs_logit_diff
-    if not np.isfinite(parity.max_abs_logit_diff):
-        failures.append(f"some answers to {parity.faces} aren't numbers")
-    elif most is not None and parity.max_abs_logit_diff > most:
-        failures.append(
-            f"max |Δlogit| on {parity.faces} is {parity.max_abs_logit_diff:.3g}, "
-            f"{parity.max_abs_logit_diff / most:.3g} times the bar of {most:g}"
-        )
-    before, after = parity.accuracy_reference, parity.accuracy_exported
-    if bars.accuracy_loss is not None and before is not None and after is not None:
-        lost = before - after
-        if lost > bars.accuracy_loss + 1e-9:  # shares of whole faces, but in floating point
-            failures.append(
-                f"accuracy on {parity.faces} falls from {before:.2%} to {after:.2%}, by "
-                f"{lost - bars.accuracy_loss:.2%} more than the bar of {bars.accuracy_loss:.2%}"
-            )
-    return replace(parity, failures=tuple(failures))
-
-
-def compare(
-    reference: Model,
-    exported: Model,
-    pixels: npt.NDArray[np.uint8],
-    faces: str,
-    truth: npt.NDArray[np.int64] | None = None,
-) -> Parity:
-    """Answer uint8 faces `[N, S, S]` on both sides, and judge by the exported file's precision.
-
-    Raises:
-        DataError: the two models have other labels or inputs: nothing can be compared.
-        ModelError: there are no bars for the file's precision.
-    """
-    ours, theirs = reference.spec, exported.spec
-    for name in ("labels", "input"):
-        if getattr(ours, name) != getattr(theirs, name):
-            raise DataError(
-                f"{exported.name}: its {name} is {getattr(theirs, name)}, "
-                f"that of {reference.name} {getattr(ours, name)}"
-            )
-    if theirs.quantization.precision not in BARS:
-        raise ModelError(f"{exported.name}: no bars for {theirs.quantization.precision} yet")
-    answers = [predict_all(model.predict, pixels) for model in (reference, exported)]
-    parity = measure(answers[0], answers[1], theirs, faces, truth)
-    return judge(parity, BARS[theirs.quantization.precision])
-
-
-def compare_all(
-    reference: Model, exported: Model, data: FaceData | None, split: Split
-) -> list[Parity]:
-    """Compare on the golden samples and, where there is data, on every face of the split.
-
-    Raises:
-        DataError, ModelError: as `compare`, or the data doesn't fit the models.
-    """
-    spec = reference.spec
-    parities = [compare(reference, exported, draw_faces(spec.input.side), "golden")]
-    if data is not None:
-        faces = matched(data, data.split(split), spec, reference.name)
-        parities.append(compare(reference, exported, faces.pixels, split, faces.labels))
-    return parities

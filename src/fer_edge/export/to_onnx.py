@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from fer_edge.errors import MissingExtraError
 from fer_edge.export.golden import golden_samples
 from fer_edge.spec import KEY, ModelSpec, Precision, Quantization, Weights
+from fer_edge.train import int8
 from fer_edge.train.checkpoint import Checkpoint, sha256
 
 try:
@@ -28,6 +29,8 @@ except ModuleNotFoundError as error:
     raise MissingExtraError(str(error.name), "export") from None
 
 OPSET = 20
+_INSIDE = "model.network."
+"""Where a weight lies in `_Graph`, before its name in the checkpoint."""
 _SMALLEST_HALVED = 256
 """Tensors with fewer numbers aren't worth the Cast node that half precision costs."""
 
@@ -49,12 +52,20 @@ def exported_spec(
     checkpoint: Checkpoint, source: Path, model: onnx.ModelProto, precision: Precision
 ) -> ModelSpec:
     """The spec that a file of `checkpoint` starts with: golden samples, source, tools."""
-    halved = any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
-    weights: Weights = "fp16" if precision == "fp16" else "fp16-exact" if halved else "fp32"
+    if precision == "int8":
+        quantization = replace(checkpoint.spec.quantization, precision="int8", weights="int8")
+        # the float network's figures aren't this file's
+        asked, metrics = checkpoint.int8(), checkpoint.spec.metrics[:0]
+    else:
+        halved = any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
+        weights: Weights = "fp16" if precision == "fp16" else "fp16-exact" if halved else "fp32"
+        quantization = Quantization(precision, weights)
+        asked, metrics = checkpoint, checkpoint.spec.metrics
     return replace(
         checkpoint.spec,
-        quantization=Quantization(precision, weights),
-        golden=golden_samples(checkpoint.predict, checkpoint.spec.input.side),
+        quantization=quantization,
+        metrics=metrics,
+        golden=golden_samples(asked.predict, checkpoint.spec.input.side),
         source_sha256=sha256(source),
         tools={
             **checkpoint.spec.tools,
@@ -74,8 +85,16 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
 
     Args:
         checkpoint: what to export.
-        precision: "fp32" halves only what half precision holds exactly, "fp16" every weight.
+        precision: "fp32" halves only what half precision holds exactly, "fp16" every weight, "int8"
+            exports the twin, its grids as QuantizeLinear and DequantizeLinear.
+
+    Raises:
+        ModelError: "int8" of a checkpoint without a twin.
     """
+    if precision == "int8":
+        twin = checkpoint.int8()
+        with int8.emitting(twin.model):
+            return to_onnx(twin, "fp32")
     graph = _Graph(checkpoint).eval()
     side = checkpoint.spec.input.side
     example = torch.zeros((2, side, side), dtype=torch.uint8)
@@ -142,11 +161,16 @@ def _embed(model: onnx.ModelProto, spec: ModelSpec) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Drop what only a debugger reads: source lines of every node and intermediate shapes."""
+    """Drop what only a debugger of the exporter reads: a tenth of an int8 file."""
     del model.graph.value_info[:]
+    del model.graph.metadata_props[:]
     for node in model.graph.node:
         del node.metadata_props[:]
-        node.doc_string = ""
+        node.ClearField("doc_string")
+        for names in (node.input, node.output):
+            names[:] = [name.removeprefix(_INSIDE) for name in names]
+    for tensor in model.graph.initializer:
+        tensor.name = tensor.name.removeprefix(_INSIDE)
     for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
         del value.metadata_props[:]
 

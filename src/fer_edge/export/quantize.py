@@ -1,0 +1,146 @@
+"""Int8 by rounding alone, and the search for the layers that must stay in float."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fer_edge.errors import ConfigError
+from fer_edge.export.bars import BARS
+from fer_edge.runtime.specfile import read_spec
+from fer_edge.spec import Int8Recipe
+from fer_edge.train import checkpoint as checkpoints
+from fer_edge.train.calibrate import calibrate, calibration_faces
+from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.evaluate import matched
+from fer_edge.train.faces import FaceData
+from fer_edge.train.int8 import default_float_layers, layer_names, twin_of
+
+_MARGIN = 0.005
+"""Kept from the bar while searching: the search sees val, the gate another split."""
+_PROBED = 1024
+"""Faces of val that a block's sensitivity is measured on."""
+
+
+def default_recipe(checkpoint: Checkpoint) -> Int8Recipe:
+    """Least squared error, and in float what never pays in int8."""
+    layers = default_float_layers(checkpoint.model, checkpoint.spec.architecture)
+    return Int8Recipe(float_layers=layers)
+
+
+def recipe_of(path: Path) -> Int8Recipe:
+    """How an exported int8 file was rounded, to round another the same way.
+
+    Raises:
+        ConfigError: it isn't an int8 file, or its rounding was trained.
+        ModelError, SpecError: the file can't be read.
+    """
+    recipe = read_spec(path).quantization.int8
+    if recipe is None:
+        raise ConfigError(f"{path}: isn't an int8 file, there is nothing to take over")
+    if recipe.trained:
+        raise ConfigError(f"{path}: its rounding was trained: export from its own checkpoint")
+    return recipe
+
+
+def quantize(checkpoint: Checkpoint, data: FaceData | None, recipe: Int8Recipe) -> Checkpoint:
+    """The checkpoint with an int8 twin, its grids set from faces of train; nothing is trained.
+
+    Raises:
+        ConfigError: there is no data, or the recipe names a layer that the network doesn't have.
+        DataError: train lacks a label or has fewer than 50 faces.
+    """
+    if data is None:
+        raise ConfigError("int8 needs --data: its ranges are taken from faces of train")
+    known = layer_names(checkpoint.model)
+    if odd := sorted(set(recipe.float_layers) - set(known)):
+        raise ConfigError(f"{checkpoint.spec.architecture} has no layer {odd[0]!r} to leave alone")
+    pixels, calibration = calibration_faces(data)
+    twin = twin_of(checkpoint.model, checkpoint.spec.architecture, recipe)
+    calibrate(twin, pixels, recipe)
+    quantization = replace(
+        checkpoint.spec.quantization,
+        method=f"rounded, ranges by {recipe.ranges}",
+        calibration=calibration,
+        int8=recipe,
+    )
+    return Checkpoint(checkpoint.model, replace(checkpoint.spec, quantization=quantization), twin)
+
+
+def search(
+    source: Path,
+    data: FaceData,
+    say: Callable[[str], None],
+    wanted: float = BARS["int8"].agreement + _MARGIN,
+) -> Int8Recipe:
+    """The first recipe found whose twin agrees with the float network on val.
+
+    First the ranges: the way that agrees most. Then each block alone is left in float, on a part of
+    val; then the blocks that helped most are left in float one after the other, until the whole of
+    val agrees.
+
+    Args:
+        source: a checkpoint; its float network is searched, whether it holds a twin or not.
+        data: train calibrates, val decides; test isn't looked at.
+        say: takes each line of the table as it is found.
+        wanted: share of val that must get the float network's label.
+
+    Returns:
+        The recipe; the best one seen where none reaches `wanted`.
+
+    Raises:
+        DataError: there is no val split, or calibration can't be done.
+    """
+    checkpoint = checkpoints.load(source)
+    val = matched(data, data.split("val"), checkpoint.spec, checkpoint.spec.name)
+    reference = checkpoint.predict(val.pixels)
+    places = np.random.default_rng(0).permutation(len(val))
+    part = np.sort(places[:_PROBED])
+
+    def agreement(recipe: Int8Recipe, index: npt.NDArray[np.int64] = places) -> float:
+        answers = quantize(checkpoint, data, recipe).int8().predict(val.pixels[index])
+        return float((answers.argmax(1) == reference[index].argmax(1)).mean())
+
+    say(f"{'int8 search on val':<44} same label")
+    recipe, best = default_recipe(checkpoint), -1.0
+    for ranges in ("mse", "percentile", "minmax"):
+        tried = replace(recipe, ranges=ranges)
+        found = agreement(tried)
+        say(f"{f'ranges by {ranges}':<44} {found:10.2%}")
+        if found > best:
+            recipe, best = tried, found
+    if best >= wanted:
+        return recipe
+    base = agreement(recipe, part)
+    gains = {}
+    for block, layers in _blocks(checkpoint, recipe).items():
+        gains[block] = agreement(_keeping(recipe, layers), part) - base
+        say(f"{f'{block} in float, {len(part)} faces':<44} {base + gains[block]:10.2%}")
+    blocks, chosen = _blocks(checkpoint, recipe), recipe
+    for block in sorted(gains, key=lambda name: -gains[name]):
+        chosen = _keeping(chosen, blocks[block])
+        found = agreement(chosen)
+        say(f"{f'and {block} in float':<44} {found:10.2%}")
+        if found > best:
+            recipe, best = chosen, found
+        if best >= wanted:
+            break
+    return recipe
+
+
+def _blocks(checkpoint: Checkpoint, recipe: Int8Recipe) -> dict[str, tuple[str, ...]]:
+    """Layers that aren't in float yet, by the first two parts of their names."""
+    blocks: dict[str, tuple[str, ...]] = {}
+    for name in layer_names(checkpoint.model):
+        if name not in recipe.float_layers:
+            block = ".".join(name.split(".")[:2])
+            blocks[block] = (*blocks.get(block, ()), name)
+    return blocks
+
+
+def _keeping(recipe: Int8Recipe, layers: tuple[str, ...]) -> Int8Recipe:
+    return replace(recipe, float_layers=(*recipe.float_layers, *layers))
