@@ -73,22 +73,36 @@ def csv_row(label: object, face: np.ndarray, usage: str) -> str:
     return f"{label},{' '.join(map(str, face.ravel().tolist()))},{usage}"
 
 
-@pytest.fixture(scope="session")
-def rows() -> list[str]:
-    """Rows of a small data set in FER2013's format: 7 labels x (6 train, 2 val, 2 test)."""
+def drawn_rows(*counts: int) -> list[str]:
+    """Rows of a small data set in FER2013's format: 7 labels x so many in train, val and test."""
     return [
         csv_row(label, drawn(label, 1000 * split + 10 * label + i), usage)
-        for split, (usage, count) in enumerate(zip(USAGES, (6, 2, 2), strict=True))
+        for split, (usage, count) in enumerate(zip(USAGES, counts, strict=True))
         for label in range(7)
         for i in range(count)
     ]
 
 
-@pytest.fixture(scope="session")
-def csv_file(rows: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "fer2013.csv"
+def write_csv(rows: list[str], path: Path) -> Path:
     path.write_text("\n".join(["emotion,pixels,Usage", *rows, ""]))
     return path
+
+
+@pytest.fixture(scope="session")
+def rows() -> list[str]:
+    """7 labels x (6 train, 2 val, 2 test)."""
+    return drawn_rows(6, 2, 2)
+
+
+@pytest.fixture(scope="session")
+def csv_file(rows: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_csv(rows, tmp_path_factory.mktemp("data") / "fer2013.csv")
+
+
+@pytest.fixture(scope="session")
+def larger_csv_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """7 labels x (9 train, 4 val, 4 test): enough to calibrate int8 with."""
+    return write_csv(drawn_rows(9, 4, 4), tmp_path_factory.mktemp("data") / "fer2013.csv")
 
 
 def a_spec(architecture: str = "mobilenet_v3_small") -> ModelSpec:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,3 +163,29 @@ def test_changed_bars_let_a_file_out_and_the_spec_says_so(
     assert done.spec.parity is not None
     assert (done.spec.parity.passed, done.spec.parity.gate) == (True, "changed")
     assert done.to_dict()["parity"]["bars"]["agreement"] == 0.0
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from fer_edge.cli import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.argv = ["fer", "export", *sys.argv[2:]]
+main()
+"""
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_a_disk_that_fills_up_leaves_nothing(source: Path, tmp_path: Path, format: str) -> None:
+    """No file may grow past 1 MB, so the model's is cut in the middle."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    options = [source, "--format", format, "--output", folder]
+    command = [sys.executable, "-c", FULL, "1000000", *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert "Error: " in done.stderr
+    assert list(folder.iterdir()) == []

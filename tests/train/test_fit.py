@@ -11,14 +11,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fer_edge.errors import ConfigError, ModelError
+from fer_edge.errors import ConfigError, DataError, ModelError
 from fer_edge.runtime.specfile import read_spec
-from fer_edge.train import checkpoint
+from fer_edge.train import checkpoint, int8, qat
 from fer_edge.train.config import TrainConfig, settings
+from fer_edge.train.datasets import read_data
 from fer_edge.train.fit import fit
 from fer_edge.train.initial import initial_model
 from fer_edge.train.loop import Trainee, class_weights, read_log
 from fer_edge.train.model import MEAN, STD, head_of
+from tests.export.conftest import made
 
 KILLED = """
 import os, signal, sys
@@ -77,9 +79,8 @@ def test_the_spec_tells_the_run(run: Path) -> None:
     assert spec.tools["torch"] == torch.__version__
 
 
-def test_killed_and_resumed_ends_as_unbroken(
-    run: Path, config: TrainConfig, tmp_path: Path
-) -> None:
+def kill_and_resume(config: TrainConfig, tmp_path: Path, unbroken: Path) -> None:
+    """A run in `tmp_path/run`, killed in its second epoch and resumed, ends as an unbroken one."""
     folder = tmp_path / "run"
     (tmp_path / "c.json").write_text(config.to_json())
     arguments = [sys.executable, "-c", KILLED, tmp_path / "c.json", folder]
@@ -87,10 +88,84 @@ def test_killed_and_resumed_ends_as_unbroken(
     assert done.returncode == -9, done.stderr
     assert not (folder / "model.safetensors").exists()
     assert [row["epoch"] for row in read_log(folder / "metrics.csv")] == ["1"]
-    path = fit(settings({}, folder, resume=True), folder, resume=True)
-    assert [row["epoch"] for row in read_log(folder / "metrics.csv")] == ["1", "2", "3"]
-    ours, theirs = load_file(path), load_file(run / "model.safetensors")
+    fit(settings({}, folder, resume=True), folder, resume=True)
+    # not the best epoch's weights alone: it may have been over before the kill
+    logs = [read_log(run / "metrics.csv") for run in (folder, unbroken)]
+    for name in ("epoch", "lr", "train_loss", "val_loss", "val_accuracy"):
+        assert [row[name] for row in logs[0]] == [row[name] for row in logs[1]]
+    ours, theirs = (load_file(run / "model.safetensors") for run in (folder, unbroken))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_killed_and_resumed_ends_as_unbroken(
+    run: Path, config: TrainConfig, tmp_path: Path
+) -> None:
+    kill_and_resume(config, tmp_path, run)
+
+
+@pytest.fixture(scope="module")
+def qat_config(larger_csv_file: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    folder = tmp_path_factory.mktemp("float")
+    given = {
+        "data": str(larger_csv_file),
+        "qat_from": str(made("mobilenet_v3_small", folder)),
+        "epochs": 4,
+        "batch_size": 21,
+        "lr": 1e-3,
+        "ema": 0.5,
+    }
+    return settings(given, folder / "none", resume=False)
+
+
+@pytest.fixture(scope="module")
+def qat_run(qat_config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "qat"
+    fit(qat_config, folder)
+    return folder
+
+
+def test_a_twin_is_trained_and_its_float_network_left_alone(
+    qat_run: Path, qat_config: TrainConfig
+) -> None:
+    before = checkpoint.load(Path(qat_config.qat_from))
+    after = checkpoint.load(qat_run / "model.safetensors")
+    ours, theirs = after.model.state_dict(), before.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert after.spec.metrics == before.spec.metrics
+    assert after.spec.temperature == before.spec.temperature
+    assert after.spec.quantization.int8 is not None
+    assert after.spec.quantization.int8.trained == 4
+    assert "seed 0" in str(after.spec.quantization.calibration)
+
+    untrained, settled = qat.begin(qat_config, read_data(Path(qat_config.data), side=48))
+    assert settled.architecture == "mobilenet_v3_small"
+    assert untrained.twin is not None
+    assert after.twin is not None
+    ours, theirs = int8.state(after.twin), int8.state(untrained.twin)
+    steps = [name for name in ours if name.endswith((".scale", ".zero_point"))]
+    assert all(torch.equal(ours[name], theirs[name]) for name in steps)
+    moved = [name for name in ours if not torch.equal(ours[name], theirs[name])]
+    assert any(name.startswith("features.") for name in moved)
+
+
+def test_what_a_twin_cannot_be_trained_from(
+    qat_config: TrainConfig, tmp_path: Path, csv_file: Path
+) -> None:
+    for change, words in (
+        ({"architecture": "resnet18"}, "its architecture is mobilenet_v3_small, not resnet18"),
+        ({"side": 64}, "its side is 48, not 64"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            fit(replace(qat_config, **change), tmp_path / "run")
+    with pytest.raises(DataError, match="42 faces in train to calibrate int8 with"):
+        fit(replace(qat_config, data=str(csv_file)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_killed_twin_resumed_ends_as_unbroken(
+    qat_run: Path, qat_config: TrainConfig, tmp_path: Path
+) -> None:
+    kill_and_resume(qat_config, tmp_path, qat_run)
 
 
 def test_the_last_epoch_is_kept_also_when_it_was_not_the_best(

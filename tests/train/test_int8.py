@@ -145,6 +145,22 @@ def test_training_moves_weights_through_the_rounding() -> None:
     assert all(layer.layer.weight.grad.abs().sum() > 0 for layer in layers.values())  # type: ignore[union-attr]
 
 
+def test_training_brings_the_twin_closer_to_its_teacher() -> None:
+    made = twin_checkpoint("mobilenet_v2")
+    assert made.twin is not None
+    faces, wanted = torch.from_numpy(FACES), torch.from_numpy(made.predict(FACES))
+    made.twin.train()
+    optimizer = torch.optim.Adam(made.twin.parameters(), lr=3e-5)
+    far = []
+    for _ in range(24):
+        loss = torch.nn.functional.mse_loss(made.twin(faces), wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        far.append(loss.item())
+    assert max(far[-3:]) < 0.8 * far[0]
+
+
 @given(st.floats(1e-6, 1e3))
 def test_short_scales_have_eleven_bits_and_end_in_one(value: float) -> None:
     short = float(int8.short(torch.tensor([value]))[0])

@@ -49,7 +49,7 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
     The folder gets `config.json`, `metrics.csv`, `tensorboard/`, `checkpoints/` (the best and the
     last epoch) and, at the end, `curves.png` and `model.safetensors`: the epoch with the best
     validation accuracy, its temperature fitted on validation, its spec in the header. The order of
-    faces and every draw follow from the seed and the epoch's number, so a run that was killed and
+    faces and every draw follow from the seed and their number alone, so a run that was killed and
     resumed ends as an unbroken one.
 
     Args:

@@ -61,9 +61,9 @@ def class_weights(labels: np.ndarray[Any, Any], count: int, balance: float) -> T
 class Trainee(lightning.LightningModule):
     """A network, its loss, its optimiser and its schedule.
 
-    With a teacher, the loss is the distance to the teacher's answer and the labels don't count: the
-    squared difference of the logits and the Kullback-Leibler divergence of the probabilities
-    (Hinton et al., arXiv:1503.02531, at temperature 1).
+    With a teacher, the distance to the teacher's answer is added to the loss: the squared
+    difference of the logits and the Kullback-Leibler divergence of the probabilities (Hinton et
+    al., arXiv:1503.02531, at temperature 1).
     """
 
     def __init__(
@@ -82,25 +82,20 @@ class Trainee(lightning.LightningModule):
         self.steps = steps
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=config.label_smoothing)
 
-    def on_train_epoch_start(self) -> None:
-        # Every epoch's draws follow from its number, so a resumed run repeats an unbroken one.
-        torch.manual_seed(self.config.seed * 10_000_000 + self.current_epoch * 1_000)
+    def on_train_batch_start(self, *_: Any) -> None:
+        # Every step's draws follow from its number, so a resumed run repeats an unbroken one. (Not
+        # from the epoch's: the loader draws too, before or after an epoch starts.)
+        torch.manual_seed(self.config.seed * 10_000_000 + self.global_step)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         faces, labels = batch
         pixels = self.config.augmentation(faces).contiguous(memory_format=torch.channels_last)
         logits = self.model.from_pixels(pixels)
-        loss: Tensor = self.loss(logits, labels) if not self.teachers else self._far(logits, pixels)
+        loss: Tensor = self.loss(logits, labels)
+        for teacher in self.teachers:
+            loss = loss + _distance(logits, teacher, pixels)
         self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=True, sync_dist=True)
         return loss
-
-    def _far(self, logits: Tensor, pixels: Tensor) -> Tensor:
-        with torch.no_grad():
-            wanted = self.teachers[0].to(pixels.device).from_pixels(pixels)
-        divergence = nn.functional.kl_div(
-            logits.log_softmax(1), wanted.log_softmax(1), reduction="batchmean", log_target=True
-        )
-        return divergence + nn.functional.mse_loss(logits, wanted)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         faces, labels = batch
@@ -134,6 +129,15 @@ class Trainee(lightning.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+
+def _distance(logits: Tensor, teacher: FaceClassifier, pixels: Tensor) -> Tensor:
+    with torch.no_grad():
+        wanted = teacher.to(pixels.device).from_pixels(pixels)
+    divergence = nn.functional.kl_div(
+        logits.log_softmax(1), wanted.log_softmax(1), reduction="batchmean", log_target=True
+    )
+    return divergence + nn.functional.mse_loss(logits, wanted)
 
 
 def _schedule(config: TrainConfig, start: int, steps: int) -> Any:

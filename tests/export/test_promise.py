@@ -1,0 +1,139 @@
+"""The one promise, over every kind of file: format x precision x engine x batch x threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from fer_edge.export.bars import BARS, Bars
+from fer_edge.export.compare import judge, kind_of, sides
+from fer_edge.export.convert import FORMATS, export_file
+from fer_edge.export.golden import draw_faces
+from fer_edge.export.parity import measure
+from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.specfile import read_spec
+from fer_edge.spec import Precision
+from fer_edge.train import checkpoint as checkpoints
+from fer_edge.train.datasets import read_data
+from fer_edge.train.evaluate import Model, open_model
+from fer_edge.train.faces import Faces
+
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+ENGINES = (("onnx", "onnxruntime"), ("onnx", "openvino"), ("openvino", "openvino"))
+EXACT = Bars(agreement=1.0, max_abs_logit_diff=1e-4)
+"""fp32 everywhere; and ONNX Runtime computes the bundled model's every precision this way."""
+
+every_way = [
+    pytest.mark.parametrize("threads", [1, 2]),
+    pytest.mark.parametrize("batch", [1, 7, 64]),
+    pytest.mark.parametrize(("format", "engine"), ENGINES),
+    pytest.mark.parametrize("precision", PRECISIONS),
+]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Precision], Path]:
+    """The six files of the bundled checkpoint."""
+    folder = tmp_path_factory.mktemp("six")
+    return {
+        (format, precision): export_file(
+            bundled("checkpoint"),
+            folder / f"{precision}{kind.suffix}",
+            format=format,
+            precision=precision,
+        ).path
+        for format, kind in FORMATS.items()
+        for precision in PRECISIONS
+    }
+
+
+@pytest.fixture(scope="module")
+def test_split(fer2013: Path) -> Faces:
+    return read_data(fer2013).split("test")
+
+
+class Answers:
+    """PyTorch's, asked once for each set of faces."""
+
+    def __init__(self) -> None:
+        self.checkpoint = checkpoints.load(bundled("checkpoint"))
+        self.kept: dict[tuple[str, int], npt.NDArray[np.float32]] = {}
+
+    def of(self, model: Model, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        key = (model.name, len(faces))
+        if key not in self.kept:
+            self.kept[key] = model.predict(faces)
+        return self.kept[key]
+
+
+@pytest.fixture(scope="module")
+def answers() -> Answers:
+    return Answers()
+
+
+def check(
+    path: Path,
+    engine: str,
+    batch: int,
+    threads: int,
+    answers: Answers,
+    pixels: npt.NDArray[np.uint8],
+    truth: npt.NDArray[np.int64] | None = None,
+) -> None:
+    model = open_model(path, backend=engine, threads=threads)
+    got = np.concatenate(
+        [model.predict(pixels[i : i + batch]) for i in range(0, len(pixels), batch)]
+    )
+    reference, origin = sides(answers.checkpoint, "bundled", model.spec)
+    floats = [] if origin is None or truth is None else [answers.of(origin, pixels)]
+    parity = measure(answers.of(reference, pixels), got, model.spec, "test", truth, *floats)
+    exact = engine == "onnxruntime" or kind_of(model, origin) != "int8-qat"
+    for bars in (BARS[kind_of(model, origin)], *([EXACT] if exact else [])):
+        assert judge(parity, bars).failures == ()
+
+
+def parametrized(test: object) -> object:
+    for mark in every_way:
+        test = mark(test)
+    return test
+
+
+@parametrized
+def test_golden_samples(
+    files: dict[tuple[str, Precision], Path], answers: Answers,
+    format: str, precision: Precision, engine: str, batch: int, threads: int,
+) -> None:  # fmt: skip
+    check(files[format, precision], engine, batch, threads, answers, draw_faces(48))
+
+
+@parametrized
+def test_the_whole_test_split(
+    files: dict[tuple[str, Precision], Path], answers: Answers, test_split: Faces,
+    format: str, precision: Precision, engine: str, batch: int, threads: int,
+) -> None:  # fmt: skip
+    pixels, labels = test_split.pixels, test_split.labels
+    check(files[format, precision], engine, batch, threads, answers, pixels, labels)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_two_engines_agree_about_one_file(
+    files: dict[tuple[str, Precision], Path], test_split: Faces, precision: Precision
+) -> None:
+    first, second = (
+        open_model(files["onnx", precision], backend=engine).predict(test_split.pixels)
+        for engine in ("onnxruntime", "openvino")
+    )
+    share = (first.argmax(1) == second.argmax(1)).mean()
+    assert share >= (0.995 if precision == "int8" else 1.0)
+
+
+def test_every_file_says_what_it_is(files: dict[tuple[str, Precision], Path]) -> None:
+    for (_, precision), path in files.items():
+        spec = read_spec(path)
+        assert spec.quantization.precision == precision
+        assert spec.parity is not None
+        assert spec.parity.passed
+        assert spec.parity.gate == "default"
