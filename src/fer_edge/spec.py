@@ -107,12 +107,13 @@ class Int8Recipe:
 
     Attributes:
         ranges: what an activation's range is taken from: the extremes seen, their 0.05 and 99.95 %
-            points, or the range with the least squared error.
+            points, the range with the least squared error, or that range halved or doubled wherever
+            it brings the network's answer closer to the float network's.
         float_layers: names of convolutions and linear layers that stay in float32.
         trained: epochs of quantization-aware training, 0 for rounding alone.
     """
 
-    ranges: Literal["minmax", "percentile", "mse"] = "mse"
+    ranges: Literal["minmax", "percentile", "mse", "answer"] = "answer"
     float_layers: tuple[str, ...] = ()
     trained: int = 0
 

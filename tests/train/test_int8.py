@@ -28,7 +28,11 @@ def twin_checkpoint(architecture: str, **recipe: object) -> Checkpoint:
     spec = a_spec(architecture)
     model = settled(architecture, spec.input)
     chosen = Int8Recipe(
-        **{"float_layers": int8.default_float_layers(model, architecture), **recipe}  # type: ignore[arg-type]
+        **{  # type: ignore[arg-type]
+            "float_layers": int8.default_float_layers(model, architecture),
+            "ranges": "mse",
+            **recipe,
+        }
     )
     twin = int8.twin_of(model, architecture, chosen)
     calibrate(twin, FACES, chosen)
@@ -193,7 +197,7 @@ def test_too_little_to_calibrate_with(counts: tuple[int, ...], says: str) -> Non
         calibration_faces(data(counts))
 
 
-@pytest.mark.parametrize("ranges", ["minmax", "percentile", "mse"])
+@pytest.mark.parametrize("ranges", ["minmax", "percentile", "mse", "answer"])
 def test_ranges_cover_what_was_seen(ranges: str) -> None:
     made = twin_checkpoint("mobilenet_v2", ranges=ranges)
     assert made.twin is not None

@@ -24,6 +24,10 @@ _VALUES = (
 )
 _LARGEST, _MIDDLE = 255, 128
 _HALVINGS = 3
+_SETTLED = 128
+"""Faces whose answers the steps are settled by."""
+_WORTH = 0.995
+"""A step is changed when the error falls by half a percent or more."""
 
 
 def calibration_faces(
@@ -56,29 +60,34 @@ def calibration_faces(
 
 def calibrate(twin: FaceClassifier, pixels: npt.NDArray[np.uint8], recipe: Int8Recipe) -> None:
     """Set every grid and every weight's scale from the float answer to some faces, in place."""
-    seen = _watch(twin, pixels)
+    seen, answers = _watch(twin, pixels)
+    refines = recipe.ranges in ("mse", "answer")
     choose = _RANGES[recipe.ranges]
     for grid, values in seen.items():
         low, high = choose(values)
         _cover(grid, min(low, 0.0), max(high, 0.0))
-        if recipe.ranges == "mse":
+        if refines:
             _refine([grid], seen)
     for chain in chains(twin):
         step = max(float(grid.scale) for grid in chain)
         for grid in chain:
             _put(grid, step, 0 if seen[grid].min() >= 0 else 128)
-        if recipe.ranges == "mse":
+        if refines:
             _refine(chain, seen)
-    first = next(iter(grids(twin).values()))
-    if twin.scale == 1.0:  # whole pixels are on a grid already
-        _put(first, 1.0, round(-twin.shift))
+    for grid in seen:
+        if _is_of_pixels(grid, twin):  # whole numbers are on a grid already
+            _put(grid, 1.0, round(-twin.shift))
     for layer in rounded(twin).values():
         layer.scale.copy_(short(_least_error(layer)))
     drop_activations(twin)
+    if recipe.ranges == "answer":
+        _settle(twin, pixels[:_SETTLED], answers[:_SETTLED])
 
 
-def _watch(twin: FaceClassifier, pixels: npt.NDArray[np.uint8]) -> dict[Grid, Tensor]:
-    """Values that passed each grid, its extremes among them."""
+def _watch(
+    twin: FaceClassifier, pixels: npt.NDArray[np.uint8]
+) -> tuple[dict[Grid, Tensor], Tensor]:
+    """Values that passed each grid, its extremes among them, and the float answers."""
     seen: dict[Grid, list[Tensor]] = {grid: [] for grid in grids(twin).values()}
     random = torch.Generator().manual_seed(0)
 
@@ -92,13 +101,17 @@ def _watch(twin: FaceClassifier, pixels: npt.NDArray[np.uint8]) -> dict[Grid, Te
     for grid in seen:
         grid.rounds = False
     twin.eval()
-    with torch.inference_mode():
-        for i in range(0, len(pixels), _AT_ONCE):
-            twin(torch.from_numpy(pixels[i : i + _AT_ONCE].copy()))
+    answers = _answers(twin, pixels)
     for grid, hook in zip(seen, hooks, strict=True):
         grid.rounds = True
         hook.remove()
-    return {grid: torch.cat(values).clone() for grid, values in seen.items()}
+    return {grid: torch.cat(values).clone() for grid, values in seen.items()}, answers
+
+
+def _answers(twin: FaceClassifier, pixels: npt.NDArray[np.uint8]) -> Tensor:
+    with torch.inference_mode():
+        batches = torch.split(torch.from_numpy(pixels.copy()), _AT_ONCE)
+        return torch.cat([twin(batch) for batch in batches])
 
 
 def _middle(values: Tensor) -> tuple[float, float]:
@@ -106,10 +119,20 @@ def _middle(values: Tensor) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def _is_of_pixels(grid: Grid, twin: FaceClassifier) -> bool:
+    """Whether it is the first layer's, and that layer takes pixels as they are."""
+    return twin.scale == 1.0 and grid is next(iter(grids(twin).values()))
+
+
+def _extremes(values: Tensor) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
 _RANGES: dict[str, Callable[[Tensor], tuple[float, float]]] = {
-    "minmax": lambda values: (float(values.min()), float(values.max())),
+    "minmax": _extremes,
     "percentile": _middle,
-    "mse": lambda values: (float(values.min()), float(values.max())),
+    "mse": _extremes,
+    "answer": _extremes,
 }
 
 
@@ -128,26 +151,56 @@ def _cover(grid: Grid, low: float, high: float) -> None:
 
 def _refine(chain: list[Grid], seen: dict[Grid, Tensor]) -> None:
     """Halve the common step while the squared error falls: what lies far out is clamped."""
-    step = float(chain[0].scale)
-    zeros = [int(grid.zero_point) for grid in chain]
 
-    def zero(start: int, halvings: int) -> int:
-        """Halved steps need twice as many below 0, as far as half the codes."""
-        return start if start > _MIDDLE else min(start * 2**halvings, _MIDDLE)
-
-    def error(halvings: int) -> float:
+    def error(steps: list[tuple[float, int]]) -> float:
         total = 0.0
-        for grid, start in zip(chain, zeros, strict=True):
-            values, at = seen[grid], zero(start, halvings)
-            back = torch.fake_quantize_per_tensor_affine(
-                values, step / 2**halvings, at, 0, _LARGEST
-            )
+        for grid, (step, zero) in zip(chain, steps, strict=True):
+            values = seen[grid]
+            back = torch.fake_quantize_per_tensor_affine(values, step, zero, 0, _LARGEST)
             total += float((back - values).square().mean() / values.square().mean().clamp(1e-12))
         return total
 
-    best = min(range(_HALVINGS + 1), key=error)
-    for grid, start in zip(chain, zeros, strict=True):
-        _put(grid, step / 2**best, zero(start, best))
+    tried = [_steps(chain)]
+    for _ in range(_HALVINGS):
+        tried.append([_times(0.5, *one) for one in tried[-1]])
+    _put_all(chain, min(tried, key=error))
+
+
+def _settle(twin: FaceClassifier, pixels: npt.NDArray[np.uint8], wanted: Tensor) -> None:
+    """Halve or double each step, first layers first, where the answer comes closer to `wanted`.
+
+    The error that a tensor gets says little about the error that the answer gets from it.
+    """
+    order = list(grids(twin).values())
+    together = chains(twin)
+    alone = [[g] for g in order if not (any(g in c for c in together) or _is_of_pixels(g, twin))]
+    groups = sorted([*together, *alone], key=lambda group: min(map(order.index, group)))
+    best = float((_answers(twin, pixels) - wanted).square().mean())
+    for group in groups:
+        before = _steps(group)
+        for factor in (0.5, 2.0):
+            _put_all(group, [_times(factor, *one) for one in before])
+            error = float((_answers(twin, pixels) - wanted).square().mean())
+            if error < _WORTH * best:
+                best = error
+                break
+            _put_all(group, before)
+
+
+def _times(factor: float, step: float, zero: int) -> tuple[float, int]:
+    """Another step; its zero point is even, and follows as far as the middle of the codes."""
+    if zero >= _MIDDLE:
+        return step * factor, zero
+    return step * factor, min(2 * math.ceil(zero / factor / 2), _MIDDLE)
+
+
+def _steps(group: list[Grid]) -> list[tuple[float, int]]:
+    return [(float(grid.scale), int(grid.zero_point)) for grid in group]
+
+
+def _put_all(group: list[Grid], steps: list[tuple[float, int]]) -> None:
+    for grid, one in zip(group, steps, strict=True):
+        _put(grid, *one)
 
 
 def _put(grid: Grid, step: float, zero: int) -> None:

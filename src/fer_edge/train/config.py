@@ -114,7 +114,7 @@ class TrainConfig:
 # What a twin is trained with where nothing else is asked for: it starts from a trained network.
 QAT_DEFAULTS: dict[str, object] = {
     "epochs": 6,
-    "lr": 5e-4,
+    "lr": 3e-4,
     "backbone_lr": 1.0,
     "weight_decay": 0.0,
     "schedule": "cosine",

@@ -203,7 +203,10 @@ def _insert_grids(network: fx.GraphModule, quantized: set[fx.Node], parts: dict[
 
 
 def drop_activations(twin: FaceClassifier) -> None:
-    """Take out each ReLU whose grid starts at 0: the grid clamps as it does."""
+    """Take out each ReLU whose grid starts at 0: the grid clamps there as well.
+
+    A ReLU6 goes too, and its upper end with it: 255 steps of a power of two end elsewhere.
+    """
     network = _graph(twin)
     for node in list(network.graph.nodes):
         if not isinstance(_part(network, node), _ACTIVATIONS):
