@@ -27,11 +27,12 @@ PAGE = Path(__file__).parent.parent / "docs" / "parity.md"
 PRECISIONS = ("fp32", "fp16", "int8")
 HEAD = """# Parity: what each exported file answers
 
-Written by `benchmarks/parity_table.py`. Every line is one file, made by `fer export --data` and asked for all faces of
-FER2013's PrivateTest. *Agreement* and *|Δlogit|* compare with the checkpoint in PyTorch: fp32 and fp16 with the float network,
-int8 with its twin, the same network with the quantizers in (see [Architecture](architecture.md)). *Accuracy* stands beside that of the float network.
-*Speed* is the fp32 file's median time for one face over this file's, each format under its own engine, one thread, 200
-calls in turns on {machine}: a noisy machine, so read it as a hint.
+Written by `benchmarks/parity_table.py`. Every line is one file, made by `fer export --data` and
+asked for all faces of FER2013's PrivateTest. *Agreement* and *Δlogit* compare with the checkpoint
+in PyTorch: fp32 and fp16 with the float network, trained int8 with its twin, the same network with
+the quantizers in (see [Architecture](architecture.md)). *Accuracy* stands beside that of the float
+network. *Speed* is the fp32 file's median time for one face over this file's, each format under its
+own engine, one thread, 200 calls in turns on {machine}: a shared machine, so it is a hint.
 """
 COLUMNS = (
     "| format | precision | size | agreement | largest Δlogit | accuracy | float | "
@@ -108,8 +109,10 @@ def machine() -> str:
 
 
 if __name__ == "__main__":
-    asked = [one.split("=", 1) for one in sys.argv[1:]]
-    checkpoints = {name: Path(path) for name, path in asked}
+    asked = [one.partition("=") for one in sys.argv[1:]]
+    if not all(path for _, _, path in asked):
+        raise SystemExit(__doc__)
+    checkpoints = {name: Path(path) for name, _, path in asked}
     data = os.environ["FER2013"]
     sections = [
         section(name, path, data)

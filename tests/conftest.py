@@ -55,9 +55,23 @@ def fer2013() -> Path:
     return Path(os.environ["FER2013"])
 
 
+DETECTOR = os.environ.pop("FER_EDGE_DETECTOR", "")
+"""Taken away from the environment: a test that looks for faces says so itself."""
+
+
+@pytest.fixture(scope="session")
+def yunet() -> Path:
+    """The real detector, named by the environment variable FER_EDGE_DETECTOR."""
+    if not DETECTOR:
+        pytest.skip("FER_EDGE_DETECTOR isn't set: the path of YuNet's .onnx")
+    return Path(DETECTOR)
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The user's cache and installed detector are neither used nor touched."""
     os.environ["FER_EDGE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["XDG_DATA_HOME"] = str(tmp_path_factory.mktemp("data"))
 
 
 def drawn(label: int, seed: int) -> np.ndarray:

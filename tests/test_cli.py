@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import fer_edge
+from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import ModelSpec, ParitySummary
 from tests.conftest import EXAMPLE, LABELS, Ran
 
@@ -32,7 +33,7 @@ def test_version_and_help(fer: Fer) -> None:
 def test_infer_text(fer: Fer) -> None:
     ran = fer("infer", "--device", "cpu", EXAMPLE)
     assert ran.code == 0
-    assert ran.err == ""
+    assert "no face detector is installed" in ran.err
     lines = ran.out.splitlines()
     assert "happy" in lines[1]
     assert len(lines) == 2 + len(LABELS)
@@ -43,11 +44,10 @@ def test_a_device_that_is_not_here(fer: Fer, monkeypatch: pytest.MonkeyPatch) ->
 
     for engine in (onnxruntime_backend, openvino_backend):  # a machine with a GPU passes too
         monkeypatch.setattr(engine, "devices", lambda: ("cpu",))
-    for device, problem in (("gpu", "isn't here: "), ("tpu", "is none of auto, cpu, gpu, npu; ")):
-        ran = fer("infer", "--device", device, EXAMPLE)
-        assert ran.code == 1
-        assert ran.out == ""
-        assert f"the device '{device}' {problem}onnxruntime has cpu; openvino has cpu" in ran.err
+    ran = fer("infer", "--device", "gpu", EXAMPLE)
+    assert (ran.code, ran.out) == (1, "")
+    assert "the device 'gpu' isn't here: onnxruntime has cpu; openvino has cpu" in ran.err
+    assert fer("infer", "--device", "tpu", EXAMPLE).code == 2
 
 
 def test_infer_json_has_the_promised_keys(fer: Fer) -> None:
@@ -63,7 +63,24 @@ def test_a_photograph_is_said_to_be_taken_as_a_face(fer: Fer, tmp_path: Path) ->
         Image.new("L", (900, 400)).save(tmp_path / name)
     ran = fer("infer", tmp_path)
     assert ran.code == 0
-    assert ran.err.count("the whole picture is taken as the face") == 1
+    assert ran.err.count("the whole picture is taken as the face: fer detector install") == 1
+    ran = fer("infer", "--faces", "whole", tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    ran = fer("infer", "--faces", "detect", tmp_path)
+    assert (ran.code, ran.out) == (1, "")
+    assert "ModelError: no face detector is installed" in ran.err
+
+
+def test_infer_finds_faces(fer: Fer, yunet: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (300, 200), "green").save(tmp_path / "green.png")
+    ran = fer("infer", "--json", "--detector", yunet, EXAMPLE, tmp_path / "green.png")
+    assert (ran.code, ran.err) == (0, "")
+    first, second = map(json.loads, ran.out.splitlines())
+    assert first["faces"][0]["box"][2] < first["width"]
+    assert second["faces"] == []
+    assert "no face" in fer("infer", "--detector", yunet, tmp_path / "green.png").out
+    ran = fer("infer", "--detector", yunet, "--min-face", 250, EXAMPLE)
+    assert "no face" in ran.out
 
 
 def test_infer_several_with_an_unreadable_one(fer: Fer, tmp_path: Path) -> None:
@@ -210,6 +227,8 @@ def test_train_evaluate_export_parity(
     assert json.loads(ran.out)["left_out"] == 14 - json.loads(ran.out)["n"]
     ran = fer("evaluate", model, "--data", csv_file, "--without-duplicates", "--split", "train")
     assert (ran.code, "copies of train" in ran.err) == (2, True)
+    ran = fer("parity", checkpoint, checkpoint)
+    assert (ran.code, "the second file is the exported one" in ran.err) == (2, True)
     ran = fer("parity", model, model)
     assert (ran.code, "the first file is the checkpoint" in ran.err) == (2, True)
     ran = fer("export", model)
@@ -219,6 +238,63 @@ def test_train_evaluate_export_parity(
     ran = fer("export", checkpoint, "--output", "x.xml")
     assert ran.code == 2
     assert "ends in .onnx" in ran.err
+
+
+def test_int8_as_it_is_typed(
+    fer: Fer, larger_csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A float run, its twin, and both kinds of int8 file."""
+    monkeypatch.chdir(tmp_path)
+    data = ("--data", larger_csv_file)
+    ran = fer(
+        *("train", *data, "--arch", "mobilenet_v3_small", "--weights", "none"),
+        *("--network-side", 32, "--epochs", 1, "--batch-size", 21, "--output", "run"),
+    )
+    assert ran.code == 0, ran.err
+    ran = fer("train", "--qat", "--from", "run", *data, "--epochs", 1, "--output", "qat")
+    assert ran.code == 0, ran.err
+    assert "next: fer export qat/model.safetensors --precision int8 --data" in ran.err
+    ran = fer("train", "--qat", "--from", "run/config.json", *data, "--output", "x")
+    assert (ran.code, "--from run/config.json: a run's folder or a .saf" in ran.err) == (2, True)
+    ran = fer("train", "--qat", "--resume", "--output", "run")
+    assert (ran.code, "run: isn't a run of --qat" in ran.err) == (2, True)
+    ran = fer("train", "--qat", "--resume", "--from", "run", "--output", "qat")
+    assert ran.code == 0, ran.err
+
+    any_gate = ("--min-agreement", 0, "--max-accuracy-loss", 1, "--max-recall-loss", 1)
+    export = ("export", "--precision", "int8", *any_gate)
+    ran = fer(*export, "qat/model.safetensors", "--output", "qat.onnx")
+    assert ran.code == 0, ran.err
+    assert "what int8 costs against the float network, only --data shows" in ran.err
+    assert "times as fast" in ran.out
+    assert "float model" in fer("parity", "qat/model.safetensors", "qat.onnx", *data).out
+
+    ran = fer(*export, "run/model.safetensors", *data, "--int8-search", "--output", "found.onnx")
+    assert ran.code == 0, ran.err
+    assert "int8 search on val" in ran.err
+    ran = fer(*export, "run/model.safetensors", *data, "--int8-like", "found.onnx")
+    assert ran.code == 0, ran.err
+    again = Path("fer-mobilenet_v3_small-int8.onnx")
+    recipes = [read_spec(path).quantization.int8 for path in (again, Path("found.onnx"))]
+    assert recipes[0] == recipes[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("export", "--int8-search"), "go with --precision int8"),
+        (("export", "--precision", "int8", "--int8-search"), "--int8-search needs --data"),
+        (
+            ("export", "--precision", "int8", "--int8-search", "--data", "x", "--split", "val"),
+            "the gate must look at --split test",
+        ),
+        (("train", "--data", "x", "--from", "y"), "--from names what --qat starts at"),
+    ],
+)
+def test_wrong_usage_of_int8(fer: Fer, arguments: tuple[str, ...], says: str) -> None:
+    ran = fer(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
 
 
 def test_parity_of_two_strangers_fails(fer: Fer, tmp_path: Path) -> None:

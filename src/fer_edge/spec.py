@@ -23,6 +23,7 @@ KEY = "fer_edge"
 SCHEMA = 1
 Precision = Literal["fp32", "fp16", "int8"]
 Weights = Literal["fp32", "fp16-exact", "fp16", "int8"]
+Ranges = Literal["minmax", "percentile", "mse", "answer"]
 GateState = Literal["default", "changed", "off"]
 
 
@@ -113,7 +114,7 @@ class Int8Recipe:
         trained: epochs of quantization-aware training, 0 for rounding alone.
     """
 
-    ranges: Literal["minmax", "percentile", "mse", "answer"] = "answer"
+    ranges: Ranges = "answer"
     float_layers: tuple[str, ...] = ()
     trained: int = 0
 

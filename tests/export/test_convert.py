@@ -165,6 +165,21 @@ def test_changed_bars_let_a_file_out_and_the_spec_says_so(
     assert done.to_dict()["parity"]["bars"]["agreement"] == 0.0
 
 
+def test_a_report_that_cannot_be_written_keeps_the_model_back(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_file(source, tmp_path / "m.onnx")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(convert, "parity_page", full)
+    with pytest.raises(OSError, match="No space left"):
+        export_file(source, tmp_path / "m.onnx", precision="fp16")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 FULL = """
 import resource, sys
 from pathlib import Path

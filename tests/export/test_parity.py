@@ -190,3 +190,13 @@ def test_a_comparison_hands_on_what_evaluating_would_find(spec: ModelSpec) -> No
     parity = compare(answering("a", spec, LOGITS), other, faces.pixels, "test", TRUTH)
     assert parity.metrics == evaluate(other, faces, "test").metrics()
     assert compare(answering("a", spec, LOGITS), other, faces.pixels, "x").metrics is None
+
+
+def test_an_agreement_of_just_the_bar_passes(spec: ModelSpec) -> None:
+    ours = np.zeros((100, 7), np.float32)
+    ours[:, 0] = 1
+    theirs = ours.copy()
+    theirs[:7, 1] = 2
+    parity = measure(ours, theirs, spec, "test")
+    assert judge(parity, Bars(0.93)).passed
+    assert not judge(parity, Bars(0.931)).passed

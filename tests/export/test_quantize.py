@@ -131,7 +131,7 @@ def test_int8_by_rounding_alone_is_counted_from_the_float_network(
     assert golden.max_abs_logit_diff < 1e-5  # against the same rounding in PyTorch
     assert test.max_abs_logit_diff > 1e-3  # against float
     assert test.accuracy_float is None
-    assert done.spec.quantization.method == "rounded, ranges by mse"
+    assert done.spec.quantization.method == "rounded, ranges by answer"
 
     again = recipe_of(done.path)
     assert again == done.spec.quantization.int8
@@ -179,14 +179,14 @@ def test_what_int8_cannot_be_made_of(
 def test_the_search_leaves_in_float_what_it_must(source: Path, data: FaceData) -> None:
     lines: list[str] = []
     easy = search(source, data, lines.append, wanted=0.0)
-    assert easy.ranges in ("mse", "percentile", "minmax")
-    assert len(lines) == 4
+    assert easy.ranges in ("answer", "mse", "percentile", "minmax")
+    assert len(lines) == 5
 
     lines.clear()
     found = search(source, data, lines.append, wanted=1.0)
     start = default_recipe(checkpoints.load(source))
     assert set(found.float_layers) > set(start.float_layers)
-    assert any(line.startswith("and features.") for line in lines)
+    assert any(" blocks in float, from features." in line for line in lines)
     best = quantize(checkpoints.load(source), data, found).int8()
     plain = quantize(checkpoints.load(source), data, replace(start, ranges=found.ranges)).int8()
     val = data.split("val").pixels

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,10 @@ from PIL import Image
 
 from fer_edge import Recognizer
 from fer_edge.errors import DeviceError, ModelError, SourceError
+from fer_edge.runtime.detector import Detection, Detector
+from fer_edge.runtime.preprocess import Box
+from fer_edge.runtime.recognizer import Faces
+from fer_edge.spec import CropSpec
 from tests.conftest import EXAMPLE
 
 
@@ -78,3 +84,99 @@ def test_load_refuses(tmp_path: Path) -> None:
     (tmp_path / "cut.onnx").write_bytes(b"\x08\x01\x12")
     with pytest.raises(ModelError, match=r"cut\.onnx: ONNX Runtime can't load it"):
         Recognizer.load(tmp_path / "cut.onnx")
+
+
+def finding(*boxes: Box) -> Callable[[], Detector]:
+    """Opens a detector that sees these boxes in every picture."""
+
+    def detector(_: Image.Image) -> tuple[Detection, ...]:
+        return tuple(Detection(box, 0.9, ()) for box in boxes)
+
+    return lambda: detector  # type: ignore[return-value]
+
+
+def test_each_face_that_is_found_is_read(recognizer: Recognizer) -> None:
+    with Image.open(EXAMPLE) as image:
+        picture = image.convert("RGB")
+    wide = Image.new("RGB", (3 * picture.width, picture.height))
+    wide.paste(picture, (2 * picture.width, 0))
+    boxes = [(2 * picture.width, 0, picture.width, picture.height), (0, 0, 100, 90)]
+    backend = recognizer._backend
+    found = Recognizer(backend, faces="auto", open_detector=finding(*boxes))(wide)
+    assert [face.box for face in found.faces] == boxes
+    assert [face.score for face in found.faces] == [0.9, 0.9]
+    (alone,) = recognizer(picture).faces
+    assert found.faces[0].probabilities == alone.probabilities
+    assert found.faces[1].probabilities != alone.probabilities
+    none = Recognizer(backend, faces="auto", open_detector=finding())(wide)
+    assert none.faces == ()
+    assert none.plot().size == wide.size
+
+
+@pytest.mark.parametrize(
+    ("faces", "size", "whole"),
+    [("auto", 96, True), ("auto", 97, False), ("detect", 48, False), ("detect", 500, False)],
+)
+def test_which_pictures_are_faces(
+    recognizer: Recognizer, faces: Faces, size: int, whole: bool
+) -> None:
+    box = (0, 0, 10, 10)
+    chosen = Recognizer(recognizer._backend, faces=faces, open_detector=finding(box))
+    (face,) = chosen(Image.new("L", (20, size))).faces
+    assert face.box == ((0, 0, 20, size) if whole else box)
+    assert chosen.is_face(20, size) == whole
+    assert recognizer.is_face(20, size)
+
+
+def test_a_margin_is_for_found_faces_alone(recognizer: Recognizer) -> None:
+    class Wide:
+        spec = replace(recognizer.spec, crop=CropSpec(margin=0.5))
+
+        def __call__(self, faces: np.ndarray) -> np.ndarray:
+            seen.append(faces[0])
+            return np.zeros((len(faces), 7), np.float32)
+
+    seen: list[np.ndarray] = []
+    picture = Image.fromarray(np.arange(48 * 48, dtype=np.uint16).reshape(48, 48).astype(np.uint8))
+    Recognizer(Wide())(picture)
+    assert np.array_equal(seen[0], np.asarray(picture))
+    Recognizer(Wide(), faces="detect", open_detector=finding((12, 12, 24, 24)))(picture)
+    assert np.array_equal(seen[1], np.asarray(picture))
+
+
+def test_pictures_of_every_mode_are_looked_at(recognizer: Recognizer) -> None:
+    seen = []
+
+    def look(image: Image.Image) -> tuple[Detection, ...]:
+        seen.append(np.asarray(image.convert("RGB")).max())
+        return ()
+
+    chosen = Recognizer(recognizer._backend, faces="detect", open_detector=lambda: look)  # type: ignore[arg-type,return-value]
+    deep = np.full((50, 50), 65535, np.uint16)
+    for picture in (
+        Image.fromarray(deep), Image.fromarray(np.ones((9, 9), np.float32)),
+        *(Image.new(mode, (9, 9), "white") for mode in ("1", "L", "P", "RGB", "RGBA", "LA")),
+        Image.new("CMYK", (9, 9), (0, 0, 0, 0)),
+    ):  # fmt: skip
+        chosen(picture)
+    assert seen == [255] * 9
+
+
+def test_a_detector_that_was_asked_for_is_named_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert not Recognizer.load().finds_faces
+    assert not Recognizer.load(faces="whole").finds_faces
+    with pytest.raises(ModelError, match="no face detector is installed: fer detector install"):
+        Recognizer.load(faces="detect")
+    with pytest.raises(ModelError, match=r"no\.onnx: there is no such detector"):
+        Recognizer.load(detector=tmp_path / "no.onnx")
+
+
+def test_a_photograph(yunet: Path) -> None:
+    recognizer = Recognizer.load(detector=yunet)
+    (face,) = recognizer(EXAMPLE).faces
+    assert face.emotion == "happy"
+    assert face.score > 0.8
+    assert face.box[2] < 260

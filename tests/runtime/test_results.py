@@ -13,7 +13,7 @@ PROBABILITIES = {"happy": 0.75, "sad": 0.25}
 
 
 def result(width: int, height: int, *boxes: tuple[int, int, int, int]) -> Result:
-    faces = tuple(Face(box, "happy", 0.75, PROBABILITIES) for box in boxes)
+    faces = tuple(Face(box, 0.9, "happy", 0.75, PROBABILITIES) for box in boxes)
     return Result("x.png", width, height, faces, Image.new("RGB", (width, height), "gray"))
 
 
@@ -29,6 +29,7 @@ def test_to_dict() -> None:
         "faces": [
             {
                 "box": [1, 2, 3, 4],
+                "score": 0.9,
                 "emotion": "happy",
                 "confidence": 0.75,
                 "probabilities": PROBABILITIES,
@@ -45,7 +46,7 @@ def test_plot_of_any_size(size: tuple[int, int]) -> None:
 
 
 def test_deep_pictures_are_drawn_as_they_are_read() -> None:
-    face = Face((0, 0, 400, 400), "happy", 0.75, PROBABILITIES)
+    face = Face((0, 0, 400, 400), 1.0, "happy", 0.75, PROBABILITIES)
     deep = Image.new("I;16", (400, 400), 32_896)
     picture = Result("x", 400, 400, (face,), deep).plot()
     assert picture.getpixel((200, 200)) == (128, 128, 128)

@@ -7,12 +7,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from fer_edge.errors import ConfigError, DataError, ModelError
 from fer_edge.runtime.specfile import read_spec
+from fer_edge.spec import InputSpec
 from fer_edge.train import checkpoint, int8, qat
 from fer_edge.train.config import TrainConfig, settings
 from fer_edge.train.datasets import read_data
@@ -20,7 +22,8 @@ from fer_edge.train.fit import fit
 from fer_edge.train.initial import initial_model
 from fer_edge.train.loop import Trainee, class_weights, read_log
 from fer_edge.train.model import MEAN, STD, head_of
-from tests.export.conftest import made
+from tests.conftest import a_spec
+from tests.export.conftest import made, settled
 
 KILLED = """
 import os, signal, sys
@@ -137,8 +140,8 @@ def test_a_twin_is_trained_and_its_float_network_left_alone(
     assert after.spec.quantization.int8.trained == 4
     assert "seed 0" in str(after.spec.quantization.calibration)
 
-    untrained, settled = qat.begin(qat_config, read_data(Path(qat_config.data), side=48))
-    assert settled.architecture == "mobilenet_v3_small"
+    assert after.spec.data.name == "drawn, then FER2013"
+    untrained = qat.begin(qat_config, read_data(Path(qat_config.data), side=48))
     assert untrained.twin is not None
     assert after.twin is not None
     ours, theirs = int8.state(after.twin), int8.state(untrained.twin)
@@ -151,12 +154,15 @@ def test_a_twin_is_trained_and_its_float_network_left_alone(
 def test_what_a_twin_cannot_be_trained_from(
     qat_config: TrainConfig, tmp_path: Path, csv_file: Path
 ) -> None:
-    for change, words in (
-        ({"architecture": "resnet18"}, "its architecture is mobilenet_v3_small, not resnet18"),
-        ({"side": 64}, "its side is 48, not 64"),
+    given = {"data": qat_config.data, "qat_from": qat_config.qat_from}
+    for name, value, words in (
+        ("architecture", "mobilenet_v2", "its architecture is mobilenet_v3_small, not mobilenet"),
+        ("side", 64, "its side is 48, not 64"),
+        ("mean", 0.5, "mean can't be chosen for a twin"),
+        ("weights", "none", "weights can't be chosen for a twin"),
     ):
         with pytest.raises(ConfigError, match=words):
-            fit(replace(qat_config, **change), tmp_path / "run")
+            settings({**given, name: value}, tmp_path, resume=False)
     with pytest.raises(DataError, match="42 faces in train to calibrate int8 with"):
         fit(replace(qat_config, data=str(csv_file)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -251,7 +257,27 @@ def test_starting_from_a_checkpoint_maps_the_head_by_name(run: Path, config: Tra
         initial_model(replace(start, architecture="mobilenet_v2"), source.spec.labels)
 
 
+def test_a_twin_takes_the_side_of_its_network(larger_csv_file: Path, tmp_path: Path) -> None:
+    spec = replace(a_spec(), input=InputSpec(side=32, network_side=32, mean=0.5, std=0.25))
+    source = tmp_path / "small.safetensors"
+    model = settled("mobilenet_v3_small", spec.input)
+    checkpoint.save(checkpoint.Checkpoint(model, spec), source)
+    given = {"data": str(larger_csv_file), "qat_from": str(source), "epochs": 1, "batch_size": 63}
+    config = settings(given, tmp_path, resume=False)
+    assert (config.side, config.architecture) == (32, "mobilenet_v3_small")
+    done = checkpoint.load(fit(config, tmp_path / "run"))
+    assert done.int8().predict(np.zeros((1, 32, 32), np.uint8)).shape == (1, 7)
+
+
+def test_a_twin_that_diverged_is_named(qat_config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"the training diverged.*--lr"):
+        fit(replace(qat_config, lr=1e30, epochs=1), tmp_path / "run")
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
 def test_class_weights() -> None:
     labels = torch.tensor([0, 0, 0, 1]).numpy()
     assert class_weights(labels, 2, 0.0).tolist() == [1, 1]
     assert class_weights(labels, 2, 1.0).tolist() == pytest.approx([2 / 3, 2])
+    assert class_weights(labels, 3, 0.0).tolist() == [1, 1, 0]
+    assert class_weights(labels, 3, 0.5).isfinite().all()

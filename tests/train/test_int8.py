@@ -197,6 +197,44 @@ def test_too_little_to_calibrate_with(counts: tuple[int, ...], says: str) -> Non
         calibration_faces(data(counts))
 
 
+def test_a_channel_without_weights_keeps_its_bias() -> None:
+    spec = a_spec("mobilenet_v2")
+    model = settled("mobilenet_v2", spec.input)
+    norm = model.network.features[1].conv[0][1]
+    with torch.no_grad():
+        norm.weight[3], norm.bias[3] = 0.0, 0.5
+    recipe = Int8Recipe("mse", int8.default_float_layers(model, "mobilenet_v2"))
+    twin = int8.twin_of(model, "mobilenet_v2", recipe)
+    calibrate(twin, FACES, recipe)
+    layer = int8.rounded(twin)["features.1.conv.0.0"]
+    weight, bias = layer.codes()
+    assert not weight[3].any()
+    assert float(bias[3] * layer.grid.scale * layer.scale[3]) == pytest.approx(0.5, rel=1e-4)
+
+
+def test_a_chain_covers_all_that_was_seen() -> None:
+    made = twin_checkpoint("mobilenet_v2", ranges="minmax")
+    assert made.twin is not None
+    seen: dict[int8.Grid, tuple[float, float]] = {}
+
+    def note(grid: object, inputs: tuple[torch.Tensor, ...], _: torch.Tensor) -> None:
+        assert isinstance(grid, int8.Grid)
+        seen[grid] = (inputs[0].min().item(), inputs[0].max().item())
+
+    chained = [grid for chain in int8.chains(made.twin) for grid in chain]
+    for grid in int8.grids(made.twin).values():
+        grid.rounds = False
+    for grid in chained:
+        grid.register_forward_hook(note)
+    made.twin(torch.from_numpy(FACES))
+    for grid in chained:
+        low, high = seen[grid]
+        step, zero = float(grid.scale), int(grid.zero_point)
+        # what was dropped in front, a ReLU6's end, lets a few values grow
+        assert low >= -1.2 * step * zero
+        assert high <= 1.2 * step * (255 - zero)
+
+
 @pytest.mark.parametrize("ranges", ["minmax", "percentile", "mse", "answer"])
 def test_ranges_cover_what_was_seen(ranges: str) -> None:
     made = twin_checkpoint("mobilenet_v2", ranges=ranges)

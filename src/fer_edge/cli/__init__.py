@@ -33,6 +33,9 @@ for command in (
 data_app = typer.Typer(no_args_is_help=True, help="Look at training data.")
 data_app.command()(teach.inspect)
 app.add_typer(data_app, name="data")
+detector_app = typer.Typer(no_args_is_help=True, help="What finds the faces in pictures.")
+detector_app.command()(read.install)
+app.add_typer(detector_app, name="detector")
 
 
 @app.callback(invoke_without_command=True)
@@ -45,8 +48,9 @@ def _root(
 
 
 @data_app.callback()
-def _data() -> None:
-    """Keep `inspect` a command of its own while it is the only one."""
+@detector_app.callback()
+def _group() -> None:
+    """Keep a command one of its own while it is the only one of its group."""
 
 
 def main() -> None:

@@ -29,6 +29,13 @@ MaxRecallLoss = Annotated[
     float | None, typer.Option(help="Bar: how far a class's recall may fall, a share of 0 to 1.")
 ]
 
+WARNINGS = {
+    False: "only golden samples were compared: --data compares a whole test split",
+    True: "only golden samples were compared, with the twin's own answers: what int8 costs against "
+    "the float network, only --data shows",
+}
+"""Of an export without data: of a float file, and of an int8 file."""
+
 
 def export(
     checkpoint: Annotated[Path | None, typer.Argument(help="Bundled by default.")] = None,
@@ -65,6 +72,10 @@ def export(
         raise ConfigError("--int8-search and --int8-like go with --precision int8")
     if int8_search and (data is None or int8_like):
         raise ConfigError("--int8-search needs --data, and no --int8-like")
+    if int8_search and split != "test":
+        raise ConfigError(
+            "--int8-search looks at val and train: the gate must look at --split test"
+        )
     with needs("export"):
         from fer_edge import render
         from fer_edge.export.convert import FORMATS, export_file
@@ -88,7 +99,8 @@ def export(
     faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
     recipe = recipe_of(int8_like) if int8_like else None
     if int8_search and faces is not None:
-        recipe = search(source, faces, lambda line: print(line, file=sys.stderr))
+        wanted = bars.bars("int8").agreement
+        recipe = search(source, faces, lambda line: print(line, file=sys.stderr), wanted)
     done = export_file(
         source,
         path,
@@ -111,9 +123,7 @@ def export(
         print(done.worth)
     print(f"wrote {done.path} ({done.size / 1e6:.1f} MB), {done.report} and {done.page}")
     if faces is None:
-        print(
-            "only golden samples were compared: --data compares a whole test split", file=sys.stderr
-        )
+        print(WARNINGS[precision == "int8"], file=sys.stderr)
 
 
 def parity(
@@ -141,6 +151,8 @@ def parity(
 
         if checkpoint.suffix != CHECKPOINT:
             raise ConfigError(f"{checkpoint}: the first file is the checkpoint, a {CHECKPOINT}")
+        if model.suffix == CHECKPOINT:
+            raise ConfigError(f"{model}: the second file is the exported one, no {CHECKPOINT}")
         theirs = open_model(model, backend=backend)
         ours, origin = sides(checkpoints.load(checkpoint), str(checkpoint), theirs.spec)
     side = ours.spec.input.side

@@ -12,35 +12,56 @@ from fer_edge.cli.console import complain, print_json, show
 from fer_edge.cli.options import Backend, Json, Threads
 from fer_edge.errors import ConfigError, SourceError
 
-WIDE = 8
-NOTE = "the whole picture is taken as the face; crop it to the face first (said once)"
+NOTE = (
+    "no face detector is installed, so the whole picture is taken as the face: "
+    "fer detector install finds faces (said once)"
+)
 
 
 def infer(
     sources: Annotated[list[str], typer.Argument(help="Pictures, folders, patterns.")],
     model: Annotated[Path | None, typer.Option(help="Exported model; bundled by default.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, gpu, npu; auto: cpu.")] = "cpu",
+    device: Annotated[
+        Literal["auto", "cpu", "gpu", "npu"], typer.Option(help="auto: the CPU.")
+    ] = "cpu",
     backend: Backend = "auto",
     threads: Threads = 1,
-    faces: Annotated[  # noqa: ARG001 - one way so far, named so that scripts keep working
-        Literal["whole"], typer.Option(help="whole: a picture is a face.")
-    ] = "whole",
+    faces: Annotated[
+        Literal["auto", "whole", "detect"],
+        typer.Option(help="whole: a picture is a face; auto: a small one is."),
+    ] = "auto",
+    detector: Annotated[
+        Path | None, typer.Option(help="YuNet's file; else the one that is installed.")
+    ] = None,
+    detect_side: Annotated[
+        int, typer.Option(min=32, help="Longer side that faces are looked for at, in pixels.")
+    ] = 640,
+    min_face: Annotated[int, typer.Option(min=1, help="Smallest face, in pixels.")] = 20,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One row a face.")] = False,
     save: Annotated[Path | None, typer.Option(help="Folder for annotated pictures.")] = None,
 ) -> None:
     """Read the expression on faces."""
     from fer_edge import render
-    from fer_edge.runtime.recognizer import Recognizer
+    from fer_edge.runtime.recognizer import SMALL, Recognizer
 
     if as_json and as_csv:
         raise ConfigError("--json or --csv, not both")
-    recognizer = Recognizer.load(model, backend=backend, device=device, threads=threads)
+    recognizer = Recognizer.load(
+        model,
+        backend=backend,
+        device=device,
+        threads=threads,
+        faces=faces,
+        detector=detector,
+        detect_side=detect_side,
+        min_face=min_face,
+    )
     if save and save.exists() and not save.is_dir():
         raise ConfigError(f"--save {save}: a file, not a folder")
     errors: list[SourceError] = []
-    large = WIDE * recognizer.spec.input.side
-    warned = False
+    small = SMALL * recognizer.spec.input.side
+    warned = faces == "whole" or recognizer.finds_faces
 
     def report(error: SourceError) -> None:
         errors.append(error)
@@ -54,7 +75,7 @@ def infer(
                 print_json(result.to_dict())
             elif text := render.result_csv(result) if as_csv else render.result_text(result):
                 print(text, flush=True)
-            if not warned and max(result.width, result.height) > large:
+            if not warned and max(result.width, result.height) > small:
                 warned = True
                 print(f"{result.source}: {NOTE}", file=sys.stderr)
             if save:
@@ -62,6 +83,17 @@ def infer(
                 print(f"saved {result.save(_unused(save / f'{name}.png'))}", file=sys.stderr)
     if errors:
         raise typer.Exit(1)
+
+
+def install(
+    source: Annotated[
+        Path | None, typer.Option("--from", help="The file; else OpenCV Zoo's address.")
+    ] = None,
+) -> None:
+    """Put the face detector (YuNet, OpenCV Zoo, 230 KB, MIT) into its place."""
+    from fer_edge.runtime.detector_file import install
+
+    print(f"installed {install(source)}")
 
 
 def info(

@@ -13,6 +13,11 @@ from fer_edge.cli.console import needs, print_json, show
 from fer_edge.cli.options import DATA, Json, OptionalData, SkipBad
 from fer_edge.errors import ConfigError
 
+NEXT = {
+    False: "fer evaluate {0} --data ... ; fer export {0} --data ...",
+    True: "fer export {0} --precision int8 --data ...",
+}
+"""What to do with a checkpoint, and with one that has a twin."""
 WORDS = ("bundled", "imagenet", "none")
 ARCHITECTURES = (
     "mobilenet_v2 (default), mobilenet_v3_small, mobilenet_v3_large, resnet18 or vgg16_bn."
@@ -94,14 +99,20 @@ def train(
         from fer_edge.runtime.bundled import bundled
         from fer_edge.runtime.specfile import read_spec
         from fer_edge.train.config import settings
+        from fer_edge.train.evaluate import CHECKPOINT
         from fer_edge.train.fit import fit
         from fer_edge.train.qat import checkpoint_of
 
-    if qat and not resume:
+    if source is not None or (qat and not resume):
         chosen = bundled("checkpoint") if source is None else checkpoint_of(source)
+        if chosen.suffix != CHECKPOINT:
+            raise ConfigError(f"--from {source}: a run's folder or a {CHECKPOINT} is needed")
         given["qat_from"] = str(chosen.resolve())
+    config = settings(given, output, resume=resume)
+    if qat and not config.qat_from:
+        raise ConfigError(f"{output}: isn't a run of --qat: leave --qat out to resume it")
     try:
-        path = fit(settings(given, output, resume=resume), output, resume=resume)
+        path = fit(config, output, resume=resume)
     except (KeyboardInterrupt, SystemExit):
         print(f"interrupted: fer train --output {output} --resume goes on", file=sys.stderr)
         raise typer.Exit(1) from None
@@ -110,9 +121,7 @@ def train(
         print_json(json.loads(spec.to_json()))
     else:
         show([render.spec_table(spec, str(path))])
-        print(
-            f"next: fer evaluate {path} --data ... ; fer export {path} --data ...", file=sys.stderr
-        )
+        print(f"next: {NEXT[bool(config.qat_from)].format(path)}", file=sys.stderr)
 
 
 def inspect(

@@ -11,8 +11,8 @@ from typing import Any
 
 import onnx
 
-from fer_edge.atomic import whole_file, write_text
-from fer_edge.errors import ModelError, ParityError
+from fer_edge.atomic import whole_file
+from fer_edge.errors import ConfigError, ModelError, ParityError
 from fer_edge.export.bars import ADVICE
 from fer_edge.export.compare import compare_all, kind_of, sides
 from fer_edge.export.gate import DEFAULT_GATE, Gate
@@ -31,10 +31,13 @@ REPORT_SUFFIX = ".parity.json"
 PAGE_SUFFIX = ".parity.html"
 
 
-def _write_openvino(graph: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
+Write = Callable[[onnx.ModelProto, ModelSpec, Path], None]
+
+
+def _openvino() -> Write:
     from fer_edge.export.to_openvino import write_openvino
 
-    write_openvino(graph, spec, path)
+    return write_openvino
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,13 @@ class Format:
     Attributes:
         suffix: of the file that the engine is given.
         companions: suffixes of the files that belong to it.
-        write: takes the ONNX graph, the spec and the path.
+        writer: gives the function that takes the ONNX graph, the spec and the path; it raises
+            MissingExtraError where the format's package isn't installed.
     """
 
     suffix: str
     companions: tuple[str, ...]
-    write: Callable[[onnx.ModelProto, ModelSpec, Path], None]
+    writer: Callable[[], Write]
 
     def size(self, path: Path) -> int:
         """Bytes on disk of `path` and its companions."""
@@ -58,8 +62,8 @@ class Format:
 
 
 FORMATS = {
-    "onnx": Format(".onnx", (), write_onnx),
-    "openvino": Format(".xml", (".bin",), _write_openvino),
+    "onnx": Format(".onnx", (), lambda: write_onnx),
+    "openvino": Format(".xml", (".bin",), _openvino),
 }
 
 
@@ -70,6 +74,7 @@ class Exported:
     Attributes:
         path: the file that the engine is given.
         format: a name of `FORMATS`.
+        size: bytes on disk of all its files.
         report, page: the comparisons as JSON and as HTML.
         spec: what the file carries.
         parities: all passed, unless the gate was off.
@@ -78,16 +83,12 @@ class Exported:
 
     path: Path
     format: str
+    size: int
     report: Path
     page: Path
     spec: ModelSpec
     parities: tuple[Parity, ...]
     worth: Worth | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk of all its files."""
-        return FORMATS[self.format].size(self.path)
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer export --json` prints it; `parity` is that over the most faces."""
@@ -135,17 +136,27 @@ def export_file(
 
     Raises:
         ParityError: a bar was missed; nothing is left behind.
+        ConfigError: the recipe is one of trained rounding.
         ModelError, SpecError, DataError: the checkpoint or the data can't be used.
+        MissingExtraError: the format's package isn't installed.
     """
+    if recipe and recipe.trained:
+        raise ConfigError("a recipe with trained rounding isn't for rounding alone")
+    form, worth = FORMATS[format], None
+    write = form.writer()
     checkpoint = checkpoints.load(source)
     if precision == "int8" and (recipe or not checkpoint.twin):
         checkpoint = quantize(checkpoint, data, recipe or default_recipe(checkpoint))
     graph = to_onnx(checkpoint, precision)
     spec = exported_spec(checkpoint, source, graph, precision)
     reference, origin = sides(checkpoint, str(source), spec)
-    writer, worth = FORMATS[format], None
-    with whole_file(output, *writer.companions) as beside:
-        writer.write(graph, spec, beside)
+    report, page = (output.with_name(output.name + end) for end in (REPORT_SUFFIX, PAGE_SUFFIX))
+    with (
+        whole_file(output, *form.companions) as beside,
+        whole_file(report) as report_beside,  # renamed before the model is: none without its own
+        whole_file(page) as page_beside,
+    ):
+        write(graph, spec, beside)
         exported = Model(str(output), spec, open_model(beside).predict)
         kind = kind_of(exported, origin)
         bars = gate.bars(kind)
@@ -157,28 +168,29 @@ def export_file(
                 f"What to try: {ADVICE[kind]}"
             )
         spec = _proved(spec, parities, gate.state(kind))
-        writer.write(graph, spec, beside)
+        write(graph, spec, beside)
         if open_model(beside).spec != spec:
             raise ModelError(
                 f"{output}: the spec doesn't come back from the file as it was written"
             )
         if precision == "int8":
-            worth = _worth(beside, checkpoint, writer, spec)
-    report, page = (output.with_name(output.name + end) for end in (REPORT_SUFFIX, PAGE_SUFFIX))
-    done = Exported(output, format, report, page, spec, tuple(parities), worth)
-    write_text(report, json.dumps(done.to_dict(), indent=2, allow_nan=False) + "\n")
-    sizes = {"file": done.size, "checkpoint": source.stat().st_size}
-    write_text(page, parity_page(output.name, spec, done.parities, sizes))
+            worth = _worth(beside, checkpoint, form, spec)
+        size = form.size(beside)
+        done = Exported(output, format, size, report, page, spec, tuple(parities), worth)
+        document = json.dumps(done.to_dict(), indent=2, allow_nan=False) + "\n"
+        report_beside.write_text(document, "utf-8")
+        sizes = {"file": size, "checkpoint": source.stat().st_size}
+        page_beside.write_text(parity_page(output.name, spec, done.parities, sizes), "utf-8")
     return done
 
 
-def _worth(path: Path, checkpoint: Checkpoint, writer: Format, spec: ModelSpec) -> Worth:
+def _worth(path: Path, checkpoint: Checkpoint, form: Format, spec: ModelSpec) -> Worth:
     """Race the file against the fp32 file of the same checkpoint."""
     with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder, "fp32").with_suffix(writer.suffix)
-        writer.write(to_onnx(checkpoint, "fp32"), spec, plain)
+        plain = Path(folder, "fp32").with_suffix(form.suffix)
+        form.writer()(to_onnx(checkpoint, "fp32"), spec, plain)
         times = race([open_model(one, threads=1) for one in (path, plain)])
-        return Worth(writer.size(path), writer.size(plain), *times)
+        return Worth(form.size(path), form.size(plain), *times)
 
 
 def _proved(spec: ModelSpec, parities: Sequence[Parity], gate: GateState) -> ModelSpec:

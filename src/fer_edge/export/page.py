@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from html import escape
 from string import Template
 
-from fer_edge.export.bars import Bars
 from fer_edge.export.parity import Parity
 from fer_edge.spec import ModelSpec
 
@@ -79,12 +77,20 @@ def _paragraph(text: str, kind: str = "") -> str:
 
 
 def _facts(spec: ModelSpec, sizes: Mapping[str, int]) -> str:
-    made = {name: value for name, value in asdict(spec.quantization).items() if value is not None}
+    quantization = spec.quantization
+    made = {
+        "precision": quantization.precision,
+        "weights": quantization.weights,
+        "quantized by": quantization.method,
+        "calibrated with": quantization.calibration,
+    }
+    if quantization.int8:
+        made["layers in float"] = ", ".join(quantization.int8.float_layers) or "none"
     gate = spec.parity.gate if spec.parity else "default"
     rows = [
         ("architecture", f"{spec.name} ({spec.architecture})"),
         *((f"size of the {what}", f"{size / 1e6:.2f} MB") for what, size in sizes.items()),
-        *(made.items()),
+        *((name, value) for name, value in made.items() if value),
         ("gate", _GATES[gate]),
         ("checkpoint", f"sha256 {spec.source_sha256}"),
         ("made with", ", ".join(f"{tool} {version}" for tool, version in spec.tools.items())),
@@ -102,7 +108,9 @@ def _verdict(parity: Parity) -> str:
 
 
 def _figures(parity: Parity) -> str:
-    bars = parity.bars or Bars(agreement=0)
+    bars = parity.bars
+    if bars is None:
+        raise ValueError("a page shows what was judged: see compare.judge")
     diff = bars.max_abs_logit_diff
     pairs = parity.recall_before.items()
     lost = max((before - parity.recall_exported[label] for label, before in pairs), default=None)

@@ -31,18 +31,8 @@ def draw(result: Result) -> Image.Image:
         image = Image.fromarray(to_gray(image))  # Pillow alone would clip them to black or white
     picture = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(picture)
-    unit = max(size) / 100
-    font = ImageFont.load_default(max(13.0, 3 * unit))
     for face in result.faces:
-        x, y, w, h = (round(value * zoom) for value in face.box)
-        colour = colour_of(face)
-        pen.rectangle((x, y, x + w - 1, y + h - 1), outline=colour, width=max(2, round(unit / 2)))
-        text = f"{face.emotion} {face.confidence:.0%}"
-        left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
-        high = bottom + top
-        over = y - high if y >= high else y
-        pen.rectangle((x, over, x + right - left + unit * 2, over + high), fill=colour)
-        pen.text((x + unit, over), text, font=font, fill="#101214")
+        _mark(pen, face, [round(value * zoom) for value in face.box], size)
     if len(result.faces) != 1:
         return picture
     panel = _panel(result.faces[0], picture.height)
@@ -50,6 +40,22 @@ def draw(result: Result) -> Image.Image:
     both.paste(picture, (0, (panel.height - picture.height) // 2))
     both.paste(panel, (picture.width, 0))
     return both
+
+
+def _mark(pen: ImageDraw.ImageDraw, face: Face, box: list[int], size: tuple[int, int]) -> None:
+    """A box, and a name over it as wide as a face with neighbours can have."""
+    x, y, w, h = box
+    colour = colour_of(face)
+    height = max(12.0, min(w / 5, 0.03 * max(size)))
+    pen.rectangle((x, y, x + w - 1, y + h - 1), outline=colour, width=max(2, round(height / 7)))
+    font = ImageFont.load_default(height)
+    text = f"{face.emotion} {face.confidence:.0%}"
+    _, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+    wide, high = right + height / 2, bottom + top
+    over = y - high if y >= high else y
+    at = max(0.0, min(x, size[0] - wide))
+    pen.rectangle((at, over, at + wide, over + high), fill=colour)
+    pen.text((at + height / 4, over), text, font=font, fill="#101214")
 
 
 def _panel(face: Face, height: int) -> Image.Image:

@@ -3,32 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from fer_edge.errors import SourceError
+from fer_edge.errors import ModelError, SourceError
+from fer_edge.runtime import detector_file
 from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.detector import Detector
 from fer_edge.runtime.preprocess import Box, crop_face, to_gray, upright
 from fer_edge.runtime.results import Face, Result, softmax
 from fer_edge.runtime.sources import Picture, expand, from_array, open_picture
 from fer_edge.spec import ModelSpec
 
+Faces = Literal["auto", "whole", "detect"]
+"""What counts as a face: see `Recognizer.load`."""
+SMALL = 2
+"""A picture up to so many times the model's side is a face itself."""
+
 
 class Recognizer:
-    """Reads the expression of the face that a picture shows.
+    """Reads the expressions of the faces in pictures.
 
-    Here the whole picture is the face. One recognizer may be called from several threads: it keeps
-    nothing between calls, and backends are safe to share.
+    One recognizer may be called from several threads: it keeps nothing between calls, and engines
+    are safe to share.
 
     Args:
         backend: a loaded model; `Recognizer.load` opens one by path.
+        faces: see `load`.
+        open_detector: gives the detector when it is needed first; None: there is none.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        faces: Faces = "whole",
+        open_detector: Callable[[], Detector] | None = None,
+    ) -> None:
         self._backend = backend
+        self._faces = faces
+        self._open_detector = open_detector
 
     @classmethod
     def load(
@@ -38,6 +59,10 @@ class Recognizer:
         backend: str = "auto",
         device: str = "cpu",
         threads: int = 1,
+        faces: Faces = "auto",
+        detector: str | Path | None = None,
+        detect_side: int = 640,
+        min_face: int = 20,
     ) -> Recognizer:
         """Open the bundled model, or one by path.
 
@@ -46,17 +71,54 @@ class Recognizer:
             backend: "onnxruntime", "openvino", or "auto": the first that has the device.
             device: "cpu", "gpu", "npu", or "auto": the CPU, whose answers are the same everywhere.
             threads: for one call on the CPU; 0 takes every core.
+            faces: "whole": a picture is a face. "detect": the detector finds them. "auto": a
+                picture of at most twice the model's side is a face; in a larger one the detector
+                finds them, or, where none is installed, it is a face too.
+            detector: YuNet's file; None: the one that `FER_EDGE_DETECTOR` names or that
+                `fer detector install` has put into its place.
+            detect_side: the longer side, in pixels, that larger pictures are shrunk to before faces
+                are looked for.
+            min_face: the shorter side of the smallest face that counts, in pixels.
 
         Raises:
-            ModelError, SpecError, DeviceError, MissingExtraError: see `open_backend`.
+            ModelError, SpecError, DeviceError, MissingExtraError: see `open_backend`; or there is
+                no detector and one was asked for.
         """
-        path = bundled("model") if model is None else Path(model)
-        return cls(open_backend(path, backend=backend, device=device, threads=threads))
+        engine = open_backend(
+            bundled("model") if model is None else Path(model),
+            backend=backend,
+            device=device,
+            threads=threads,
+        )
+        path = None if faces == "whole" else detector_file.find() if detector is None else detector
+
+        def opened() -> Detector:
+            assert path is not None
+            return Detector(Path(path), side=detect_side, least=min_face, threads=threads)
+
+        if path is None and faces == "detect":
+            raise ModelError(
+                "no face detector is installed: fer detector install puts one into its place"
+            )
+        recognizer = cls(engine, faces=faces, open_detector=None if path is None else opened)
+        if detector is not None or faces == "detect":
+            _ = recognizer._detector  # a file that was asked for is named at once if it is wrong
+        return recognizer
 
     @property
     def spec(self) -> ModelSpec:
         """The contract inside the model."""
         return self._backend.spec
+
+    @property
+    def finds_faces(self) -> bool:
+        """Whether there is a detector for larger pictures."""
+        return self._open_detector is not None
+
+    def is_face(self, width: int, height: int) -> bool:
+        """Whether a picture of this size, in pixels, is taken for a face as a whole."""
+        small = max(width, height) <= SMALL * self.spec.input.side
+        return self._open_detector is None or (self._faces == "auto" and small)
 
     def __call__(self, picture: Picture) -> Result:
         """Read one picture: a path, a Pillow image, or an array, uint8 RGB `[H, W, 3]` or `[H, W]`.
@@ -97,20 +159,39 @@ class Recognizer:
     def _read(self, image: Image.Image, source: str) -> Result:
         if 0 in image.size:
             raise SourceError(f"{source}: a picture without a pixel")
-        boxes: list[Box] = [(0, 0, image.width, image.height)]
-        side, crop = self.spec.input.side, self.spec.crop
         try:
             gray = to_gray(image)
-            crops = np.stack([crop_face(gray, box, crop, side) for box in boxes])
+            if self.is_face(*image.size):
+                # the whole picture is the frame: nothing is to be widened
+                found = [((0, 0, image.width, image.height), 1.0)]
+                crop = replace(self.spec.crop, margin=0.0)
+            else:
+                found = [(one.box, one.score) for one in self._detector(_shown(image, gray))]
+                crop = self.spec.crop
+            side = self.spec.input.side
+            crops = [crop_face(gray, box, crop, side) for box, _ in found]
         except SourceError as error:
             raise SourceError(f"{source}: {error}") from None
-        probabilities = softmax(self._backend(crops) / self.spec.temperature)
+        if not crops:
+            return Result(source, image.width, image.height, (), image)
+        probabilities = softmax(self._backend(np.stack(crops)) / self.spec.temperature)
         faces = tuple(
-            self._face(box, row.tolist()) for box, row in zip(boxes, probabilities, strict=True)
+            self._face(*one, row.tolist()) for one, row in zip(found, probabilities, strict=True)
         )
         return Result(source, image.width, image.height, faces, image)
 
-    def _face(self, box: Box, row: list[float]) -> Face:
+    @cached_property
+    def _detector(self) -> Detector:
+        assert self._open_detector is not None
+        return self._open_detector()
+
+    def _face(self, box: Box, score: float, row: list[float]) -> Face:
         best = max(range(len(row)), key=row.__getitem__)
         labels = self.spec.labels
-        return Face(box, labels[best], row[best], dict(zip(labels, row, strict=True)))
+        return Face(box, score, labels[best], row[best], dict(zip(labels, row, strict=True)))
+
+
+def _shown(image: Image.Image, gray: npt.NDArray[np.uint8]) -> Image.Image:
+    """What the detector looks at: colours where Pillow can give them, else the gray picture."""
+    deep = image.mode.startswith("I") or image.mode == "F"
+    return Image.fromarray(gray) if deep else image

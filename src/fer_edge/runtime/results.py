@@ -28,12 +28,14 @@ class Face:
 
     Attributes:
         box: x, y, width, height in pixels of the upright picture.
+        score: how sure the detector is that this is a face, in [0, 1]; 1 for a whole picture.
         emotion: the likeliest label.
         confidence: its probability, in [0, 1].
         probabilities: of every label, in the spec's order; they sum to 1.
     """
 
     box: Box
+    score: float
     emotion: str
     confidence: float
     probabilities: Mapping[str, float]
@@ -42,6 +44,7 @@ class Face:
         """As `fer infer --json` prints it."""
         return {
             "box": list(self.box),
+            "score": self.score,
             "emotion": self.emotion,
             "confidence": self.confidence,
             "probabilities": dict(self.probabilities),
@@ -55,7 +58,7 @@ class Result:
     Attributes:
         source: the picture's path, or how else it was given.
         width, height: of the upright picture, in pixels.
-        faces: in the order they were found.
+        faces: the likeliest face first.
         image: the upright picture.
     """
 

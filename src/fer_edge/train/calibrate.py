@@ -23,6 +23,7 @@ _VALUES = (
     8192  # of each tensor and batch, drawn by chance: enough to weigh steps against each other
 )
 _LARGEST, _MIDDLE = 255, 128
+_LARGEST_BIAS = 2**28
 _HALVINGS = 3
 _SETTLED = 128
 """Faces whose answers the steps are settled by."""
@@ -69,16 +70,16 @@ def calibrate(twin: FaceClassifier, pixels: npt.NDArray[np.uint8], recipe: Int8R
         if refines:
             _refine([grid], seen)
     for chain in chains(twin):
-        step = max(float(grid.scale) for grid in chain)
-        for grid in chain:
-            _put(grid, step, 0 if seen[grid].min() >= 0 else 128)
+        _cover_all(chain, [choose(seen[grid]) for grid in chain])
         if refines:
             _refine(chain, seen)
     for grid in seen:
         if _is_of_pixels(grid, twin):  # whole numbers are on a grid already
             _put(grid, 1.0, round(-twin.shift))
     for layer in rounded(twin).values():
-        layer.scale.copy_(short(_least_error(layer)))
+        # a channel without weights still has a bias, whose code must fit int32
+        least = layer.bias.detach().abs() / (layer.grid.scale * _LARGEST_BIAS)
+        layer.scale.copy_(short(torch.maximum(_least_error(layer), least)))
     drop_activations(twin)
     if recipe.ranges == "answer":
         _settle(twin, pixels[:_SETTLED], answers[:_SETTLED])
@@ -147,6 +148,17 @@ def _cover(grid: Grid, low: float, high: float) -> None:
         step *= 2
         zero = 2 * math.ceil(-low / step / 2)
     _put(grid, step, zero)
+
+
+def _cover_all(chain: list[Grid], ranges: list[tuple[float, float]]) -> None:
+    """One step for all, the zero points at 0 or in the middle, so that sums need no rounding."""
+    zeros = [0 if low >= 0 else _MIDDLE for low, _ in ranges]
+    reach = max(
+        max(-low / max(zero, 1), high / (_LARGEST - zero))
+        for zero, (low, high) in zip(zeros, ranges, strict=True)
+    )
+    step = 2.0 ** math.ceil(math.log2(max(reach, 1e-8)))
+    _put_all(chain, [(step, zero) for zero in zeros])
 
 
 def _refine(chain: list[Grid], seen: dict[Grid, Tensor]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from fer_edge.errors import ConfigError
+from fer_edge.runtime.specfile import read_spec
 from fer_edge.schema import parse
 from fer_edge.train.augment import Augmentation
 
@@ -123,6 +124,20 @@ QAT_DEFAULTS: dict[str, object] = {
 }
 
 
+def _inherited(given: dict[str, object]) -> dict[str, object]:
+    """What a twin has from the network that it is made of."""
+    source = str(given["qat_from"])
+    spec = read_spec(Path(source))
+    own: dict[str, object] = {"architecture": spec.architecture, "side": spec.input.side}
+    for name, value in own.items():
+        if given.get(name, value) != value:
+            raise ConfigError(f"{source}: its {name} is {value}, not {given[name]}")
+    for name in ("weights", "network_side", "mean", "std"):
+        if name in given:
+            raise ConfigError(f"{name} can't be chosen for a twin: it is that of {source}")
+    return own
+
+
 def settings(given: dict[str, object], output: Path, *, resume: bool) -> TrainConfig:
     """The settings of a new run, or those of the run in `output` when it is resumed.
 
@@ -132,9 +147,10 @@ def settings(given: dict[str, object], output: Path, *, resume: bool) -> TrainCo
     """
     path = output / "config.json"
     if not resume:
-        defaults = QAT_DEFAULTS if given.get("qat_from") else {}
+        if given.get("qat_from"):
+            given = {**QAT_DEFAULTS, **given, **_inherited(given)}
         try:
-            return TrainConfig(**{**defaults, **given})  # type: ignore[arg-type]
+            return TrainConfig(**given)  # type: ignore[arg-type]
         except ValueError as error:
             raise ConfigError(str(error)) from None
     if not path.exists():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import lightning
 import numpy as np
+import numpy.typing as npt
 import torch
 import torchvision
 from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
@@ -35,6 +36,13 @@ from fer_edge.train.loop import Averaged, EpochLog, Kept, Trainee, class_weights
 from fer_edge.train.metrics import Report, fit_temperature
 from fer_edge.train.model import FaceClassifier
 
+TOOLS = {
+    "fer-edge": fer_edge.__version__,
+    "python": platform.python_version(),
+    "torch": torch.__version__,
+    "torchvision": torchvision.__version__,
+    "lightning": lightning.__version__,
+}
 INTENDED_USE = (
     "Reading the expression shown by a face, for research, interaction and art with the consent of "
     "those seen. An expression isn't a feeling. Not for hiring, policing, proctoring or any "
@@ -73,7 +81,7 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
     begun = resume and last.exists()
     source = None
     if config.qat_from:
-        source, config = qat.begin(config, data)
+        source = qat.begin(config, data)
         data = renumbered(data, source.spec, config.qat_from)
         model = source.twin
     else:
@@ -121,9 +129,8 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
         state = torch.load(best.path, map_location="cpu", weights_only=True)
         trainee.load_state_dict(state["state_dict"])
         trained = trainee.model.cpu()
-        if source:  # it holds the twin that was trained
-            checkpoints.round_to_half(trained)
-        checkpoints.save(source or finish(trained, config, data), path)
+        done = finish_twin(source, config, data) if source else finish(trained, config, data)
+        checkpoints.save(done, path)
         plots.save(plots.curves(read_log(output / "metrics.csv")), output / "curves.png")
     return path
 
@@ -132,6 +139,7 @@ def finish(model: FaceClassifier, config: TrainConfig, data: FaceData) -> Checkp
     """Round the weights for storage, fit the temperature on validation, write the spec."""
     if config.storage == "fp16":
         checkpoints.round_to_half(model)
+    val = data.split("val")
     spec = ModelSpec(
         name=f"fer-{config.architecture}",
         architecture=config.architecture,
@@ -143,18 +151,9 @@ def finish(model: FaceClassifier, config: TrainConfig, data: FaceData) -> Checkp
         data=DataSpec(data.name, data.licence, data.counts()),
         metrics=(),
         intended_use=INTENDED_USE,
-        tools={
-            "fer-edge": fer_edge.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "lightning": lightning.__version__,
-        },
+        tools=TOOLS,
     )
-    val = data.split("val")
-    logits = Checkpoint(model, spec).predict(val.pixels)
-    if not np.isfinite(logits).all():
-        raise ModelError("the training diverged, its answers aren't numbers: a lower --lr helps")
+    logits = _finite(Checkpoint(model, spec).predict(val.pixels))
     temperature = fit_temperature(logits, val.labels)
     report = Report(
         spec.name, "val", data.labels, val.labels, softmax(logits / temperature).astype("float32")
@@ -163,6 +162,23 @@ def finish(model: FaceClassifier, config: TrainConfig, data: FaceData) -> Checkp
         model,
         replace(spec, temperature=temperature, metrics=(report.metrics(),)),
     )
+
+
+def finish_twin(trained: Checkpoint, config: TrainConfig, data: FaceData) -> Checkpoint:
+    """Round what the twin has left in float, for storage; the float network's figures stay."""
+    twin = trained.int8()
+    if config.storage == "fp16":
+        checkpoints.round_to_half(twin.model)
+    for parameter in twin.model.parameters():  # a NaN would round to the code 0
+        _finite(parameter.detach().numpy())
+    _finite(twin.predict(data.split("val").pixels))
+    return replace(trained, spec=replace(trained.spec, tools={**trained.spec.tools, **TOOLS}))
+
+
+def _finite(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    if not np.isfinite(numbers).all():
+        raise ModelError("the training diverged, its answers aren't numbers: a lower --lr helps")
+    return numbers
 
 
 def _settled(config: TrainConfig, model: FaceClassifier) -> TrainConfig:

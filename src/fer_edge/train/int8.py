@@ -81,6 +81,13 @@ class Rounded(nn.Module):
         self.emitted: tuple[Tensor, ...] = ()
 
     @property
+    def bias(self) -> Tensor:
+        """The float bias: folding a batch norm leaves one."""
+        bias = self.layer.bias
+        assert bias is not None
+        return bias
+
+    @property
     def grid(self) -> Grid:
         """The grid of the layer's input."""
         return self._grid[0]
@@ -89,7 +96,7 @@ class Rounded(nn.Module):
         """Weights int8 `[out, ...]` and bias int32 `[out]`."""
         with torch.no_grad():
             weight = (self.layer.weight / _column(self.scale, self.layer.weight.ndim)).round()
-            bias = (_bias(self.layer) / (self.grid.scale * self.scale)).round()
+            bias = (self.bias / (self.grid.scale * self.scale)).round()
         return weight.clamp(-self.most, self.most).to(torch.int8), bias.to(torch.int32)
 
     def put(self, weight: Tensor, bias: Tensor) -> None:
@@ -97,7 +104,7 @@ class Rounded(nn.Module):
         with torch.no_grad():
             column = _column(self.scale, weight.ndim)
             self.layer.weight.copy_(weight.float() * column)
-            _bias(self.layer).copy_(bias.double() * self.grid.scale * self.scale)
+            self.bias.copy_(bias.double() * self.grid.scale * self.scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's answer, computed as an int8 engine does when not training."""
@@ -156,7 +163,7 @@ def twin_of(model: FaceClassifier, architecture: str, recipe: Int8Recipe) -> Fac
         even = 2.0 * round(-twin.shift / twin.scale / 2)
         with torch.no_grad():
             offset = twin.scale * even + twin.shift
-            _bias(stem.layer).add_(stem.layer.weight.sum((1, 2, 3)) * offset)
+            stem.bias.add_(stem.layer.weight.sum((1, 2, 3)) * offset)
             stem.layer.weight.mul_(twin.scale)
         twin.scale, twin.shift = 1.0, -even
     return twin
@@ -313,11 +320,6 @@ def _emit(operation: str, *inputs: Tensor, dtype: torch.dtype, **attributes: Any
         operation, inputs, attributes, dtype=dtype, shape=inputs[0].shape, version=20
     )
     return result
-
-
-def _bias(layer: nn.Conv2d | nn.Linear) -> Tensor:
-    assert layer.bias is not None, "folding a batch norm leaves a bias"
-    return layer.bias
 
 
 def _column(scale: Tensor, ndim: int, at: int = 0) -> Tensor:

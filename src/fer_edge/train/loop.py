@@ -53,9 +53,10 @@ def loader(faces: Faces, config: TrainConfig, *, train: bool) -> DataLoader[tupl
 
 
 def class_weights(labels: np.ndarray[Any, Any], count: int, balance: float) -> Tensor:
-    """(N / (count * n_label)) ** balance, float32 `[count]`."""
+    """(N / (count * n_label)) ** balance, float32 `[count]`; 0 for a label without a face."""
     counts = np.bincount(labels, minlength=count)
-    return torch.tensor((len(labels) / (count * counts)) ** balance, dtype=torch.float32)
+    weights = (len(labels) / (count * counts.clip(1))) ** balance
+    return torch.tensor(weights * (counts > 0), dtype=torch.float32)
 
 
 class Trainee(lightning.LightningModule):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from fer_edge.errors import ConfigError
-from fer_edge.spec import Int8Recipe
+from fer_edge.spec import DataSpec, Int8Recipe
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train.calibrate import calibrate, calibration_faces
 from fer_edge.train.checkpoint import Checkpoint
@@ -22,21 +21,15 @@ def checkpoint_of(path: Path) -> Path:
     return path / MODEL if path.is_dir() else path
 
 
-def begin(config: TrainConfig, data: FaceData) -> tuple[Checkpoint, TrainConfig]:
-    """The float network with its calibrated twin, and the settings as they follow from it.
+def begin(config: TrainConfig, data: FaceData) -> Checkpoint:
+    """The float network with its calibrated twin.
 
     Raises:
-        ConfigError: the checkpoint is of another architecture or side than asked for.
         DataError: train lacks a label or has too few faces.
         ModelError, SpecError: the checkpoint can't be used.
     """
-    path = Path(config.qat_from)
-    source = checkpoints.load(path)
+    source = checkpoints.load(Path(config.qat_from))
     spec = source.spec
-    unset = TrainConfig(config.data)
-    for name, own in (("architecture", spec.architecture), ("side", spec.input.side)):
-        if getattr(config, name) not in (own, getattr(unset, name)):
-            raise ConfigError(f"{path}: its {name} is {own}, not {getattr(config, name)}")
     recipe = Int8Recipe(
         float_layers=default_float_layers(source.model, spec.architecture), trained=config.epochs
     )
@@ -50,5 +43,16 @@ def begin(config: TrainConfig, data: FaceData) -> tuple[Checkpoint, TrainConfig]
         calibration=calibration,
         int8=recipe,
     )
-    settled = replace(config, architecture=spec.architecture, side=spec.input.side)
-    return Checkpoint(source.model, replace(spec, quantization=quantization), twin), settled
+    return Checkpoint(
+        source.model,
+        replace(spec, quantization=quantization, data=_seen(spec.data, data)),
+        twin,
+    )
+
+
+def _seen(before: DataSpec, data: FaceData) -> DataSpec:
+    """What the float network and its twin were trained on."""
+    if before.name == data.name:
+        return before
+    licences = dict.fromkeys((before.licence, data.licence))
+    return DataSpec(f"{before.name}, then {data.name}", "; ".join(licences), data.counts())

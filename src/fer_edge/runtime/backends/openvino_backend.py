@@ -64,7 +64,8 @@ class OpenVinoBackend:
     def __call__(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`."""
         if self._one_by_one and len(faces) != 1:
-            return np.concatenate([self(face[None]) for face in faces])
+            none = np.empty((0, len(self.spec.labels)), np.float32)
+            return np.concatenate([none, *(self(face[None]) for face in faces)])
         with self._lock:
             outputs = self._request.infer({"faces": faces})
             return np.array(outputs["logits"], np.float32)
