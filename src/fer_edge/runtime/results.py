@@ -23,6 +23,32 @@ def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[An
 
 
 @dataclass(frozen=True)
+class Track:
+    """What a face in a stream shows over time.
+
+    Attributes:
+        number: from 1 on; the same face keeps it from frame to frame.
+        emotion: the label that is shown: it doesn't flicker.
+        confidence: its smoothed probability, in [0, 1].
+        probabilities: of every label, smoothed in time; they sum to 1.
+    """
+
+    number: int
+    emotion: str
+    confidence: float
+    probabilities: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `fer infer --json` prints it."""
+        return {
+            "number": self.number,
+            "emotion": self.emotion,
+            "confidence": self.confidence,
+            "probabilities": dict(self.probabilities),
+        }
+
+
+@dataclass(frozen=True)
 class Face:
     """One face and the expression read on it.
 
@@ -32,6 +58,7 @@ class Face:
         emotion: the likeliest label.
         confidence: its probability, in [0, 1].
         probabilities: of every label, in the spec's order; they sum to 1.
+        track: the same smoothed in time, in a stream.
     """
 
     box: Box
@@ -39,6 +66,7 @@ class Face:
     emotion: str
     confidence: float
     probabilities: Mapping[str, float]
+    track: Track | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer infer --json` prints it."""
@@ -48,6 +76,7 @@ class Face:
             "emotion": self.emotion,
             "confidence": self.confidence,
             "probabilities": dict(self.probabilities),
+            **({"track": self.track.to_dict()} if self.track else {}),
         }
 
 

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fer_edge.runtime.preprocess import Box
+from fer_edge.runtime.results import Face, Track
+from fer_edge.runtime.tracks import Tracker, overlap
+
+SMALL = st.integers(1, 40)
+PLACE = st.integers(-20, 60)
+BOXES = st.tuples(PLACE, PLACE, SMALL, SMALL)
+
+
+def face(box: Box, happy: float = 0.8) -> Face:
+    emotion = "happy" if happy >= 0.5 else "sad"
+    return Face(box, 0.9, emotion, max(happy, 1 - happy), {"happy": happy, "sad": 1 - happy})
+
+
+def tracks(faces: tuple[Face, ...]) -> list[Track]:
+    found = [one.track for one in faces]
+    assert all(found)
+    return [one for one in found if one]
+
+
+def test_numbers_stay_with_faces_that_move_and_swap_places_in_the_list() -> None:
+    tracker = Tracker()
+    left, right = (0, 0, 20, 20), (100, 0, 20, 20)
+    assert [t.number for t in tracks(tracker([face(left), face(right)], 0.0))] == [1, 2]
+    moved = [face((104, 2, 20, 20)), face((3, 1, 20, 20))]
+    assert [t.number for t in tracks(tracker(moved, 0.1))] == [2, 1]
+    assert tracker([], 0.2) == ()
+    assert [t.number for t in tracks(tracker([face((300, 0, 20, 20)), face(right)], 0.3))] == [3, 2]
+
+
+def test_a_face_that_was_gone_too_long_gets_a_new_number() -> None:
+    tracker = Tracker(forget=1.0)
+    box = (0, 0, 20, 20)
+    numbers = [tracks(tracker([face(box)], time))[0].number for time in (0.0, 1.0, 2.1)]
+    assert numbers == [1, 1, 2]
+
+
+@pytest.mark.parametrize("rate", [5, 30])
+def test_smoothing_takes_the_same_seconds_at_any_frame_rate(rate: int) -> None:
+    tracker = Tracker(constant=0.5)
+    box = (0, 0, 20, 20)
+    tracker([face(box, 1.0)], 0.0)
+    for i in range(1, rate + 1):
+        (one,) = tracks(tracker([face(box, 0.0)], i / rate))
+    assert one.probabilities["happy"] == pytest.approx(math.exp(-1 / 0.5))
+    assert sum(one.probabilities.values()) == pytest.approx(1)
+
+
+def test_the_raw_answer_stays_beside_the_smoothed_one() -> None:
+    tracker = Tracker()
+    tracker([face((0, 0, 9, 9), 1.0)], 0.0)
+    (one,) = tracker([face((0, 0, 9, 9), 0.1)], 0.1)
+    assert one.emotion == "sad"
+    assert one.probabilities["happy"] == 0.1
+    assert one.track is not None
+    assert one.track.emotion == "happy"
+    assert one.track.confidence == one.track.probabilities["happy"] > 0.7
+    assert one.to_dict()["track"]["number"] == 1
+
+
+def test_a_label_is_shown_after_it_has_led_for_the_hold() -> None:
+    tracker = Tracker(constant=0.0, hold=0.25)
+    box = (0, 0, 9, 9)
+    shown = []
+    for i, happy in enumerate([1, 0, 1, 0, 0, 0, 0]):  # one flicker, then a change
+        shown.append(tracks(tracker([face(box, float(happy))], i / 10))[0].emotion)
+    assert shown == ["happy"] * 6 + ["sad"]
+
+
+@given(BOXES, BOXES)
+def test_overlap(one: Box, other: Box) -> None:
+    shared = overlap(one, other)
+    assert 0 <= shared <= 1
+    assert shared == overlap(other, one)
+    assert overlap(one, one) == 1
+    pixels = [
+        {(x, y) for x in range(b[0], b[0] + b[2]) for y in range(b[1], b[1] + b[3])}
+        for b in (one, other)
+    ]
+    assert shared == pytest.approx(len(pixels[0] & pixels[1]) / len(pixels[0] | pixels[1]))
+
+
+@given(st.lists(st.lists(BOXES, max_size=6), max_size=6))
+def test_no_two_faces_of_a_frame_share_a_number(frames: list[list[Box]]) -> None:
+    tracker = Tracker()
+    for i, boxes in enumerate(frames):
+        numbers = [t.number for t in tracks(tracker([face(box) for box in boxes], i / 10))]
+        assert len(set(numbers)) == len(boxes)
+
+
+def test_wrong_settings() -> None:
+    for options in ({"constant": -1.0}, {"hold": -0.1}, {"overlap": 0.0}, {"overlap": 1.5}):
+        with pytest.raises(ValueError, match="must be 0 or more"):
+            Tracker(**options)
