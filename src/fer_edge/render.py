@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from fer_edge.runtime.results import Result
+from fer_edge.runtime.results import Face, Result
 from fer_edge.spec import Metrics, ModelSpec, ParitySummary
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fer_edge.train.metrics import Report
 
 BAR = 24
+VIDEO_COLUMNS = ("frame", "time", "track", "track_emotion")
+"""At the end of each row of `--csv`; empty for pictures."""
 
 
 def bar(share: float) -> str:
@@ -28,7 +30,10 @@ def bar(share: float) -> str:
 
 
 def result_text(result: Result) -> str:
-    """A picture's faces with a bar for each label, the likeliest marked."""
+    """A picture's faces with a bar for each label, the likeliest marked; a video's in a line."""
+    if result.frame is not None:
+        shown = ", ".join(_followed(face) for face in result.faces) or "no face"
+        return f"{result.source}  frame {result.frame}  {result.time:.2f} s  {shown}"
     lines = [f"{result.source}  ({result.width} x {result.height})"]
     if not result.faces:
         lines.append("  no face")
@@ -41,9 +46,17 @@ def result_text(result: Result) -> str:
     return "\n".join(lines)
 
 
+def _followed(face: Face) -> str:
+    track = face.track
+    if track is None:
+        return f"{face.emotion} {face.confidence:.0%}"
+    return f"#{track.number} {track.emotion} {track.confidence:.0%}"
+
+
 def csv_header(spec: ModelSpec) -> str:
     """The header of `--csv`."""
-    return _csv_row(["source", "face", "x", "y", "w", "h", "emotion", "confidence", *spec.labels])
+    place = ["source", "face", "x", "y", "w", "h", "emotion", "confidence"]
+    return _csv_row([*place, *spec.labels, *VIDEO_COLUMNS])
 
 
 def result_csv(result: Result) -> str:
@@ -57,6 +70,10 @@ def result_csv(result: Result) -> str:
                 face.emotion,
                 f"{face.confidence:.6f}",
                 *(f"{share:.6f}" for share in face.probabilities.values()),
+                "" if result.frame is None else result.frame,
+                "" if result.time is None else f"{result.time:.3f}",
+                face.track.number if face.track else "",
+                face.track.emotion if face.track else "",
             ]
         )
         for number, face in enumerate(result.faces)

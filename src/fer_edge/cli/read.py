@@ -19,7 +19,9 @@ NOTE = (
 
 
 def infer(
-    sources: Annotated[list[str], typer.Argument(help="Pictures, folders, patterns.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Pictures, folders, patterns, videos, a camera's number.")
+    ],
     model: Annotated[Path | None, typer.Option(help="Exported model; bundled by default.")] = None,
     device: Annotated[
         Literal["auto", "cpu", "gpu", "npu"], typer.Option(help="auto: the CPU.")
@@ -37,13 +39,25 @@ def infer(
         int, typer.Option(min=32, help="Longer side that faces are looked for at, in pixels.")
     ] = 640,
     min_face: Annotated[int, typer.Option(min=1, help="Smallest face, in pixels.")] = 20,
+    every: Annotated[int, typer.Option(min=1, help="Of a video: each so-manieth frame.")] = 1,
+    max_fps: Annotated[
+        float, typer.Option(min=0, help="Of a video: frames a second at most; 0: all.")
+    ] = 0.0,
+    start: Annotated[float, typer.Option(min=0, help="Of a video: seconds to skip.")] = 0.0,
+    duration: Annotated[
+        float, typer.Option(min=0, help="Of a video: seconds to read; 0: to the end.")
+    ] = 0.0,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One row a face.")] = False,
-    save: Annotated[Path | None, typer.Option(help="Folder for annotated pictures.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Folder for annotated pictures and videos.")
+    ] = None,
 ) -> None:
     """Read the expression on faces."""
     from fer_edge import render
     from fer_edge.runtime.recognizer import SMALL, Recognizer
+    from fer_edge.runtime.save import Saved
+    from fer_edge.runtime.video import Cut
 
     if as_json and as_csv:
         raise ConfigError("--json or --csv, not both")
@@ -59,6 +73,10 @@ def infer(
     )
     if save and save.exists() and not save.is_dir():
         raise ConfigError(f"--save {save}: a file, not a folder")
+    try:
+        cut = Cut(every, max_fps, start, duration)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     errors: list[SourceError] = []
     small = SMALL * recognizer.spec.input.side
     warned = faces == "whole" or recognizer.finds_faces
@@ -69,18 +87,18 @@ def infer(
 
     if as_csv:
         print(render.csv_header(recognizer.spec))
-    for source in sources:
-        for result in recognizer.stream(source, on_error=report):
-            if as_json:
-                print_json(result.to_dict())
-            elif text := render.result_csv(result) if as_csv else render.result_text(result):
-                print(text, flush=True)
-            if not warned and max(result.width, result.height) > small:
-                warned = True
-                print(f"{result.source}: {NOTE}", file=sys.stderr)
-            if save:
-                name = Path(result.source).stem
-                print(f"saved {result.save(_unused(save / f'{name}.png'))}", file=sys.stderr)
+    with Saved(save) as saved:
+        for source in sources:
+            for result in recognizer.stream(source, cut=cut, on_error=report):
+                if as_json:
+                    print_json(result.to_dict())
+                elif text := render.result_csv(result) if as_csv else render.result_text(result):
+                    print(text, flush=True)
+                if not warned and max(result.width, result.height) > small:
+                    warned = True
+                    print(f"{result.source}: {NOTE}", file=sys.stderr)
+                if path := saved.add(result):
+                    print(f"saved {path}", file=sys.stderr)
     if errors:
         raise typer.Exit(1)
 
@@ -108,13 +126,3 @@ def info(
     path = bundled("model") if model is None else model
     spec = read_spec(path)
     print(spec.to_json()) if as_json else show([render.spec_table(spec, str(path))])
-
-
-def _unused(path: Path) -> Path:
-    """The path, or the first numbered one beside it that no file has."""
-    number = 1
-    free = path
-    while free.exists():
-        number += 1
-        free = path.with_stem(f"{path.stem}-{number}")
-    return free

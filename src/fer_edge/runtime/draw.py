@@ -19,7 +19,8 @@ PAPER, INK, PALE = "#16191d", "#f4f4f4", "#2c3138"
 
 def colour_of(face: Face) -> str:
     """A colour an expression, by the label's place in the spec."""
-    return PALETTE[list(face.probabilities).index(face.emotion) % len(PALETTE)]
+    shown = (face.track or face).emotion
+    return PALETTE[list(face.probabilities).index(shown) % len(PALETTE)]
 
 
 def draw(result: Result) -> Image.Image:
@@ -33,8 +34,8 @@ def draw(result: Result) -> Image.Image:
     pen = ImageDraw.Draw(picture)
     for face in result.faces:
         _mark(pen, face, [round(value * zoom) for value in face.box], size)
-    if len(result.faces) != 1:
-        return picture
+    if len(result.faces) != 1 or result.frame is not None:
+        return picture  # frames of a video are of one size
     panel = _panel(result.faces[0], picture.height)
     both = Image.new("RGB", (picture.width + panel.width, panel.height), PAPER)
     both.paste(picture, (0, (panel.height - picture.height) // 2))
@@ -45,11 +46,12 @@ def draw(result: Result) -> Image.Image:
 def _mark(pen: ImageDraw.ImageDraw, face: Face, box: list[int], size: tuple[int, int]) -> None:
     """A box, and a name over it as wide as a face with neighbours can have."""
     x, y, w, h = box
+    shown = face.track or face  # what doesn't flicker, in a video
     colour = colour_of(face)
     height = max(12.0, min(w / 5, 0.03 * max(size)))
     pen.rectangle((x, y, x + w - 1, y + h - 1), outline=colour, width=max(2, round(height / 7)))
     font = ImageFont.load_default(height)
-    text = f"{face.emotion} {face.confidence:.0%}"
+    text = f"{shown.emotion} {shown.confidence:.0%}"
     _, top, right, bottom = pen.textbbox((0, 0), text, font=font)
     wide, high = right + height / 2, bottom + top
     over = y - high if y >= high else y

@@ -20,6 +20,8 @@ from fer_edge.runtime.detector import Detector
 from fer_edge.runtime.preprocess import Box, crop_face, to_gray, upright
 from fer_edge.runtime.results import Face, Result, softmax
 from fer_edge.runtime.sources import Picture, expand, from_array, open_picture
+from fer_edge.runtime.tracks import Tracker
+from fer_edge.runtime.video import ALL, Cut, frames, is_video
 from fer_edge.spec import ModelSpec
 
 Faces = Literal["auto", "whole", "detect"]
@@ -133,28 +135,47 @@ class Recognizer:
         return self._read(open_picture(Path(picture)), str(picture))
 
     def stream(
-        self, source: Picture, *, on_error: Callable[[SourceError], None] | None = None
+        self,
+        source: Picture,
+        *,
+        cut: Cut = ALL,
+        tracker: Tracker | None = None,
+        on_error: Callable[[SourceError], None] | None = None,
     ) -> Iterator[Result]:
-        """Read every picture of a file, folder or pattern, in sorted order; or one in memory.
+        """Read every picture of a file, folder or pattern, in sorted order; or one in memory; or
+        every frame of a video file, a stream's address or a camera (`"0"`, `"/dev/video0"`).
 
         Args:
             source: see above.
+            cut: which frames of a video.
+            tracker: what follows faces from frame to frame; None: one with its defaults.
             on_error: called for a picture that can't be read, and the next one follows; without it
                 the error is raised.
 
         Raises:
-            SourceError: a picture can't be read and there is no `on_error`.
+            SourceError: a picture can't be read, or a video breaks off, and there is no `on_error`.
+            MissingExtraError: a video, and PyAV isn't installed.
         """
-        pictures = expand(source) if isinstance(source, (str, Path)) else iter([source])
+        if isinstance(source, (str, Path)) and is_video(str(source)):
+            results = self._frames(str(source), cut, tracker or Tracker())
+        else:
+            pictures = expand(source) if isinstance(source, (str, Path)) else iter([source])
+            results = map(self, pictures)
         while True:
             try:
-                yield self(next(pictures))
+                yield next(results)
             except StopIteration:
                 return
             except SourceError as error:
                 if on_error is None:
                     raise
                 on_error(error)
+
+    def _frames(self, source: str, cut: Cut, tracker: Tracker) -> Iterator[Result]:
+        for frame in frames(source, cut):
+            read = self._read(frame.image, source)
+            followed = tracker(read.faces, frame.time)
+            yield replace(read, faces=followed, frame=frame.index, time=frame.time)
 
     def _read(self, image: Image.Image, source: str) -> Result:
         if 0 in image.size:

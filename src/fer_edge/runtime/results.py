@@ -85,10 +85,11 @@ class Result:
     """One picture and the faces in it; no face is an empty tuple.
 
     Attributes:
-        source: the picture's path, or how else it was given.
+        source: the picture's or video's path, or how else it was given.
         width, height: of the upright picture, in pixels.
         faces: the likeliest face first.
         image: the upright picture.
+        frame, time: of a video: the frame's number from 0 and its seconds from the beginning.
     """
 
     source: str
@@ -96,11 +97,15 @@ class Result:
     height: int
     faces: tuple[Face, ...]
     image: Image.Image = field(repr=False, compare=False)
+    frame: int | None = None
+    time: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer infer --json` prints it."""
+        place = {} if self.frame is None else {"frame": self.frame, "time": self.time}
         return {
             "source": self.source,
+            **place,
             "width": self.width,
             "height": self.height,
             "faces": [face.to_dict() for face in self.faces],

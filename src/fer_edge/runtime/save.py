@@ -1,0 +1,109 @@
+"""Annotated pictures and videos in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from PIL import Image
+
+from fer_edge.atomic import whole_file
+from fer_edge.runtime.results import Result
+
+_TICKS = 90_000
+"""A second in the video's time stamps."""
+_CODECS = ("libx264", "mpeg4")
+
+
+class Saved(AbstractContextManager["Saved"]):
+    """Writes each result beside the others, never over a file that is there.
+
+    A video appears under its name when its last frame is written, or when the block is left.
+
+    Args:
+        folder: made where missing; None: nothing is written.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self._source = ""
+        self._video: tuple[Path, AbstractContextManager[Any], Any] | None = None
+
+    def add(self, result: Result) -> Path | None:
+        """Write one result; the path when a new file was begun."""
+        if self.folder is None:
+            return None
+        if result.frame is None:
+            self._end()
+            return result.save(_unused(self.folder / f"{Path(result.source).stem}.png"))
+        begun = None
+        if self._video is None or self._source != result.source:
+            self._end()
+            begun = self._begin(result.source)
+        assert self._video is not None
+        self._video[2](result.plot(), result.time)
+        return begun
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish the video that is open: what was read so far is kept."""
+        self._end()
+
+    def _begin(self, source: str) -> Path:
+        assert self.folder is not None
+        path = _unused(self.folder / f"{Path(source).stem or 'stream'}.mp4")
+        writing = video_file(path)
+        self._video, self._source = (path, writing, writing.__enter__()), source
+        return path
+
+    def _end(self) -> None:
+        if self._video:
+            video, self._video = self._video, None
+            video[1].__exit__(None, None, None)
+
+
+@contextmanager
+def video_file(path: Path) -> Iterator[Any]:
+    """Yield a function that takes pictures and their seconds; the file is renamed when done.
+
+    The first picture's size holds for all.
+    """
+    import av
+
+    codec = next(name for name in _CODECS if name in av.codecs_available)
+    with whole_file(path) as beside, av.open(str(beside), "w") as container:
+        stream: Any = container.add_stream(codec)
+        make: Any = av.VideoFrame.from_image
+        stream.pix_fmt, stream.time_base = "yuv420p", Fraction(1, _TICKS)
+        stream.codec_context.time_base = stream.time_base
+        last = -1
+
+        def write(picture: Image.Image, seconds: float) -> None:
+            nonlocal last
+            if last < 0:
+                stream.width, stream.height = (side // 2 * 2 for side in picture.size)
+            frame = make(picture.resize((stream.width, stream.height)))
+            last = max(last + 1, round(seconds * _TICKS))
+            frame.pts, frame.time_base = last, stream.time_base
+            container.mux(stream.encode(frame))
+
+        yield write
+        container.mux(stream.encode())
+
+
+def _unused(path: Path) -> Path:
+    """The path, or the first numbered one beside it that no file has."""
+    number = 1
+    free = path
+    while free.exists():
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free

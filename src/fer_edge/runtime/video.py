@@ -1,0 +1,253 @@
+"""Frames of video files, network streams and cameras, through PyAV."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from fer_edge.errors import MissingExtraError, SourceError
+
+SUFFIXES = frozenset(
+    (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+)
+_AHEAD = 4
+"""Frames that are decoded while others are read: more would only hold memory."""
+_SLACK = 0.5
+"""Seconds that a file's stated length may be off: its sound may be longer than its pictures."""
+_PATIENCE = 10.0
+"""Seconds after which a stream or camera that sends nothing is given up."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a video.
+
+    Attributes:
+        image: RGB, upright.
+        index: counted from 0 at the video's beginning, also when frames are left out.
+        time: seconds from the video's beginning, or from the first frame of a camera.
+    """
+
+    image: Image.Image
+    index: int
+    time: float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which frames of a video are wanted.
+
+    Attributes:
+        every: each so-manieth frame, from the first on.
+        max_fps: at most so many frames of each second of the video; 0: all.
+        start: seconds that are skipped.
+        duration: seconds that are read from there on; 0: to the end.
+
+    Raises:
+        ValueError: at construction, when a value is out of range.
+    """
+
+    every: int = 1
+    max_fps: float = 0.0
+    start: float = 0.0
+    duration: float = 0.0
+
+    def __post_init__(self) -> None:
+        times = (self.max_fps, self.start, self.duration)
+        if self.every < 1 or not all(math.isfinite(one) and one >= 0 for one in times):
+            raise ValueError(
+                f"every {self.every} must be 1 or more; max_fps {self.max_fps}, start "
+                f"{self.start} and duration {self.duration} finite and 0 or more"
+            )
+
+    def of(self, frames: Iterator[tuple[int, float, Any]]) -> Iterator[tuple[int, float, Any]]:
+        """The wanted ones of (index, time, picture); stops reading after the last."""
+        end = self.start + self.duration if self.duration else math.inf
+        due = -math.inf
+        for index, time, picture in frames:
+            if time >= end:
+                return
+            if time < self.start or index % self.every or time < due - 1e-6:
+                continue
+            if self.max_fps:
+                step = 1 / self.max_fps
+                due = due + step if due + step > time else time + step
+            yield index, time, picture
+
+
+ALL = Cut()
+
+
+def is_video(source: str) -> bool:
+    """Whether a source is a video file, a stream's address, or a camera's number or device."""
+    return is_live(source) or "://" in source or Path(source).suffix.lower() in SUFFIXES
+
+
+def is_live(source: str) -> bool:
+    """Whether it is a camera or a stream that doesn't wait for its reader."""
+    return camera(source) is not None or source.startswith(("rtsp://", "rtmp://", "udp://"))
+
+
+def camera(source: str) -> str | None:
+    """The device of a camera by number (`0`) or path (`/dev/video0`); None: it is no camera."""
+    if source.isdecimal() and not Path(source).exists():
+        return f"/dev/video{int(source)}"
+    return source if source.startswith("/dev/video") else None
+
+
+def frames(source: str, cut: Cut = ALL) -> Iterator[Frame]:
+    """Frames in order, decoded in a thread of their own while earlier ones are read.
+
+    A file waits for its reader and loses no frame; a camera doesn't, and a frame that nobody had
+    time for is dropped for the next.
+
+    Raises:
+        SourceError: it can't be opened, holds no video, or breaks off; the frames before that come
+            first.
+        MissingExtraError: PyAV isn't installed.
+    """
+    live = is_live(source)
+    with _ahead(_decoded(source, cut), drop=live) as waiting:
+        for index, time, picture in waiting:
+            yield Frame(_upright(picture), index, time)
+
+
+def _decoded(source: str, cut: Cut) -> Iterator[tuple[int, float, Any]]:
+    with _opened(source) as container:
+        if not container.streams.video:
+            raise SourceError(f"{source}: holds no video")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        yield from cut.of(_timed(container, stream, source))
+
+
+def _timed(container: Any, stream: Any, source: str) -> Iterator[tuple[int, float, Any]]:
+    """Index, seconds and frame; a frame without a time stamp follows at the mean rate."""
+    import av.error
+
+    rate = float(stream.average_rate or stream.guessed_rate or 25)
+    first: float | None = None
+    index, time = -1, 0.0
+    decoded = container.decode(stream)
+    while True:
+        try:
+            frame = next(decoded)
+        except StopIteration:
+            break
+        except av.error.FFmpegError as error:
+            if index < 0:
+                raise SourceError(f"{source}: can't be decoded ({_brief(error)})") from None
+            raise SourceError(
+                f"{source}: breaks off after frame {index} at {time:.2f} s ({_brief(error)})"
+            ) from None
+        index += 1
+        if frame.time is None:
+            time = index / rate
+        else:
+            first = frame.time if first is None else first
+            time = float(frame.time - first)
+        yield index, time, frame
+    if index < 0:
+        raise SourceError(f"{source}: holds no frame")
+    # a file that was cut off ends early without an error
+    length = (container.duration or 0) / 1_000_000
+    if Path(source).is_file() and time + 2 / rate + _SLACK < length:
+        raise SourceError(f"{source}: breaks off at {time:.2f} of {length:.2f} s")
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[Any]:
+    try:
+        import av
+        import av.error
+    except ModuleNotFoundError:
+        raise MissingExtraError("av", "video") from None
+    device = camera(source)
+    if device is None and "://" not in source and not Path(source).is_file():
+        raise SourceError(f"{source}: there is no such file")
+    try:
+        container = av.open(device or source, format="v4l2" if device else None, timeout=_PATIENCE)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        what = f"camera {source}: " if device else f"{source}: "
+        raise SourceError(f"{what}can't be opened ({_brief(error)})") from None
+    with container:
+        yield container
+
+
+def _upright(frame: Any) -> Image.Image:
+    """A decoded frame as RGB, turned as a phone's video says."""
+    image: Image.Image = frame.to_image()
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    return image.rotate(90 * turns, expand=True) if turns else image
+
+
+def _brief(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error).splitlines()[0]
+
+
+@dataclass(frozen=True)
+class _End:
+    """After the last item: the error that ended the iterator, if one did."""
+
+    error: BaseException | None = None
+
+
+@contextmanager
+def _ahead(items: Iterator[Any], *, drop: bool) -> Iterator[Iterator[Any]]:
+    """Run an iterator in a thread, some items ahead; an error in it comes after its last item.
+
+    Where items are dropped, the newest one is kept for the reader.
+    """
+    waiting: queue.Queue[Any] = queue.Queue(1 if drop else _AHEAD)
+    stop = threading.Event()
+
+    def put(item: Any) -> None:
+        while not stop.is_set():
+            try:
+                waiting.put(item, timeout=0.1, block=not drop or isinstance(item, _End))
+                return
+            except queue.Full:
+                if drop and not isinstance(item, _End):
+                    _discard(waiting)
+
+    def work() -> None:
+        end = _End()
+        try:
+            for item in items:
+                put(item)
+                if stop.is_set():
+                    break
+        except BaseException as error:  # handed to the reader, who raises it
+            end = _End(error)
+        finally:
+            items.close()  # type: ignore[attr-defined]
+        put(end)
+
+    def read() -> Iterator[Any]:
+        while not isinstance(item := waiting.get(), _End):
+            yield item
+        if item.error:
+            raise item.error
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield read()
+    finally:
+        stop.set()
+        thread.join(_PATIENCE)
+
+
+def _discard(waiting: queue.Queue[Any]) -> None:
+    try:
+        waiting.get_nowait()
+    except queue.Empty:
+        return  # the reader was faster

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from fer_edge.errors import SourceError
+from fer_edge.runtime import video
+from fer_edge.runtime.save import Saved, video_file
+from fer_edge.runtime.video import Cut, frames, is_live, is_video
+
+
+def shade(index: int) -> Image.Image:
+    """A frame whose brightness tells its number."""
+    return Image.new("RGB", (64, 48), (5 * index,) * 3)
+
+
+def write(path: Path, count: int, rate: int = 10) -> Path:
+    make: Any = av.VideoFrame.from_image
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("mpeg4", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(count):
+            container.mux(stream.encode(make(shade(i))))
+        container.mux(stream.encode())
+    return path
+
+
+def until_error(items: Iterator[Any]) -> tuple[list[Any], Exception | None]:
+    found = []
+    try:
+        for item in items:
+            found.append(item)  # noqa: PERF402 - a list made at once loses what came before
+    except SourceError as error:
+        return found, error
+    return found, None
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds at ten frames each."""
+    return write(tmp_path_factory.mktemp("clips") / "clip.mkv", 40)
+
+
+def test_every_frame_comes_once_and_in_order(clip: Path) -> None:
+    found = list(frames(str(clip)))
+    assert [frame.index for frame in found] == list(range(40))
+    assert [frame.time for frame in found] == pytest.approx([i / 10 for i in range(40)], abs=1e-3)
+    shades = [np.asarray(frame.image).mean() for frame in found]
+    assert shades == pytest.approx([5 * i for i in range(40)], abs=7)
+    assert found[0].image.size == (64, 48)
+
+
+@pytest.mark.parametrize(
+    ("cut", "expected"),
+    [
+        (Cut(every=7), [0, 7, 14, 21, 28, 35]),
+        (Cut(max_fps=2), [0, 5, 10, 15, 20, 25, 30, 35]),
+        (Cut(max_fps=100), list(range(40))),
+        (Cut(start=1, duration=0.5), [10, 11, 12, 13, 14]),
+        (Cut(start=9), []),
+    ],
+)
+def test_cuts(clip: Path, cut: Cut, expected: list[int]) -> None:
+    assert [frame.index for frame in frames(str(clip), cut)] == expected
+
+
+@given(
+    st.lists(st.floats(0.001, 0.4), min_size=1, max_size=60),
+    st.floats(0.5, 50),
+    st.floats(0, 3),
+)
+def test_no_second_has_more_frames_than_asked_for(
+    gaps: list[float], most: float, start: float
+) -> None:
+    times = np.cumsum(gaps).tolist()
+    chosen = list(Cut(max_fps=most, start=start).of((i, t, None) for i, t in enumerate(times)))
+    kept = [t for _, t, _ in chosen]
+    assert all(t >= start for t in kept)
+    for first in kept:
+        inside = [t for t in kept if first <= t < first + 1]
+        assert len(inside) <= np.ceil(most) + 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"every": 0}, {"max_fps": -1.0}, {"start": float("nan")}, {"duration": -0.1}]
+)
+def test_wrong_cuts(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be 1 or more"):
+        Cut(**options)
+
+
+def test_a_file_that_breaks_off_gives_what_it_has(clip: Path, tmp_path: Path) -> None:
+    content = clip.read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(content[: len(content) // 2])
+    found, error = until_error(frames(str(cut)))
+    assert re.search(r"cut\.mkv: breaks off at \d\.\d\d of 4\.00 s", str(error))
+    assert [frame.index for frame in found] == list(range(len(found)))
+    assert 5 < len(found) < 35
+
+
+def test_what_is_no_video(tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    for content in (b"", b"no video " * 100):
+        text.write_bytes(content)
+        with pytest.raises(SourceError, match=r"text\.mp4: can't be opened"):
+            list(frames(str(text)))
+    with pytest.raises(SourceError, match=r"none\.mp4: there is no such file"):
+        list(frames(str(tmp_path / "none.mp4")))
+    with pytest.raises(SourceError, match="camera 97: can't be opened"):
+        list(frames("97"))
+    sound = tmp_path / "sound.mkv"
+    with av.open(str(sound), "w") as container:
+        stream: Any = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")  # type: ignore[no-untyped-call]
+        frame.rate = 8000
+        container.mux(stream.encode(frame))
+    with pytest.raises(SourceError, match=r"sound\.mkv: holds no video"):
+        list(frames(str(sound)))
+
+
+def test_which_sources_are_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for source in ("a.mp4", "b/C.MKV", "0", "/dev/video2", "rtsp://x/y", "http://x/y.mjpg"):
+        assert is_video(source)
+    for source in ("a.png", "photos", "*.jpg", "-", ""):
+        assert not is_video(source)
+    assert is_live("0")
+    assert is_live("rtsp://x")
+    assert not is_live("a.mp4")
+    monkeypatch.chdir(tmp_path)
+    Path("0").mkdir()  # a folder that is called like a camera is a folder
+    assert not is_video("0")
+
+
+def counting(count: int, wait: float = 0.0) -> Iterator[int]:
+    for i in range(count):
+        time.sleep(wait)
+        yield i
+
+
+def test_a_reader_that_is_slow_loses_frames_of_a_camera_alone() -> None:
+    for drop in (False, True):
+        seen = []
+        with video._ahead(counting(40, 0.002), drop=drop) as waiting:
+            for item in waiting:
+                seen.append(item)
+                time.sleep(0.01)
+        assert seen == sorted(set(seen))
+        assert (len(seen) < 40) == drop
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    def breaking() -> Iterator[int]:
+        yield from counting(6)
+        raise SourceError("unplugged")
+
+    for drop in (False, True):
+        with video._ahead(breaking(), drop=drop) as waiting:
+            seen, error = until_error(waiting)
+        assert str(error) == "unplugged"
+        assert drop or seen == list(range(6))
+
+
+def test_a_reader_that_leaves_stops_the_decoding(clip: Path) -> None:
+    closed = []
+
+    def endless() -> Iterator[int]:
+        try:
+            yield from counting(10**9)
+        finally:
+            closed.append(True)
+
+    with video._ahead(endless(), drop=False) as waiting:
+        assert next(waiting) == 0
+    assert closed == [True]
+    reading = frames(str(clip))
+    assert next(reading).index == 0
+    reading.close()
+
+
+def test_a_video_is_written_with_its_times(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    times = [0.0, 0.5, 0.6, 2.0]
+    with video_file(path) as add:
+        for i, seconds in enumerate(times):
+            add(shade(i).resize((65, 49)), seconds)
+        assert not path.exists()
+    found = list(frames(str(path)))
+    assert [frame.time for frame in found] == pytest.approx(times, abs=1e-3)
+    assert found[0].image.size == (64, 48)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_what_was_read_before_an_error_is_saved(tmp_path: Path, clip: Path) -> None:
+    from fer_edge import Recognizer
+
+    recognizer = Recognizer.load(faces="whole")
+
+    def interrupted() -> None:
+        with Saved(tmp_path / "out") as saved:
+            for result in recognizer.stream(str(clip)):
+                saved.add(result)
+                if result.frame == 9:
+                    raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    (path,) = (tmp_path / "out").iterdir()
+    assert len(list(frames(str(path)))) == 10
