@@ -16,7 +16,7 @@ import sys
 class Refuse:
     names = {
         "torch", "torchvision", "onnx", "onnxscript", "openvino", "lightning", "safetensors",
-        "cv2", "scipy", "matplotlib", "platformdirs", "tensorboard", "nncf",
+        "cv2", "scipy", "matplotlib", "av", "platformdirs", "tensorboard", "nncf",
     }
 
     def find_spec(self, name, path=None, target=None):
@@ -41,6 +41,13 @@ def test_infer_needs_no_torch() -> None:
     (face,) = json.loads(done.stdout)["faces"]
     assert face["emotion"] == "happy"
     assert abs(sum(face["probabilities"].values()) - 1) < 1e-6
+
+
+def test_a_video_without_pyav_says_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").touch()
+    done = run("infer", tmp_path / "clip.mp4")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "MissingExtraError: av isn't installed: pip install 'fer-edge[video]'" in done.stderr
 
 
 def test_info_needs_no_torch() -> None:
