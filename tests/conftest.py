@@ -67,6 +67,15 @@ def yunet() -> Path:
     return Path(DETECTOR)
 
 
+@pytest.fixture(scope="session")
+def fp32_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled checkpoint as an fp32 ONNX file, which every engine computes alike."""
+    from fer_edge.export.convert import export_file
+    from fer_edge.runtime.bundled import bundled
+
+    return export_file(bundled("checkpoint"), tmp_path_factory.mktemp("fp32") / "m.onnx").path
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The user's cache and installed detector are neither used nor touched."""

@@ -297,17 +297,17 @@ def test_wrong_usage_of_int8(fer: Fer, arguments: tuple[str, ...], says: str) ->
     assert says in ran.err
 
 
-def test_parity_of_two_strangers_fails(fer: Fer, tmp_path: Path) -> None:
-    """The bundled model against a checkpoint of other weights: exit 1, and the bar is named."""
+def test_parity_of_two_strangers_fails(fer: Fer, fp32_model: Path, tmp_path: Path) -> None:
+    """A file against a checkpoint of other weights: exit 1, and the bar is named."""
     from fer_edge.runtime.bundled import bundled
-    from fer_edge.train import checkpoint
+    from fer_edge.train import checkpoint, int8
 
     other = checkpoint.load(bundled("checkpoint"))
     for parameter in other.model.parameters():
         parameter.data *= 1.01
     path = tmp_path / "other.safetensors"
     checkpoint.save(other, path)
-    ran = fer("parity", path, bundled("model"))
+    ran = fer("parity", path, fp32_model)
     assert ran.code == 1
     assert "FAILED  golden" in ran.out
     assert "times the bar of 0.0001" in ran.out
@@ -318,13 +318,22 @@ def test_parity_of_two_strangers_fails(fer: Fer, tmp_path: Path) -> None:
         ("--gate", gate, "--min-agreement", 0),
         ("--max-logit-diff", 1000, "--min-agreement", 0, "--max-recall-loss", 1),
     ):
-        ran = fer("parity", path, bundled("model"), *options)
+        ran = fer("parity", path, fp32_model, *options)
         assert (ran.code, "passed  golden" in ran.out) == (0, True), ran.out
     gate.write_text("[fp32]\nagreement = 2\n")
-    ran = fer("parity", path, bundled("model"), "--gate", gate)
+    ran = fer("parity", path, fp32_model, "--gate", gate)
     assert (ran.code, "gate.toml: fp32: agreement must be in [0, 1]" in ran.err) == (2, True)
-    ran = fer("parity", path, bundled("model"), "--max-accuracy-loss", -1)
+    ran = fer("parity", path, fp32_model, "--max-accuracy-loss", -1)
     assert (ran.code, "accuracy_loss must be in [0, 1]" in ran.err) == (2, True)
+
+    # an int8 file must answer as the twin does
+    assert other.twin is not None
+    for layer in int8.rounded(other.twin).values():
+        layer.layer.weight.data *= -1
+    checkpoint.save(other, path)
+    ran = fer("parity", path, bundled("model"))
+    assert (ran.code, "label agreement on golden" in ran.out) == (1, True)
+    assert fer("parity", bundled("checkpoint"), bundled("model")).code == 0
 
 
 def test_export_without_the_gate_says_so(fer: Fer, tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ def test_keys_left_out_keep_their_default(file: Path) -> None:
     file.write_text("[int8]\nagreement = 0.95\n[int8-qat]\naccuracy_loss = 1\n[fp16]\n")
     assert read_gate(file) == {
         **BARS,
-        "int8": Bars(0.95, accuracy_loss=0.005, recall_loss=0.03),
-        "int8-qat": Bars(0.98, accuracy_loss=1.0, recall_loss=0.03),
+        "int8": Bars(0.95, 1, accuracy_loss=0.005, recall_loss=0.03),
+        "int8-qat": Bars(0.98, 1, accuracy_loss=1.0, recall_loss=0.03),
     }
 
 
@@ -57,7 +57,7 @@ def test_a_file_that_cannot_be_read(file: Path) -> None:
 def test_changes_lie_on_top_of_tables(file: Path) -> None:
     file.write_text("[int8]\nagreement = 0.95\naccuracy_loss = 0.01\n")
     gate = Gate(read_gate(file), {"agreement": 0.9})
-    assert gate.bars("int8") == Bars(0.9, accuracy_loss=0.01, recall_loss=0.03)
+    assert gate.bars("int8") == Bars(0.9, 1, accuracy_loss=0.01, recall_loss=0.03)
     assert gate.bars("fp32") == replace(BARS["fp32"], agreement=0.9)
     with pytest.raises(ValueError, match="recall_loss must be in"):
         Gate(changes={"recall_loss": 3})

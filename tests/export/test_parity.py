@@ -70,7 +70,7 @@ def test_the_difference_is_absolute(spec: ModelSpec) -> None:
 def test_a_file_that_answers_nonsense_fails(spec: ModelSpec, broken: float) -> None:
     other = LOGITS.copy()
     other[3, TRUTH[3] - 1] = broken
-    assert not judge(measure(LOGITS, other, spec, "x"), Bars(0.0, 1e9)).passed
+    assert not judge(measure(LOGITS, other, spec, "x"), Bars(0.0, max_abs_logit_diff=1e9)).passed
 
 
 def test_an_infinite_difference_is_valid_json(spec: ModelSpec) -> None:
@@ -126,8 +126,8 @@ def test_a_bar_out_of_range_is_refused(wrong: dict[str, float]) -> None:
 
 def test_every_kind_has_bars_and_advice() -> None:
     assert set(ADVICE) == set(BARS) == {"fp32", "fp16", "int8", "int8-qat"}
-    assert BARS["int8"] == Bars(0.97, None, 0.005, 0.03)
-    assert BARS["int8-qat"] == Bars(0.98, None, 0.005, 0.03)
+    assert BARS["int8"] == Bars(0.97, 1, None, 0.005, 0.03)
+    assert BARS["int8-qat"] == Bars(0.98, 1, None, 0.005, 0.03)
 
 
 def with_wrong(places: np.ndarray) -> np.ndarray:
@@ -200,3 +200,14 @@ def test_an_agreement_of_just_the_bar_passes(spec: ModelSpec) -> None:
     parity = measure(ours, theirs, spec, "test")
     assert judge(parity, Bars(0.93)).passed
     assert not judge(parity, Bars(0.931)).passed
+
+
+def test_one_of_a_few_may_differ_where_there_is_one_to_spare(spec: ModelSpec) -> None:
+    ours = np.zeros((16, 7), np.float32)
+    ours[:, 0] = 1
+    for wrong in (1, 2):
+        theirs = ours.copy()
+        theirs[:wrong, 1] = 2
+        parity = measure(ours, theirs, spec, "golden")
+        assert judge(parity, BARS["int8-qat"]).passed == (wrong == 1)
+        assert not judge(parity, BARS["fp16"]).passed

@@ -22,15 +22,16 @@ from fer_edge.runtime.backends import (
     openvino_backend,
 )
 from fer_edge.runtime.backends.onnxfile import opset
-from fer_edge.runtime.bundled import bundled
 from fer_edge.spec import KEY
 
 
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("threads", [0, 1, 2])
 @pytest.mark.parametrize("count", [1, 7, 64])
-def test_every_engine_gives_the_golden_answers(name: str, threads: int, count: int) -> None:
-    backend = open_backend(bundled("model"), backend=name, threads=threads)
+def test_every_engine_gives_the_golden_answers(
+    name: str, threads: int, count: int, fp32_model: Path
+) -> None:
+    backend = open_backend(fp32_model, backend=name, threads=threads)
     faces = np.resize(backend.spec.golden_faces(), (count, 48, 48))
     expected = np.resize(backend.spec.golden_logits(), (count, 7))
     answers = backend(faces)
@@ -39,8 +40,8 @@ def test_every_engine_gives_the_golden_answers(name: str, threads: int, count: i
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_answers_are_kept_when_the_next_faces_come(name: str) -> None:
-    backend = open_backend(bundled("model"), backend=name)
+def test_answers_are_kept_when_the_next_faces_come(name: str, fp32_model: Path) -> None:
+    backend = open_backend(fp32_model, backend=name)
     faces = backend.spec.golden_faces()
     first = backend(faces[:1])
     before = first.copy()
@@ -49,15 +50,15 @@ def test_answers_are_kept_when_the_next_faces_come(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_files_that_cannot_be_used(name: str, tmp_path: Path) -> None:
+def test_files_that_cannot_be_used(name: str, tmp_path: Path, fp32_model: Path) -> None:
     path = tmp_path / "m.onnx"
     with pytest.raises(ModelError, match="no such file"):
         open_backend(path, backend=name)
-    for content in (b"", b"hello", bundled("model").read_bytes()[:10_000]):
+    for content in (b"", b"hello", fp32_model.read_bytes()[:10_000]):
         path.write_bytes(content)
         with pytest.raises(ModelError, match=r"m\.onnx: .* can't load it"):
             open_backend(path, backend=name)
-    stripped = onnx.load(bundled("model"))
+    stripped = onnx.load(fp32_model)
     del stripped.metadata_props[:]
     onnx.save(stripped, path)
     with pytest.raises(MissingSpecError, match=r"m\.onnx: no 'fer_edge' spec inside"):
@@ -77,10 +78,10 @@ def test_files_that_cannot_be_used(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_graph_that_breaks_its_spec(
-    name: str, key: str, value: object, message: str, tmp_path: Path
+    name: str, key: str, value: object, message: str, tmp_path: Path, fp32_model: Path
 ) -> None:
     path = tmp_path / "m.onnx"
-    model = onnx.load(bundled("model"))
+    model = onnx.load(fp32_model)
     (entry,) = (p for p in model.metadata_props if p.key == KEY)
     entry.value = json.dumps({**json.loads(entry.value), "golden": [], key: value})
     onnx.save(model, path)
@@ -89,23 +90,23 @@ def test_a_graph_that_breaks_its_spec(
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_one_backend_serves_several_threads(name: str) -> None:
-    backend = open_backend(bundled("model"), backend=name)
+def test_one_backend_serves_several_threads(name: str, fp32_model: Path) -> None:
+    backend = open_backend(fp32_model, backend=name)
     faces, expected = backend.spec.golden_faces(), backend.spec.golden_logits()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda i: backend(faces[i : i + 1])[0], [*range(16)] * 4))
     np.testing.assert_allclose(answers, np.tile(expected, (4, 1)), rtol=0, atol=1e-4)
 
 
-def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, fp32_model: Path) -> None:
     def refuse(_: str) -> None:
         raise ModuleNotFoundError("No module named 'openvino'", name="openvino")
 
     monkeypatch.setattr(importlib, "import_module", refuse)
     with pytest.raises(MissingExtraError, match=r"pip install 'fer-edge\[openvino\]'"):
-        open_backend(bundled("model"), backend="openvino")
+        open_backend(fp32_model, backend="openvino")
     with pytest.raises(ModuleNotFoundError):
-        backends.open_backend(bundled("model"), backend="onnxruntime")
+        backends.open_backend(fp32_model, backend="onnxruntime")
 
 
 Log = list[tuple[str, dict[str, object]]]
@@ -192,10 +193,14 @@ def test_the_tables_name_what_the_engines_know() -> None:
     ],
 )
 def test_a_device_is_a_provider_of_onnxruntime(
-    device: str, providers: list[str], expected: object, monkeypatch: pytest.MonkeyPatch
+    device: str,
+    providers: list[str],
+    expected: object,
+    monkeypatch: pytest.MonkeyPatch,
+    fp32_model: Path,
 ) -> None:
     log = fake_sessions(monkeypatch, *providers)
-    assert right(open_backend(bundled("model"), backend="onnxruntime", device=device))
+    assert right(open_backend(fp32_model, backend="onnxruntime", device=device))
     assert log == [expected]
 
 
@@ -209,11 +214,11 @@ def test_a_device_is_a_provider_of_onnxruntime(
     ],
 )
 def test_a_device_of_openvino(
-    device: str, threads: int, expected: object, monkeypatch: pytest.MonkeyPatch
+    device: str, threads: int, expected: object, monkeypatch: pytest.MonkeyPatch, fp32_model: Path
 ) -> None:
     log = fake_core(monkeypatch, "GPU.0", "GPU.1", "NPU")
     assert openvino_backend.devices() == DEVICES
-    backend = open_backend(bundled("model"), backend="openvino", device=device, threads=threads)
+    backend = open_backend(fp32_model, backend="openvino", device=device, threads=threads)
     assert right(backend)
     assert log == [expected]
 
@@ -222,32 +227,36 @@ def test_devices_on_this_machine_begin_with_the_cpu() -> None:
     assert onnxruntime_backend.devices()[0] == openvino_backend.devices()[0] == "cpu"
 
 
-def test_the_next_engine_is_asked_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_engine_is_asked_for_the_device(
+    monkeypatch: pytest.MonkeyPatch, fp32_model: Path
+) -> None:
     have_providers(monkeypatch)
     log = fake_core(monkeypatch, "GPU.0")
-    assert right(open_backend(bundled("model"), device="gpu"))
+    assert right(open_backend(fp32_model, device="gpu"))
     assert [device for device, _ in log] == ["GPU"]
     message = "device 'gpu' isn't here: onnxruntime has cpu; openvino has cpu, gpu. Choose"
     with pytest.raises(DeviceError, match=message):
-        open_backend(bundled("model"), backend="onnxruntime", device="gpu")
+        open_backend(fp32_model, backend="onnxruntime", device="gpu")
     with pytest.raises(DeviceError, match=r"device 'npu' isn't here: .*; openvino has cpu, gpu"):
-        open_backend(bundled("model"), device="npu")
+        open_backend(fp32_model, device="npu")
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
-def test_a_session_that_fell_back_to_the_cpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_fell_back_to_the_cpu_is_refused(
+    monkeypatch: pytest.MonkeyPatch, fp32_model: Path
+) -> None:
     have_providers(monkeypatch, "QNNExecutionProvider")  # which this build hasn't
     fake_core(monkeypatch)
     with pytest.raises(
         DeviceError, match=r"'npu' doesn't work: .*QNNExecutionProvider didn't start"
     ):
-        open_backend(bundled("model"), device="npu")
+        open_backend(fp32_model, device="npu")
     fake_core(monkeypatch, "NPU")
-    assert right(open_backend(bundled("model"), device="npu"))
+    assert right(open_backend(fp32_model, device="npu"))
 
 
 def test_a_device_that_fails_is_told_from_a_file_that_fails(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fp32_model: Path
 ) -> None:
     def refuse(path, options, providers, **kwargs: object):
         if providers[0][0] == "CUDAExecutionProvider":
@@ -261,30 +270,32 @@ def test_a_device_that_fails_is_told_from_a_file_that_fails(
     with pytest.raises(
         DeviceError, match=r"doesn't work: .*CUDA failure 100.*; OpenVINO's GPU fail"
     ):
-        open_backend(bundled("model"), device="gpu")
+        open_backend(fp32_model, device="gpu")
     path = tmp_path / "m.onnx"
     path.write_bytes(b"hello")
     with pytest.raises(ModelError, match="ONNX Runtime can't load it"):
         open_backend(path, device="gpu")
 
 
-def test_openvino_is_imported_only_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openvino_is_imported_only_when_it_is_used(
+    monkeypatch: pytest.MonkeyPatch, fp32_model: Path
+) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "openvino"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delitem(sys.modules, openvino_backend.__name__)
     monkeypatch.setitem(sys.modules, "openvino", None)  # an import of it fails
     have_providers(monkeypatch)
     for device in ("cpu", "auto"):
-        assert right(open_backend(bundled("model"), device=device))
+        assert right(open_backend(fp32_model, device=device))
     with pytest.raises(DeviceError, match="onnxruntime has cpu; openvino isn't installed: pip"):
-        open_backend(bundled("model"), device="gpu")
+        open_backend(fp32_model, device="gpu")
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_an_opset_of_the_future(name: str, tmp_path: Path) -> None:
+def test_an_opset_of_the_future(name: str, tmp_path: Path, fp32_model: Path) -> None:
     path = tmp_path / "m.onnx"
-    model = onnx.load(bundled("model"))
-    assert opset(bundled("model")) == model.opset_import[0].version
+    model = onnx.load(fp32_model)
+    assert opset(fp32_model) == model.opset_import[0].version
     model.opset_import.insert(0, onnx.helper.make_opsetid("other", 1000))
     model.opset_import[1].version = 999
     onnx.save(model, path)
@@ -300,9 +311,9 @@ def test_no_opset_in_a_damaged_file(content: bytes, tmp_path: Path) -> None:
     assert opset(path) == 0
 
 
-def test_a_damaged_ir(tmp_path: Path) -> None:
+def test_a_damaged_ir(tmp_path: Path, fp32_model: Path) -> None:
     path = tmp_path / "m.xml"
-    openvino.save_model(openvino.Core().read_model(bundled("model")), path, compress_to_fp16=False)
+    openvino.save_model(openvino.Core().read_model(fp32_model), path, compress_to_fp16=False)
     weights, text = path.with_suffix(".bin"), path.read_bytes()
     whole = weights.read_bytes()
     for size in (0, 10, len(whole) - 1):

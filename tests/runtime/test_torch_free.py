@@ -53,7 +53,7 @@ def test_a_video_without_pyav_says_how_to_get_it(tmp_path: Path) -> None:
 def test_info_needs_no_torch() -> None:
     done = run("info", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["quantization"]["precision"] == "fp32"
+    assert json.loads(done.stdout)["quantization"]["precision"] == "int8"
 
 
 def test_what_needs_torch_says_how_to_get_it(tmp_path: Path) -> None:
