@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fer_edge import Recognizer
-from fer_edge.errors import DeviceError, ModelError, SourceError
+from fer_edge.errors import ConfigError, DeviceError, ModelError, SourceError
 from fer_edge.runtime.detector import Detection, Detector
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.recognizer import Faces
@@ -180,3 +180,17 @@ def test_a_photograph(yunet: Path) -> None:
     assert face.emotion == "happy"
     assert face.score > 0.8
     assert face.box[2] < 260
+
+
+def test_less_sure_than_asked_for_is_uncertain(recognizer: Recognizer) -> None:
+    backend = recognizer._backend
+    (sure,) = recognizer(EXAMPLE).faces
+    for least, emotion in ((sure.confidence, "happy"), (sure.confidence + 1e-6, "uncertain")):
+        result = Recognizer(backend, min_confidence=least)(EXAMPLE)
+        (face,) = result.faces
+        assert face.emotion == emotion
+        assert face.confidence == sure.confidence
+        assert face.probabilities == sure.probabilities
+        result.plot()
+    with pytest.raises(ConfigError, match=r"min_confidence must be in \[0, 1\], not 2"):
+        Recognizer(backend, min_confidence=2)

@@ -75,6 +75,13 @@ def test_a_label_is_shown_after_it_has_led_for_the_hold() -> None:
     assert shown == ["happy"] * 6 + ["sad"]
 
 
+def test_a_track_that_is_not_sure_says_so() -> None:
+    tracker = Tracker(min_confidence=0.7)
+    box = (0, 0, 9, 9)
+    shown = [tracks(tracker([face(box, p)], i / 2))[0].emotion for i, p in enumerate([0.6, 1, 1])]
+    assert shown == ["uncertain", "happy", "happy"]
+
+
 @given(BOXES, BOXES)
 def test_overlap(one: Box, other: Box) -> None:
     shared = overlap(one, other)
@@ -97,6 +104,12 @@ def test_no_two_faces_of_a_frame_share_a_number(frames: list[list[Box]]) -> None
 
 
 def test_wrong_settings() -> None:
-    for options in ({"constant": -1.0}, {"hold": -0.1}, {"overlap": 0.0}, {"overlap": 1.5}):
+    for options in (
+        {"constant": -1.0},
+        {"hold": -0.1},
+        {"overlap": 0.0},
+        {"overlap": 1.5},
+        {"min_confidence": 2.0},
+    ):
         with pytest.raises(ValueError, match="must be 0 or more"):
             Tracker(**options)

@@ -39,6 +39,9 @@ def infer(
         int, typer.Option(min=32, help="Longer side that faces are looked for at, in pixels.")
     ] = 640,
     min_face: Annotated[int, typer.Option(min=1, help="Smallest face, in pixels.")] = 20,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Less sure faces are 'uncertain'.")
+    ] = 0.0,
     every: Annotated[int, typer.Option(min=1, help="Of a video: each so-manieth frame.")] = 1,
     max_fps: Annotated[
         float, typer.Option(min=0, help="Of a video: frames a second at most; 0: all.")
@@ -70,6 +73,7 @@ def infer(
         detector=detector,
         detect_side=detect_side,
         min_face=min_face,
+        min_confidence=min_confidence,
     )
     if save and save.exists() and not save.is_dir():
         raise ConfigError(f"--save {save}: a file, not a folder")

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from fer_edge.errors import ConfigError
 from fer_edge.export.bars import BARS, Bars, Kind
@@ -27,7 +28,7 @@ class Gate:
     """
 
     tables: Mapping[Kind, Bars] = field(default_factory=dict)
-    changes: Mapping[str, float] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
     enforced: bool = True
 
     def __post_init__(self) -> None:

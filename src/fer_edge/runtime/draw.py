@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 SMALLEST = 360
 """A picture whose longer side is shorter is enlarged to this, so that text can be read."""
 PALETTE = ("#e4572e", "#76b041", "#8a5fbf", "#f2b134", "#4a7fb5", "#e86fa4", "#8d99a6", "#2a9d8f")
-PAPER, INK, PALE = "#16191d", "#f4f4f4", "#2c3138"
+PAPER, INK, PALE, UNSURE = "#16191d", "#f4f4f4", "#2c3138", "#c9ced4"
 
 
 def colour_of(face: Face) -> str:
-    """A colour an expression, by the label's place in the spec."""
-    shown = (face.track or face).emotion
-    return PALETTE[list(face.probabilities).index(shown) % len(PALETTE)]
+    """A colour an expression, by the label's place in the spec; another for "uncertain"."""
+    labels, shown = list(face.probabilities), (face.track or face).emotion
+    return PALETTE[labels.index(shown) % len(PALETTE)] if shown in labels else UNSURE
 
 
 def draw(result: Result) -> Image.Image:

@@ -22,6 +22,17 @@ def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[An
     return shares
 
 
+UNCERTAIN = "uncertain"
+"""Shown in place of a label whose probability is under the recognizer's least confidence."""
+
+
+def named(probabilities: Mapping[str, float], least: float = 0.0) -> tuple[str, float]:
+    """The likeliest label and its probability; "uncertain" where that is under `least`."""
+    best = max(probabilities, key=probabilities.__getitem__)
+    share = probabilities[best]
+    return (best if share >= least else UNCERTAIN), share
+
+
 @dataclass(frozen=True)
 class Track:
     """What a face in a stream shows over time.
@@ -55,8 +66,8 @@ class Face:
     Attributes:
         box: x, y, width, height in pixels of the upright picture.
         score: how sure the detector is that this is a face, in [0, 1]; 1 for a whole picture.
-        emotion: the likeliest label.
-        confidence: its probability, in [0, 1].
+        emotion: the likeliest label, or "uncertain".
+        confidence: the likeliest label's probability, in [0, 1].
         probabilities: of every label, in the spec's order; they sum to 1.
         track: the same smoothed in time, in a stream.
     """

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.runtime.preprocess import Box
-from fer_edge.runtime.results import Face, Track
+from fer_edge.runtime.results import UNCERTAIN, Face, Track, named
 
 
 @dataclass
@@ -39,9 +39,10 @@ class Tracker:
         hold: seconds that a new label must lead before it is shown.
         forget: seconds after which a face that isn't seen loses its number.
         overlap: least intersection over union of a face with its track's last box.
+        min_confidence: a track is "uncertain" while its smoothed probability is under this.
 
     Raises:
-        ValueError: a time is negative, or the overlap isn't in (0, 1].
+        ValueError: a time is negative, the overlap isn't in (0, 1] or the confidence in [0, 1].
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class Tracker:
         hold: float = 0.25,
         forget: float = 1.0,
         overlap: float = 0.3,
+        min_confidence: float = 0.0,
     ) -> None:
-        if min(constant, hold, forget) < 0 or not 0 < overlap <= 1:
+        if min(constant, hold, forget) < 0 or not 0 < overlap <= 1 or not 0 <= min_confidence <= 1:
             raise ValueError(
                 f"constant {constant}, hold {hold}, forget {forget} must be 0 or more, "
-                f"overlap {overlap} in (0, 1]"
+                f"overlap {overlap} in (0, 1], min_confidence {min_confidence} in [0, 1]"
             )
+        self.least = min_confidence
         self.constant, self.hold, self.forget, self.overlap = constant, hold, forget, overlap
         self._followed: list[_Followed] = []
         self._next = 1
@@ -91,7 +94,7 @@ class Tracker:
     def _updated(self, face: Face, followed: _Followed | None, time: float) -> Face:
         raw = np.array(list(face.probabilities.values()))
         if followed is None:
-            followed = _Followed(self._next, face.box, time, raw, face.emotion)
+            followed = _Followed(self._next, face.box, time, raw, named(face.probabilities)[0])
             self._next += 1
             self._followed.append(followed)
         else:
@@ -108,8 +111,9 @@ class Tracker:
             if time - followed.since >= self.hold:
                 followed.emotion, followed.since = likeliest, None
         smoothed = dict(zip(labels, followed.smoothed.tolist(), strict=True))
-        shown = followed.emotion
-        return replace(face, track=Track(followed.number, shown, smoothed[shown], smoothed))
+        share = smoothed[followed.emotion]
+        shown = followed.emotion if share >= self.least else UNCERTAIN
+        return replace(face, track=Track(followed.number, shown, share, smoothed))
 
 
 def overlap(one: Box, other: Box) -> float:
