@@ -40,8 +40,9 @@ def recipe_of(path: Path) -> Int8Recipe:
         ConfigError: it isn't an int8 file, or its rounding was trained.
         ModelError, SpecError: the file can't be read.
     """
-    recipe = read_spec(path).quantization.int8
-    if recipe is None:
+    quantization = read_spec(path).quantization
+    recipe = quantization.int8
+    if recipe is None or quantization.precision != "int8":
         raise ConfigError(f"{path}: isn't an int8 file, there is nothing to take over")
     if recipe.trained:
         raise ConfigError(f"{path}: its rounding was trained: export from its own checkpoint")
