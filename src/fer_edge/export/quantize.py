@@ -81,9 +81,9 @@ def search(
 ) -> Int8Recipe:
     """The recipe with the fewest blocks in float whose twin agrees with the float network on val.
 
-    First the ranges: the way that agrees most. Then each block alone is left in float, on a part of
-    val, to see how much it matters; then as many of the blocks that matter most as it takes, found
-    by halving.
+    First the ranges: the way that agrees most. Then each block alone is rounded, on a part of val,
+    to see how much it costs; then as many of the blocks that cost most are left in float as it
+    takes, found by halving.
 
     Args:
         source: a checkpoint; its float network is searched, whether it holds a twin or not.
@@ -122,15 +122,13 @@ def search(
     if seen[start] >= wanted:
         return start
     blocks = _blocks(checkpoint, start)
-    probed = {
-        block: agreement(
-            f"{block} in float, {len(part)} faces",
-            replace(_keeping(start, layers), ranges=_QUICK),
-            part,
-        )
-        for block, layers in blocks.items()
-    }
-    order = sorted(blocks, key=lambda block: -probed[block])
+    everything = layer_names(checkpoint.model)
+    probed = {}
+    for block, layers in blocks.items():
+        others = tuple(name for name in everything if name not in layers)
+        alone = Int8Recipe(_QUICK, others)
+        probed[block] = agreement(f"{block} alone in int8, {len(part)} faces", alone, part)
+    order = sorted(blocks, key=probed.__getitem__)
     fewest, most = 1, len(order)
     while fewest < most:
         count = (fewest + most) // 2
