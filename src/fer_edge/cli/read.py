@@ -58,7 +58,7 @@ def infer(
 ) -> None:
     """Read the expression on faces."""
     from fer_edge import render
-    from fer_edge.runtime.recognizer import SMALL, Recognizer
+    from fer_edge.runtime.recognizer import Recognizer
     from fer_edge.runtime.save import Saved
     from fer_edge.runtime.video import Cut
 
@@ -82,7 +82,6 @@ def infer(
     except ValueError as error:
         raise ConfigError(str(error)) from None
     errors: list[SourceError] = []
-    small = SMALL * recognizer.spec.input.side
     warned = faces == "whole" or recognizer.finds_faces
 
     def report(error: SourceError) -> None:
@@ -98,7 +97,7 @@ def infer(
                     print_json(result.to_dict())
                 elif text := render.result_csv(result) if as_csv else render.result_text(result):
                     print(text, flush=True)
-                if not warned and max(result.width, result.height) > small:
+                if not warned and not recognizer.is_small(result.width, result.height):
                     warned = True
                     print(f"{result.source}: {NOTE}", file=sys.stderr)
                 if path := saved.add(result):

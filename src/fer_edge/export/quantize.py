@@ -14,11 +14,11 @@ from fer_edge.export.bars import BARS
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import Int8Recipe, Ranges
 from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train.calibrate import calibrate, calibration_faces
+from fer_edge.train.calibrate import with_twin
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.evaluate import matched
 from fer_edge.train.faces import FaceData
-from fer_edge.train.int8 import default_float_layers, layer_names, twin_of
+from fer_edge.train.int8 import default_float_layers, layer_names
 
 _MARGIN = 0.005
 _RANGES: tuple[Ranges, ...] = ("answer", "mse", "percentile", "minmax")
@@ -61,16 +61,7 @@ def quantize(checkpoint: Checkpoint, data: FaceData | None, recipe: Int8Recipe) 
     known = layer_names(checkpoint.model)
     if odd := sorted(set(recipe.float_layers) - set(known)):
         raise ConfigError(f"{checkpoint.spec.architecture} has no layer {odd[0]!r} to leave alone")
-    pixels, calibration = calibration_faces(data)
-    twin = twin_of(checkpoint.model, checkpoint.spec.architecture, recipe)
-    calibrate(twin, pixels, recipe)
-    quantization = replace(
-        checkpoint.spec.quantization,
-        method=f"rounded, ranges by {recipe.ranges}",
-        calibration=calibration,
-        int8=recipe,
-    )
-    return Checkpoint(checkpoint.model, replace(checkpoint.spec, quantization=quantization), twin)
+    return with_twin(checkpoint, data, recipe, f"rounded, ranges by {recipe.ranges}")
 
 
 def search(

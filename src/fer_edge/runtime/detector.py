@@ -139,18 +139,14 @@ def _detection(row: Floats, size: tuple[int, int]) -> Detection:
 
 
 def _onnxruntime(path: Path, threads: int) -> Run:
-    import onnxruntime
+    from fer_edge.runtime.backends.onnxruntime_backend import open_session
 
     if not path.is_file():
         raise ModelError(f"{path}: there is no such detector: fer detector install puts one there")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    providers = ["CPUExecutionProvider"]
     try:
-        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=providers)
-    except Exception as error:  # its exceptions share no base but this
-        raise ModelError(f"{path}: not a detector ({str(error).splitlines()[0]})") from None
+        session = open_session(path, threads=threads)
+    except ModelError as error:
+        raise ModelError(f"{path}: not a detector ({error})") from None
     names = [output.name for output in session.get_outputs()]
     if missing := {f"{kind}_{stride}" for kind in KINDS for stride in STRIDES} - set(names):
         raise ModelError(f"{path}: not YuNet: it has no output {min(missing)!r}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fer_edge.runtime.preprocess import to_gray
+from fer_edge.runtime.preprocess import is_deep, to_gray
 
 if TYPE_CHECKING:
     from fer_edge.runtime.results import Face, Result
@@ -28,8 +28,8 @@ def draw(result: Result) -> Image.Image:
     zoom = max(1.0, SMALLEST / max(result.width, result.height))
     size = (round(result.width * zoom), round(result.height * zoom))
     image = result.image
-    if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(to_gray(image))  # Pillow alone would clip them to black or white
+    if is_deep(image):
+        image = Image.fromarray(to_gray(image))
     picture = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(picture)
     for face in result.faces:

@@ -33,6 +33,11 @@ def upright(image: Image.Image) -> Image.Image:
     return image
 
 
+def is_deep(image: Image.Image) -> bool:
+    """Whether its values have more than eight bits: Pillow's own conversions clip them."""
+    return image.mode.startswith("I") or image.mode == "F"
+
+
 def to_gray(image: Image.Image) -> npt.NDArray[np.uint8]:
     """A picture of any Pillow mode as uint8 `[height, width]` (ITU-R 601-2 luma).
 

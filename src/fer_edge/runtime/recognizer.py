@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from fer_edge.errors import ConfigError, ModelError, SourceError
@@ -17,7 +16,7 @@ from fer_edge.runtime import detector_file
 from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.detector import Detector
-from fer_edge.runtime.preprocess import Box, crop_face, to_gray, upright
+from fer_edge.runtime.preprocess import Box, crop_face, is_deep, to_gray, upright
 from fer_edge.runtime.results import Face, Result, named, softmax
 from fer_edge.runtime.sources import Picture, expand, from_array, open_picture
 from fer_edge.runtime.tracks import Tracker
@@ -135,9 +134,13 @@ class Recognizer:
         """Whether there is a detector for larger pictures."""
         return self._open_detector is not None
 
+    def is_small(self, width: int, height: int) -> bool:
+        """Whether a picture of this size, in pixels, is so small that it must be a face."""
+        return max(width, height) <= SMALL * self.spec.input.side
+
     def is_face(self, width: int, height: int) -> bool:
         """Whether a picture of this size, in pixels, is taken for a face as a whole."""
-        small = max(width, height) <= SMALL * self.spec.input.side
+        small = self.is_small(width, height)
         return self._open_detector is None or (self._faces == "auto" and small)
 
     def __call__(self, picture: Picture) -> Result:
@@ -206,7 +209,8 @@ class Recognizer:
                 found = [((0, 0, image.width, image.height), 1.0)]
                 crop = replace(self.spec.crop, margin=0.0)
             else:
-                found = [(one.box, one.score) for one in self._detector(_shown(image, gray))]
+                shown = Image.fromarray(gray) if is_deep(image) else image
+                found = [(one.box, one.score) for one in self._detector(shown)]
                 crop = self.spec.crop
             side = self.spec.input.side
             crops = [crop_face(gray, box, crop, side) for box, _ in found]
@@ -228,9 +232,3 @@ class Recognizer:
     def _face(self, box: Box, score: float, row: list[float]) -> Face:
         probabilities = dict(zip(self.spec.labels, row, strict=True))
         return Face(box, score, *named(probabilities, self._least), probabilities)
-
-
-def _shown(image: Image.Image, gray: npt.NDArray[np.uint8]) -> Image.Image:
-    """What the detector looks at: colours where Pillow can give them, else the gray picture."""
-    deep = image.mode.startswith("I") or image.mode == "F"
-    return Image.fromarray(gray) if deep else image

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -30,8 +30,9 @@ class Saved(AbstractContextManager["Saved"]):
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
+        self._video = ExitStack()
         self._source = ""
-        self._video: tuple[Path, AbstractContextManager[Any], Any] | None = None
+        """Of the video that is open, else empty."""
 
     def add(self, result: Result) -> Path | None:
         """Write one result; the path when a new file was begun."""
@@ -41,11 +42,12 @@ class Saved(AbstractContextManager["Saved"]):
             self._end()
             return result.save(_unused(self.folder / f"{Path(result.source).stem}.png"))
         begun = None
-        if self._video is None or self._source != result.source:
+        if self._source != result.source:
             self._end()
-            begun = self._begin(result.source)
-        assert self._video is not None
-        self._video[2](result.plot(), result.time)
+            begun = _unused(self.folder / f"{Path(result.source).stem or 'stream'}.mp4")
+            self._write = self._video.enter_context(video_file(begun))
+            self._source = result.source
+        self._write(result.plot(), result.time)
         return begun
 
     def __exit__(
@@ -57,17 +59,9 @@ class Saved(AbstractContextManager["Saved"]):
         """Finish the video that is open: what was read so far is kept."""
         self._end()
 
-    def _begin(self, source: str) -> Path:
-        assert self.folder is not None
-        path = _unused(self.folder / f"{Path(source).stem or 'stream'}.mp4")
-        writing = video_file(path)
-        self._video, self._source = (path, writing, writing.__enter__()), source
-        return path
-
     def _end(self) -> None:
-        if self._video:
-            video, self._video = self._video, None
-            video[1].__exit__(None, None, None)
+        self._source = ""
+        self._video.close()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +13,25 @@ from torch import Tensor, nn
 
 from fer_edge.errors import DataError
 from fer_edge.spec import Int8Recipe
+from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.faces import FaceData
-from fer_edge.train.int8 import Grid, Rounded, chains, drop_activations, grids, rounded, short
+from fer_edge.train.int8 import (
+    Grid,
+    Rounded,
+    chains,
+    drop_activations,
+    grids,
+    rounded,
+    short,
+    twin_of,
+)
 from fer_edge.train.model import FaceClassifier
 
 PER_LABEL = 64
 FEWEST = 50
 _AT_ONCE = 64
-_VALUES = (
-    8192  # of each tensor and batch, drawn by chance: enough to weigh steps against each other
-)
+_VALUES = 8192
+"""Of each tensor and batch, drawn by chance: enough to weigh steps against each other."""
 _LARGEST, _MIDDLE = 255, 128
 _LARGEST_BIAS = 2**28
 _HALVINGS = 3
@@ -57,6 +67,23 @@ def calibration_faces(
     return faces.pixels[found], (
         f"{len(found)} faces of {data.name} train, up to {most} a label, seed {seed}"
     )
+
+
+def with_twin(
+    source: Checkpoint, data: FaceData, recipe: Int8Recipe, method: str, *, seed: int = 0
+) -> Checkpoint:
+    """A checkpoint with an int8 twin that is calibrated on faces of train; its spec says how.
+
+    Raises:
+        DataError: train lacks a label or has fewer than 50 faces.
+    """
+    pixels, calibration = calibration_faces(data, seed=seed)
+    twin = twin_of(source.model, source.spec.architecture, recipe)
+    calibrate(twin, pixels, recipe)
+    quantization = replace(
+        source.spec.quantization, method=method, calibration=calibration, int8=recipe
+    )
+    return Checkpoint(source.model, replace(source.spec, quantization=quantization), twin)
 
 
 def calibrate(twin: FaceClassifier, pixels: npt.NDArray[np.uint8], recipe: Int8Recipe) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from fer_edge.spec import DataSpec, Int8Recipe
 from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train.calibrate import calibrate, calibration_faces
+from fer_edge.train.calibrate import with_twin
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.faces import FaceData
-from fer_edge.train.int8 import default_float_layers, twin_of
+from fer_edge.train.int8 import default_float_layers
 
 MODEL = "model.safetensors"
 
@@ -33,21 +33,10 @@ def begin(config: TrainConfig, data: FaceData) -> Checkpoint:
     recipe = Int8Recipe(
         float_layers=default_float_layers(source.model, spec.architecture), trained=config.epochs
     )
-    pixels, calibration = calibration_faces(data, seed=config.seed)
-    twin = twin_of(source.model, spec.architecture, recipe)
-    calibrate(twin, pixels, recipe)
-    twin.train()  # Lightning trains in the mode it finds, and a twin at rest has no gradients
-    quantization = replace(
-        spec.quantization,
-        method=f"quantization-aware training, {config.epochs} epochs",
-        calibration=calibration,
-        int8=recipe,
-    )
-    return Checkpoint(
-        source.model,
-        replace(spec, quantization=quantization, data=_seen(spec.data, data)),
-        twin,
-    )
+    method = f"quantization-aware training, {config.epochs} epochs"
+    begun = with_twin(source, data, recipe, method, seed=config.seed)
+    begun.int8().model.train()  # Lightning trains in the mode it finds; at rest: no gradients
+    return replace(begun, spec=replace(begun.spec, data=_seen(spec.data, data)))
 
 
 def _seen(before: DataSpec, data: FaceData) -> DataSpec:
