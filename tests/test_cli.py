@@ -156,7 +156,7 @@ def test_info(fer: Fer) -> None:
 
 def test_a_closed_pipe_is_quiet() -> None:
     script = "import sys; from fer_edge.cli import main; main()"
-    command = [sys.executable, "-c", script, "infer", *[str(EXAMPLE)] * 50]
+    command = [sys.executable, "-c", script, "infer", "--faces", "whole", *[str(EXAMPLE)] * 50]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout
     assert process.stderr
