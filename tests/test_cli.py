@@ -357,7 +357,7 @@ def test_export_without_the_gate_says_so(fer: Fer, tmp_path: Path) -> None:
 def test_info_shows_a_file_that_was_not_proved_in_red(spec: ModelSpec) -> None:
     from rich.console import Console
 
-    from fer_edge.render import spec_table
+    from fer_edge.render.contract import spec_table
 
     def shown(parity: ParitySummary) -> str:
         out = io.StringIO()

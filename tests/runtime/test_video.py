@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime import video
 from fer_edge.runtime.save import Saved, video_file
 from fer_edge.runtime.video import Cut, frames, is_live, is_video
 
@@ -142,47 +140,7 @@ def test_which_sources_are_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not is_video("0")
 
 
-def counting(count: int, wait: float = 0.0) -> Iterator[int]:
-    for i in range(count):
-        time.sleep(wait)
-        yield i
-
-
-def test_a_reader_that_is_slow_loses_frames_of_a_camera_alone() -> None:
-    for drop in (False, True):
-        seen = []
-        with video._ahead(counting(40, 0.002), drop=drop) as waiting:
-            for item in waiting:
-                seen.append(item)
-                time.sleep(0.01)
-        assert seen == sorted(set(seen))
-        assert (len(seen) < 40) == drop
-
-
-def test_an_error_comes_after_the_items_before_it() -> None:
-    def breaking() -> Iterator[int]:
-        yield from counting(6)
-        raise SourceError("unplugged")
-
-    for drop in (False, True):
-        with video._ahead(breaking(), drop=drop) as waiting:
-            seen, error = until_error(waiting)
-        assert str(error) == "unplugged"
-        assert drop or seen == list(range(6))
-
-
-def test_a_reader_that_leaves_stops_the_decoding(clip: Path) -> None:
-    closed = []
-
-    def endless() -> Iterator[int]:
-        try:
-            yield from counting(10**9)
-        finally:
-            closed.append(True)
-
-    with video._ahead(endless(), drop=False) as waiting:
-        assert next(waiting) == 0
-    assert closed == [True]
+def test_a_reader_that_leaves_closes_the_file(clip: Path) -> None:
     reading = frames(str(clip))
     assert next(reading).index == 0
     reading.close()

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from fer_edge import __version__
-from fer_edge.cli import prove, read, teach
+from fer_edge.cli import infer, prove, read, teach
 from fer_edge.cli.console import complain
 from fer_edge.errors import ConfigError, FerEdgeError
 
@@ -26,7 +26,7 @@ app = typer.Typer(
     help="Read facial expressions on small boards, with the same answer as PyTorch.",
 )
 for command in (
-    *(read.infer, read.info),
+    *(infer.infer, read.info),
     *(teach.train, prove.evaluate, prove.export, prove.parity),
 ):
     app.command()(command)

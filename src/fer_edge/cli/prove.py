@@ -77,9 +77,9 @@ def export(
             "--int8-search looks at val and train: the gate must look at --split test"
         )
     with needs("export"):
-        from fer_edge import render
         from fer_edge.export.convert import FORMATS, export_file
         from fer_edge.export.quantize import recipe_of, search
+        from fer_edge.render.reports import parity_text
         from fer_edge.runtime.bundled import bundled
         from fer_edge.runtime.specfile import read_spec
         from fer_edge.train.datasets import read_data
@@ -118,7 +118,7 @@ def export(
         print_json(done.to_dict())
         return
     for parity in done.parities:
-        print(render.parity_text(parity))
+        print(parity_text(parity))
     if done.worth:
         print(done.worth)
     print(f"wrote {done.path} ({done.size / 1e6:.1f} MB), {done.report} and {done.page}")
@@ -143,8 +143,8 @@ def parity(
     """Compare an exported file with its checkpoint, face by face."""
     bars = _gate(gate, min_agreement, max_accuracy_loss, max_logit_diff, max_recall_loss)
     with needs("export"):
-        from fer_edge import render
         from fer_edge.export.compare import compare_all, kind_of, sides
+        from fer_edge.render.reports import parity_text
         from fer_edge.train import checkpoint as checkpoints
         from fer_edge.train.datasets import read_data
         from fer_edge.train.evaluate import CHECKPOINT, open_model
@@ -160,7 +160,7 @@ def parity(
     judged = bars.bars(kind_of(theirs, origin))
     parities = compare_all(ours, theirs, faces, split, bars=judged, origin=origin)
     for one in parities:
-        print_json(one.to_dict()) if as_json else print(render.parity_text(one))
+        print_json(one.to_dict()) if as_json else print(parity_text(one))
     if not all(one.passed for one in parities):
         raise typer.Exit(1)
 
@@ -214,7 +214,7 @@ def evaluate(
     if without_duplicates and split == "train":
         raise ConfigError("--without-duplicates leaves out copies of train: --split val or test")
     with needs("train"):
-        from fer_edge import render
+        from fer_edge.render.reports import report_tables
         from fer_edge.train import duplicates, plots  # noqa: F401 - missing, it is said first
         from fer_edge.train.datasets import read_data
         from fer_edge.train.evaluate import evaluate, matched, open_model, write_report
@@ -227,5 +227,5 @@ def evaluate(
     left_out = len(read.split(split)) - len(faces)
     report = evaluate(opened, faces, split, left_out)
     files = write_report(report, faces, output or Path(f"{model.name}-evaluation"))
-    print_json(report.to_dict()) if as_json else show(render.report_tables(report))
+    print_json(report.to_dict()) if as_json else show(report_tables(report))
     print("wrote " + ", ".join(map(str, files)), file=sys.stderr)

@@ -95,7 +95,7 @@ def train(
     if given.get("weights", "none") not in WORDS:
         given["weights"] = str(Path(given["weights"]).resolve())
     with needs("train"):
-        from fer_edge import render
+        from fer_edge.render.contract import spec_table
         from fer_edge.runtime.bundled import bundled
         from fer_edge.runtime.specfile import read_spec
         from fer_edge.train.config import settings
@@ -120,7 +120,7 @@ def train(
     if as_json:
         print_json(json.loads(spec.to_json()))
     else:
-        show([render.spec_table(spec, str(path))])
+        show([spec_table(spec, str(path))])
         print(f"next: {NEXT[bool(config.qat_from)].format(path)}", file=sys.stderr)
 
 

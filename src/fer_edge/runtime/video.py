@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import queue
-import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from fer_edge.errors import MissingExtraError, SourceError
+from fer_edge.runtime.ahead import ahead
 
 SUFFIXES = frozenset(
     (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
@@ -115,12 +114,12 @@ def frames(source: str, cut: Cut = ALL) -> Iterator[Frame]:
         MissingExtraError: PyAV isn't installed.
     """
     live = is_live(source)
-    with _ahead(_decoded(source, cut), drop=live) as waiting:
+    with ahead(_decoded(source, cut), size=_AHEAD, drop=live) as waiting:
         for index, time, picture in waiting:
             yield Frame(_upright(picture), index, time)
 
 
-def _decoded(source: str, cut: Cut) -> Iterator[tuple[int, float, Any]]:
+def _decoded(source: str, cut: Cut) -> Generator[tuple[int, float, Any]]:
     with _opened(source) as container:
         if not container.streams.video:
             raise SourceError(f"{source}: holds no video")
@@ -191,63 +190,3 @@ def _upright(frame: Any) -> Image.Image:
 
 def _brief(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error).splitlines()[0]
-
-
-@dataclass(frozen=True)
-class _End:
-    """After the last item: the error that ended the iterator, if one did."""
-
-    error: BaseException | None = None
-
-
-@contextmanager
-def _ahead(items: Iterator[Any], *, drop: bool) -> Iterator[Iterator[Any]]:
-    """Run an iterator in a thread, some items ahead; an error in it comes after its last item.
-
-    Where items are dropped, the newest one is kept for the reader.
-    """
-    waiting: queue.Queue[Any] = queue.Queue(1 if drop else _AHEAD)
-    stop = threading.Event()
-
-    def put(item: Any) -> None:
-        while not stop.is_set():
-            try:
-                waiting.put(item, timeout=0.1, block=not drop or isinstance(item, _End))
-                return
-            except queue.Full:
-                if drop and not isinstance(item, _End):
-                    _discard(waiting)
-
-    def work() -> None:
-        end = _End()
-        try:
-            for item in items:
-                put(item)
-                if stop.is_set():
-                    break
-        except BaseException as error:  # handed to the reader, who raises it
-            end = _End(error)
-        finally:
-            items.close()  # type: ignore[attr-defined]
-        put(end)
-
-    def read() -> Iterator[Any]:
-        while not isinstance(item := waiting.get(), _End):
-            yield item
-        if item.error:
-            raise item.error
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield read()
-    finally:
-        stop.set()
-        thread.join(_PATIENCE)
-
-
-def _discard(waiting: queue.Queue[Any]) -> None:
-    try:
-        waiting.get_nowait()
-    except queue.Empty:
-        return  # the reader was faster

@@ -1,0 +1,1 @@
+"""What commands print for people; `--json` is each result's own `to_dict`."""

@@ -1,0 +1,69 @@
+"""The contract inside a model, readable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.table import Table
+from rich.text import Text
+
+from fer_edge.spec import Metrics, ModelSpec, ParitySummary
+
+
+def spec_table(spec: ModelSpec, where: str) -> Table:
+    """The contract inside a model, readable."""
+    table = Table("", "", title=where, show_header=False, title_justify="left")
+    face, quantization = spec.input, spec.quantization
+    rows: dict[str, str | Text] = {
+        "name": f"{spec.name} ({spec.architecture}), schema {spec.schema}",
+        "labels": ", ".join(spec.labels),
+        "input": f"faces {face.dtype} [N, {face.side}, {face.side}] {face.colour}",
+        "inside the graph": f"resize to {face.network_side} px, "
+        f"mean {face.mean:g}, std {face.std:g}",
+        "crop": f"square of the {spec.crop.square} side, margin {spec.crop.margin:g}, "
+        f"{spec.crop.resize}",
+        "temperature": f"{spec.temperature:.4f}",
+        "precision": f"{quantization.precision}, weights {quantization.weights}"
+        + (f", {quantization.method}" if quantization.method else ""),
+        "trained on": f"{spec.data.name}: {_counts(spec.data.faces)}",
+        "data licence": spec.data.licence,
+        **{f"on {m.split}": _metrics(m) for m in spec.metrics},
+        "golden samples": str(len(spec.golden)),
+        "made with": ", ".join(f"{k} {v}" for k, v in spec.tools.items()),
+        "intended use": spec.intended_use,
+    }
+    if spec.parity:
+        rows["parity"] = _parity(spec.parity)
+    if spec.source_sha256:
+        rows["checkpoint"] = f"sha256 {spec.source_sha256}"
+    for name, text in rows.items():
+        table.add_row(name, text)
+    return table
+
+
+def _parity(parity: ParitySummary) -> Text:
+    """The proof in a line, red where it isn't one."""
+    gate = {
+        "default": "",
+        "changed": " bars that were changed",
+        "off": ", gate off: nothing was refused",
+    }[parity.gate]
+    diff = parity.max_abs_logit_diff
+    text = (
+        f"{parity.agreement:.2%} of {parity.n} {parity.faces} faces, max |Δlogit| "
+        f"{'not a number' if diff is None else f'{diff:.2g}'}, "
+        f"{'passed' if parity.passed else 'FAILED'}{gate}"
+    )
+    return Text(text, style="" if parity.passed and parity.gate != "off" else "red")
+
+
+def _metrics(metrics: Metrics) -> str:
+    return (
+        f"accuracy {metrics.accuracy:.2%} of {metrics.n}, balanced "
+        f"{metrics.balanced_accuracy:.2%}, macro F1 {metrics.macro_f1:.3f}, "
+        f"calibration error {metrics.ece:.3f}"
+    )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())

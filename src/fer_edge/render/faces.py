@@ -1,0 +1,78 @@
+"""What faces were found: as text for people, as rows for tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+from fer_edge.runtime.results import Face, Result
+from fer_edge.spec import ModelSpec
+
+BAR = 24
+VIDEO_COLUMNS = ("frame", "time", "track", "track_emotion")
+"""At the end of each row of `--csv`; empty for pictures."""
+
+
+def bar(share: float) -> str:
+    """A share in [0, 1] as a bar of 24 cells, in eighths of a cell."""
+    eighths = round(share * BAR * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(BAR, "·")
+
+
+def result_text(result: Result) -> str:
+    """A picture's faces with a bar for each label, the likeliest marked; a video's in a line."""
+    if result.frame is not None:
+        shown = ", ".join(_followed(face) for face in result.faces) or "no face"
+        return f"{result.source}  frame {result.frame}  {result.time:.2f} s  {shown}"
+    lines = [f"{result.source}  ({result.width} x {result.height})"]
+    if not result.faces:
+        lines.append("  no face")
+    for face in result.faces:
+        width = max(len(label) for label in face.probabilities)
+        lines.append(f"  {face.emotion}, {face.confidence:.0%} sure")
+        for label, share in face.probabilities.items():
+            mark = ">" if label == face.emotion else " "
+            lines.append(f"  {mark} {label:<{width}} {bar(share)} {share:6.1%}")
+    return "\n".join(lines)
+
+
+def _followed(face: Face) -> str:
+    track = face.track
+    if track is None:
+        return f"{face.emotion} {face.confidence:.0%}"
+    return f"#{track.number} {track.emotion} {track.confidence:.0%}"
+
+
+def csv_header(spec: ModelSpec) -> str:
+    """The header of `--csv`."""
+    place = ["source", "face", "x", "y", "w", "h", "emotion", "confidence"]
+    return _csv_row([*place, *spec.labels, *VIDEO_COLUMNS])
+
+
+def result_csv(result: Result) -> str:
+    """One row a face, probabilities at six decimals; empty for a picture without one."""
+    return "\n".join(
+        _csv_row(
+            [
+                result.source,
+                number,
+                *face.box,
+                face.emotion,
+                f"{face.confidence:.6f}",
+                *(f"{share:.6f}" for share in face.probabilities.values()),
+                "" if result.frame is None else result.frame,
+                "" if result.time is None else f"{result.time:.3f}",
+                face.track.number if face.track else "",
+                face.track.emotion if face.track else "",
+            ]
+        )
+        for number, face in enumerate(result.faces)
+    )
+
+
+def _csv_row(values: Iterable[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(list(values))
+    return line.getvalue()

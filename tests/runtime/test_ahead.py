@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from fer_edge.errors import SourceError
+from fer_edge.runtime.ahead import ahead
+
+
+def counting(count: int, wait: float = 0.0) -> Generator[int]:
+    for i in range(count):
+        time.sleep(wait)
+        yield i
+
+
+def collect(items: Iterator[int], seen: list[int]) -> None:
+    for item in items:
+        seen.append(item)  # noqa: PERF402 - extend would lose what came before an error
+
+
+def test_a_slow_reader_loses_items_only_where_they_may_be_dropped() -> None:
+    for drop in (False, True):
+        seen = []
+        with ahead(counting(40, 0.002), size=4, drop=drop) as waiting:
+            for item in waiting:
+                seen.append(item)
+                time.sleep(0.01)
+        assert seen == sorted(set(seen))
+        assert (len(seen) < 40) == drop
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    def breaking() -> Generator[int]:
+        yield from counting(6)
+        raise SourceError("unplugged")
+
+    for drop in (False, True):
+        seen: list[int] = []
+        with ahead(breaking(), size=2, drop=drop) as waiting:
+            with pytest.raises(SourceError, match="unplugged"):
+                collect(waiting, seen)
+            assert next(waiting, None) is None
+        assert drop or seen == list(range(6))
+
+
+def test_what_is_there_already() -> None:
+    with ahead(counting(2), size=4) as waiting:
+        time.sleep(0.2)
+        assert waiting.ready() == 0
+        assert next(waiting) == 1
+        time.sleep(0.1)
+        assert waiting.ready() is None
+        assert list(waiting) == []
+        assert list(waiting) == []
+
+
+def test_a_reader_that_leaves_closes_the_generator() -> None:
+    closed = []
+
+    def endless() -> Generator[int]:
+        try:
+            yield from counting(10**9)
+        finally:
+            closed.append(True)
+
+    with ahead(endless(), size=4) as waiting:
+        assert next(waiting) == 0
+    assert closed == [True]
