@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_edge.runtime.detector import _onnxruntime, detect
+from fer_edge.runtime.detector import detect, open_network
 from fer_edge.train.datasets import read_data
 
 ENLARGED = 192
 
 if __name__ == "__main__":
     faces = read_data(Path(os.environ["FER2013"])).split("val").pixels
-    run = _onnxruntime(Path(os.environ["FER_EDGE_DETECTOR"]), 1)
+    run = open_network(Path(os.environ["FER_EDGE_DETECTOR"]))
     found = []
     for face in faces:
         shown = Image.fromarray(face).convert("RGB").resize((ENLARGED, ENLARGED), 3)

@@ -81,6 +81,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The user's cache and installed detector are neither used nor touched."""
     os.environ["FER_EDGE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     os.environ["XDG_DATA_HOME"] = str(tmp_path_factory.mktemp("data"))
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 def drawn(label: int, seed: int) -> np.ndarray:

@@ -30,6 +30,29 @@ def test_version_and_help(fer: Fer) -> None:
     assert fer("infer").code == 2
 
 
+def test_help_without_a_command_lists_them_in_order(fer: Fer) -> None:
+    for group, names in (
+        ((), "infer info doctor detector train evaluate export parity data"),
+        (("detector",), "install"),
+        (("data",), "inspect"),
+    ):
+        ran = fer(*group)
+        assert (ran.code, ran.err) == (2, "")
+        listed = ran.out.partition("Commands:\n")[2].splitlines()
+        found = [line.split()[0] for line in listed if line[:2] == "  " and line[2] != " "]
+        assert found == names.split()
+        assert ran.out == fer(*group, "-h").out
+
+
+def test_ctrl_c_is_no_traceback(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fer_edge.runtime.specfile.read_spec", stopped)
+    ran = fer("info")
+    assert (ran.code, ran.out, ran.err) == (1, "", "\nAborted!\n")
+
+
 def test_infer_text(fer: Fer) -> None:
     ran = fer("infer", "--device", "cpu", EXAMPLE)
     assert ran.code == 0

@@ -25,7 +25,18 @@ def test_unknown_name() -> None:
 def test_import_alone_loads_nothing_heavy() -> None:
     code = (
         "import sys, fer_edge;"
-        "heavy = {'numpy', 'PIL', 'onnxruntime', 'torch', 'typer'} & set(sys.modules);"
+        "heavy = {'numpy', 'PIL', 'onnxruntime', 'torch', 'click'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    """Each start of `fer` pays for what is imported here, on a board most of all."""
+    code = (
+        "import sys, fer_edge.cli;"
+        "assert 'click' in sys.modules;"
+        "heavy = {'typer', 'pydantic', 'rich', 'numpy', 'PIL', 'onnxruntime'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,18 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from fer_edge.errors import ModelError
+from fer_edge.errors import ConfigError, MissingExtraError, ModelError
 from fer_edge.runtime import detector as module
-from fer_edge.runtime.detector import KINDS, STRIDES, Detector, detect
+from fer_edge.runtime.detector import (
+    ENGINES,
+    KINDS,
+    STRIDES,
+    Detection,
+    Detector,
+    detect,
+    open_network,
+    tilt,
+)
 from tests.conftest import EXAMPLE
 
 
@@ -83,13 +94,14 @@ def test_boxes_end_at_the_picture() -> None:
     assert Fake(answering(faces), least=49)(Image.new("RGB", (90, 70))) == ()
 
 
-def test_files_that_are_no_detector(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_files_that_are_no_detector(engine: str, tmp_path: Path) -> None:
     path = tmp_path / "d.onnx"
     with pytest.raises(ModelError, match=r"d\.onnx: there is no such detector: fer detector inst"):
-        Detector(path)
+        Detector(path, engine=engine)
     path.write_bytes(b"text")
     with pytest.raises(ModelError, match=r"d\.onnx: not a detector \("):
-        Detector(path)
+        Detector(path, engine=engine)
     face = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, "h", "w"])
     same = helper.make_tensor_value_info("same", TensorProto.FLOAT, [1, 3, "h", "w"])
     graph = helper.make_graph(
@@ -98,15 +110,43 @@ def test_files_that_are_no_detector(tmp_path: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, path)
     with pytest.raises(ModelError, match=r"d\.onnx: not YuNet: it has no output 'bbox_16'"):
-        Detector(path)
+        Detector(path, engine=engine)
+
+
+def test_settings_that_cannot_be(tmp_path: Path) -> None:
+    path = tmp_path / "d.onnx"
     for options in ({"side": 16}, {"least": 0}):
         with pytest.raises(ValueError, match="too small"):
             Detector(path, **options)
+    with pytest.raises(ConfigError, match="engine 'tflite' is none of onnxruntime, openvino"):
+        Detector(path, engine="tflite")
 
 
-@pytest.mark.parametrize("side", [640, 200, 97])
-def test_the_same_boxes_as_opencv(yunet: Path, side: int) -> None:
-    cv2 = pytest.importorskip("cv2")
+def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "d.onnx").touch()
+    monkeypatch.setitem(sys.modules, "openvino", None)  # an import of it fails
+    with pytest.raises(MissingExtraError, match=r"pip install 'fer-edge\[openvino\]'"):
+        Detector(tmp_path / "d.onnx", engine="openvino")
+
+
+@pytest.mark.parametrize(
+    ("right", "left", "expected"),
+    [
+        ((10, 20), (30, 20), 0),
+        ((10, 20), (30, 40), 45),
+        ((10, 20), (30, 0), -45),
+        ((20, 10), (20, 30), 90),
+        ((30, 20), (10, 20), 180),
+        ((5, 5), (5, 5), 0),
+    ],
+)
+def test_tilt(right: tuple[float, float], left: tuple[float, float], expected: float) -> None:
+    rest = ((0.0, 0.0),) * 3
+    assert tilt(Detection((0, 0, 40, 40), 0.9, (right, left, *rest))) == pytest.approx(expected)
+
+
+def six_faces(side: int) -> np.ndarray:
+    """The example face six times, more and more tilted: RGB, its longer side as long as asked."""
     with Image.open(EXAMPLE) as image:
         picture = image.convert("RGB")
     tiled = Image.new("RGB", (3 * picture.width, 2 * picture.height))
@@ -114,20 +154,55 @@ def test_the_same_boxes_as_opencv(yunet: Path, side: int) -> None:
         turned = picture.rotate(7 * i)
         tiled.paste(turned, (i % 3 * picture.width, i // 3 * picture.height))
     tiled.thumbnail((side, side))
-    pixels = np.asarray(tiled)
+    return np.asarray(tiled)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("side", [640, 200, 97])
+def test_the_same_boxes_as_opencv(yunet: Path, side: int, engine: str) -> None:
+    cv2 = pytest.importorskip("cv2")
+    pixels = six_faces(side)
     size = (pixels.shape[1], pixels.shape[0])
     peer = cv2.FaceDetectorYN.create(
         str(yunet), "", size, module.LEAST_SCORE, module.MOST_OVERLAP, 5000
     )
     _, expected = peer.detect(np.ascontiguousarray(pixels[:, :, ::-1]))
-    found = detect(Detector(yunet)._run, pixels)
+    found = detect(open_network(yunet, engine=engine), pixels)
     assert len(found) == len(expected) == 6
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3)
 
 
-def test_the_example_face(yunet: Path) -> None:
+@pytest.mark.parametrize("threads", [0, 2])
+def test_every_engine_finds_the_same_faces(yunet: Path, threads: int) -> None:
+    ours, other = (open_network(yunet, threads=threads, engine=engine) for engine in ENGINES)
+    for side in (640, 333, 97):
+        pixels = six_faces(side)
+        np.testing.assert_allclose(detect(other, pixels), detect(ours, pixels), rtol=0, atol=0.01)
+    assert detect(other, np.zeros((33, 65, 3), np.uint8)).shape == (0, 15)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_detector_serves_several_threads(yunet: Path, engine: str) -> None:
+    detector = Detector(yunet, least=1, engine=engine)
+    pictures = [Image.fromarray(six_faces(side)) for side in (640, 300, 200, 97)]
+    expected = [detector(picture) for picture in pictures]
+    assert len(set(expected)) == 4
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(detector, pictures * 8)) == expected * 8
+
+
+def test_the_eyes_tell_how_a_face_is_turned(yunet: Path) -> None:
     with Image.open(EXAMPLE) as image:
-        (one,) = Detector(yunet)(image)
+        picture = image.convert("RGB")
+    detector = Detector(yunet)
+    seen = [tilt(detector(picture.rotate(-angle))[0]) for angle in (-20, 0, 20)]
+    assert seen[0] + 10 < seen[1] < seen[2] - 10
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_example_face(yunet: Path, engine: str) -> None:
+    with Image.open(EXAMPLE) as image:
+        (one,) = Detector(yunet, engine=engine)(image)
     x, y, w, h = one.box
     assert one.score > 0.8
     assert 0 <= x < x + w <= 260

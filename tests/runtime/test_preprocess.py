@@ -97,3 +97,54 @@ def test_exif_orientation_is_applied() -> None:
     picture = Image.new("L", (4, 2))
     picture.getexif()[0x0112] = 6
     assert upright(picture).size == (2, 4)
+
+
+def striped(side: int, angle: float) -> np.ndarray:
+    """Wide stripes and a spot off the centre, turned clockwise by `angle` about the centre."""
+    y, x = np.mgrid[0:side, 0:side] + 0.5 - side / 2
+    turn = np.radians(angle)
+    across, down = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    spot = 80 * np.exp(-((across - side / 8) ** 2 + (down + side / 10) ** 2) / (side / 16) ** 2)
+    return np.rint(100 + 60 * np.sin(down * 20 / side) + spot).astype(np.uint8)
+
+
+@pytest.mark.parametrize("angle", [-170, -45, -20, -3, 5, 10, 30, 45, 90, 135])
+@pytest.mark.parametrize("length", [48, 62, 200, 320])
+def test_a_tilted_face_comes_back_level(angle: float, length: int) -> None:
+    box = (240 - length // 2, 241 - length // 2, length, length - 2)
+    level = crop_face(striped(480, 0), box, CropSpec(), 48).astype(int)
+    tilted = striped(480, angle)
+    assert np.abs(crop_face(tilted, box, CropSpec(), 48, tilt=angle) - level).max() <= 2
+    assert np.abs(crop_face(tilted, box, CropSpec(), 48) - level).max() > 2
+
+
+SIDES = st.integers(10, 50)
+CORNERS = st.integers(-9, 29)
+
+
+@given(
+    box=st.tuples(CORNERS, CORNERS, SIDES, SIDES),
+    tilt=st.floats(-180, 180),
+    margin=st.floats(0, 0.5),
+)
+def test_turned_edges_are_repeated_and_none_are_made_up(
+    box: tuple[int, int, int, int], tilt: float, margin: float
+) -> None:
+    gray = np.full((30, 40), 200, np.uint8)
+    assert (crop_face(gray, box, CropSpec(margin=margin), 24, tilt=tilt) == 200).all()
+
+
+@pytest.mark.parametrize("quarters", [-1, 1, 2, 3])
+def test_quarter_turns_are_exact(quarters: int) -> None:
+    gray = np.random.default_rng(0).integers(0, 256, (90, 120), dtype=np.uint8)
+    for box in ((30, 20, 48, 48), (30, 20, 31, 47), (-9, 60, 40, 41)):
+        plain = crop_face(gray, box, CropSpec(), max(box[2:]))
+        turned = crop_face(gray, box, CropSpec(), max(box[2:]), tilt=90.0 * quarters)
+        assert np.abs(turned - np.rot90(plain, quarters).astype(int)).max() <= 1
+
+
+def test_no_tilt_changes_no_byte() -> None:
+    gray = np.random.default_rng(0).integers(0, 256, (90, 120), dtype=np.uint8)
+    for box in ((30, 20, 48, 48), (30, 20, 31, 47), (-9, 60, 40, 41)):
+        plain = crop_face(gray, box, CropSpec(margin=0.1), 48)
+        assert np.array_equal(crop_face(gray, box, CropSpec(margin=0.1), 48, tilt=0.0), plain)

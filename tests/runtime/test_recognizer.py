@@ -86,11 +86,14 @@ def test_load_refuses(tmp_path: Path) -> None:
         Recognizer.load(tmp_path / "cut.onnx")
 
 
+LEVEL = ((0.0, 0.0), (9.0, 0.0))
+
+
 def finding(*boxes: Box) -> Callable[[], Detector]:
     """Opens a detector that sees these boxes in every picture."""
 
     def detector(_: Image.Image) -> tuple[Detection, ...]:
-        return tuple(Detection(box, 0.9, ()) for box in boxes)
+        return tuple(Detection(box, 0.9, LEVEL) for box in boxes)
 
     return lambda: detector  # type: ignore[return-value]
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import struct
 import tempfile
 import warnings
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.sources import expand, from_array, open_picture
+from fer_edge.runtime.sources import expand, from_array, listed, open_picture
 from tests.conftest import EXAMPLE
 
 
@@ -31,29 +33,70 @@ def bomb(path: Path) -> None:
 
 
 def test_expand(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    for name in ("b.png", "a.JPG", "deep/c.webp", "notes.txt"):
+    for folder in ("deep", ".git"):
+        (tmp_path / folder).mkdir()
+    for name in ("b.png", "a.JPG", "deep/c.webp", "notes.txt", "._a.jpg", ".git/d.png"):
         (tmp_path / name).touch()
-    names = [p.relative_to(tmp_path).as_posix() for p in expand(tmp_path)]
-    assert names == ["a.JPG", "b.png", "deep/c.webp"]
-    assert [p.name for p in expand(f"{tmp_path}/*.png")] == ["b.png"]
-    assert [p.name for p in expand(f"{tmp_path}/**/*.webp")] == ["c.webp"]
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    assert names(tmp_path) == ["a.JPG", "b.png", "deep/c.webp"]
+    assert [Path(str(p)).name for p in expand(f"{tmp_path}/*.png")] == ["b.png"]
+    assert [Path(str(p)).name for p in expand(f"{tmp_path}/**/*.webp")] == ["c.webp"]
+
+
+def names(folder: Path) -> list[str]:
+    return [Path(str(p)).relative_to(folder).as_posix() for p in expand(folder)]
 
 
 def test_a_file_with_brackets_in_its_name_is_itself(tmp_path: Path) -> None:
     (tmp_path / "a[1].png").touch()
-    assert [p.name for p in expand(tmp_path / "a[1].png")] == ["a[1].png"]
+    assert list(expand(tmp_path / "a[1].png")) == [tmp_path / "a[1].png"]
 
 
-def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no picture in this folder"):
-        list(expand(tmp_path))
-    with pytest.raises(SourceError, match="an empty name"):
-        list(expand(""))
-    with pytest.raises(SourceError, match="File name too long"):
-        list(expand("x" * 300))
-    with pytest.raises(SourceError, match="no file matches"):
-        list(expand(f"{tmp_path}/*.png"))
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("", "an empty name"),
+        ("x" * 300, "File name too long"),
+        ("none/*.png", r"none/\*\.png: no file matches"),
+        (".", r"\.: no picture in this folder \(\.avif"),
+    ],
+)
+def test_nothing_there(
+    source: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (found,) = expand(source)
+    assert isinstance(found, SourceError)
+    assert re.search(error, str(found))
+
+
+def test_a_folder_that_can_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "z.png").touch()
+    scan = os.scandir
+
+    def refuse(folder: str) -> object:
+        if folder.endswith("locked"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    picture, error = expand(tmp_path)
+    assert picture == tmp_path / "z.png"
+    assert str(error) == f"{tmp_path}/locked: Permission denied"
+
+
+@pytest.mark.parametrize("lines", [b"a.png\nb c.png\n\n\xe9.png\n", b"a.png\nb c.png\n\xe9.png"])
+def test_a_list_on_standard_input(lines: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry, other = os.pipe()
+    with open(entry) as stdin, open(other, "wb") as writer:  # noqa: PTH123
+        monkeypatch.setattr("sys.stdin", stdin)
+        writer.write(lines)
+        writer.close()
+        assert list(listed(["x", "-", Path("-")])) == [
+            *("x", "a.png", "b c.png", os.fsdecode(b"\xe9.png")),
+            Path("-"),
+        ]
 
 
 def test_unreadable_pictures_are_named(tmp_path: Path) -> None:
@@ -74,7 +117,7 @@ def test_unreadable_pictures_are_named(tmp_path: Path) -> None:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with pytest.raises(SourceError, match=r"x\.png: more than 89 megapixels"):
             open_picture(path)
-    with pytest.raises(SourceError, match="can't be read"):
+    with pytest.raises(SourceError, match="a folder"):
         open_picture(tmp_path)
 
 

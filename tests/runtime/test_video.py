@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import errno
 import re
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import av
+import av.error
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,8 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
+from fer_edge.runtime import video
 from fer_edge.runtime.save import Saved, video_file
-from fer_edge.runtime.video import Cut, frames, is_live, is_video
+from fer_edge.runtime.video import Cut, address, frames, is_live, is_video
+from tests.conftest import Ran
 
 
 def shade(index: int) -> Image.Image:
@@ -175,3 +181,107 @@ def test_what_was_read_before_an_error_is_saved(tmp_path: Path, clip: Path) -> N
         interrupted()
     (path,) = (tmp_path / "out").iterdir()
     assert len(list(frames(str(path)))) == 10
+
+
+@pytest.fixture
+def camera(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has FFmpeg's test pattern answer where a V4L2 camera would: no camera is here."""
+
+    def plugged(pattern: str) -> None:
+        monkeypatch.setattr(video, "address", lambda _: (pattern, "lavfi"))
+
+    plugged("testsrc=size=320x240:rate=30")
+    return plugged
+
+
+def decoders() -> int:
+    return sum("_work" in thread.name for thread in threading.enumerate())
+
+
+def test_what_pyav_opens() -> None:
+    assert address("0") == ("/dev/video0", "v4l2")
+    assert address("/dev/video2") == ("/dev/video2", "v4l2")
+    assert address("clip.mp4") == ("clip.mp4", None)
+    assert av.format.ContainerFormat("v4l2", "r").is_input
+
+
+@pytest.mark.usefixtures("camera")
+def test_a_camera_drops_what_its_reader_has_no_time_for() -> None:
+    reading = frames("0")
+    found: list[Any] = []
+    while len(found) < 200 and (not found or found[-1].index == len(found) - 1):
+        found.append(next(reading))
+        time.sleep(0.01)
+    found += [next(reading) for _ in range(5)]
+    reading.close()
+    times = [frame.time for frame in found]
+    assert times == sorted(set(times))
+    assert times == pytest.approx([frame.index / 30 for frame in found], abs=1e-3)
+    assert found[-1].index > len(found)
+    assert {frame.image.size for frame in found} == {(320, 240)}
+
+
+@pytest.mark.usefixtures("camera")
+@pytest.mark.parametrize("cut", [Cut(every=7, duration=9), Cut(max_fps=30 / 7, duration=9)])
+def test_cuts_of_a_camera(cut: Cut) -> None:
+    found = list(frames("/dev/video0", cut))
+    assert found
+    assert all(frame.index % 7 == 0 and frame.time < 9 for frame in found)
+
+
+@pytest.mark.usefixtures("camera")
+def test_a_reader_that_leaves_stops_the_camera() -> None:
+    before = decoders()
+    reading = frames("0")
+    next(reading)
+    assert decoders() == before + 1
+    reading.close()
+    assert decoders() == before
+
+
+def test_a_camera_that_is_unplugged(
+    camera: Callable[[str], None], fer: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera("testsrc=size=320x240:rate=30:duration=1")
+    found, error = until_error(frames("0"))
+    assert str(error) == "camera 0: stopped after frame 29 at 0.97 s: is it unplugged?"
+    assert found
+    ran = fer("infer", "0", "--faces", "whole", "--json")
+    assert ran.code == 1
+    assert "SourceError: camera 0: stopped after frame 29 at 0.97 s: is it unplugged?" in ran.err
+    camera("testsrc=size=320x240:rate=30:duration=0")
+    found, error = until_error(frames("/dev/video0"))
+    assert (found, str(error)) == ([], "camera /dev/video0: sends no frame: is it unplugged?")
+
+    def unplugged(container: Any, stream: Any, source: str) -> Any:
+        return timed(Unplugged(container), stream, source)
+
+    class Unplugged:
+        """A container whose device goes away after eight frames, as V4L2 says it."""
+
+        def __init__(self, container: Any) -> None:
+            self.container = container
+
+        def decode(self, stream: Any) -> Iterator[Any]:
+            for i, frame in enumerate(self.container.decode(stream)):
+                if i == 8:
+                    av.error.err_check(-errno.ENODEV)
+                yield frame
+
+    camera("testsrc=size=320x240:rate=30")
+    timed = video._timed
+    monkeypatch.setattr(video, "_timed", unplugged)
+    _, error = until_error(frames("0"))
+    assert str(error) == (
+        "camera 0: stopped after frame 7 at 0.23 s (No such device): is it unplugged?"
+    )
+
+
+def test_a_camera_whose_time_is_up_ends_well(
+    camera: Callable[[str], None], fer: Callable[..., Ran]
+) -> None:
+    camera("testsrc=size=320x240:rate=30:duration=3")
+    ran = fer("infer", "0", "--faces", "whole", "--json", "--duration", 2, "--max-fps", 5)
+    assert ran.code == 0
+    assert "SourceError" not in ran.err
+    assert 1 <= len(ran.out.splitlines()) <= 10

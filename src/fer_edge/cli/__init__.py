@@ -1,7 +1,7 @@
 """The command `fer`: parse, import late, call, print.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 a named
-failure, 2 wrong usage.
+failure or Ctrl-C, 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -9,48 +9,54 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import Annotated
 
-import typer
+import click
 
 from fer_edge import __version__
-from fer_edge.cli import infer, prove, read, teach
+from fer_edge.cli import doctor, infer, prove, read, teach
 from fer_edge.cli.console import complain
 from fer_edge.errors import ConfigError, FerEdgeError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Read facial expressions on small boards, with the same answer as PyTorch.",
-)
-for command in (
-    *(infer.infer, read.info),
+
+class Group(click.Group):
+    """Commands in the order they are given in, each with its whole first sentence."""
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Click would sort by the alphabet, and cut the sentence at the end of a line."""
+        commands = self.commands.items()
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(limit=200)) for name, one in commands]
+            )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without a command: help and exit code 2, in which versions of Click differ."""
+        if not args:
+            print(ctx.get_help())
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
+
+
+COMMANDS = (
+    *(infer.infer, read.info, doctor.doctor),
+    Group("detector", commands=[read.install], help="What finds the faces in pictures."),
     *(teach.train, prove.evaluate, prove.export, prove.parity),
-):
-    app.command()(command)
-data_app = typer.Typer(no_args_is_help=True, help="Look at training data.")
-data_app.command()(teach.inspect)
-app.add_typer(data_app, name="data")
-detector_app = typer.Typer(no_args_is_help=True, help="What finds the faces in pictures.")
-detector_app.command()(read.install)
-app.add_typer(detector_app, name="detector")
+    Group("data", commands=[teach.inspect], help="Look at training data."),
+)
 
 
-@app.callback(invoke_without_command=True)
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
-        print(__version__)
-        raise typer.Exit
-
-
-@data_app.callback()
-@detector_app.callback()
-def _group() -> None:
-    """Keep a command one of its own while it is the only one of its group."""
+@click.group(
+    cls=Group,
+    commands=COMMANDS,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 110,
+        "show_default": True,
+    },
+)
+@click.version_option(__version__, message="%(version)s", help="Print the version.")
+def app() -> None:
+    """Read facial expressions on small boards, with the same answer as PyTorch."""
 
 
 def main() -> None:
@@ -58,8 +64,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # a file's name may hold what the terminal's encoding can't
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    # said as a SourceError by the one who opens the picture
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    # of damage that Pillow reads in spite of; what it can't is a SourceError
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         app()
     except ConfigError as error:

@@ -2,68 +2,141 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal, get_args
 
-import typer
+import click
 
-from fer_edge.cli.console import complain, print_json
-from fer_edge.cli.options import Backend, Json, Threads
+from fer_edge.cli.console import complain
+from fer_edge.cli.options import PATH, Backend, backend_option, json_option
 from fer_edge.errors import ConfigError, SourceError
+
+Device = Literal["auto", "cpu", "gpu", "npu"]
+Faces = Literal["auto", "whole", "detect"]
 
 NOTE = (
     "no face detector is installed, so the whole picture is taken as the face: "
     "fer detector install finds faces (said once)"
 )
 
+INTERRUPTED = {
+    False: "interrupted",
+    True: "interrupted: the file is complete as far as it goes, and --resume goes on",
+}
 
+
+@click.command
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--model", type=PATH, help="Exported model; bundled by default.")
+@click.option("--device", type=click.Choice(get_args(Device)), default="cpu", help="auto: the CPU.")
+@backend_option
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    help="That the engine computes with; 0: every core. Else what fer doctor found best, or 1.",
+)
+@click.option(
+    "--faces",
+    type=click.Choice(get_args(Faces)),
+    default="auto",
+    help="whole: a picture is a face; auto: a small one is.",
+)
+@click.option("--detector", type=PATH, help="YuNet's file; else the one that is installed.")
+@click.option(
+    "--detect-side",
+    type=click.IntRange(min=32),
+    default=640,
+    help="Longer side that faces are looked for at, in pixels.",
+)
+@click.option(
+    "--min-face", type=click.IntRange(min=1), default=20, help="Smallest face, in pixels."
+)
+@click.option("--level/--no-level", default=True, help="Turn tilted faces upright.")
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(min=0, max=1),
+    default=0.0,
+    help="Less sure faces are 'uncertain'.",
+)
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Of a video: each so-manieth frame.",
+)
+@click.option(
+    "--max-fps",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Of a video: frames a second at most; 0: all.",
+)
+@click.option(
+    "--start", type=click.FloatRange(min=0), default=0.0, help="Of a video: seconds to skip."
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Of a video: seconds to read; 0: to the end.",
+)
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="One row a face.")
+@click.option("-o", "--output", type=PATH, help="File (.jsonl, .csv) for the results.")
+@click.option("--resume", is_flag=True, help="Leave out what --output holds already.")
+@click.option("--save", type=PATH, help="Folder for annotated pictures and videos.")
+@click.option("--plot", type=PATH, help="Picture (.png) of a video's expressions over time.")
+@click.option("--show", is_flag=True, help="Show them in a window; q ends it.")
 def infer(
-    sources: Annotated[
-        list[str], typer.Argument(help="Pictures, folders, patterns, videos, a camera's number.")
-    ],
-    model: Annotated[Path | None, typer.Option(help="Exported model; bundled by default.")] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "gpu", "npu"], typer.Option(help="auto: the CPU.")
-    ] = "cpu",
-    backend: Backend = "auto",
-    threads: Threads = 1,
-    faces: Annotated[
-        Literal["auto", "whole", "detect"],
-        typer.Option(help="whole: a picture is a face; auto: a small one is."),
-    ] = "auto",
-    detector: Annotated[
-        Path | None, typer.Option(help="YuNet's file; else the one that is installed.")
-    ] = None,
-    detect_side: Annotated[
-        int, typer.Option(min=32, help="Longer side that faces are looked for at, in pixels.")
-    ] = 640,
-    min_face: Annotated[int, typer.Option(min=1, help="Smallest face, in pixels.")] = 20,
-    min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Less sure faces are 'uncertain'.")
-    ] = 0.0,
-    every: Annotated[int, typer.Option(min=1, help="Of a video: each so-manieth frame.")] = 1,
-    max_fps: Annotated[
-        float, typer.Option(min=0, help="Of a video: frames a second at most; 0: all.")
-    ] = 0.0,
-    start: Annotated[float, typer.Option(min=0, help="Of a video: seconds to skip.")] = 0.0,
-    duration: Annotated[
-        float, typer.Option(min=0, help="Of a video: seconds to read; 0: to the end.")
-    ] = 0.0,
-    as_json: Json = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="One row a face.")] = False,
-    save: Annotated[
-        Path | None, typer.Option(help="Folder for annotated pictures and videos.")
-    ] = None,
+    sources: tuple[str, ...],
+    model: Path | None,
+    device: Device,
+    backend: Backend,
+    threads: int | None,
+    faces: Faces,
+    detector: Path | None,
+    detect_side: int,
+    min_face: int,
+    level: bool,
+    min_confidence: float,
+    every: int,
+    max_fps: float,
+    start: float,
+    duration: float,
+    as_json: bool,
+    as_csv: bool,
+    output: Path | None,
+    resume: bool,
+    save: Path | None,
+    plot: Path | None,
+    show: bool,
 ) -> None:
-    """Read the expression on faces."""
-    from fer_edge.render import faces as render
+    """Read the expression on faces.
+
+    SOURCES: pictures, folders, patterns, videos, a camera's number; -: a list, line by line.
+    """
+    from fer_edge.cli.output import Output, kind_of
+    from fer_edge.cli.plots import Plots
+    from fer_edge.cli.progress import bar
+    from fer_edge.render.faces import summary_text
+    from fer_edge.runtime import fonts
     from fer_edge.runtime.recognizer import Recognizer
     from fer_edge.runtime.save import Saved
-    from fer_edge.runtime.video import Cut
+    from fer_edge.runtime.show import Window
+    from fer_edge.runtime.summary import Summary
+    from fer_edge.runtime.video import Cut, is_live
 
-    if as_json and as_csv:
-        raise ConfigError("--json or --csv, not both")
+    kind = kind_of(output, as_json=as_json, as_csv=as_csv, resume=resume)
+    if resume and any(map(is_live, sources)):
+        raise ConfigError("--resume: what a camera or a live stream showed can't be seen again")
+    if save and save.exists() and not save.is_dir():
+        raise ConfigError(f"--save {save}: a file, not a folder")
+    try:
+        cut = Cut(every, max_fps, start, duration)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     recognizer = Recognizer.load(
         model,
         backend=backend,
@@ -73,34 +146,46 @@ def infer(
         detector=detector,
         detect_side=detect_side,
         min_face=min_face,
+        level=level,
         min_confidence=min_confidence,
     )
-    if save and save.exists() and not save.is_dir():
-        raise ConfigError(f"--save {save}: a file, not a folder")
-    try:
-        cut = Cut(every, max_fps, start, duration)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    errors: list[SourceError] = []
+    if save or plot or show:
+        fonts.check(recognizer.spec.labels)
+    summary = Summary()
+    interrupted = False
     warned = faces == "whole" or recognizer.finds_faces
+    # a service that is stopped ends as one who presses Ctrl-C does: what was read is kept
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def report(error: SourceError) -> None:
-        errors.append(error)
+        summary.unread += 1
         complain(error)
 
-    if as_csv:
-        print(render.csv_header(recognizer.spec))
-    with Saved(save) as saved:
-        for source in sources:
-            for result in recognizer.stream(source, cut=cut, on_error=report):
-                if as_json:
-                    print_json(result.to_dict())
-                elif text := render.result_csv(result) if as_csv else render.result_text(result):
-                    print(text, flush=True)
+    try:
+        with (
+            Output(output, kind, recognizer.spec, resume=resume) as written,
+            Saved(save) as saved,
+            Plots(plot) as plots,
+            Window() if show else nullcontext() as window,
+            bar(sources, written.held, beside_results=output is None) as progress,
+        ):
+            for result in recognizer.stream(sources, cut=cut, skip=written.held, on_error=report):
+                written.add(result)
+                for each in (summary, progress, plots):
+                    each.add(result)
                 if not warned and not recognizer.is_small(result.width, result.height):
                     warned = True
                     print(f"{result.source}: {NOTE}", file=sys.stderr)
                 if path := saved.add(result):
                     print(f"saved {path}", file=sys.stderr)
-    if errors:
-        raise typer.Exit(1)
+                still = result.frame is None
+                if window and not window.show(result.plot(), hold=still, title=result.source):
+                    break
+    except KeyboardInterrupt:
+        interrupted = True
+    if summary.pictures > 1 or output:
+        print(summary_text(summary), file=sys.stderr)
+    if interrupted:
+        print(INTERRUPTED[output is not None], file=sys.stderr)
+    if interrupted or summary.unread:
+        sys.exit(1)

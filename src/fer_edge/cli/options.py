@@ -1,17 +1,27 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the type of a path."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal, get_args
 
-import typer
+import click
 
+Backend = Literal["auto", "onnxruntime", "openvino"]
+Split = Literal["train", "val", "test"]
+
+PATH = click.Path(path_type=Path, readable=False)
+"""Nothing is looked up here: who opens a file says what is wrong with it."""
 DATA = "FER2013 file (.csv, .csv.gz, .tar.gz, .zip) or a folder of class folders."
-Json = Annotated[bool, typer.Option("--json", help="One JSON document a line.")]
-Threads = Annotated[int, typer.Option(min=0, help="That the engine computes with; 0: every core.")]
-Backend = Annotated[Literal["auto", "onnxruntime", "openvino"], typer.Option(help="Engine.")]
-Data = Annotated[Path, typer.Option("--data", help=DATA)]
-OptionalData = Annotated[Path | None, typer.Option("--data", help=DATA)]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave wrong rows and pictures out.")]
-SplitName = Annotated[Literal["train", "val", "test"], typer.Option(help="Which faces.")]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
+backend_option = click.option(
+    "--backend", type=click.Choice(get_args(Backend)), default="auto", help="Engine."
+)
+data_option = click.option("--data", type=PATH, help=DATA)
+skip_bad_option = click.option(
+    "--skip-bad", is_flag=True, help="Leave wrong rows and pictures out."
+)
+split_option = click.option(
+    "--split", type=click.Choice(get_args(Split)), default="test", help="Which faces."
+)

@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
-import typer
+import click
 
 from fer_edge.cli.console import needs, print_json, show
-from fer_edge.cli.options import Backend, Data, Json, OptionalData, SkipBad, SplitName
+from fer_edge.cli.options import (
+    DATA,
+    PATH,
+    Backend,
+    Split,
+    backend_option,
+    data_option,
+    json_option,
+    skip_bad_option,
+    split_option,
+)
 from fer_edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from fer_edge.export.gate import Gate
 
-GateFile = Annotated[
-    Path | None, typer.Option("--gate", help="TOML file of bars: a table for each precision.")
-]
-MinAgreement = Annotated[
-    float | None, typer.Option(help="Bar: share of faces with the same label, 0 to 1.")
-]
-MaxAccuracyLoss = Annotated[
-    float | None, typer.Option(help="Bar: how far accuracy may fall, a share of 0 to 1.")
-]
-MaxLogitDiff = Annotated[float | None, typer.Option(help="Bar: largest difference of a logit.")]
-MaxRecallLoss = Annotated[
-    float | None, typer.Option(help="Bar: how far a class's recall may fall, a share of 0 to 1.")
-]
+Format = Literal["onnx", "openvino"]
+Precision = Literal["fp32", "fp16", "int8"]
+
+gate_option = click.option(
+    "--gate", type=PATH, help="TOML file of bars: a table for each precision."
+)
+min_agreement_option = click.option(
+    "--min-agreement", type=float, help="Bar: share of faces with the same label, 0 to 1."
+)
+max_accuracy_loss_option = click.option(
+    "--max-accuracy-loss", type=float, help="Bar: how far accuracy may fall, a share of 0 to 1."
+)
+max_logit_diff_option = click.option(
+    "--max-logit-diff", type=float, help="Bar: largest difference of a logit."
+)
+max_recall_loss_option = click.option(
+    "--max-recall-loss",
+    type=float,
+    help="Bar: how far a class's recall may fall, a share of 0 to 1.",
+)
 
 WARNINGS = {
     False: "only golden samples were compared: --data compares a whole test split",
@@ -37,34 +54,50 @@ WARNINGS = {
 """Of an export without data: of a float file, and of an int8 file."""
 
 
+@click.command
+@click.argument("checkpoint", type=PATH, required=False)
+@click.option("--format", type=click.Choice(get_args(Format)), default="onnx", help="Of the file.")
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default="fp32",
+    help="fp16: of weights alone.",
+)
+@data_option
+@split_option
+@click.option("--output", type=PATH, help="File or folder; here by default.")
+@click.option("--int8-search", is_flag=True, help="Find, on val, which layers must stay in float.")
+@click.option("--int8-like", type=PATH, help="An int8 file whose search isn't to be done again.")
+@gate_option
+@min_agreement_option
+@max_accuracy_loss_option
+@max_logit_diff_option
+@max_recall_loss_option
+@click.option("--no-gate", is_flag=True, help="Keep the file even if it misses a bar.")
+@skip_bad_option
+@json_option
 def export(
-    checkpoint: Annotated[Path | None, typer.Argument(help="Bundled by default.")] = None,
-    format: Annotated[Literal["onnx", "openvino"], typer.Option(help="Of the file.")] = "onnx",
-    precision: Annotated[
-        Literal["fp32", "fp16", "int8"], typer.Option(help="fp16: of weights alone.")
-    ] = "fp32",
-    data: OptionalData = None,
-    split: SplitName = "test",
-    output: Annotated[Path | None, typer.Option(help="File or folder; here by default.")] = None,
-    int8_search: Annotated[
-        bool,
-        typer.Option("--int8-search", help="Find, on val, which layers must stay in float."),
-    ] = False,
-    int8_like: Annotated[
-        Path | None, typer.Option(help="An int8 file whose search isn't to be done again.")
-    ] = None,
-    gate: GateFile = None,
-    min_agreement: MinAgreement = None,
-    max_accuracy_loss: MaxAccuracyLoss = None,
-    max_logit_diff: MaxLogitDiff = None,
-    max_recall_loss: MaxRecallLoss = None,
-    no_gate: Annotated[
-        bool, typer.Option("--no-gate", help="Keep the file even if it misses a bar.")
-    ] = False,
-    skip_bad: SkipBad = False,
-    as_json: Json = False,
+    checkpoint: Path | None,
+    format: Format,
+    precision: Precision,
+    data: Path | None,
+    split: Split,
+    output: Path | None,
+    int8_search: bool,
+    int8_like: Path | None,
+    gate: Path | None,
+    min_agreement: float | None,
+    max_accuracy_loss: float | None,
+    max_logit_diff: float | None,
+    max_recall_loss: float | None,
+    no_gate: bool,
+    skip_bad: bool,
+    as_json: bool,
 ) -> None:
-    """Write a model file from a checkpoint, once it is proved to answer as PyTorch does."""
+    """Write a model file from a checkpoint, once it is proved to answer as PyTorch does.
+
+    CHECKPOINT: bundled by default.
+    """
     bars = _gate(
         gate, min_agreement, max_accuracy_loss, max_logit_diff, max_recall_loss, off=no_gate
     )
@@ -126,21 +159,37 @@ def export(
         print(WARNINGS[precision == "int8"], file=sys.stderr)
 
 
+@click.command
+@click.argument("checkpoint", type=PATH)
+@click.argument("model", type=PATH)
+@data_option
+@split_option
+@backend_option
+@gate_option
+@min_agreement_option
+@max_accuracy_loss_option
+@max_logit_diff_option
+@max_recall_loss_option
+@skip_bad_option
+@json_option
 def parity(
-    checkpoint: Annotated[Path, typer.Argument(help="The .safetensors file.")],
-    model: Annotated[Path, typer.Argument(help="The exported file.")],
-    data: OptionalData = None,
-    split: SplitName = "test",
-    backend: Backend = "auto",
-    gate: GateFile = None,
-    min_agreement: MinAgreement = None,
-    max_accuracy_loss: MaxAccuracyLoss = None,
-    max_logit_diff: MaxLogitDiff = None,
-    max_recall_loss: MaxRecallLoss = None,
-    skip_bad: SkipBad = False,
-    as_json: Json = False,
+    checkpoint: Path,
+    model: Path,
+    data: Path | None,
+    split: Split,
+    backend: Backend,
+    gate: Path | None,
+    min_agreement: float | None,
+    max_accuracy_loss: float | None,
+    max_logit_diff: float | None,
+    max_recall_loss: float | None,
+    skip_bad: bool,
+    as_json: bool,
 ) -> None:
-    """Compare an exported file with its checkpoint, face by face."""
+    """Compare an exported file with its checkpoint, face by face.
+
+    CHECKPOINT: the .safetensors file. MODEL: the exported file.
+    """
     bars = _gate(gate, min_agreement, max_accuracy_loss, max_logit_diff, max_recall_loss)
     with needs("export"):
         from fer_edge.export.compare import compare_all, kind_of, sides
@@ -162,7 +211,7 @@ def parity(
     for one in parities:
         print_json(one.to_dict()) if as_json else print(parity_text(one))
     if not all(one.passed for one in parities):
-        raise typer.Exit(1)
+        sys.exit(1)
 
 
 def _gate(
@@ -198,19 +247,33 @@ def _gate(
         raise ConfigError(str(error)) from None
 
 
+@click.command
+@click.argument("model", type=PATH)
+@click.option("--data", type=PATH, required=True, help=DATA)
+@split_option
+@click.option("--output", type=PATH, help="Folder; MODEL-evaluation here.")
+@backend_option
+@click.option(
+    "--without-duplicates",
+    is_flag=True,
+    help="Leave out faces that train holds a near copy of.",
+)
+@skip_bad_option
+@json_option
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Checkpoint or exported file.")],
-    data: Data,
-    split: SplitName = "test",
-    output: Annotated[Path | None, typer.Option(help="Folder; MODEL-evaluation here.")] = None,
-    backend: Backend = "auto",
-    without_duplicates: Annotated[
-        bool, typer.Option(help="Leave out faces that train holds a near copy of.")
-    ] = False,
-    skip_bad: SkipBad = False,
-    as_json: Json = False,
+    model: Path,
+    data: Path,
+    split: Split,
+    output: Path | None,
+    backend: Backend,
+    without_duplicates: bool,
+    skip_bad: bool,
+    as_json: bool,
 ) -> None:
-    """Accuracy, per-class figures, confusion and calibration, with pictures."""
+    """Accuracy, per-class figures, confusion and calibration, with pictures.
+
+    MODEL: checkpoint or exported file.
+    """
     if without_duplicates and split == "train":
         raise ConfigError("--without-duplicates leaves out copies of train: --split val or test")
     with needs("train"):

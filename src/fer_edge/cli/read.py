@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from fer_edge.cli.console import show
-from fer_edge.cli.options import Json
+from fer_edge.cli.options import PATH, json_option
 
 
-def install(
-    source: Annotated[
-        Path | None, typer.Option("--from", help="The file; else OpenCV Zoo's address.")
-    ] = None,
-) -> None:
+@click.command
+@click.option("--from", "source", type=PATH, help="The file; else OpenCV Zoo's address.")
+def install(source: Path | None) -> None:
     """Put the face detector (YuNet, OpenCV Zoo, 230 KB, MIT) into its place."""
     from fer_edge.runtime.detector_file import install
 
     print(f"installed {install(source)}")
 
 
-def info(
-    model: Annotated[Path | None, typer.Argument(help="Bundled by default.")] = None,
-    as_json: Json = False,
-) -> None:
-    """The spec inside a checkpoint or a model file."""
+@click.command
+@click.argument("model", type=PATH, required=False)
+@json_option
+def info(model: Path | None, as_json: bool) -> None:
+    """The spec inside a checkpoint or a model file.
+
+    MODEL: bundled by default.
+    """
     from fer_edge.render.contract import spec_table
     from fer_edge.runtime.bundled import bundled
     from fer_edge.runtime.specfile import read_spec

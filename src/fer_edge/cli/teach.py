@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-import typer
+import click
 
 from fer_edge.cli.console import needs, print_json, show
-from fer_edge.cli.options import DATA, Json, OptionalData, SkipBad
+from fer_edge.cli.options import PATH, data_option, json_option, skip_bad_option
 from fer_edge.errors import ConfigError
 
 NEXT = {
@@ -24,76 +23,65 @@ ARCHITECTURES = (
 )
 
 
+@click.command
+@data_option
+@click.option("--output", type=PATH, default="run", help="The run's folder.")
+@click.option("--arch", "architecture", help=ARCHITECTURES)
+@click.option(
+    "--weights", help="bundled (default), imagenet (torchvision downloads), none, or a file."
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="30.")
+@click.option("--batch-size", type=click.IntRange(min=2), help="Faces a step: 64.")
+@click.option("--lr", type=float, help="AdamW's highest rate, of the head: 0.002.")
+@click.option("--backbone-lr", type=float, help="The backbone's rate, times --lr: 0.5.")
+@click.option(
+    "--schedule", type=click.Choice(["onecycle", "cosine"]), help="Of the rate: onecycle."
+)
+@click.option(
+    "--freeze-epochs", type=click.IntRange(min=0), help="At the start, of the head alone: 1."
+)
+@click.option("--label-smoothing", type=float, help="In [0, 1]: 0.1.")
+@click.option("--class-balance", type=float, help="0: faces weigh alike, 1: classes do. 0.")
+@click.option("--ema", type=float, help="Decay of the averaged weights, 0 off: 0.998.")
+@click.option("--patience", type=int, help="Stop after epochs without gain; 0 never.")
+@click.option("--side", type=int, help="Pixels of a face, the graph's input: 48.")
+@click.option(
+    "--network-side", type=int, help="Pixels that the graph resizes a face to; by --arch."
+)
+@click.option("--mean", type=float, help="Of pixel / 255; by --weights.")
+@click.option("--std", type=float, help="Of pixel / 255; by --weights.")
+@click.option(
+    "--storage", type=click.Choice(["fp16", "fp32"]), help="Of the checkpoint's weights: fp16."
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Of every draw: 0.")
+@skip_bad_option
+@click.option("--qat", is_flag=True, help="Train an int8 twin of the checkpoint --from.")
+@click.option("--from", "source", type=PATH, help="With --qat: a run's folder, or a checkpoint.")
+@click.option("--resume", is_flag=True, help="Go on after the last finished epoch.")
+@json_option
 def train(
-    data: OptionalData = None,
-    output: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
-    arch: Annotated[str | None, typer.Option(help=ARCHITECTURES)] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(help="bundled (default), imagenet (torchvision downloads), none, or a file."),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="30.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Faces a step: 64.")] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="AdamW's highest rate, of the head: 0.002.")
-    ] = None,
-    backbone_lr: Annotated[
-        float | None, typer.Option(help="The backbone's rate, times --lr: 0.5.")
-    ] = None,
-    schedule: Annotated[
-        Literal["onecycle", "cosine"] | None, typer.Option(help="Of the rate: onecycle.")
-    ] = None,
-    freeze_epochs: Annotated[
-        int | None, typer.Option(min=0, help="At the start, of the head alone: 1.")
-    ] = None,
-    label_smoothing: Annotated[float | None, typer.Option(help="In [0, 1]: 0.1.")] = None,
-    class_balance: Annotated[
-        float | None, typer.Option(help="0: faces weigh alike, 1: classes do. 0.")
-    ] = None,
-    ema: Annotated[
-        float | None, typer.Option(help="Decay of the averaged weights, 0 off: 0.998.")
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after epochs without gain; 0 never.")
-    ] = None,
-    side: Annotated[
-        int | None, typer.Option(help="Pixels of a face, the graph's input: 48.")
-    ] = None,
-    network_side: Annotated[
-        int | None, typer.Option(help="Pixels that the graph resizes a face to; by --arch.")
-    ] = None,
-    mean: Annotated[float | None, typer.Option(help="Of pixel / 255; by --weights.")] = None,
-    std: Annotated[float | None, typer.Option(help="Of pixel / 255; by --weights.")] = None,
-    storage: Annotated[
-        Literal["fp16", "fp32"] | None, typer.Option(help="Of the checkpoint's weights: fp16.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of every draw: 0.")] = None,
-    skip_bad: Annotated[
-        bool | None, typer.Option("--skip-bad", help="Leave wrong rows and pictures out.")
-    ] = None,
-    qat: Annotated[
-        bool, typer.Option("--qat", help="Train an int8 twin of the checkpoint --from.")
-    ] = False,
-    source: Annotated[
-        Path | None, typer.Option("--from", help="With --qat: a run's folder, or a checkpoint.")
-    ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on after the last finished epoch.")] = False,
-    as_json: Json = False,
+    data: Path | None,
+    output: Path,
+    weights: str | None,
+    skip_bad: bool,
+    qat: bool,
+    source: Path | None,
+    resume: bool,
+    as_json: bool,
+    **options: float | str | None,
 ) -> None:
     """Fine-tune a network; the run's folder gets model.safetensors."""
     if data is None and not resume:
         raise ConfigError("--data is missing: the faces to train on")
     if source is not None and not qat:
         raise ConfigError("--from names what --qat starts at: --weights is where fp32 starts")
-    given: dict[str, Any] = {k: v for k, v in locals().items() if v is not None}
-    for name in ("output", "qat", "source", "resume", "as_json"):
-        given.pop(name, None)
-    if "arch" in given:
-        given["architecture"] = given.pop("arch")
+    given: dict[str, object] = {k: v for k, v in options.items() if v is not None}
     if data is not None:
         given["data"] = str(data.resolve())
-    if given.get("weights", "none") not in WORDS:
-        given["weights"] = str(Path(given["weights"]).resolve())
+    if weights is not None:
+        given["weights"] = weights if weights in WORDS else str(Path(weights).resolve())
+    if skip_bad:
+        given["skip_bad"] = True
     with needs("train"):
         from fer_edge.render.contract import spec_table
         from fer_edge.runtime.bundled import bundled
@@ -115,7 +103,7 @@ def train(
         path = fit(config, output, resume=resume)
     except (KeyboardInterrupt, SystemExit):
         print(f"interrupted: fer train --output {output} --resume goes on", file=sys.stderr)
-        raise typer.Exit(1) from None
+        sys.exit(1)
     spec = read_spec(path)
     if as_json:
         print_json(json.loads(spec.to_json()))
@@ -124,13 +112,16 @@ def train(
         print(f"next: {NEXT[bool(config.qat_from)].format(path)}", file=sys.stderr)
 
 
-def inspect(
-    path: Annotated[Path, typer.Argument(help=DATA)],
-    ferplus: Annotated[Path | None, typer.Option(help="FER+ votes (fer2013new.csv).")] = None,
-    skip_bad: SkipBad = False,
-    as_json: Json = False,
-) -> None:
-    """Splits, class counts, bad rows, duplicates across splits."""
+@click.command
+@click.argument("path", type=PATH)
+@click.option("--ferplus", type=PATH, help="FER+ votes (fer2013new.csv).")
+@skip_bad_option
+@json_option
+def inspect(path: Path, ferplus: Path | None, skip_bad: bool, as_json: bool) -> None:
+    """Splits, class counts, bad rows, duplicates across splits.
+
+    PATH: FER2013 file (.csv, .csv.gz, .tar.gz, .zip) or a folder of class folders.
+    """
     with needs("train"):
         from fer_edge.train.datasets import read_data
         from fer_edge.train.inspection import inspect, tables

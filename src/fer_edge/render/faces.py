@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable
 
 from fer_edge.runtime.results import Face, Result
+from fer_edge.runtime.summary import Summary
 from fer_edge.spec import ModelSpec
 
 BAR = 24
+FACE_COLUMNS = ("source", "face", "x", "y", "w", "h", "emotion", "confidence")
 VIDEO_COLUMNS = ("frame", "time", "track", "track_emotion")
 """At the end of each row of `--csv`; empty for pictures."""
 
@@ -45,14 +48,25 @@ def _followed(face: Face) -> str:
     return f"#{track.number} {track.emotion} {track.confidence:.0%}"
 
 
+def result_json(result: Result) -> str:
+    """One document in one line."""
+    return json.dumps(result.to_dict(), ensure_ascii=False, allow_nan=False)
+
+
 def csv_header(spec: ModelSpec) -> str:
     """The header of `--csv`."""
-    place = ["source", "face", "x", "y", "w", "h", "emotion", "confidence"]
-    return _csv_row([*place, *spec.labels, *VIDEO_COLUMNS])
+    return _csv_row([*FACE_COLUMNS, *spec.labels, *VIDEO_COLUMNS])
 
 
-def result_csv(result: Result) -> str:
-    """One row a face, probabilities at six decimals; empty for a picture without one."""
+def result_csv(result: Result, spec: ModelSpec) -> str:
+    """One row a face, probabilities at six decimals; one without a face where there is none."""
+    place = (
+        "" if result.frame is None else result.frame,
+        "" if result.time is None else f"{result.time:.3f}",
+    )
+    if not result.faces:
+        empty = [""] * (len(FACE_COLUMNS) - 1 + len(spec.labels))
+        return _csv_row([result.source, *empty, *place, "", ""])
     return "\n".join(
         _csv_row(
             [
@@ -62,14 +76,38 @@ def result_csv(result: Result) -> str:
                 face.emotion,
                 f"{face.confidence:.6f}",
                 *(f"{share:.6f}" for share in face.probabilities.values()),
-                "" if result.frame is None else result.frame,
-                "" if result.time is None else f"{result.time:.3f}",
+                *place,
                 face.track.number if face.track else "",
                 face.track.emotion if face.track else "",
             ]
         )
         for number, face in enumerate(result.faces)
     )
+
+
+def summary_text(summary: Summary) -> str:
+    """What a run came to, in a few lines."""
+    seconds = summary.seconds
+    what = "frame" if 0 < summary.frames == summary.pictures else "picture"
+    lines = [
+        f"{_number(summary.pictures, what)} in {seconds:.1f} s, "
+        f"{summary.pictures / max(seconds, 1e-9):.1f} a second; one took "
+        f"{1e3 * summary.times.percentile(0.5):.1f} ms (median), "
+        f"{1e3 * summary.times.percentile(0.95):.1f} ms (95th percentile)"
+    ]
+    shares = ", ".join(
+        f"{emotion} {count / summary.faces:.0%}"
+        for emotion, count in summary.emotions.most_common()
+    )
+    people = f", {summary.followed:,} followed" if summary.followed else ""
+    lines.append(f"{_number(summary.faces, 'face')}{people}" + (f": {shares}" if shares else ""))
+    if summary.unread:
+        lines.append(f"{summary.unread:,} could not be read")
+    return "\n".join(lines)
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _csv_row(values: Iterable[object]) -> str:

@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 PATIENCE = 10.0
-"""Seconds that the thread has for its last item when its reader has left."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +85,16 @@ class Ahead(Generic[T]):
 
 
 @contextmanager
-def ahead(items: Generator[T], *, size: int, drop: bool = False) -> Iterator[Ahead[T]]:
+def ahead(
+    items: Generator[T], *, size: int, drop: bool = False, patience: float = PATIENCE
+) -> Iterator[Ahead[T]]:
     """Run a generator in a thread; an error in it comes after its last item.
 
     Args:
         items: closed when the block is left.
         size: how many items may wait for the reader.
         drop: rather than let `items` wait, drop what waits: the newest is kept for the reader.
+        patience: seconds that the thread has for its last item when the block is left.
     """
     reader: Ahead[T] = Ahead(1 if drop else size, drop=drop)
     thread = threading.Thread(target=reader._work, args=(items,), daemon=True)
@@ -101,4 +103,4 @@ def ahead(items: Generator[T], *, size: int, drop: bool = False) -> Iterator[Ahe
         yield reader
     finally:
         reader._stop.set()
-        thread.join(PATIENCE)
+        thread.join(patience)

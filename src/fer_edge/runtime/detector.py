@@ -6,20 +6,22 @@ Intelligence Research 20, 2023); its answer is decoded as OpenCV's FaceDetectorY
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import threading
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fer_edge.errors import ModelError
+from fer_edge.errors import ConfigError, MissingExtraError, ModelError
 from fer_edge.runtime.preprocess import Box
 
 STRIDES = (8, 16, 32)
 KINDS = ("cls", "obj", "bbox", "kps")
+OUTPUTS = [f"{kind}_{stride}" for kind in KINDS for stride in STRIDES]
 LEAST_SCORE = 0.6
 """Of sqrt(class x objectness), in [0, 1]."""
 MOST_OVERLAP = 0.3
@@ -27,6 +29,8 @@ MOST_OVERLAP = 0.3
 
 Floats = npt.NDArray[np.float32]
 Run = Callable[[Floats], Mapping[str, Floats]]
+Opened = tuple[Collection[str], Run]
+"""The outputs' names, and what gives them."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +58,28 @@ class Detector:
             faces and takes longer.
         least: the shorter side of the smallest face that counts, in pixels of the picture.
         threads: for one call; 0 takes every core.
+        engine: a name of `ENGINES`; both read the same file and find the same faces.
 
     Raises:
+        ConfigError: there is no such engine.
+        MissingExtraError: the engine isn't installed.
         ModelError: the file is missing or isn't YuNet.
         ValueError: a side isn't positive.
     """
 
-    def __init__(self, path: Path, *, side: int = 640, least: int = 20, threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        side: int = 640,
+        least: int = 20,
+        threads: int = 1,
+        engine: str = "onnxruntime",
+    ) -> None:
         if side < 32 or least < 1:
             raise ValueError(f"side {side} or least {least} is too small: 32 and 1 or more")
         self.path, self.side, self.least = path, side, least
-        self._run = _onnxruntime(path, threads)
+        self._run = open_network(path, threads=threads, engine=engine)
 
     def __call__(self, image: Image.Image) -> tuple[Detection, ...]:
         """The faces of an upright picture, the likeliest first."""
@@ -95,6 +110,12 @@ def detect(run: Run, pixels: npt.NDArray[np.uint8]) -> Floats:
     rows = rows[rows[:, 14] >= LEAST_SCORE]
     rows = rows[np.argsort(-rows[:, 14], kind="stable")]
     return rows[_apart(rows[:, :4])]
+
+
+def tilt(detection: Detection) -> float:
+    """How far the eyes' line is turned, in degrees in [-180, 180]: clockwise is positive."""
+    (right_x, right_y), (left_x, left_y) = detection.landmarks[:2]
+    return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
 
 
 def _decoded(answer: Mapping[str, Floats], stride: int, width: int) -> Floats:
@@ -138,21 +159,66 @@ def _detection(row: Floats, size: tuple[int, int]) -> Detection:
     return Detection((left, top, right - left, bottom - top), float(row[14]), points)
 
 
-def _onnxruntime(path: Path, threads: int) -> Run:
-    from fer_edge.runtime.backends.onnxruntime_backend import open_session
+def open_network(path: Path, *, threads: int = 1, engine: str = "onnxruntime") -> Run:
+    """YuNet under an engine of `ENGINES`: what `detect` runs. Safe to share between threads.
 
+    Raises:
+        ConfigError, MissingExtraError, ModelError: see `Detector`.
+    """
+    if engine not in ENGINES:
+        raise ConfigError(f"the detector's engine {engine!r} is none of {', '.join(ENGINES)}")
     if not path.is_file():
         raise ModelError(f"{path}: there is no such detector: fer detector install puts one there")
     try:
-        session = open_session(path, threads=threads)
+        names, run = ENGINES[engine](path, threads)
     except ModelError as error:
         raise ModelError(f"{path}: not a detector ({error})") from None
-    names = [output.name for output in session.get_outputs()]
-    if missing := {f"{kind}_{stride}" for kind in KINDS for stride in STRIDES} - set(names):
+    if missing := set(OUTPUTS).difference(names):
         raise ModelError(f"{path}: not YuNet: it has no output {min(missing)!r}")
+    return run
+
+
+def _onnxruntime(path: Path, threads: int) -> Opened:
+    from fer_edge.runtime.backends.onnxruntime_backend import open_session
+
+    session = open_session(path, threads=threads)
     entry = session.get_inputs()[0].name
 
-    def run(faces: Floats) -> dict[str, Any]:
-        return dict(zip(names, session.run(names, {entry: faces}), strict=True))
+    def run(faces: Floats) -> dict[str, Floats]:
+        return dict(zip(OUTPUTS, session.run(OUTPUTS, {entry: faces}), strict=True))
 
-    return run
+    return [output.name for output in session.get_outputs()], run
+
+
+def _openvino(path: Path, threads: int) -> Opened:
+    try:
+        import openvino
+
+        from fer_edge.runtime.backends.openvino_backend import _brief, _config, _read
+    except ModuleNotFoundError as error:
+        if error.name != "openvino":
+            raise
+        raise MissingExtraError("openvino", "openvino") from None
+
+    core = openvino.Core()
+    try:
+        compiled = core.compile_model(_read(core, path), "CPU", _config(core, "cpu", threads))
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO can't load it: {_brief(error)}") from None
+    request = compiled.create_infer_request()
+    lock = threading.Lock()  # a request serves one call at a time
+
+    def run(faces: Floats) -> dict[str, Floats]:
+        with lock:
+            answer = request.infer([faces])
+            return {name: np.array(answer[name]) for name in OUTPUTS}
+
+    # an output has its node's name beside its own
+    return [name for output in compiled.outputs for name in output.names], run
+
+
+ENGINES: dict[str, Callable[[Path, int], Opened]] = {
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+}
+"""What opens the file and takes a number of threads."""

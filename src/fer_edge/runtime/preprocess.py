@@ -5,6 +5,8 @@ Training, calibration, evaluation, parity and the board all call `crop_face`.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
@@ -17,6 +19,8 @@ Box = tuple[int, int, int, int]
 
 LONGEST = 9_459
 """The widest square: as many pixels as the largest picture that Pillow opens without a warning."""
+FINENESS = 6
+"""To turn a large face pixel by pixel takes long, and is not seen once it is small."""
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -25,9 +29,12 @@ FILTERS = {
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turn a picture as its EXIF orientation says, and lay a transparent one on white."""
+    """Turn a picture as its EXIF orientation says, and lay a transparent one on white.
+
+    Of a deep one the transparency is left out: Pillow would clip its values.
+    """
     image = ImageOps.exif_transpose(image)
-    if image.has_transparency_data:
+    if image.has_transparency_data and not is_deep(image):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image
@@ -41,7 +48,8 @@ def is_deep(image: Image.Image) -> bool:
 def to_gray(image: Image.Image) -> npt.NDArray[np.uint8]:
     """A picture of any Pillow mode as uint8 `[height, width]` (ITU-R 601-2 luma).
 
-    Sixteen-bit pictures are scaled from [0, 65535], floating-point ones from [0, 1] to [0, 255].
+    Sixteen-bit pictures are scaled from [0, 65535], floating-point ones from [0, 1] to [0, 255];
+    what isn't a number is black.
 
     Raises:
         SourceError: Pillow can't turn the mode into gray.
@@ -50,7 +58,7 @@ def to_gray(image: Image.Image) -> npt.NDArray[np.uint8]:
         deep = np.clip(np.asarray(image, np.int64), 0, 65535)
         return (deep // 257).astype(np.uint8)
     if image.mode == "F":
-        shares: npt.NDArray[np.float32] = np.clip(np.asarray(image), 0, 1)
+        shares: npt.NDArray[np.float32] = np.clip(np.nan_to_num(np.asarray(image)), 0, 1)
         return np.rint(shares * 255).astype(np.uint8)
     try:
         return np.asarray(image.convert("L"))
@@ -59,7 +67,7 @@ def to_gray(image: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 def crop_face(
-    gray: npt.NDArray[np.uint8], box: Box, crop: CropSpec, side: int
+    gray: npt.NDArray[np.uint8], box: Box, crop: CropSpec, side: int, tilt: float = 0.0
 ) -> npt.NDArray[np.uint8]:
     """Cut the square about `box` out of `gray` and resize it.
 
@@ -72,6 +80,8 @@ def crop_face(
         box: x, y, width, height in pixels; may reach over the picture's edge.
         crop: the spec's crop rule.
         side: the result's side in pixels.
+        tilt: degrees by which the face is turned clockwise about the box's centre; it comes back
+            upright.
 
     Returns:
         uint8 `[side, side]`.
@@ -89,10 +99,39 @@ def crop_face(
         raise SourceError(f"the square about the box {box} would be {length:,} px wide")
     left = x + (w - length) // 2
     top = y + (h - length) // 2
-    rows = np.clip(np.arange(top, top + length), 0, height - 1)
-    columns = np.clip(np.arange(left, left + length), 0, width - 1)
+    # turned, the square's corners reach further out, by (sqrt(2) - 1) / 2 of its side at most
+    more = math.ceil(length * 0.2072) + 1 if tilt else 0
+    rows = np.clip(np.arange(top - more, top + length + more), 0, height - 1)
+    columns = np.clip(np.arange(left - more, left + length + more), 0, width - 1)
     square = gray[np.ix_(rows, columns)]
-    if length == side:
+    if tilt:
+        square = _turned_back(square, length, tilt, crop, side)
+    if len(square) == side:
         return square
     resized = Image.fromarray(square).resize((side, side), FILTERS[crop.resize])
     return np.asarray(resized)
+
+
+def _turned_back(
+    square: npt.NDArray[np.uint8], length: int, tilt: float, crop: CropSpec, side: int
+) -> npt.NDArray[np.uint8]:
+    """The middle `length` x `length` of a larger square that is turned clockwise by `tilt`.
+
+    A large one is shrunk to `FINENESS` times the result's side first.
+    """
+    picture = Image.fromarray(square)
+    size = min(length, FINENESS * side)
+    if size < length:
+        shrunk = round(len(square) * size / length)
+        picture = picture.resize((shrunk, shrunk), FILTERS[crop.resize])
+    step = length / len(square) * picture.width / size
+    cos, sin = step * math.cos(math.radians(tilt)), step * math.sin(math.radians(tilt))
+    here, there = size / 2, picture.width / 2
+    matrix = (
+        *(cos, -sin, there - cos * here + sin * here),
+        *(sin, cos, there - sin * here - cos * here),
+    )
+    turned = picture.transform(
+        (size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
+    )
+    return np.asarray(turned)

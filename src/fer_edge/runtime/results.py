@@ -13,6 +13,7 @@ from PIL import Image
 
 from fer_edge.atomic import whole_file
 from fer_edge.runtime.preprocess import Box
+from fer_edge.runtime.sources import open_picture
 
 
 def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
@@ -99,17 +100,28 @@ class Result:
         source: the picture's or video's path, or how else it was given.
         width, height: of the upright picture, in pixels.
         faces: the likeliest face first.
-        image: the upright picture.
+        picture: the upright picture, or the path of its file.
         frame, time: of a video: the frame's number from 0 and its seconds from the beginning.
+        seconds: that it took to read and to answer, without waiting for other pictures.
     """
 
     source: str
     width: int
     height: int
     faces: tuple[Face, ...]
-    image: Image.Image = field(repr=False, compare=False)
+    picture: Image.Image | Path = field(repr=False, compare=False)
     frame: int | None = None
     time: float | None = None
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def image(self) -> Image.Image:
+        """The upright picture; a file is opened anew, so that many results hold no pictures.
+
+        Raises:
+            SourceError: the file is gone or has changed into something else.
+        """
+        return open_picture(self.picture) if isinstance(self.picture, Path) else self.picture
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer infer --json` prints it."""

@@ -40,11 +40,11 @@ class Saved(AbstractContextManager["Saved"]):
             return None
         if result.frame is None:
             self._end()
-            return result.save(_unused(self.folder / f"{Path(result.source).stem}.png"))
+            return result.save(unused(self.folder / f"{Path(result.source).stem}.png"))
         begun = None
         if self._source != result.source:
             self._end()
-            begun = _unused(self.folder / f"{Path(result.source).stem or 'stream'}.mp4")
+            begun = unused(self.folder / f"{Path(result.source).stem or 'stream'}.mp4")
             self._write = self._video.enter_context(video_file(begun))
             self._source = result.source
         self._write(result.plot(), result.time)
@@ -93,7 +93,7 @@ def video_file(path: Path) -> Iterator[Any]:
         container.mux(stream.encode())
 
 
-def _unused(path: Path) -> Path:
+def unused(path: Path) -> Path:
     """The path, or the first numbered one beside it that no file has."""
     number = 1
     free = path

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,68 +18,134 @@ from fer_edge.errors import SourceError
 from fer_edge.runtime.preprocess import upright
 
 SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+    (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
 MOST_PIXELS = 89_478_485
 """Pillow's own first limit, 256 MB of RGB; larger pictures are refused before they are decoded."""
+HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"))
+"""How Apple's and others' H.265 pictures begin, from the fifth byte on."""
 Picture = str | Path | Image.Image | npt.NDArray[np.uint8]
 
 
-def expand(source: str | Path) -> Iterator[Path]:
-    """The picture files that a path, a folder (with those below it) or a pattern names, sorted.
+def listed(sources: Iterable[Picture]) -> Iterator[Picture]:
+    """The sources, `-` replaced by the lines of standard input as they come."""
+    for source in sources:
+        if isinstance(source, str) and source == "-":
+            yield from _lines()
+        else:
+            yield source
 
-    Raises:
-        SourceError: nothing is there.
+
+def _lines() -> Iterator[str]:
+    """Standard input's lines, by the file's descriptor: a thread that waits in Python's own reader
+    would hold a lock that the interpreter needs to end."""
+    rest = b""
+    descriptor = sys.stdin.fileno()
+    while content := os.read(descriptor, 1 << 16):
+        *lines, rest = (rest + content).split(b"\n")
+        yield from (os.fsdecode(line) for line in lines if line)
+    if rest:
+        yield os.fsdecode(rest)
+
+
+def expand(source: str | Path) -> Iterator[Path | SourceError]:
+    """The picture files that a path, a folder (with those below it) or a pattern names.
+
+    In sorted order, a folder's own pictures before those of the folders in it; hidden ones are left
+    out. What can't be looked into, or holds nothing, comes as an error in its place.
     """
-    if not str(source):
-        raise SourceError("an empty name is no picture")
+    name = str(source)
     path = Path(source)
     try:
-        yield from _expand(path, str(source))
+        if not name:
+            yield SourceError("an empty name is no picture")
+        elif path.is_dir():
+            yield from _walk(name)
+        elif not path.exists() and glob.has_magic(name):
+            yield from _matching(name)
+        else:
+            yield path
     except OSError as error:
-        raise SourceError(f"{source}: {error.strerror or error}") from None
+        yield SourceError(f"{name}: {error.strerror or error}")
 
 
-def _expand(path: Path, source: str) -> Iterator[Path]:
-    if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        if not found:
-            raise SourceError(f"{source}: no picture in this folder ({' '.join(sorted(SUFFIXES))})")
-        yield from found
-    elif not path.exists() and glob.has_magic(source):
-        # Path.glob takes no absolute pattern
-        matches = sorted(Path(p) for p in glob.glob(source, recursive=True))  # noqa: PTH207
-        files = [p for p in matches if p.is_file()]
-        if not files:
-            raise SourceError(f"{source}: no file matches")
-        yield from files
-    else:
-        yield path
+def _walk(folder: str) -> Iterator[Path | SourceError]:
+    errors: list[OSError] = []
+    found = False
+    for parent, folders, names in os.walk(folder, onerror=errors.append):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        for name in sorted(names):
+            path = Path(parent, name)
+            if path.suffix.lower() in SUFFIXES and name[0] != "." and path.is_file():
+                found = True
+                yield path
+        for error in errors:
+            yield SourceError(f"{error.filename}: {error.strerror}")
+        found = found or bool(errors)
+        errors.clear()
+    for error in errors:
+        yield SourceError(f"{error.filename}: {error.strerror}")
+    if not found and not errors:
+        yield SourceError(f"{folder}: no picture in this folder ({' '.join(sorted(SUFFIXES))})")
+
+
+def _matching(pattern: str) -> Iterator[Path | SourceError]:
+    # Path.glob takes no absolute pattern
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+    files = [one for one in map(Path, matches) if one.is_file()]
+    yield from files
+    if not files:
+        yield SourceError(f"{pattern}: no file matches")
 
 
 def open_picture(path: Path) -> Image.Image:
-    """A picture file, decoded and turned upright.
+    """A picture file, decoded and turned upright; of an animation the first frame.
 
     Raises:
-        SourceError: it is missing, empty, cut off, too large, or no picture.
+        SourceError: it is missing, empty, cut off, too large, no picture, or no file.
     """
     try:
+        _check_file(path)
         with Image.open(path) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise Image.DecompressionBombError
+            if image.format == "EPS":  # to read it, Pillow would start Ghostscript
+                raise UnidentifiedImageError
             image.load()
             return upright(image)
+    except SourceError:
+        raise
     except FileNotFoundError:
         raise SourceError(f"{path}: there is no such file") from None
     except UnidentifiedImageError:
-        empty = path.stat().st_size == 0
-        raise SourceError(f"{path}: {'empty' if empty else 'not a picture'}") from None
+        raise SourceError(f"{path}: {_what(path)}") from None
     except Image.DecompressionBombError:
         most = MOST_PIXELS // 1_000_000
         raise SourceError(f"{path}: more than {most} megapixels: shrink it first") from None
     # damaged pictures make Pillow's decoders raise nearly anything: struct.error, TypeError, ...
     except Exception as error:
-        raise SourceError(f"{path}: can't be read ({error})") from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise SourceError(f"{path}: can't be read ({reason})") from None
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what isn't a file before it is opened: to open a pipe waits for who writes to it."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise SourceError(f"{path}: a folder, not a picture")
+    if not stat.S_ISREG(mode):
+        raise SourceError(f"{path}: a pipe or device, not a picture")
+
+
+def _what(path: Path) -> str:
+    """What a file is that no picture was found in."""
+    with path.open("rb") as stream:
+        beginning = stream.read(12)
+    if not beginning:
+        return "empty"
+    if beginning[4:] in HEIC:
+        return "HEIC isn't read here: save it as JPEG or PNG"
+    return "not a picture"
 
 
 def from_array(array: npt.NDArray[Any]) -> Image.Image:

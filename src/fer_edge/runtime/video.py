@@ -1,17 +1,19 @@
-"""Frames of video files, network streams and cameras, through PyAV."""
+"""Frames of video files, network streams and cameras: PyAV's, or Picamera2's where it has one."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from fer_edge.errors import MissingExtraError, SourceError
+from fer_edge.runtime import picamera
 from fer_edge.runtime.ahead import ahead
 
 SUFFIXES = frozenset(
@@ -97,16 +99,42 @@ def is_live(source: str) -> bool:
 
 def camera(source: str) -> str | None:
     """The device of a camera by number (`0`) or path (`/dev/video0`); None: it is no camera."""
-    if source.isdecimal() and not Path(source).exists():
-        return f"/dev/video{int(source)}"
+    number = _number(source)
+    if number is not None:
+        return f"/dev/video{number}"
     return source if source.startswith("/dev/video") else None
+
+
+def _number(source: str) -> int | None:
+    return int(source) if source.isdecimal() and not Path(source).exists() else None
+
+
+def address(source: str) -> tuple[str, str | None]:
+    """What PyAV opens, and the format that it must be told."""
+    device = camera(source)
+    return (source, None) if device is None else (device, "v4l2")
+
+
+def _named(source: str) -> str:
+    return source if camera(source) is None else f"camera {source}"
+
+
+def length(source: str) -> float | None:
+    """Seconds that a video says it is long; None where it doesn't say.
+
+    Raises:
+        SourceError, MissingExtraError: see `frames`.
+    """
+    with _opened(source) as container:
+        return container.duration / 1_000_000 if container.duration else None
 
 
 def frames(source: str, cut: Cut = ALL) -> Iterator[Frame]:
     """Frames in order, decoded in a thread of their own while earlier ones are read.
 
     A file waits for its reader and loses no frame; a camera doesn't, and a frame that nobody had
-    time for is dropped for the next.
+    time for is dropped for the next. A camera by number is one of Picamera2's where that has any,
+    else a V4L2 device; a camera never ends by itself, so its end is an error.
 
     Raises:
         SourceError: it can't be opened, holds no video, or breaks off; the frames before that come
@@ -120,9 +148,14 @@ def frames(source: str, cut: Cut = ALL) -> Iterator[Frame]:
 
 
 def _decoded(source: str, cut: Cut) -> Generator[tuple[int, float, Any]]:
+    number = _number(source)
+    if number is not None and picamera.is_there(number):
+        with closing(picamera.captured(number, _PATIENCE)) as captured:
+            yield from cut.of(captured)
+        return
     with _opened(source) as container:
         if not container.streams.video:
-            raise SourceError(f"{source}: holds no video")
+            raise SourceError(f"{_named(source)}: holds no video")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         yield from cut.of(_timed(container, stream, source))
@@ -134,7 +167,7 @@ def _timed(container: Any, stream: Any, source: str) -> Iterator[tuple[int, floa
 
     rate = float(stream.average_rate or stream.guessed_rate or 25)
     first: float | None = None
-    index, time = -1, 0.0
+    index, time, why = -1, 0.0, ""
     decoded = container.decode(stream)
     while True:
         try:
@@ -142,11 +175,8 @@ def _timed(container: Any, stream: Any, source: str) -> Iterator[tuple[int, floa
         except StopIteration:
             break
         except av.error.FFmpegError as error:
-            if index < 0:
-                raise SourceError(f"{source}: can't be decoded ({_brief(error)})") from None
-            raise SourceError(
-                f"{source}: breaks off after frame {index} at {time:.2f} s ({_brief(error)})"
-            ) from None
+            why = f" ({_brief(error)})"
+            break
         index += 1
         if frame.time is None:
             time = index / rate
@@ -154,8 +184,12 @@ def _timed(container: Any, stream: Any, source: str) -> Iterator[tuple[int, floa
             first = frame.time if first is None else first
             time = float(frame.time - first)
         yield index, time, frame
+    if camera(source) is not None:
+        raise picamera.stopped(_named(source), index, time, why)
     if index < 0:
-        raise SourceError(f"{source}: holds no frame")
+        raise SourceError(f"{source}: holds no frame that can be decoded{why}")
+    if why:
+        raise SourceError(f"{source}: breaks off after frame {index} at {time:.2f} s{why}")
     # a file that was cut off ends early without an error
     length = (container.duration or 0) / 1_000_000
     if Path(source).is_file() and time + 2 / rate + _SLACK < length:
@@ -169,20 +203,21 @@ def _opened(source: str) -> Iterator[Any]:
         import av.error
     except ModuleNotFoundError:
         raise MissingExtraError("av", "video") from None
-    device = camera(source)
-    if device is None and "://" not in source and not Path(source).is_file():
+    if camera(source) is None and "://" not in source and not Path(source).is_file():
         raise SourceError(f"{source}: there is no such file")
+    file, kind = address(source)
     try:
-        container = av.open(device or source, format="v4l2" if device else None, timeout=_PATIENCE)
+        container = av.open(file, format=kind, timeout=_PATIENCE)
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        what = f"camera {source}: " if device else f"{source}: "
-        raise SourceError(f"{what}can't be opened ({_brief(error)})") from None
+        raise SourceError(f"{_named(source)}: can't be opened ({_brief(error)})") from None
     with container:
         yield container
 
 
 def _upright(frame: Any) -> Image.Image:
     """A decoded frame as RGB, turned as a phone's video says."""
+    if isinstance(frame, np.ndarray):
+        return Image.fromarray(frame)
     image: Image.Image = frame.to_image()
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
     return image.rotate(90 * turns, expand=True) if turns else image

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DeviceError, MissingExtraError, ModelError
+from fer_edge.runtime.remembered import recall
 from fer_edge.spec import ModelSpec
 
 DEVICES = ("cpu", "gpu", "npu")
@@ -66,7 +67,12 @@ ENGINES = {
 
 
 def open_backend(
-    path: Path, *, backend: str = "auto", device: str = "cpu", threads: int = 1
+    path: Path,
+    *,
+    backend: str = "auto",
+    device: str = "cpu",
+    threads: int | None = None,
+    remembered: bool = False,
 ) -> Backend:
     """Load a model file.
 
@@ -77,7 +83,9 @@ def open_backend(
         device: a name of `DEVICES`; "auto": the CPU, under every engine. Each machine has one, and
             on it the answers are PyTorch's and the same everywhere; anything faster may be less
             exact, so it is taken only when it is asked for.
-        threads: for one call on the CPU; 0 takes every core.
+        threads: for one call on the CPU; 0 takes every core; None: 1, or what is remembered.
+        remembered: with "auto" on the CPU, take what `fer doctor` found to be the fastest for this
+            model on this machine. Proofs don't: their answers depend on nothing but the file.
 
     Raises:
         DeviceError: no such backend, or none has that device here; `threads` is negative.
@@ -88,20 +96,31 @@ def open_backend(
         raise DeviceError(f"the backend {backend!r} is none of auto, {', '.join(ENGINES)}")
     if device != "auto" and device not in DEVICES:
         raise DeviceError(f"the device {device!r} is none of auto, {', '.join(DEVICES)}; {_here()}")
-    if threads < 0:
+    if threads is not None and threads < 0:
         raise DeviceError(f"threads must be 0 (every core) or more, not {threads}")
-    fitting = [
-        engine
+    fitting = {
+        name: engine
         for name, engine in ENGINES.items()
         if path.suffix in engine.suffixes and backend in ("auto", name)
-    ]
+    }
     if not fitting:
         readable = sorted({s for engine in ENGINES.values() for s in engine.suffixes})
         raise ModelError(
             f"{path}: {'no backend reads' if backend == 'auto' else f'{backend} does not read'} "
             f"{path.suffix or 'a file without suffix'}, only {', '.join(readable)}"
         )
-    loaded = _first(fitting, path, "cpu" if device == "auto" else device, threads)
+    known = None
+    if remembered and backend == "auto" and device in ("auto", "cpu"):
+        known = recall(path, {name: engine.package for name, engine in fitting.items()})
+    if known is not None:
+        fitting = {known.backend: fitting[known.backend], **fitting}  # the others if it is broken
+        threads = known.threads if threads is None else threads
+    loaded = _first(
+        list(fitting.values()),
+        path,
+        "cpu" if device == "auto" else device,
+        1 if threads is None else threads,
+    )
     _check(loaded, path)
     return loaded
 

@@ -14,16 +14,16 @@ FIXED_SIZES = {1: 8, 5: 4}  # bytes of a value, by protobuf's wire type
 def opset(path: Path) -> int:
     """Version of ONNX's own operators in that file; 0 when it names none, or is damaged."""
     found = 0
-    for number, value in _fields(memoryview(path.read_bytes())):
+    for number, value in fields(memoryview(path.read_bytes())):
         if number == OPSET_IMPORT and isinstance(value, memoryview):
-            entry = dict(_fields(value))
+            entry = dict(fields(value))
             domain, version = entry.get(DOMAIN, b""), entry.get(VERSION, 0)
             if domain in OWN_DOMAINS and isinstance(version, int):
                 found = max(found, version)
     return found
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Number and value of each field of a protobuf message, up to where it stops making sense."""
     at = 0
     try:

@@ -1,0 +1,95 @@
+"""Publish each change of expression to an MQTT broker.
+
+    .venv/bin/pip install '.[video]' 'paho-mqtt>=2'
+    .venv/bin/fer detector install
+    MQTT_PASSWORD=... .venv/bin/python examples/mqtt_publish.py 0 --broker 192.0.2.7 --username fer
+
+Below fer-edge/NAME (`--topic`), NAME being this machine's (`--client`):
+
+    face/NUMBER   {"source": "0", "time": 12.4, "number": 1, "emotion": "happy",
+                  "confidence": 0.93, "probabilities": {...}} when that face's expression changes
+    status        online or offline, retained; the broker says offline where this script can't
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import sys
+from concurrent.futures import Future
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from fer_edge import FerEdgeError, Recognizer
+from fer_edge.runtime.video import Cut
+
+PATIENCE = 10
+"""Seconds that the broker has to answer."""
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description="Publish each change of expression over MQTT.")
+    parser.add_argument("source", nargs="?", default="0", help="camera, video or stream (0)")
+    parser.add_argument("--broker", default="localhost", help="its name or address (localhost)")
+    parser.add_argument("--port", type=int, default=1883)
+    parser.add_argument("--client", default=socket.gethostname(), help="this machine's name")
+    parser.add_argument("--topic", help="that all others are below (fer-edge/CLIENT)")
+    parser.add_argument("--username", help="the password is read from MQTT_PASSWORD")
+    parser.add_argument("--max-fps", type=float, default=5, help="frames a second; 0: all (5)")
+    options = parser.parse_args()
+    options.topic = options.topic or f"fer-edge/{options.client}"
+    return options
+
+
+def main() -> int:
+    """Connect, and publish to the end of the source; the exit code."""
+    options = arguments()
+    status, answer, shown = f"{options.topic}/status", Future[Any](), dict[int, str]()
+
+    def on_connect(client: mqtt.Client, _data: Any, _flags: Any, code: Any, _more: Any) -> None:
+        if not answer.done():
+            answer.set_result(code)
+        if not code.is_failure:  # paho connects again by itself, and this is said again
+            client.publish(status, "online", qos=1, retain=True)
+
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"fer-edge-{options.client}")
+    client.on_connect = on_connect
+    client.will_set(status, "offline", qos=1, retain=True)
+    client.username_pw_set(options.username, os.environ.get("MQTT_PASSWORD"))
+    client.max_queued_messages_set(1000)  # while the broker is away
+    try:
+        recognizer = Recognizer.load()
+        client.connect(options.broker, options.port)
+        client.loop_start()
+        if (code := answer.result(PATIENCE)).is_failure:
+            raise ConnectionRefusedError(code)
+        for result in recognizer.stream(options.source, cut=Cut(max_fps=options.max_fps)):
+            for track in (face.track for face in result.faces if face.track):
+                if shown.get(track.number) != track.emotion:
+                    shown[track.number] = track.emotion
+                    shown.pop(track.number - 100, None)  # numbers only grow: that face is gone
+                    message = {"source": result.source, "time": result.time, **track.to_dict()}
+                    client.publish(f"{options.topic}/face/{track.number}", json.dumps(message), 1)
+    except FerEdgeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{options.broker}:{options.port}: {str(error) or 'no answer'}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if client.is_connected():
+            client.publish(status, "offline", 1, retain=True).wait_for_publish(PATIENCE)
+        client.disconnect()
+        client.loop_stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Read expressions in a program that holds a Raspberry Pi's camera itself.
+
+`fer infer 0` reads a camera module without a line of Python. This is for programs that set the
+camera up their own way, or also record.
+
+    sudo apt install python3-picamera2
+    python3 -m venv --system-site-packages .venv      # so that it sees picamera2
+    .venv/bin/pip install .                           # on Raspberry Pi OS 12: . 'numpy<2'
+    .venv/bin/fer detector install
+    .venv/bin/python examples/picamera2_loop.py       # until Ctrl-C
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from picamera2 import Picamera2
+
+from fer_edge import Recognizer
+from fer_edge.runtime.tracks import Tracker
+
+
+def main() -> int:
+    """Read the camera until it is time; the exit code."""
+    parser = argparse.ArgumentParser(description="Read expressions off a camera module.")
+    parser.add_argument("--camera", type=int, default=0, help="its number (0)")
+    parser.add_argument("--seconds", type=float, default=0, help="to run; 0: until Ctrl-C (0)")
+    options = parser.parse_args()
+
+    recognizer = Recognizer.load()
+    follow = Tracker()
+    start = None
+    with Picamera2(options.camera) as camera:
+        # "BGR888" is Picamera2's name for arrays in R, G, B order; "RGB888" gives B, G, R
+        main_stream = {"size": (640, 480), "format": "BGR888"}
+        camera.configure(camera.create_video_configuration(main=main_stream))
+        camera.start()
+        while True:
+            request = camera.capture_request(wait=10)
+            array = request.make_array("main")
+            stamp = request.get_metadata()["SensorTimestamp"]
+            request.release()  # the camera has few buffers: give them back at once
+            start = stamp if start is None else start
+            time = (stamp - start) / 1e9
+            if options.seconds and time >= options.seconds:
+                return 0
+            for face in follow(recognizer(array).faces, time):
+                if face.track:
+                    print(f"{time:8.2f} s  face {face.track.number}: {face.track.emotion}")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

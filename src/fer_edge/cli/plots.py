@@ -1,0 +1,57 @@
+"""`fer infer --plot`: a timeline of each video."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+
+from fer_edge.runtime.results import Result
+from fer_edge.runtime.save import unused
+from fer_edge.runtime.timeline import Timeline, check
+
+
+class Plots(AbstractContextManager["Plots"]):
+    """Draws a video's timeline when its last frame has come, or when the block is left.
+
+    Args:
+        path: of the first video's; those of further ones are numbered. None: nothing is drawn.
+
+    Raises:
+        ConfigError: the path isn't a picture's.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        if path is not None:
+            check(path)
+        self._path = path
+        self._written: list[Path] = []
+        self._timeline: Timeline | None = None
+
+    def add(self, result: Result) -> None:
+        """Take in one result; pictures have no time."""
+        if self._path is None or result.time is None:
+            return
+        if self._timeline is None or result.source != self._timeline.source or result.frame == 0:
+            self._end()
+            self._timeline = Timeline()
+        self._timeline.add(result)
+
+    def _end(self) -> None:
+        if self._path is None or self._timeline is None:
+            return
+        path = unused(self._path) if self._written else self._path
+        self._timeline.save(path)
+        self._timeline = None
+        self._written.append(path)
+        print(f"plotted {path}", file=sys.stderr)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Draw what was seen of the video that is open."""
+        self._end()

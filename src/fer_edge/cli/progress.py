@@ -1,0 +1,75 @@
+"""A bar on standard error while many pictures or a long video are read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fer_edge.runtime.results import Result
+from fer_edge.runtime.sources import expand
+from fer_edge.runtime.video import is_live, is_video, length
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+class Bar:
+    """Counts pictures; a video has a line of its own that counts its seconds."""
+
+    def __init__(self, progress: Progress | None, sources: Sequence[str], skip: Container[str]):
+        self._progress = progress
+        self._video: str | None = None
+        if progress is None:
+            return
+        pictures = None if "-" in sources else sum(_count(one, skip) for one in sources)
+        self._pictures = progress.add_task("", total=pictures, unit="pictures")
+        progress.tasks[0].visible = pictures != 0
+
+    def add(self, result: Result) -> None:
+        """Show that a result is there."""
+        if self._progress is None:
+            return
+        if result.time is None:
+            self._progress.advance(self._pictures)
+            return
+        if result.source != self._video:
+            self._video = result.source
+            seconds = None if is_live(result.source) else length(result.source)
+            name = Path(result.source).name
+            self._line = self._progress.add_task(name, total=seconds, unit="seconds of video")
+        self._progress.update(self._line, completed=result.time)
+
+
+def _count(source: str, skip: Container[str]) -> int:
+    if is_video(source):
+        return 0
+    return sum(isinstance(one, Path) and str(one) not in skip for one in expand(source))
+
+
+@contextmanager
+def bar(sources: Sequence[str], skip: Container[str], *, beside_results: bool) -> Iterator[Bar]:
+    """A bar, where a person looks at it and results don't run over the same terminal."""
+    terminal = sys.stderr.isatty()
+    if not terminal or (beside_results and sys.stdout.isatty()):
+        yield Bar(None, sources, skip)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            done = f"{task.completed:,.0f}"
+            most = "" if task.total is None else f" of {task.total:,.0f}"
+            rate = "" if task.speed is None else f", {task.speed:.1f} a second"
+            return Text(f"{done}{most} {task.fields['unit']}{rate}")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), Rate(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, refresh_per_second=4
+    ) as progress:
+        yield Bar(progress, sources, skip)

@@ -1,0 +1,109 @@
+"""What `fer doctor` found out, readable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+from rich.text import Text
+
+from fer_edge.runtime.board import Board
+from fer_edge.runtime.doctor import Diagnosis
+from fer_edge.runtime.tries import Row, Verdict
+from fer_edge.spec import ModelSpec
+
+STYLES: dict[Verdict, str] = {"right": "green", "close": "yellow", "wrong": "red", "failed": "red"}
+CLOSE = (
+    "close: int8 rounded otherwise here and there, within what an export allows; "
+    "--backend auto prefers an engine that is right"
+)
+
+
+def doctor_tables(found: Diagnosis) -> Iterable[Table | Text | str]:
+    """The machine, the model under each engine, and what `--backend auto` makes of it."""
+    yield _machine(found)
+    yield _tries(found)
+    if any(row.verdict == "close" for row in found.rows):
+        yield CLOSE
+    yield _verdict(found)
+
+
+def _machine(found: Diagnosis) -> Table:
+    table = Table("", "", title=f"fer-edge {found.version}", show_header=False)
+    table.title_justify = "left"
+    board = found.board
+    rows: dict[str, str | Text] = {
+        "board": board.name,
+        "CPU": f"{board.cpu}, {board.cores} core{'s' if board.cores > 1 else ''} usable"
+        + (f", {board.temperature:.0f} °C" if board.temperature is not None else ""),
+        "CPU features": ", ".join(board.features) or "none that the engines gain from",
+        "memory": f"{board.memory / 2**30:.1f} GiB" if board.memory else "unknown",
+        "system": board.system,
+        "Python": _python(board),
+    }
+    for engine in found.engines:
+        works = f"{engine.version}: {', '.join(engine.devices)}"
+        rows[engine.name] = Text(engine.failure, "yellow") if engine.failure else works
+    picamera2 = "Picamera2 is installed" if found.picamera2 else "Picamera2 isn't installed"
+    listed = [f"{camera.device} ({camera.name})" for camera in found.cameras]
+    rows["cameras"] = f"{', '.join(listed) or 'none'}; {picamera2}"
+    video = "PyAV is installed" if found.pyav else "not installed: pip install 'fer-edge[video]'"
+    rows["video"] = video
+    detector = [found.detector.path, found.detector.failure]
+    style = "yellow" if found.detector.failure else ""
+    rows["face detector"] = Text(": ".join(part for part in detector if part), style)
+    for name, text in rows.items():
+        table.add_row(name, text)
+    return table
+
+
+def _python(board: Board) -> str | Text:
+    text = f"{board.python}, {board.machine}, {board.bits} bits"
+    if board.bits == 64:
+        return text
+    return Text(f"{text}: ONNX Runtime is published for 64 bits only", "yellow")
+
+
+def _tries(found: Diagnosis) -> Table:
+    spec = found.spec
+    title = f"{found.path}\n{spec.name}, {spec.quantization.precision}{_accuracy(spec)}"
+    table = Table("engine", "threads", "ms a face", "self-test", title=title)
+    table.title_justify = "left"
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    for row in found.rows:
+        ms = row.measured.ms if row.measured else None
+        table.add_row(
+            row.backend, str(row.threads), "" if ms is None else f"{ms:.2f}", _self_test(row)
+        )
+    return table
+
+
+def _accuracy(spec: ModelSpec) -> str:
+    return "".join(
+        f", {one.accuracy:.2%} right on {spec.data.name} {one.split}" for one in spec.metrics
+    )
+
+
+def _self_test(row: Row) -> Text:
+    text, style = row.verdict, STYLES.get(row.verdict, "")
+    if row.failure is not None:
+        return Text(f"{text}: {row.failure}", style)
+    if row.measured is None or not row.measured.samples:
+        return Text(f"{text}: the model has no golden samples", style)
+    one, diff = row.measured, row.measured.max_abs_logit_diff
+    same = one.samples - one.labels_differ
+    shown = "not a number" if diff is None else f"{diff:.2g}"
+    return Text(f"{text}: {same} of {one.samples} same label, max |Δlogit| {shown}", style)
+
+
+def _verdict(found: Diagnosis) -> Text | str:
+    choice = found.choice
+    if not found.works:
+        return Text("the self-test failed: this model can't be used here", "red")
+    if choice is None:
+        return "speed wasn't measured: --backend auto is as it was"
+    text = f"{choice.backend} with {choice.threads} thread{'s' if choice.threads > 1 else ''}"
+    if found.not_remembered is not None:
+        return Text(f"fastest: {text}, but that can't be kept: {found.not_remembered}", "yellow")
+    return f"--backend auto takes {text} for this model from now on (kept in {found.remembered})"

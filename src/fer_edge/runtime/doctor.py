@@ -1,0 +1,189 @@
+"""What this machine has, what works on it, and what is fastest."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import fer_edge
+from fer_edge.errors import ModelError
+from fer_edge.runtime import board, cpu, detector_file, remembered
+from fer_edge.runtime.backends import ENGINES
+from fer_edge.runtime.backends.onnxfile import opset
+from fer_edge.runtime.backends.onnxmetadata import metadata
+from fer_edge.runtime.board import Board, Camera
+from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.remembered import Choice
+from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.tries import SECONDS, Row, Tell, attempts, child, choose, thread_counts
+from fer_edge.spec import ModelSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineState:
+    """An engine: `version` and `devices` where it works, else `failure`, which says what to do."""
+
+    name: str
+    version: str | None = None
+    devices: tuple[str, ...] = ()
+    failure: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectorState:
+    """The face detector: `failure` says what to do where it is missing or not the known file."""
+
+    path: str | None
+    failure: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """Everything that `fer doctor` found out.
+
+    Attributes:
+        rows: tries, by engine and number of threads.
+        choice: see `choose`; None: nothing answers rightly, or speed wasn't measured.
+        remembered: the file where `backend="auto"` finds it from now on; None: it wasn't kept.
+        not_remembered: why it can't be kept, where it can't.
+    """
+
+    version: str
+    board: Board
+    cameras: tuple[Camera, ...]
+    picamera2: bool
+    pyav: bool
+    engines: tuple[EngineState, ...]
+    detector: DetectorState
+    path: str
+    spec: ModelSpec
+    rows: tuple[Row, ...]
+    choice: Choice | None
+    remembered: str | None
+    not_remembered: str | None
+
+    @property
+    def works(self) -> bool:
+        """Whether the model's self-test failed not everywhere."""
+        return any(row.verdict in ("right", "close", "untested") for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; of the model, what tells it from others."""
+        document = {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if name not in ("path", "spec")
+        }
+        model = {
+            "path": self.path,
+            "name": self.spec.name,
+            "precision": self.spec.quantization.precision,
+            "metrics": [dataclasses.asdict(one) for one in self.spec.metrics],
+        }
+        return {**document, "model": model, "works": self.works}
+
+
+def _silent(_: str) -> None:
+    """Tell nothing."""
+
+
+def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = _silent) -> Diagnosis:
+    """Look at this machine and try a model under every engine, each in a process of its own.
+
+    Args:
+        model: an exported file; None: the bundled one.
+        speed: measure with 1, 2, 4, ... threads and remember the fastest for `backend="auto"`;
+            False: only the self-test, with 1 thread.
+        tell: called with a line before each try.
+
+    Raises:
+        ModelError: no engine reads such a file, or it isn't there.
+        SpecError: it holds no spec, or one that can't be used.
+    """
+    path = bundled("model") if model is None else model
+    spec = _spec(path)
+    here = board.board()
+    engines = tuple(_engine(name) for name in ENGINES)
+    works = {engine.name for engine in engines if engine.failure is None}
+    rows: list[Row] = []
+    for name, engine in ENGINES.items():
+        if name in works and path.suffix in engine.suffixes:
+            rows += attempts(
+                name,
+                path,
+                spec.quantization.precision,
+                machine=here.machine,
+                counts=thread_counts(here.cores) if speed else [1],
+                seconds=SECONDS if speed else 0.0,
+                tell=tell,
+            )
+    choice = choose(rows)
+    kept = refused = None
+    if choice is not None:
+        try:
+            kept = str(remembered.remember(path, choice, ENGINES[choice.backend].package))
+        except (OSError, RuntimeError) as error:
+            refused = str(error)
+    return Diagnosis(
+        version=fer_edge.__version__,
+        board=here,
+        cameras=board.cameras(),
+        picamera2=board.has_picamera2(),
+        pyav=cpu.origin("av") is not None,
+        engines=engines,
+        detector=_detector(),
+        path=str(path),
+        spec=spec,
+        rows=tuple(rows),
+        choice=choice,
+        remembered=kept,
+        not_remembered=refused,
+    )
+
+
+def _engine(name: str) -> EngineState:
+    engine = ENGINES[name]
+    if cpu.origin(engine.package) is None:
+        wanted = f"'fer-edge[{engine.extra}]'" if engine.extra else engine.package
+        return EngineState(name, failure=f"not installed: pip install {wanted}")
+    answer, failure = child(name)
+    if failure is not None:
+        return EngineState(name, failure=failure)
+    return EngineState(name, answer["version"], tuple(answer["devices"]))
+
+
+def _detector() -> DetectorState:
+    try:
+        path = detector_file.find()
+        if path is None:
+            return DetectorState(None, "not installed: fer detector install")
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (ModelError, OSError) as error:
+        return DetectorState(None, str(error))
+    if found == detector_file.SHA256:
+        return DetectorState(str(path))
+    known = detector_file.SHA256
+    return DetectorState(
+        str(path),
+        f"its SHA-256 is {found[:12]}..., not {known[:12]}...: another edition, or damaged: "
+        "fer detector install",
+    )
+
+
+def _spec(path: Path) -> ModelSpec:
+    readable = sorted({suffix for engine in ENGINES.values() for suffix in engine.suffixes})
+    if path.suffix not in readable:
+        raise ModelError(
+            f"{path}: no backend reads {path.suffix or 'a file without suffix'}, "
+            f"only {', '.join(readable)}"
+        )
+    if path.suffix != ".onnx":
+        return read_spec(path)
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such file")
+    if not opset(path):
+        raise ModelError(f"{path}: damaged or cut off: copy it again, or export it again")
+    # with an engine, as `read_spec` does it, this process would die of a bad one
+    return ModelSpec.from_metadata(metadata(path), str(path))

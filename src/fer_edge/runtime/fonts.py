@@ -1,0 +1,201 @@
+"""A font that has every character of a text, in any script."""
+
+from __future__ import annotations
+
+import functools
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from PIL import ImageFont, features
+
+from fer_edge.errors import ConfigError
+
+VARIABLE = "FER_EDGE_FONT"
+DEFAULT = ""
+"""In place of a path: the font inside Pillow, which has the letters of English and no others."""
+_SUFFIXES = frozenset((".otc", ".otf", ".ttc", ".ttf"))
+_SPECIAL = ("bold", "black", "heavy", "medium", "light", "thin", "italic", "oblique", "condensed")
+_UNLIKE = ("mono", "serif", "display", "lastresort")
+_NOWHERE = ("\uffff", "\U0010ffff")
+"""No characters, and never will be: a font shows its mark for a missing glyph."""
+_COMPARED = 24
+"""Pixels at which glyphs are compared."""
+_JOINED = ((0x0900, 0x0DFF), (0x0F00, 0x109F), (0x1780, 0x18AF), (0xA8E0, 0xA8FF), (0xA980, 0xAADF))
+"""Scripts of India, Tibet, Burma, Cambodia, Mongolia, Java: letters change with their neighbours.
+Those from right to left are known by their direction."""
+INSTALL = f"apt install fonts-noto-core fonts-noto-cjk, or let {VARIABLE} name a font file"
+
+
+def font_for(
+    text: str, size: float, *, font: Path | None = None, beside: Iterable[str] = ()
+) -> ImageFont.FreeTypeFont:
+    """A font that has every visible character of `text`.
+
+    The first of: the named one, Pillow's own, the system's in a fixed order, regular ones and those
+    without serifs first. Texts from right to left, and letters that join, need Pillow's layout by
+    raqm: without it they are drawn from left to right and unjoined, and `check` refuses them.
+
+    Args:
+        text: what is to be drawn.
+        size: of the font, in pixels.
+        font: a font file that is tried first; None: the one that `FER_EDGE_FONT` names, if any.
+        beside: texts drawn next to it: a font that has theirs as well is taken where there is one,
+            so that all look alike.
+
+    Raises:
+        ConfigError: no font has them all, or the named file is no font.
+    """
+    named, needed = _named(font), _visible(text)
+    path = _find(needed | _visible("".join(beside)), named)
+    if path is None and (path := _find(needed, named)) is None:
+        raise _lacking((text,), named)
+    return _opened(path, size)
+
+
+def check(labels: Iterable[str], *, font: Path | None = None) -> None:
+    """See that each label can be drawn; to be called before work begins.
+
+    Raises:
+        ConfigError: no font has a label's characters, the named file is no font, or a label needs a
+            layout that Pillow lacks here.
+    """
+    named, labels = _named(font), tuple(labels)
+    lacking = tuple(label for label in labels if _find(_visible(label), named) is None)
+    if lacking:
+        raise _lacking(lacking, named)
+    if features.check("raqm"):
+        return
+    if needing := [label for label in labels if any(map(_needs_layout, label))]:
+        raise ConfigError(
+            f"{', '.join(needing)}: Pillow can't lay out this script here: apt install libfribidi0"
+        )
+
+
+def readable(text: str, *, font: Path | None = None) -> str:
+    """The text with "?" in place of what no font has: for names that aren't ours to choose.
+
+    Raises:
+        ConfigError: the named file is no font.
+    """
+    named, needed = _named(font), _visible(text)
+    if _find(needed, named) is not None:
+        return text
+    best = max(_paths(named), key=lambda path: sum(_has(path, one) for one in needed))
+    return "".join("?" if one in needed and not _has(best, one) else one for one in text)
+
+
+def _named(font: Path | None) -> str:
+    """The font that is tried first; empty where none is named."""
+    named = os.environ.get(VARIABLE, "") if font is None else str(font)
+    if named and _probe(named) is None:
+        what = f"{VARIABLE}={named}" if font is None else named
+        raise ConfigError(f"{what}: not a font file that can be read: a .ttf, .otf or .ttc")
+    return named
+
+
+def _visible(text: str) -> frozenset[str]:
+    """Characters that need a glyph: no spaces, controls, joiners or variation selectors."""
+    return frozenset(
+        one
+        for one in text
+        if not one.isspace()
+        and unicodedata.category(one) not in ("Cc", "Cf")
+        and not 0xFE00 <= ord(one) <= 0xFE0F
+    )
+
+
+def _needs_layout(one: str) -> bool:
+    turned = unicodedata.bidirectional(one) in ("R", "AL")
+    return turned or any(first <= ord(one) <= last for first, last in _JOINED)
+
+
+def _lacking(texts: tuple[str, ...], named: str) -> ConfigError:
+    needed = sorted(_visible("".join(texts)))
+    absent = [one for one in needed if _find(frozenset(one), named) is None]
+    marks = " ".join(f"{one} (U+{ord(one):04X})" for one in (absent or needed)[:8])
+    more = " ..." if len(absent or needed) > 8 else ""
+    return ConfigError(f"no font here has {marks}{more} of {', '.join(texts)}: {INSTALL}")
+
+
+@functools.lru_cache(maxsize=256)
+def _find(needed: frozenset[str], named: str) -> str | None:
+    """The first font that has all characters; None: none has."""
+    return next((path for path in _paths(named) if all(_has(path, c) for c in needed)), None)
+
+
+def _paths(named: str) -> Iterator[str]:
+    yield from (named,) if named else ()
+    yield DEFAULT
+    yield from _system(tuple(_folders()))
+
+
+def _folders() -> Iterator[Path]:
+    """Where fonts lie (XDG Base Directory), the user's own first."""
+    home = Path.home()
+    data = os.environ.get("XDG_DATA_HOME") or str(home / ".local" / "share")
+    shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    yield home / ".fonts"
+    yield home / ".local" / "share" / "fonts"
+    for folder in (data, *shared.split(os.pathsep), "/usr/local/share", "/usr/share"):
+        yield Path(folder) / "fonts"
+
+
+@functools.cache
+def _system(folders: tuple[Path, ...]) -> tuple[str, ...]:
+    found = {
+        str(Path(folder, name))
+        for top in folders
+        for folder, _, names in os.walk(top)
+        for name in names
+        if Path(name).suffix.lower() in _SUFFIXES
+    }
+    return tuple(sorted(found, key=_rank))
+
+
+def _rank(path: str) -> tuple[int, int, str, str]:
+    stem = Path(path).stem.lower()
+    special = sum(word in stem for word in _SPECIAL)
+    unlike = ("sans" not in stem) + sum(word in stem for word in _UNLIKE)
+    return special, unlike, stem, path
+
+
+@functools.lru_cache(maxsize=65_536)
+def _has(path: str, character: str) -> bool:
+    """Whether a font shows a character otherwise than one that nobody has."""
+    probe = _probe(path)
+    if probe is None:
+        return False
+    font, missing = probe
+    return _shape(font, character) not in missing
+
+
+Shape = tuple[tuple[int, int], bytes]
+
+
+@functools.lru_cache(maxsize=64)
+def _probe(path: str) -> tuple[ImageFont.FreeTypeFont, frozenset[Shape]] | None:
+    """A font and its mark for a missing glyph; None: it can't be opened."""
+    try:
+        # one glyph for one character: a layout would put some together
+        font = _opened(path, _COMPARED, ImageFont.Layout.BASIC)
+    except OSError:
+        return None  # damaged, or of fixed sizes as colour emoji are: nothing to draw with
+    return font, frozenset(_shape(font, one) for one in _NOWHERE)
+
+
+def _shape(font: ImageFont.FreeTypeFont, character: str) -> Shape:
+    mask = font.getmask(character)
+    return mask.size, bytes(mask)
+
+
+@functools.lru_cache(maxsize=64)
+def _opened(
+    path: str, size: float, layout: ImageFont.Layout | None = None
+) -> ImageFont.FreeTypeFont:
+    if path != DEFAULT:
+        return ImageFont.truetype(path, size, layout_engine=layout)
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font

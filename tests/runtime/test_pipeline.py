@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_edge import Recognizer, Result
+from fer_edge.errors import SourceError
+from fer_edge.runtime import pipeline
+from fer_edge.runtime.pipeline import Prepared
+from tests.conftest import EXAMPLE, drawn
+from tests.runtime.test_video import write
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer.load(faces="whole")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """100 faces, and one file that is none."""
+    folder = tmp_path_factory.mktemp("faces")
+    for i in range(100):
+        Image.fromarray(drawn(i % 7, i)).save(folder / f"{i:03}.png")
+    (folder / "050.png").write_bytes(b"no picture")
+    return folder
+
+
+def test_a_folder_answers_as_its_pictures_do(recognizer: Recognizer, folder: Path) -> None:
+    errors: list[SourceError] = []
+    results = list(recognizer.stream(folder, on_error=errors.append))
+    assert [Path(r.source).name for r in results] == [f"{i:03}.png" for i in range(100) if i != 50]
+    assert [str(e) for e in errors] == [f"{folder / '050.png'}: not a picture"]
+    assert results == [recognizer(r.source) for r in results]
+    assert all(isinstance(r.picture, Path) for r in results)
+    assert results[3].image.size == (48, 48)
+    assert all(r.seconds > 0 for r in results)
+
+
+def test_an_error_comes_in_its_place(recognizer: Recognizer, folder: Path) -> None:
+    results = recognizer.stream(folder)
+    seen = [Path(next(results).source).name for _ in range(50)]
+    with pytest.raises(SourceError, match=r"050\.png"):
+        next(results)
+    assert seen == [f"{i:03}.png" for i in range(50)]
+
+
+def test_sources_of_every_kind_one_after_the_other(
+    recognizer: Recognizer, folder: Path, tmp_path: Path
+) -> None:
+    clip = write(tmp_path / "clip.mkv", 5)
+    face = drawn(1, 1)
+    sources = [folder / "001.png", clip, face, Image.fromarray(face), str(folder / "002.png")]
+    found = [(Path(r.source).name, r.frame) for r in recognizer.stream(sources)]
+    assert found == [
+        ("001.png", None),
+        *(("clip.mkv", i) for i in range(5)),
+        *(("array", None), ("image", None), ("002.png", None)),
+    ]
+    skipped = [str(clip), str(folder / "002.png")]
+    left = [r.source for r in recognizer.stream(sources, skip=skipped)]
+    assert left == [str(folder / "001.png"), "array", "image"]
+    assert list(recognizer.stream(folder / "002.png", skip=skipped)) == []
+    assert [r.source for r in recognizer.stream([face])] == ["array"]
+
+
+def test_no_more_pictures_are_read_than_can_wait(recognizer: Recognizer) -> None:
+    """A million pictures take no more memory than a hundred."""
+    read = 0
+
+    def endless() -> Iterator[np.ndarray]:
+        nonlocal read
+        while True:
+            read += 1
+            yield drawn(read % 7, 0)
+
+    results = recognizer.stream(endless())
+    for given in range(1, 300):
+        next(results)
+        # waiting, in a batch, and one in the hand of the thread that lists them
+        assert read <= given + pipeline.WAITING + pipeline.BATCH + 1
+    results.close()  # type: ignore[attr-defined]
+    assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
+
+
+class Counting:
+    """A recognizer that tells how many faces were answered at once."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self.prepare = recognizer.prepare
+        self.follow = recognizer.follow
+        self.recognizer = recognizer
+        self.batches: list[int] = []
+        self.behind = threading.Event()
+
+    def answer(self, pictures: Sequence[Prepared]) -> list[Result]:
+        self.batches.append(len(pictures))
+        if len(self.batches) == 1:
+            self.behind.wait(30)
+        return self.recognizer.answer(pictures)
+
+
+def test_what_is_ready_together_is_answered_together(recognizer: Recognizer) -> None:
+    reader = Counting(recognizer)
+
+    def faces() -> Iterator[np.ndarray]:
+        for i in range(60):
+            yield drawn(i % 7, i)
+        reader.behind.set()
+
+    found = pipeline.read_all(reader, faces(), cut=pipeline.Cut(), tracker=None, skip=())
+    assert len(list(found)) == 60
+    assert sum(reader.batches) == 60
+    assert max(reader.batches) == pipeline.BATCH
+
+
+def test_one_picture_starts_no_thread(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor", None)
+    (result,) = recognizer.stream(EXAMPLE)
+    assert result == recognizer(EXAMPLE)

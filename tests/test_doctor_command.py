@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fer_edge.runtime import doctor, tries
+from fer_edge.runtime.backends import ENGINES
+from tests.conftest import Ran
+
+RIGHT = {"samples": 16, "labels_differ": 0, "max_abs_logit_diff": 1e-7, "ms": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("fer_edge.runtime.board.usable_cores", lambda: 2)
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, table: dict[str, object]) -> None:
+    """Children that answer so, by engine."""
+
+    def child(name: str, *arguments: str) -> tuple[object, str | None]:
+        if not arguments:
+            return {"version": "1.0", "devices": ["cpu"]}, None
+        found = table[name]
+        return (None, found) if isinstance(found, str) else (found, None)
+
+    monkeypatch.setattr(doctor, "child", child)
+    monkeypatch.setattr(tries, "child", child)
+
+
+def words(text: str) -> str:
+    """What a table says, without its lines and wraps."""
+    return " ".join("".join(" " if mark in "│┃" else mark for mark in text).split())
+
+
+def test_really(fer: Callable[..., Ran]) -> None:
+    ran = fer("doctor", "--no-probe", "--json")
+    assert ran.code == 0, ran.err
+    document = json.loads(ran.out)
+    assert document["works"] is True
+    assert document["choice"] is None
+    assert [row["threads"] for row in document["rows"]] == [1] * len(ENGINES)
+    assert document["rows"][0]["verdict"] == "right"
+    assert document["model"]["name"] == "fer-mobilenet_v2"
+    assert document["model"]["metrics"][0]["split"] == "test"
+    assert ran.err == "trying onnxruntime, 1 thread\ntrying openvino, 1 thread\n"
+
+
+def test_for_a_person(
+    fer: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    close = {**RIGHT, "labels_differ": 1, "max_abs_logit_diff": 0.13}
+    answer(monkeypatch, {"onnxruntime": RIGHT, "openvino": close})
+    ran = fer("doctor")
+    assert ran.code == 0, ran.err
+    shown = words(ran.out)
+    for text in (
+        *("board", "CPU features", "memory", "cameras none", "PyAV is installed", "1.0: cpu"),
+        "not installed: fer detector install",
+        "fer-mobilenet_v2, int8, 68.35% right on FER2013 test",
+        "onnxruntime 2 1.00 right: 16 of 16 same label, max |Δlogit| 1e-07",
+        "openvino 1 1.00 close: 15 of 16 same label, max |Δlogit| 0.13",
+        "close: int8 rounded otherwise here and there",
+        "--backend auto takes onnxruntime with 1 thread for this model from now on",
+    ):
+        assert text in shown
+    assert (tmp_path / "fer-edge" / "doctor.json").is_file()
+
+
+def test_a_model_that_fails_everywhere(
+    fer: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = {**RIGHT, "labels_differ": 9, "max_abs_logit_diff": None}
+    answer(monkeypatch, {"onnxruntime": "it crashed: Illegal instruction", "openvino": nothing})
+    ran = fer("doctor")
+    assert ran.code == 1
+    shown = words(ran.out)
+    assert "failed: it crashed: Illegal instruction" in shown
+    assert "wrong: 7 of 16 same label, max |Δlogit| not a number" in shown
+    assert "the self-test failed: this model can't be used here" in shown
+    ran = fer("doctor", "--json")
+    assert ran.code == 1
+    assert json.loads(ran.out)["works"] is False
+
+
+def test_a_choice_that_cannot_be_kept_and_one_that_was_not_made(
+    fer: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answer(monkeypatch, {"onnxruntime": RIGHT, "openvino": RIGHT})
+    (tmp_path / "fer-edge").touch()
+    ran = fer("doctor")
+    assert ran.code == 0
+    assert "fastest: onnxruntime with 1 thread, but that can't be kept: [Errno" in words(ran.out)
+    unmeasured = {**RIGHT, "ms": None}
+    answer(monkeypatch, {"onnxruntime": unmeasured, "openvino": unmeasured})
+    ran = fer("doctor", "--no-probe")
+    assert "speed wasn't measured: --backend auto is as it was" in words(ran.out)
+
+
+def test_where_no_process_can_be_started(
+    fer: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    ran = fer("doctor")
+    assert ran.code == 1
+    assert "no process of its own could be started" in words(ran.out)
+    assert "Traceback" not in ran.err
+
+
+def test_a_file_that_is_not_there(fer: Callable[..., Ran], tmp_path: Path) -> None:
+    ran = fer("doctor", tmp_path / "no.onnx")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.endswith("no.onnx: there is no such file\n")

@@ -1,0 +1,229 @@
+"""`fer infer --output`: files that are complete as far as they go, and can be gone on with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from fer_edge.cli.output import KINDS, Output
+from fer_edge.errors import ConfigError
+from fer_edge.runtime.recognizer import Recognizer
+from tests.conftest import Ran, drawn
+from tests.runtime.test_video import write
+
+Fer = Callable[..., Ran]
+SCRIPT = "from fer_edge.cli import main; main()"
+COUNT = 6
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for i in range(COUNT):
+        Image.fromarray(drawn(i, i)).save(folder / f"{i}.png")
+    return folder
+
+
+def sources(path: Path) -> list[str]:
+    text = path.read_text()
+    if path.suffix == ".csv":
+        return [row["source"] for row in csv.DictReader(text.splitlines())]
+    return [json.loads(line)["source"] for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_file_cut_anywhere_is_gone_on_with(
+    fer: Fer, faces: Path, tmp_path: Path, suffix: str
+) -> None:
+    whole = tmp_path / f"whole{suffix}"
+    ran = fer("infer", "--faces", "whole", faces, "-o", whole)
+    assert (ran.code, ran.out) == (0, "")
+    assert "6 pictures in" in ran.err
+    content = whole.read_bytes()
+    assert sources(whole) == [str(faces / f"{i}.png") for i in range(COUNT)]
+    lines = len(content.splitlines())
+    cuts = [0, 1, len(content) // 3, len(content) // 2, len(content) - 1, len(content)]
+    for cut in cuts:
+        for name in (f"cut{suffix}", f"cut{suffix}.part"):
+            (tmp_path / name).write_bytes(content[:cut])
+            ran = fer(
+                "infer", "--faces", "whole", faces, "-o", tmp_path / f"cut{suffix}", "--resume"
+            )
+            assert ran.code == 0, ran.err
+            assert (tmp_path / f"cut{suffix}").read_bytes() == content
+            kept = max(0, content[:cut].count(b"\n") - 1 - (lines - COUNT))
+            assert f"{COUNT - kept} picture" in ran.err
+            (tmp_path / f"cut{suffix}").unlink()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["faces", f"whole{suffix}"]
+
+
+def test_what_is_never_overwritten(fer: Fer, faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("mine")
+    ran = fer("infer", faces, "-o", out)
+    assert (ran.code, ran.out) == (2, "")
+    assert "out.csv is there already: --resume goes on with it" in ran.err
+    ran = fer("infer", faces, "-o", out, "--resume")
+    assert ran.code == 2
+    assert "can't be gone on with: its columns are others" in ran.err
+    assert out.read_text() == "mine"
+    (tmp_path / "out.csv.part").touch()
+    assert "are both there" in fer("infer", faces, "-o", out, "--resume").err
+    (tmp_path / "x.jsonl").write_text('{"no": 1}\n{"source": "a"}\n')
+    assert (
+        "x.jsonl can't be gone on"
+        in fer("infer", faces, "-o", tmp_path / "x.jsonl", "--resume").err
+    )
+
+
+def test_wrong_usage(fer: Fer, faces: Path, tmp_path: Path) -> None:
+    for arguments, said in (
+        (("--resume",), "--resume needs --output"),
+        (("-o", tmp_path / "x.txt"), "end it in .json, .jsonl, .ndjson, .csv, or say --json"),
+        (("-o", tmp_path / "x.csv", "--resume", "0"), "what a camera or a live stream showed"),
+    ):
+        ran = fer("infer", faces, *arguments)
+        assert (ran.code, ran.out) == (2, "")
+        assert said in ran.err
+    assert [p.name for p in tmp_path.iterdir()] == ["faces"]
+    ran = fer("infer", faces, "-o", tmp_path / "x.txt", "--csv")
+    assert ran.code == 0
+    assert len(sources_of_csv(tmp_path / "x.txt")) == COUNT
+
+
+def sources_of_csv(path: Path) -> list[str]:
+    return [row["source"] for row in csv.DictReader(path.read_text().splitlines())]
+
+
+def test_a_picture_without_a_face_is_held_too(fer: Fer, tmp_path: Path, yunet: Path) -> None:
+    Image.new("RGB", (300, 200), "green").save(tmp_path / "green.png")
+    Image.new("RGB", (300, 200), "blue").save(tmp_path / "red.png")
+    out = tmp_path / "out.csv"
+    for _ in range(2):
+        ran = fer("infer", "--detector", yunet, tmp_path / "*.png", "-o", out, "--resume")
+        assert ran.code == 0, ran.err
+        rows = list(csv.DictReader(out.read_text().splitlines()))
+        assert [Path(row["source"]).name for row in rows] == ["green.png", "red.png"]
+        assert rows[0]["emotion"] == rows[0]["happy"] == rows[0]["x"] == ""
+    assert "1 picture in" in ran.err
+
+
+def test_a_video_is_done_whole_or_anew(fer: Fer, faces: Path, tmp_path: Path) -> None:
+    clip, out = write(tmp_path / "clip.mkv", 8), tmp_path / "out.jsonl"
+    assert fer("infer", "--faces", "whole", faces / "1.png", clip, "-o", out).code == 0
+    content = out.read_bytes()
+    out.write_bytes(b"".join(content.splitlines(keepends=True)[:5]))
+    ran = fer("infer", "--faces", "whole", faces / "1.png", clip, "-o", out, "--resume")
+    assert ran.code == 0
+    assert "8 frames in" in ran.err
+    assert out.read_bytes() == content
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_leaves_a_complete_file(
+    faces: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
+    out = tmp_path / "out.csv"
+    process = begun(tmp_path, faces, out)
+    process.send_signal(stop)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"interrupted: the file is complete as far as it goes" in complaint
+    assert b"Traceback" not in complaint
+    assert sources(out) == [str(faces / f"{i}.png") for i in range(COUNT)]
+
+
+def test_a_run_that_is_killed_loses_and_doubles_nothing(
+    fer: Fer, faces: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    process = begun(tmp_path, faces, out)
+    process.kill()
+    process.communicate(timeout=60)
+    assert not out.exists()
+    assert fer("infer", "--faces", "whole", faces, "-o", out, "--resume").code == 0
+    assert sources(out) == [str(faces / f"{i}.png") for i in range(COUNT)]
+
+
+def begun(folder: Path, faces: Path, out: Path) -> subprocess.Popen[bytes]:
+    """A run that has written a result for each face, and waits for more on standard input."""
+    command = [sys.executable, "-c", SCRIPT, "infer", "--faces", "whole", "-", "-o", str(out)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin
+    for i in range(COUNT):
+        process.stdin.write(os.fsencode(faces / f"{i}.png") + b"\n")
+    process.stdin.flush()
+    part = folder / "out.csv.part"
+    for _ in range(600):
+        if part.exists() and part.read_bytes().count(b"\n") == COUNT + 1:
+            return process
+        time.sleep(0.1)
+    raise AssertionError(process.communicate())
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """What was written in part is taken away again, the rest stays."""
+    recognizer = Recognizer.load(faces="whole")
+    result = recognizer(drawn(1, 1))
+
+    class Full:
+        """The disk takes half a line more."""
+
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def write(self, content: memoryview) -> int:
+            if len(content) < 20:
+                raise OSError(28, "No space left on device")
+            return int(self.file.write(content[: len(content) // 2]))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.file, name)
+
+    def fill() -> None:
+        with Output(tmp_path / "x.csv", "csv", recognizer.spec, resume=False) as output:
+            output.add(result)
+            output._file = Full(output._file)  # type: ignore[assignment]
+            output.add(result)
+
+    with pytest.raises(OSError, match="No space left"):
+        fill()
+    assert sources(tmp_path / "x.csv") == ["array"]
+    assert (tmp_path / "x.csv").read_bytes().endswith(b"\n")
+
+
+def test_every_kind_has_a_line_a_result(capsys: pytest.CaptureFixture[str]) -> None:
+    recognizer = Recognizer.load(faces="whole")
+    for kind in KINDS:
+        with Output(None, kind, recognizer.spec, resume=False) as output:
+            output.add(recognizer(drawn(1, 1)))
+        assert "array" in capsys.readouterr().out
+
+
+def test_a_folder_that_can_not_be_written(fer: Fer, faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for option in ("--output", "--save"):
+        ran = fer("infer", faces, option, tmp_path / "file" / "x.csv")
+        assert ran.code == 1
+        assert str(tmp_path / "file") in ran.err
+        assert "Traceback" not in ran.err
+
+
+def test_config_errors_leave_nothing(tmp_path: Path) -> None:
+    spec = Recognizer.load().spec
+    (tmp_path / "x.csv").write_text("source,a\nb,1,2\n")
+    with pytest.raises(ConfigError, match="its columns are others"):
+        Output(tmp_path / "x.csv", "csv", spec, resume=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.csv"]
