@@ -2,7 +2,8 @@
 
 python benchmarks/folder_at_scale.py [--pictures 100000] [--folder FOLDER]
 
-The pictures are made up (48 x 48 PNG files, a thousand in a folder) and stay in FOLDER where one is named.
+The pictures are made up (48 x 48 PNG files, a thousand in a folder) and stay in FOLDER where one is
+named.
 The run is killed when two fifths are done and gone on with; then every picture must be in the file
 once, with the answer that an unbroken run over the first thousand gives.
 """

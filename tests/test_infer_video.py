@@ -1,0 +1,159 @@
+"""`fer infer` on videos: faces that move and change, from the file to the timeline."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from PIL import Image
+
+from fer_edge import Recognizer
+from fer_edge.runtime.summary import Summary
+from fer_edge.runtime.tracks import Tracker
+from tests.conftest import EXAMPLE, Ran, drawn
+
+Fer = Callable[..., Ran]
+RATE = 25
+
+
+def write(path: Path, pictures: Iterable[Image.Image]) -> Path:
+    make: Any = av.VideoFrame.from_image
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("mpeg4", rate=RATE)
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
+        for i, picture in enumerate(pictures):
+            if i == 0:
+                stream.width, stream.height = picture.size
+            container.mux(stream.encode(make(picture)))
+        container.mux(stream.encode())
+    return path
+
+
+def two_faces() -> Iterable[Image.Image]:
+    """One is there all the time; the other comes after a second, nods, goes and comes back."""
+    with Image.open(EXAMPLE) as image:
+        face = image.convert("RGB").resize((150, 177))
+    for i in range(4 * RATE):
+        picture = Image.new("RGB", (480, 320), (90, 100, 110))
+        picture.paste(face, (round(40 + 40 * math.sin(i / 12)), 60))
+        if RATE <= i < 2 * RATE or i >= 3.5 * RATE:
+            nodding = face.rotate(15 * math.sin(i / 6), fillcolor=(90, 100, 110))
+            picture.paste(nodding, (300, round(60 + 40 * math.cos(i / 12))))
+        yield picture
+
+
+def test_numbers_stay_with_their_faces(fer: Fer, yunet: Path, tmp_path: Path) -> None:
+    clip = write(tmp_path / "clip.mp4", two_faces())
+    arguments = ("infer", clip, "--detector", yunet, "--save", tmp_path, "--plot")
+    ran = fer(*arguments, tmp_path / "timeline.png", "-o", tmp_path / "out.jsonl")
+    assert ran.code == 0, ran.err
+    assert "100 frames in" in ran.err
+    assert "3 followed: happy" in ran.err
+    frames = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [one["frame"] for one in frames] == list(range(100))
+    assert frames[50]["time"] == pytest.approx(2.0)
+    for one in frames:
+        numbers = {face["track"]["number"]: face["box"][0] for face in one["faces"]}
+        second = 1 <= one["time"] < 2, one["time"] >= 3.5
+        expected = {1, *([2] if second[0] else []), *([3] if second[1] else [])}
+        assert set(numbers) == expected
+        assert all((x > 240) == (number > 1) for number, x in numbers.items())
+    with Image.open(tmp_path / "timeline.png") as plot:
+        assert plot.width == 1600
+    assert (tmp_path / "clip-2.mp4").exists()
+
+
+def test_expressions_that_change_are_smoothed(tmp_path: Path) -> None:
+    """Drawn faces of two labels in turn: the raw answer jumps, what is shown waits its hold."""
+    recognizer = Recognizer.load(faces="whole")
+    kinds = {recognizer(drawn(i, i)).faces[0].emotion: drawn(i, i) for i in range(30)}
+    first, second = [Image.fromarray(face).convert("RGB") for face in list(kinds.values())[:2]]
+    clip = write(
+        tmp_path / "c.mkv", (second if i == 10 or i >= 20 else first for i in range(2 * RATE))
+    )
+    results = list(recognizer.stream(clip, tracker=Tracker(constant=0.2, hold=0.2)))
+    faces = [result.faces[0] for result in results]
+    assert {face.track.number for face in faces if face.track} == {1}
+    raw = [face.emotion for face in faces]
+    shown = [face.track.emotion for face in faces if face.track]
+    assert raw[9] != raw[10] != raw[11]
+    assert len(set(shown[:20])) == 1
+    assert shown[20] == shown[0]
+    assert shown[-1] == raw[-1] != shown[0]
+
+
+def test_memory_is_flat_over_5000_frames(tmp_path: Path) -> None:
+    faces = [Image.fromarray(drawn(i, i)).convert("RGB") for i in range(7)]
+    clip = write(tmp_path / "long.mkv", (faces[i // 50 % 7] for i in range(5000)))
+    recognizer, summary, used = Recognizer.load(faces="whole"), Summary(), []
+    for result in recognizer.stream(clip):
+        summary.add(result)
+        if result.frame is not None and result.frame % 1000 == 999:
+            used.append(memory())
+    assert summary.pictures == 5000
+    assert summary.followed == 1
+    assert max(used) - used[0] < 8_000_000
+
+
+def memory() -> int:
+    """Bytes that this process has in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
+
+
+@pytest.mark.parametrize("video", [False, True])
+def test_a_bar_where_a_person_looks(tmp_path: Path, video: bool) -> None:
+    """On a terminal: what is done, of how much; not where results run over the same terminal."""
+    source = tmp_path / "faces"
+    source.mkdir()
+    for i in range(30):
+        Image.fromarray(drawn(i % 7, i)).save(source / f"{i:02}.png")
+    if video:
+        source = write(tmp_path / "c.mkv", (Image.new("RGB", (64, 64)) for _ in range(50)))
+    script = "from fer_edge.cli import main; main()"
+    options = ("infer", str(source), "--faces", "whole", "-o")
+    command = [sys.executable, "-c", script, *options, str(tmp_path / "out.csv")]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    done = subprocess.run(command, stderr=theirs, env=environment, check=False)
+    os.close(theirs)
+    said = b""
+    try:
+        while more := os.read(ours, 65536):
+            said += more
+    except OSError:  # how a terminal says that its other side has gone
+        os.close(ours)
+    assert done.returncode == 0, said
+    assert (b"of 2 seconds of video" if video else b"30 of 30 pictures") in said
+    assert (b"50 frames in" if video else b"30 pictures in") in said
+
+
+def test_plots_of_several_videos(fer: Fer, tmp_path: Path) -> None:
+    clips = [
+        write(tmp_path / name, (Image.new("RGB", (64, 64)) for _ in range(9)))
+        for name in ("a.mkv", "b.mkv")
+    ]
+    ran = fer("infer", "--faces", "whole", *clips, EXAMPLE, "--plot", tmp_path / "t.png")
+    assert ran.code == 0, ran.err
+    assert {p.name for p in tmp_path.glob("*.png")} == {"t.png", "t-2.png"}
+    ran = fer("infer", EXAMPLE, "--plot", tmp_path / "t.xyz")
+    assert (ran.code, ran.out) == (2, "")
+    assert "not a picture's name that can be written" in ran.err
+
+
+def test_a_window_needs_a_display(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    ran = fer("infer", EXAMPLE, "--show")
+    assert (ran.code, ran.out) == (1, "")
+    assert "DeviceError: --show needs a display" in ran.err
+    assert "use --save instead" in ran.err
