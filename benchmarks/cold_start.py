@@ -3,9 +3,9 @@
 python benchmarks/cold_start.py [--runs 7] [--model FILE]
 
 Run it in an environment that has the base install alone. Each line is a process of its own,
-`--runs` times in turn with the others; printed are the smallest and the median seconds from its start to its
-end, and the largest memory that the system counted for it. The parts are nested: what one line adds
-to the one before is its part's cost.
+`--runs` times in turn with the others; printed are the smallest and the median seconds from its
+start to its end, and the largest memory that the system counted for it. The parts are nested: what
+one line adds to the one before is its part's cost.
 """
 
 from __future__ import annotations

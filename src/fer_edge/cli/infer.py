@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
 from fer_edge.cli.console import complain
 from fer_edge.cli.options import PATH, Backend, backend_option, json_option
 from fer_edge.errors import ConfigError, SourceError
+
+if TYPE_CHECKING:
+    from fer_edge.cli.pictures import Pictures
 
 Device = Literal["auto", "cpu", "gpu", "npu"]
 Faces = Literal["auto", "whole", "detect"]
@@ -118,21 +121,15 @@ def infer(
     SOURCES: pictures, folders, patterns, videos, a camera's number; -: a list, line by line.
     """
     from fer_edge.cli.output import Output, kind_of
-    from fer_edge.cli.plots import Plots
     from fer_edge.cli.progress import bar
     from fer_edge.render.faces import summary_text
-    from fer_edge.runtime import fonts
     from fer_edge.runtime.recognizer import Recognizer
-    from fer_edge.runtime.save import Saved
-    from fer_edge.runtime.show import Window
     from fer_edge.runtime.summary import Summary
     from fer_edge.runtime.video import Cut, is_live
 
     kind = kind_of(output, as_json=as_json, as_csv=as_csv, resume=resume)
     if resume and any(map(is_live, sources)):
         raise ConfigError("--resume: what a camera or a live stream showed can't be seen again")
-    if save and save.exists() and not save.is_dir():
-        raise ConfigError(f"--save {save}: a file, not a folder")
     try:
         cut = Cut(every, max_fps, start, duration)
     except ValueError as error:
@@ -149,8 +146,11 @@ def infer(
         level=level,
         min_confidence=min_confidence,
     )
+    drawn: AbstractContextManager[Pictures | None] = nullcontext()
     if save or plot or show:
-        fonts.check(recognizer.spec.labels)
+        from fer_edge.cli.pictures import Pictures
+
+        drawn = Pictures(recognizer.spec, save, plot, show=show)
     summary = Summary()
     interrupted = False
     warned = faces == "whole" or recognizer.finds_faces
@@ -163,23 +163,18 @@ def infer(
 
     try:
         with (
+            drawn as pictures,
             Output(output, kind, recognizer.spec, resume=resume) as written,
-            Saved(save) as saved,
-            Plots(plot) as plots,
-            Window() if show else nullcontext() as window,
             bar(sources, written.held, beside_results=output is None) as progress,
         ):
             for result in recognizer.stream(sources, cut=cut, skip=written.held, on_error=report):
                 written.add(result)
-                for each in (summary, progress, plots):
-                    each.add(result)
+                summary.add(result)
+                progress.add(result)
                 if not warned and not recognizer.is_small(result.width, result.height):
                     warned = True
                     print(f"{result.source}: {NOTE}", file=sys.stderr)
-                if path := saved.add(result):
-                    print(f"saved {path}", file=sys.stderr)
-                still = result.frame is None
-                if window and not window.show(result.plot(), hold=still, title=result.source):
+                if pictures and not pictures.add(result):
                     break
     except KeyboardInterrupt:
         interrupted = True

@@ -7,7 +7,6 @@ everything works as if there were none.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -114,6 +113,8 @@ def _load() -> dict[str, Any]:
 
 def _key(path: Path) -> str:
     """Which model that is, from its size and its end: nothing else is read."""
+    import hashlib  # here: most starts have nothing to recall
+
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, size - _TAIL))
