@@ -1,0 +1,121 @@
+"""Results that are kept: `benchmarks/results/NAME.json`, and the tables that are written from them.
+
+python benchmarks/kept.py          writes the tables of README.md and docs/*.md anew
+python benchmarks/kept.py --check  says which don't agree with the results, exit code 1
+
+A benchmark calls `keep(name, columns, rows, ...)` with its rows as they are to be read. A document
+has the place `<!-- results: NAME -->` ... `<!-- end -->`, between which the table is written, with
+the machine, the date and the command under it.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from fer_edge.runtime.board import board
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PLACE = re.compile(r"(<!-- results: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PACKAGES = ("fer-edge", "numpy", "pillow", "onnxruntime", "openvino", "torch", "ai-edge-litert")
+
+
+def keep(
+    name: str,
+    columns: list[str],
+    rows: list[list[str | int | float]],
+    *,
+    command: str,
+    machine: str = "",
+    versions: dict[str, str] | None = None,
+    figures: object = None,
+) -> Path:
+    """Write one result.
+
+    Args:
+        name: of the file, and of its place in a document.
+        columns: of the table; each row has as many values, strings as they are to be read.
+        rows: of the table.
+        command: that measures it again.
+        machine: what it was measured on, where that isn't this machine.
+        versions: of packages, where they aren't this environment's.
+        figures: anything more to keep, unrounded: it isn't in the table.
+    """
+    if any(len(row) != len(columns) for row in rows):
+        raise ValueError(f"{name}: a row hasn't {len(columns)} values")
+    here = board()
+    document = {
+        "name": name,
+        "command": command,
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": _commit(),
+        "machine": machine or f"{here.cpu}, {here.cores} cores, {here.system}",
+        "versions": versions or _versions(),
+        "columns": columns,
+        "rows": rows,
+        "figures": figures,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return path
+
+
+def table(document: dict[str, object]) -> str:
+    """The table and the line under it, in Markdown."""
+    rows = [document["columns"], ["---"] * len(document["columns"]), *document["rows"]]
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    under = f"`{document['command']}`, {document['date']}, {document['machine']}; {versions}."
+    return "\n".join(lines) + f"\n\n{under}\n"
+
+
+def written(text: str) -> str:
+    """A document with its tables as the results have them."""
+
+    def fill(match: re.Match[str]) -> str:
+        path = RESULTS / f"{match[2]}.json"
+        return match[1] + table(json.loads(path.read_text("utf-8"))) + match[3]
+
+    return PLACE.sub(fill, text)
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def _versions() -> dict[str, str]:
+    found = {"Python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def main() -> None:
+    wrong = []
+    for path in DOCUMENTS:
+        text = path.read_text("utf-8")
+        if (new := written(text)) != text:
+            wrong.append(path.name)
+            if "--check" not in sys.argv:
+                path.write_text(new, "utf-8")
+    if wrong:
+        print("written: " if "--check" not in sys.argv else "not as measured: ", *wrong)
+    sys.exit(bool(wrong) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    main()
