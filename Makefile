@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEV ?= .venv-dev
+# --system-site-packages shows python3-picamera2, which comes from apt
+VENV_OPTIONS ?=
 
 .PHONY: demo test lint clean
 
 demo: $(VENV)/installed
-	$(VENV)/bin/fer infer --device cpu examples/astronaut.png
+	$(VENV)/bin/fer infer --faces whole examples/astronaut.png
 
 test: $(DEV)/installed
 	$(DEV)/bin/python -m pytest
@@ -18,7 +20,7 @@ lint: $(DEV)/installed
 	$(DEV)/bin/lint-imports
 
 $(VENV)/installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
 	$(VENV)/bin/pip install --quiet --editable .
 	touch $@
 

@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-from picamera2 import Picamera2
-
 from fer_edge import Recognizer
 from fer_edge.runtime.tracks import Tracker
 
@@ -27,6 +25,7 @@ def main() -> int:
     parser.add_argument("--camera", type=int, default=0, help="its number (0)")
     parser.add_argument("--seconds", type=float, default=0, help="to run; 0: until Ctrl-C (0)")
     options = parser.parse_args()
+    from picamera2 import Picamera2  # here, so that --help works without it
 
     recognizer = Recognizer.load()
     follow = Tracker()

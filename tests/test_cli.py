@@ -86,7 +86,8 @@ def test_a_photograph_is_said_to_be_taken_as_a_face(fer: Fer, tmp_path: Path) ->
         Image.new("L", (900, 400)).save(tmp_path / name)
     ran = fer("infer", tmp_path)
     assert ran.code == 0
-    assert ran.err.count("the whole picture is taken as the face: fer detector install") == 1
+    assert ran.err.count("no face detector is installed, so a whole picture is taken") == 1
+    assert ran.err.count("To find faces: fer detector install") == 1
     ran = fer("infer", "--faces", "whole", tmp_path)
     assert ran.code == 0
     assert "detector" not in ran.err
@@ -127,6 +128,40 @@ def test_infer_saves_without_overwriting(fer: Fer, tmp_path: Path) -> None:
         "astronaut-2.png",
         "astronaut.png",
     ]
+
+
+def test_annotated_pictures_are_not_read_again(fer: Fer, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(EXAMPLE.read_bytes())
+    for count in (1, 2):
+        ran = fer("infer", "--csv", tmp_path, "--save", tmp_path / "out")
+        assert ran.code == 0
+        assert len(ran.out.splitlines()) == 2
+        assert len(list((tmp_path / "out").iterdir())) == count
+    # who names them means them
+    for named in (tmp_path / "out", tmp_path / "out" / "a.png"):
+        ran = fer("infer", "--csv", named, "--save", tmp_path / "out")
+        assert len(ran.out.splitlines()) > 1
+
+
+def test_a_folder_with_what_can_not_be_read(fer: Fer, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(EXAMPLE.read_bytes())
+    (tmp_path / "b.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    ran = fer("infer", "--csv", tmp_path)
+    assert ran.code == 1
+    assert len(ran.out.splitlines()) == 2
+    assert "b.HEIC: HEIC isn't read here: save it as JPEG or PNG" in ran.err
+
+
+def test_several_faces_have_a_line_each(fer: Fer, yunet: Path, tmp_path: Path) -> None:
+    with Image.open(EXAMPLE) as image:
+        two = Image.new("RGB", (2 * image.width, image.height))
+        two.paste(image, (0, 0))
+        two.paste(image, (image.width, 0))
+    two.save(tmp_path / "two.png")
+    lines = fer("infer", "--detector", yunet, tmp_path / "two.png").out.splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("  face 0   happy 9")
+    assert " at " in lines[2]
 
 
 def test_names_that_the_terminal_cannot_show(tmp_path: Path) -> None:

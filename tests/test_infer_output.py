@@ -91,7 +91,9 @@ def test_what_is_never_overwritten(fer: Fer, faces: Path, tmp_path: Path) -> Non
 def test_wrong_usage(fer: Fer, faces: Path, tmp_path: Path) -> None:
     for arguments, said in (
         (("--resume",), "--resume needs --output"),
-        (("-o", tmp_path / "x.txt"), "end it in .json, .jsonl, .ndjson, .csv, or say --json"),
+        (("-o", tmp_path / "x.txt"), "end it in .jsonl, .ndjson, .csv, or say --json"),
+        (("-o", tmp_path / "x.json"), "end it in .jsonl"),
+        (("--csv", "-o", tmp_path / "x.jsonl"), "--csv and --output"),
         (("-o", tmp_path / "x.csv", "--resume", "0"), "what a camera or a live stream showed"),
     ):
         ran = fer("infer", faces, *arguments)

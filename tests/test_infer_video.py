@@ -57,7 +57,7 @@ def test_numbers_stay_with_their_faces(fer: Fer, yunet: Path, tmp_path: Path) ->
     ran = fer(*arguments, tmp_path / "timeline.png", "-o", tmp_path / "out.jsonl")
     assert ran.code == 0, ran.err
     assert "100 frames in" in ran.err
-    assert "3 followed: happy" in ran.err
+    assert "3 followed, of which happy" in ran.err
     frames = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [one["frame"] for one in frames] == list(range(100))
     assert frames[50]["time"] == pytest.approx(2.0)
@@ -145,6 +145,9 @@ def test_plots_of_several_videos(fer: Fer, tmp_path: Path) -> None:
     ran = fer("infer", "--faces", "whole", *clips, EXAMPLE, "--plot", tmp_path / "t.png")
     assert ran.code == 0, ran.err
     assert {p.name for p in tmp_path.glob("*.png")} == {"t.png", "t-2.png"}
+    ran = fer("infer", EXAMPLE, "--plot", tmp_path / "u.png")
+    assert ran.code == 1
+    assert "u.png: nothing to plot, no frame of a video was read" in ran.err
     ran = fer("infer", EXAMPLE, "--plot", tmp_path / "t.xyz")
     assert (ran.code, ran.out) == (2, "")
     assert "not a picture's name that can be written" in ran.err

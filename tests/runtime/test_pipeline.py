@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fer_edge import Recognizer, Result
-from fer_edge.errors import SourceError
+from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime import pipeline
 from fer_edge.runtime.pipeline import Prepared
 from tests.conftest import EXAMPLE, drawn
@@ -125,3 +126,28 @@ def test_one_picture_starts_no_thread(
     monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor", None)
     (result,) = recognizer.stream(EXAMPLE)
     assert result == recognizer(EXAMPLE)
+
+
+def test_videos_in_a_folder(
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(drawn(1, 1)).save(tmp_path / "a.png")
+    write(tmp_path / "b.mkv", 3)
+    assert [r.frame for r in recognizer.stream(tmp_path)] == [None, 0, 1, 2]
+    monkeypatch.setitem(sys.modules, "av", None)
+    errors: list[SourceError] = []
+    results = list(recognizer.stream(tmp_path, on_error=errors.append))
+    assert [Path(r.source).name for r in results] == ["a.png"]
+    assert "b.mkv: av isn't installed: pip install 'fer-edge[video]'" in str(errors[0])
+    with pytest.raises(MissingExtraError):
+        list(recognizer.stream(tmp_path / "b.mkv", on_error=errors.append))
+
+
+def test_an_empty_list_is_an_error(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "list").write_text("\n\n")
+    with (tmp_path / "list").open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        with pytest.raises(SourceError, match="standard input names no picture"):
+            list(recognizer.stream("-"))

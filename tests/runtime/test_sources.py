@@ -58,7 +58,7 @@ def test_a_file_with_brackets_in_its_name_is_itself(tmp_path: Path) -> None:
         ("", "an empty name"),
         ("x" * 300, "File name too long"),
         ("none/*.png", r"none/\*\.png: no file matches"),
-        (".", r"\.: no picture in this folder \(\.avif"),
+        (".", r"\.: no picture or video in this folder \(\.avi \.avif"),
     ],
 )
 def test_nothing_there(

@@ -71,11 +71,15 @@ def test_every_frame_comes_once_and_in_order(clip: Path) -> None:
         (Cut(max_fps=2), [0, 5, 10, 15, 20, 25, 30, 35]),
         (Cut(max_fps=100), list(range(40))),
         (Cut(start=1, duration=0.5), [10, 11, 12, 13, 14]),
-        (Cut(start=9), []),
     ],
 )
 def test_cuts(clip: Path, cut: Cut, expected: list[int]) -> None:
     assert [frame.index for frame in frames(str(clip), cut)] == expected
+
+
+def test_a_cut_beyond_the_end_is_an_error(clip: Path) -> None:
+    with pytest.raises(SourceError, match="no frame from 9 s on, or of so few: it is shorter"):
+        list(frames(str(clip), Cut(start=9)))
 
 
 @given(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -21,14 +22,34 @@ Device = Literal["auto", "cpu", "gpu", "npu"]
 Faces = Literal["auto", "whole", "detect"]
 
 NOTE = (
-    "no face detector is installed, so the whole picture is taken as the face: "
-    "fer detector install finds faces (said once)"
+    "no face detector is installed, so a whole picture is taken as one face, which is wrong unless "
+    "it is cropped to the face (--faces whole says so). To find faces: fer detector install"
 )
 
 INTERRUPTED = {
     False: "interrupted",
     True: "interrupted: the file is complete as far as it goes, and --resume goes on",
 }
+
+
+class _Skipped:
+    """Sources to leave out: those that the output holds, and what is found in the folder of
+    annotated pictures while another one, in which it lies, is read."""
+
+    held: frozenset[str] = frozenset()
+
+    def __init__(self, sources: Sequence[str], save: Path | None) -> None:
+        self._named = frozenset(sources)
+        self._drawn = None if save is None else save.absolute()
+        if self._drawn in [Path(one).absolute() for one in sources]:
+            self._drawn = None
+
+    def __contains__(self, source: object) -> bool:
+        if source in self.held:
+            return True
+        if self._drawn is None or source in self._named:
+            return False
+        return self._drawn in Path(str(source)).absolute().parents
 
 
 @click.command
@@ -39,15 +60,15 @@ INTERRUPTED = {
 @click.option(
     "--threads",
     type=click.IntRange(min=0),
-    help="That the engine computes with; 0: every core. Else what fer doctor found best, or 1.",
+    help="Threads of the engine; 0: every core; by default what fer doctor found best, else 1.",
 )
 @click.option(
     "--faces",
     type=click.Choice(get_args(Faces)),
     default="auto",
-    help="whole: a picture is a face; auto: a small one is.",
+    help="detect: look for faces; whole: each picture is one; auto: a small picture is one.",
 )
-@click.option("--detector", type=PATH, help="YuNet's file; else the one that is installed.")
+@click.option("--detector", type=PATH, help="YuNet's file; by default the one that is installed.")
 @click.option(
     "--detect-side",
     type=click.IntRange(min=32),
@@ -62,13 +83,13 @@ INTERRUPTED = {
     "--min-confidence",
     type=click.FloatRange(min=0, max=1),
     default=0.0,
-    help="Less sure faces are 'uncertain'.",
+    help="Say 'uncertain' where the likeliest expression has less.",
 )
 @click.option(
     "--every",
     type=click.IntRange(min=1),
     default=1,
-    help="Of a video: each so-manieth frame.",
+    help="Of a video: every Nth frame.",
 )
 @click.option(
     "--max-fps",
@@ -91,7 +112,7 @@ INTERRUPTED = {
 @click.option("--resume", is_flag=True, help="Leave out what --output holds already.")
 @click.option("--save", type=PATH, help="Folder for annotated pictures and videos.")
 @click.option("--plot", type=PATH, help="Picture (.png) of a video's expressions over time.")
-@click.option("--show", is_flag=True, help="Show them in a window; q ends it.")
+@click.option("--show", is_flag=True, help="Show annotated pictures in a window; q ends it.")
 def infer(
     sources: tuple[str, ...],
     model: Path | None,
@@ -151,6 +172,7 @@ def infer(
         from fer_edge.cli.pictures import Pictures
 
         drawn = Pictures(recognizer.spec, save, plot, show=show)
+    skip = _Skipped(sources, save)
     summary = Summary()
     interrupted = False
     warned = faces == "whole" or recognizer.finds_faces
@@ -165,21 +187,26 @@ def infer(
         with (
             drawn as pictures,
             Output(output, kind, recognizer.spec, resume=resume) as written,
-            bar(sources, written.held, beside_results=output is None) as progress,
         ):
-            for result in recognizer.stream(sources, cut=cut, skip=written.held, on_error=report):
-                written.add(result)
-                summary.add(result)
-                progress.add(result)
-                if not warned and not recognizer.is_small(result.width, result.height):
-                    warned = True
-                    print(f"{result.source}: {NOTE}", file=sys.stderr)
-                if pictures and not pictures.add(result):
-                    break
+            skip.held = written.held
+            with bar(sources, skip, beside_results=output is None) as progress:
+                for result in recognizer.stream(sources, cut=cut, skip=skip, on_error=report):
+                    written.add(result)
+                    summary.add(result)
+                    progress.add(result)
+                    if not warned and not recognizer.is_small(result.width, result.height):
+                        warned = True
+                        print(f"{result.source}: {NOTE}", file=sys.stderr)
+                    if pictures and not pictures.add(result):
+                        break
+        if pictures and pictures.unplotted:
+            report(SourceError(f"--plot {plot}: nothing to plot, no frame of a video was read"))
     except KeyboardInterrupt:
         interrupted = True
     if summary.pictures > 1 or output:
         print(summary_text(summary), file=sys.stderr)
+    if skip.held:
+        print(f"{len(skip.held):,} were in {output} already", file=sys.stderr)
     if interrupted:
         print(INTERRUPTED[output is not None], file=sys.stderr)
     if interrupted or summary.unread:

@@ -14,7 +14,7 @@ PATH = click.Path(path_type=Path, readable=False)
 """Nothing is looked up here: who opens a file says what is wrong with it."""
 DATA = "FER2013 file (.csv, .csv.gz, .tar.gz, .zip) or a folder of class folders."
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON, one document a line.")
 backend_option = click.option(
     "--backend", type=click.Choice(get_args(Backend)), default="auto", help="Engine."
 )

@@ -75,7 +75,7 @@ KINDS = {
     "json": Kind(lambda result, _: result_json(result), records=_json_records),
     "csv": Kind(result_csv, csv_header, _csv_records),
 }
-SUFFIXES = {".json": "json", ".jsonl": "json", ".ndjson": "json", ".csv": "csv"}
+SUFFIXES = {".jsonl": "json", ".ndjson": "json", ".csv": "csv"}
 
 
 class Output(AbstractContextManager["Output"]):
@@ -192,9 +192,14 @@ def kind_of(path: Path | None, *, as_json: bool, as_csv: bool, resume: bool) -> 
         raise ConfigError("--json or --csv, not both")
     if resume and path is None:
         raise ConfigError("--resume needs --output: the file to go on with")
-    named = SUFFIXES.get(path.suffix.lower()) if path else "text"
+    named = SUFFIXES.get(path.suffix.lower()) if path else None
     if as_json or as_csv:
-        return "json" if as_json else "csv"
+        asked = "json" if as_json else "csv"
+        if path and named not in (None, asked):
+            raise ConfigError(f"--{asked} and --output {path} contradict each other")
+        return asked
+    if path is None:
+        return "text"
     if named is None:
         raise ConfigError(
             f"--output {path}: end it in {', '.join(SUFFIXES)}, or say --json or --csv"

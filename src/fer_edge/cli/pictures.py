@@ -28,6 +28,7 @@ class Pictures(AbstractContextManager["Pictures"]):
     Raises:
         ConfigError: a path isn't of the right kind, or no font has the labels' letters.
         DeviceError: when the block is entered: there is no display.
+        OSError: the folder can't be made.
     """
 
     def __init__(
@@ -35,6 +36,10 @@ class Pictures(AbstractContextManager["Pictures"]):
     ) -> None:
         if save and save.exists() and not save.is_dir():
             raise ConfigError(f"--save {save}: a file, not a folder")
+        if save:
+            save.mkdir(
+                parents=True, exist_ok=True
+            )  # a place that can't be written to, said at once
         fonts.check(spec.labels)
         self._saved, self._plots = Saved(save), Plots(plot)
         self._window = Window() if show else None
@@ -56,6 +61,11 @@ class Pictures(AbstractContextManager["Pictures"]):
             return True
         still = result.frame is None
         return self._window.show(result.plot(), hold=still, title=result.source)
+
+    @property
+    def unplotted(self) -> bool:
+        """Whether a plot was asked for and there was nothing to plot."""
+        return self._plots.missed
 
     def __exit__(
         self,

@@ -47,6 +47,11 @@ class Plots(AbstractContextManager["Plots"]):
         self._written.append(path)
         print(f"plotted {path}", file=sys.stderr)
 
+    @property
+    def missed(self) -> bool:
+        """Whether a plot was asked for and there was nothing to plot."""
+        return self._path is not None and not self._written
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

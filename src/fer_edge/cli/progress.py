@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 class Bar:
     """Counts pictures; a video has a line of its own that counts its seconds."""
 
-    def __init__(self, progress: Progress | None, sources: Sequence[str], skip: Container[str]):
+    def __init__(
+        self, progress: Progress | None, sources: Sequence[str], skip: Container[str]
+    ) -> None:
         self._progress = progress
         self._video: str | None = None
         if progress is None:
@@ -46,7 +48,8 @@ class Bar:
 def _count(source: str, skip: Container[str]) -> int:
     if is_video(source):
         return 0
-    return sum(isinstance(one, Path) and str(one) not in skip for one in expand(source))
+    found = (str(one) for one in expand(source) if isinstance(one, Path))
+    return sum(not is_video(one) and one not in skip for one in found)
 
 
 @contextmanager
@@ -64,7 +67,7 @@ def bar(sources: Sequence[str], skip: Container[str], *, beside_results: bool) -
         def render(self, task: Any) -> Text:
             done = f"{task.completed:,.0f}"
             most = "" if task.total is None else f" of {task.total:,.0f}"
-            rate = "" if task.speed is None else f", {task.speed:.1f} a second"
+            rate = "" if task.speed is None or task.elapsed < 1 else f", {task.speed:.1f} a second"
             return Text(f"{done}{most} {task.fields['unit']}{rate}")
 
     columns = (TextColumn("{task.description}"), BarColumn(), Rate(), TimeRemainingColumn())

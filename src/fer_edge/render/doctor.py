@@ -44,7 +44,7 @@ def _machine(found: Diagnosis) -> Table:
     for engine in found.engines:
         works = f"{engine.version}: {', '.join(engine.devices)}"
         rows[engine.name] = Text(engine.failure, "yellow") if engine.failure else works
-    picamera2 = "Picamera2 is installed" if found.picamera2 else "Picamera2 isn't installed"
+    picamera2 = "Picamera2 is installed" if found.picamera2 else "no Picamera2 in this environment"
     listed = [f"{camera.device} ({camera.name})" for camera in found.cameras]
     rows["cameras"] = f"{', '.join(listed) or 'none'}; {picamera2}"
     video = "PyAV is installed" if found.pyav else "not installed: pip install 'fer-edge[video]'"

@@ -25,13 +25,19 @@ def bar(share: float) -> str:
 
 
 def result_text(result: Result) -> str:
-    """A picture's faces with a bar for each label, the likeliest marked; a video's in a line."""
+    """A face with a bar for each label; several with a line each; a video's all in one line."""
     if result.frame is not None:
         shown = ", ".join(_followed(face) for face in result.faces) or "no face"
         return f"{result.source}  frame {result.frame}  {result.time:.2f} s  {shown}"
     lines = [f"{result.source}  ({result.width} x {result.height})"]
     if not result.faces:
         lines.append("  no face")
+    if len(result.faces) > 1:
+        for number, face in enumerate(result.faces):
+            x, y, w, h = face.box
+            shown = f"{face.emotion} {face.confidence:.0%}"
+            lines.append(f"  face {number:<3} {shown:<14} at {x}, {y} ({w} x {h})")
+        return "\n".join(lines)
     for face in result.faces:
         width = max(len(label) for label in face.probabilities)
         lines.append(f"  {face.emotion}, {face.confidence:.0%} sure")
@@ -91,7 +97,7 @@ def summary_text(summary: Summary) -> str:
     what = "frame" if 0 < summary.frames == summary.pictures else "picture"
     lines = [
         f"{_number(summary.pictures, what)} in {seconds:.1f} s, "
-        f"{summary.pictures / max(seconds, 1e-9):.1f} a second; one took "
+        f"{summary.pictures / max(seconds, 1e-9):.1f} a second; to read one took "
         f"{1e3 * summary.times.percentile(0.5):.1f} ms (median), "
         f"{1e3 * summary.times.percentile(0.95):.1f} ms (95th percentile)"
     ]
@@ -100,7 +106,9 @@ def summary_text(summary: Summary) -> str:
         for emotion, count in summary.emotions.most_common()
     )
     people = f", {summary.followed:,} followed" if summary.followed else ""
-    lines.append(f"{_number(summary.faces, 'face')}{people}" + (f": {shares}" if shares else ""))
+    lines.append(
+        f"{_number(summary.faces, 'face')}{people}" + (f", of which {shares}" if shares else "")
+    )
     if summary.unread:
         lines.append(f"{summary.unread:,} could not be read")
     return "\n".join(lines)

@@ -132,7 +132,8 @@ def _tags(face: Face, box: Floats, side: int, font: Path | None) -> Iterator[_Ta
     shown, labels = face.track or face, tuple(face.probabilities)  # a track doesn't flicker
     least = max(_LEAST_TEXT, side // 110)
     largest = max(least, min(round((box[2] - box[0]) / 5), side * 3 // 100))
-    texts = (shown.emotion, f"{shown.confidence:.0%}")
+    number = (f"#{face.track.number}",) if face.track else ()
+    texts = (*number, shown.emotion, f"{shown.confidence:.0%}")
     for size, kept in (
         (largest, 2),
         ((largest + least) // 2, 2),
@@ -142,7 +143,8 @@ def _tags(face: Face, box: Floats, side: int, font: Path | None) -> Iterator[_Ta
         (_LEAST_TEXT, 1),
     ):
         pieces = tuple(
-            (text, font_for(text, size, font=font, beside=labels)) for text in texts[:kept]
+            (text, font_for(text, size, font=font, beside=labels))
+            for text in texts[: len(number) + kept]
         )
         yield _Tag(pieces, size / 4)
 

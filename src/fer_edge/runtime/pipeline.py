@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fer_edge.errors import SourceError
+from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime.ahead import Ahead, ahead
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import Result
@@ -69,7 +69,10 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class _Video:
+    """A video to be read: one that was named, or one that was found in a folder."""
+
     source: str
+    found: bool = False
 
 
 _Job: TypeAlias = "Future[Prepared] | SourceError | _Video"
@@ -96,7 +99,7 @@ def read_all(
         with ahead(jobs, size=WAITING, patience=_PATIENCE) as waiting:
             for batch in _batches(waiting):
                 if isinstance(batch, _Video):
-                    yield from _frames(reader, batch.source, cut, tracker)
+                    yield from _frames(reader, batch, cut, tracker)
                 else:
                     yield from _answered(reader, batch)
     finally:
@@ -126,7 +129,10 @@ def _single(
 def _jobs(
     reader: Reader, sources: Iterable[Picture], pool: ThreadPoolExecutor, skip: Container[str]
 ) -> Generator[_Job]:
-    for source in listed(sources):
+    for source in _listed(sources):
+        if isinstance(source, SourceError):
+            yield source
+            continue
         if not isinstance(source, (str, Path)):
             yield pool.submit(reader.prepare, source)
         elif is_video(str(source)):
@@ -136,8 +142,19 @@ def _jobs(
             for path in expand(source):
                 if isinstance(path, SourceError):
                     yield path
-                elif str(path) not in skip:
+                elif str(path) in skip:
+                    continue
+                elif is_video(str(path)):
+                    yield _Video(str(path), found=True)
+                else:
                     yield pool.submit(reader.prepare, path)
+
+
+def _listed(sources: Iterable[Picture]) -> Iterator[Picture | SourceError]:
+    try:
+        yield from listed(sources)
+    except SourceError as error:
+        yield error
 
 
 def _batches(waiting: Ahead[_Job]) -> Iterator[list[Prepared | SourceError] | _Video]:
@@ -181,9 +198,13 @@ def _answered(
 
 
 def _frames(
-    reader: Reader, source: str, cut: Cut, tracker: Tracker | None
+    reader: Reader, video: _Video, cut: Cut, tracker: Tracker | None
 ) -> Iterator[Result | SourceError]:
     try:
-        yield from reader.follow(source, cut, tracker)
+        yield from reader.follow(video.source, cut, tracker)
     except SourceError as error:
         yield error
+    except MissingExtraError as error:
+        if not video.found:
+            raise
+        yield SourceError(f"{video.source}: {error}")  # the pictures beside it can be read

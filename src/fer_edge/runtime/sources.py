@@ -20,8 +20,14 @@ from fer_edge.runtime.preprocess import upright
 SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
+NAMED = frozenset((".heic", ".heif"))
+"""Pictures that can't be read: in a folder they are named rather than left out in silence."""
+VIDEOS = frozenset(
+    (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+)
 MOST_PIXELS = 89_478_485
 """Pillow's own first limit, 256 MB of RGB; larger pictures are refused before they are decoded."""
+_WALKED = SUFFIXES | NAMED | VIDEOS
 HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"))
 """How Apple's and others' H.265 pictures begin, from the fifth byte on."""
 Picture = str | Path | Image.Image | npt.NDArray[np.uint8]
@@ -39,20 +45,25 @@ def listed(sources: Iterable[Picture]) -> Iterator[Picture]:
 def _lines() -> Iterator[str]:
     """Standard input's lines, by the file's descriptor: a thread that waits in Python's own reader
     would hold a lock that the interpreter needs to end."""
-    rest = b""
+    rest, found = b"", False
     descriptor = sys.stdin.fileno()
     while content := os.read(descriptor, 1 << 16):
         *lines, rest = (rest + content).split(b"\n")
-        yield from (os.fsdecode(line) for line in lines if line)
-    if rest:
+        for line in lines:
+            if line.strip():
+                found = True
+                yield os.fsdecode(line.removesuffix(b"\r"))
+    if rest.strip():
         yield os.fsdecode(rest)
+    elif not found:
+        raise SourceError("standard input names no picture")
 
 
 def expand(source: str | Path) -> Iterator[Path | SourceError]:
-    """The picture files that a path, a folder (with those below it) or a pattern names.
+    """The pictures and videos that a path, a folder (with those below it) or a pattern names.
 
-    In sorted order, a folder's own pictures before those of the folders in it; hidden ones are left
-    out. What can't be looked into, or holds nothing, comes as an error in its place.
+    In sorted order, a folder's own before those of the folders in it; hidden ones are left out.
+    What can't be looked into, or holds nothing, comes as an error in its place.
     """
     name = str(source)
     path = Path(source)
@@ -76,7 +87,7 @@ def _walk(folder: str) -> Iterator[Path | SourceError]:
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)
-            if path.suffix.lower() in SUFFIXES and name[0] != "." and path.is_file():
+            if path.suffix.lower() in _WALKED and name[0] != "." and path.is_file():
                 found = True
                 yield path
         for error in errors:
@@ -86,7 +97,9 @@ def _walk(folder: str) -> Iterator[Path | SourceError]:
     for error in errors:
         yield SourceError(f"{error.filename}: {error.strerror}")
     if not found and not errors:
-        yield SourceError(f"{folder}: no picture in this folder ({' '.join(sorted(SUFFIXES))})")
+        yield SourceError(
+            f"{folder}: no picture or video in this folder ({' '.join(sorted(SUFFIXES | VIDEOS))})"
+        )
 
 
 def _matching(pattern: str) -> Iterator[Path | SourceError]:

@@ -15,10 +15,8 @@ from PIL import Image
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime import picamera
 from fer_edge.runtime.ahead import ahead
+from fer_edge.runtime.sources import VIDEOS
 
-SUFFIXES = frozenset(
-    (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
-)
 _AHEAD = 4
 """Frames that are decoded while others are read: more would only hold memory."""
 _SLACK = 0.5
@@ -89,7 +87,7 @@ ALL = Cut()
 
 def is_video(source: str) -> bool:
     """Whether a source is a video file, a stream's address, or a camera's number or device."""
-    return is_live(source) or "://" in source or Path(source).suffix.lower() in SUFFIXES
+    return is_live(source) or "://" in source or Path(source).suffix.lower() in VIDEOS
 
 
 def is_live(source: str) -> bool:
@@ -142,9 +140,14 @@ def frames(source: str, cut: Cut = ALL) -> Iterator[Frame]:
         MissingExtraError: PyAV isn't installed.
     """
     live = is_live(source)
+    index = None
     with ahead(_decoded(source, cut), size=_AHEAD, drop=live) as waiting:
         for index, time, picture in waiting:
             yield Frame(_upright(picture), index, time)
+    if index is None:
+        raise SourceError(
+            f"{source}: no frame from {cut.start:g} s on, or of so few: it is shorter"
+        )
 
 
 def _decoded(source: str, cut: Cut) -> Generator[tuple[int, float, Any]]:
