@@ -30,6 +30,7 @@ def main() -> int:
                 if face.track is None or shown.get(face.track.number) == face.track.emotion:
                     continue
                 shown[face.track.number] = face.track.emotion
+                shown.pop(face.track.number - 100, None)  # numbers only grow: that face is gone
                 print(
                     f"{result.time:8.2f} s  face {face.track.number}: "
                     f"{face.track.emotion} {face.track.confidence:.0%}",

@@ -37,9 +37,11 @@ def main() -> int:
         camera.start()
         while True:
             request = camera.capture_request(wait=10)
-            array = request.make_array("main")
-            stamp = request.get_metadata()["SensorTimestamp"]
-            request.release()  # the camera has few buffers: give them back at once
+            try:
+                array = request.make_array("main")
+                stamp = request.get_metadata()["SensorTimestamp"]
+            finally:
+                request.release()  # the camera has few buffers: give them back at once
             start = stamp if start is None else start
             time = (stamp - start) / 1e9
             if options.seconds and time >= options.seconds:

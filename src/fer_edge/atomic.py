@@ -25,7 +25,7 @@ def whole_file(path: Path, *companions: str) -> Iterator[Path]:
         OSError: the folder can't be made or written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    beside = path.with_name(f".fer-{secrets.token_hex(8)}{path.suffix}")
     suffixes = (*companions, path.suffix)
     try:
         yield beside

@@ -87,3 +87,13 @@ def test_download(fer: Callable[..., Ran], site: Path) -> None:
 def test_the_published_file_is_the_pinned_one(yunet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert hashlib.sha256(yunet.read_bytes()).hexdigest() == detector_file.SHA256
+
+
+def test_a_user_without_a_home_has_none_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.delenv(detector_file.VARIABLE, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert detector_file.find() is None

@@ -21,7 +21,7 @@ from fer_edge.runtime.doctor import diagnose
 from fer_edge.runtime.probe import Measured
 from fer_edge.runtime.remembered import Choice
 from fer_edge.runtime.specfile import read_spec
-from fer_edge.runtime.tries import Row, Verdict, child, choose, judge, thread_counts
+from fer_edge.runtime.tries import Row, Verdict, child, choose, judge, readable, thread_counts
 from fer_edge.spec import Precision
 
 RIGHT = {"samples": 16, "labels_differ": 0, "max_abs_logit_diff": 1e-7, "ms": 1.0}
@@ -232,7 +232,7 @@ def test_the_spec_is_read_without_an_engine(fp32_model: Path, tmp_path: Path) ->
     for path in (fp32_model, bundled("model")):
         model = onnx.load(path)
         assert metadata(path) == {entry.key: entry.value for entry in model.metadata_props}
-        assert doctor._spec(path) == read_spec(path)
+        assert readable(path) == read_spec(path)
     path = tmp_path / "m.onnx"
     for content in (b"", b"hello", fp32_model.read_bytes()[:10_000]):
         path.write_bytes(content)

@@ -83,8 +83,7 @@ def test_no_more_pictures_are_read_than_can_wait(recognizer: Recognizer) -> None
     results = recognizer.stream(endless())
     for given in range(1, 300):
         next(results)
-        # waiting, in a batch, and one in the hand of the thread that lists them
-        assert read <= given + pipeline.WAITING + pipeline.BATCH + 1
+        assert read <= given + pipeline.HELD + 1  # and one that waits for its turn
     results.close()  # type: ignore[attr-defined]
     assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
 
@@ -106,17 +105,18 @@ class Counting:
         return self.recognizer.answer(pictures)
 
 
-def test_what_is_ready_together_is_answered_together(recognizer: Recognizer) -> None:
+def test_what_is_ready_together_is_answered_together(recognizer: Recognizer, folder: Path) -> None:
     reader = Counting(recognizer)
 
-    def faces() -> Iterator[np.ndarray]:
-        for i in range(60):
-            yield drawn(i % 7, i)
+    def faces() -> Iterator[Path]:
+        for i in range(100):
+            if i != 50:
+                yield folder / f"{i:03}.png"
         reader.behind.set()
 
     found = pipeline.read_all(reader, faces(), cut=pipeline.Cut(), tracker=None, skip=())
-    assert len(list(found)) == 60
-    assert sum(reader.batches) == 60
+    assert len(list(found)) == 99
+    assert sum(reader.batches) == 99
     assert max(reader.batches) == pipeline.BATCH
 
 
@@ -151,3 +151,52 @@ def test_an_empty_list_is_an_error(
         monkeypatch.setattr("sys.stdin", stdin)
         with pytest.raises(SourceError, match="standard input names no picture"):
             list(recognizer.stream("-"))
+
+
+def test_an_array_may_be_filled_anew(recognizer: Recognizer) -> None:
+    """As a camera's buffer is, by who holds it."""
+    buffer = np.empty((48, 48), np.uint8)
+
+    def filled() -> Iterator[np.ndarray]:
+        for i in range(40):
+            buffer[:] = drawn(i % 7, i)
+            yield buffer
+
+    found = [result.faces[0].probabilities for result in recognizer.stream(filled())]
+    assert found == [recognizer(drawn(i % 7, i)).faces[0].probabilities for i in range(40)]
+
+
+def test_patterns_of_videos(recognizer: Recognizer, tmp_path: Path) -> None:
+    for name in ("a.mkv", "b.mkv"):
+        write(tmp_path / name, 2)
+    (tmp_path / "c.mov").mkdir()
+    Image.fromarray(drawn(1, 1)).save(tmp_path / "c.mov" / "d.png")
+    for pattern in ("*.mkv", "[ab]*"):
+        found = [Path(r.source).name for r in recognizer.stream(f"{tmp_path}/{pattern}")]
+        assert found == ["a.mkv"] * 2 + ["b.mkv"] * 2
+    assert [Path(r.source).name for r in recognizer.stream(tmp_path / "c.mov")] == ["d.png"]
+    (error,) = pipeline.read_all(recognizer, ["7" * 300], cut=pipeline.Cut(), tracker=None, skip=())
+    assert "File name too long" in str(error)
+
+
+def test_large_pictures_are_read_one_at_a_time(
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (500, 500), np.uint8)
+    for i in range(8):
+        Image.fromarray(noise).save(tmp_path / f"{i}.png")
+    monkeypatch.setattr(pipeline, "LARGE", 1000)
+    under_way, most = 0, 0
+    prepare = recognizer.prepare
+
+    def counted(picture: Path) -> Prepared:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        done = prepare(picture)
+        under_way -= 1
+        return done
+
+    monkeypatch.setattr(recognizer, "prepare", counted)
+    assert len(list(recognizer.stream(tmp_path))) == 8
+    assert most == 1

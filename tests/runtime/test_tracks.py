@@ -113,3 +113,21 @@ def test_wrong_settings() -> None:
     ):
         with pytest.raises(ValueError, match="must be 0 or more"):
             Tracker(**options)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1)), min_size=1, max_size=30))
+def test_whatever_the_times_probabilities_stay_probabilities(
+    seen: list[tuple[float, float]],
+) -> None:
+    """Recordings that are joined, or one tracker for several videos: time may jump back."""
+    tracker = Tracker()
+    for time, happy in seen:
+        (track,) = tracks(tracker([face((0, 0, 20, 20), happy)], time))
+        assert all(-1e-9 <= share <= 1 + 1e-9 for share in track.probabilities.values())
+        assert math.isclose(sum(track.probabilities.values()), 1)
+
+
+def test_time_that_jumps_back_is_another_video() -> None:
+    tracker = Tracker()
+    numbers = [tracks(tracker([face((0, 0, 20, 20))], t))[0].number for t in (0.0, 0.1, 0.0, 0.1)]
+    assert numbers == [1, 1, 2, 2]

@@ -19,7 +19,7 @@ from PIL import Image
 from fer_edge.errors import SourceError
 from fer_edge.runtime import video
 from fer_edge.runtime.save import Saved, video_file
-from fer_edge.runtime.video import Cut, address, frames, is_live, is_video
+from fer_edge.runtime.video import Cut, address, frames, is_live, is_video, length
 from tests.conftest import Ran
 
 
@@ -78,7 +78,9 @@ def test_cuts(clip: Path, cut: Cut, expected: list[int]) -> None:
 
 
 def test_a_cut_beyond_the_end_is_an_error(clip: Path) -> None:
-    with pytest.raises(SourceError, match="no frame from 9 s on, or of so few: it is shorter"):
+    with pytest.raises(
+        SourceError, match=r"it ends before the first frame that was asked for \(9 s\)"
+    ):
         list(frames(str(clip), Cut(start=9)))
 
 
@@ -289,3 +291,57 @@ def test_a_camera_whose_time_is_up_ends_well(
     assert ran.code == 0
     assert "SourceError" not in ran.err
     assert 1 <= len(ran.out.splitlines()) <= 10
+
+
+def test_recordings_that_were_joined(tmp_path: Path) -> None:
+    """Their stamps begin anew in the middle: no frame is lost, and time goes on."""
+    parts = [write(tmp_path / name, 20).read_bytes() for name in ("a.ts", "b.ts")]
+    (tmp_path / "joined.ts").write_bytes(b"".join(parts))
+    found = list(frames(str(tmp_path / "joined.ts")))
+    assert [frame.index for frame in found] == list(range(40))
+    times = np.array([frame.time for frame in found])
+    assert np.diff(times) == pytest.approx(0.1, abs=0.06)
+    assert len(list(frames(str(tmp_path / "joined.ts"), Cut(max_fps=5)))) == pytest.approx(
+        20, abs=2
+    )
+
+
+def test_sound_may_be_longer_than_the_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "long-sound.mp4"
+    make: Any = av.VideoFrame.from_image
+    with av.open(str(path), "w") as container:
+        video: Any = container.add_stream("mpeg4", rate=10)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound: Any = container.add_stream("aac", rate=8000)
+        for i in range(20):
+            container.mux(video.encode(make(shade(i))))
+        container.mux(video.encode())
+        for i in range(40):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")  # type: ignore[no-untyped-call]
+            frame.rate, frame.pts = 8000, 1024 * i
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    assert len(list(frames(str(path)))) == 20
+    assert length(str(path)) == pytest.approx(2, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("source", "live"),
+    [
+        ("rtsp://cam/1", True), ("srt://cam:9", True), ("http://cam/mjpeg", True),
+        ("http://host/a.mp4", False), ("https://host/x/b.webm", False), ("7", True),
+        ("7" * 300, False), ("a.mp4", False),
+    ],
+)  # fmt: skip
+def test_what_does_not_wait(source: str, live: bool) -> None:
+    assert is_live(source) == live
+
+
+def test_two_videos_of_one_name_are_two_files(tmp_path: Path, clip: Path) -> None:
+    from fer_edge import Recognizer
+
+    with Saved(tmp_path) as saved:
+        for result in Recognizer.load(faces="whole").stream([clip, clip]):
+            saved.add(result)
+    lengths = [len(list(frames(str(tmp_path / name)))) for name in ("clip.mp4", "clip-2.mp4")]
+    assert lengths == [40, 40]

@@ -7,13 +7,16 @@ failure or Ctrl-C, 2 wrong usage.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import warnings
+from pathlib import Path
 
 import click
 
 from fer_edge import __version__
-from fer_edge.cli import doctor, infer, prove, read, teach
+from fer_edge.cli import benchmark, doctor, infer, prove, read, teach
 from fer_edge.cli.console import complain
 from fer_edge.errors import ConfigError, FerEdgeError
 
@@ -38,7 +41,7 @@ class Group(click.Group):
 
 
 COMMANDS = (
-    *(infer.infer, read.info, doctor.doctor),
+    *(infer.infer, read.info, doctor.doctor, benchmark.benchmark),
     Group("detector", commands=[read.install], help="What finds the faces in pictures."),
     *(teach.train, prove.evaluate, prove.export, prove.parity),
     Group("data", commands=[teach.inspect], help="Look at training data."),
@@ -61,9 +64,14 @@ def app() -> None:
 
 def main() -> None:
     """Run the command; failures end in one line on standard error, never in a traceback."""
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started it
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
         # a file's name may hold what the terminal's encoding can't
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+    if threading.current_thread() is threading.main_thread():
+        # a service that is stopped ends as one who presses Ctrl-C does: what was done is kept
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     # of damage that Pillow reads in spite of; what it can't is a SourceError
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:

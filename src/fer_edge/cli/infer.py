@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -111,7 +110,9 @@ class _Skipped:
 @click.option("-o", "--output", type=PATH, help="File (.jsonl, .csv) for the results.")
 @click.option("--resume", is_flag=True, help="Leave out what --output holds already.")
 @click.option("--save", type=PATH, help="Folder for annotated pictures and videos.")
-@click.option("--plot", type=PATH, help="Picture (.png) of a video's expressions over time.")
+@click.option(
+    "--plot", type=PATH, help="Picture (.png) of a video's expressions over time; written over."
+)
 @click.option("--show", is_flag=True, help="Show annotated pictures in a window; q ends it.")
 def infer(
     sources: tuple[str, ...],
@@ -174,14 +175,8 @@ def infer(
         drawn = Pictures(recognizer.spec, save, plot, show=show)
     skip = _Skipped(sources, save)
     summary = Summary()
-    interrupted = False
+    interrupted = unplotted = False
     warned = faces == "whole" or recognizer.finds_faces
-    # a service that is stopped ends as one who presses Ctrl-C does: what was read is kept
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-    def report(error: SourceError) -> None:
-        summary.unread += 1
-        complain(error)
 
     try:
         with (
@@ -190,6 +185,12 @@ def infer(
         ):
             skip.held = written.held
             with bar(sources, skip, beside_results=output is None) as progress:
+
+                def report(error: SourceError) -> None:
+                    complain(error)
+                    summary.unread += 1
+                    progress.fail()
+
                 for result in recognizer.stream(sources, cut=cut, skip=skip, on_error=report):
                     written.add(result)
                     summary.add(result)
@@ -197,10 +198,14 @@ def infer(
                     if not warned and not recognizer.is_small(result.width, result.height):
                         warned = True
                         print(f"{result.source}: {NOTE}", file=sys.stderr)
-                    if pictures and not pictures.add(result):
-                        break
+                    try:
+                        if pictures and not pictures.add(result):
+                            break
+                    except SourceError as error:  # it was removed, or has changed, since
+                        report(error)
         if pictures and pictures.unplotted:
-            report(SourceError(f"--plot {plot}: nothing to plot, no frame of a video was read"))
+            unplotted = True
+            print(f"--plot {plot}: nothing to plot, no frame of a video was read", file=sys.stderr)
     except KeyboardInterrupt:
         interrupted = True
     if summary.pictures > 1 or output:
@@ -209,5 +214,5 @@ def infer(
         print(f"{len(skip.held):,} were in {output} already", file=sys.stderr)
     if interrupted:
         print(INTERRUPTED[output is not None], file=sys.stderr)
-    if interrupted or summary.unread:
+    if interrupted or unplotted or summary.unread:
         sys.exit(1)

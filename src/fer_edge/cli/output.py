@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
@@ -41,18 +42,22 @@ def _csv_records(stream: BinaryIO) -> Iterator[tuple[str, int, int]]:
             if not line.endswith(b"\n"):
                 return
             read += len(line)
-            yield line.decode()
+            yield line.decode("utf-8", "surrogateescape")
 
     rows = csv.reader(lines(), strict=True)
     header = next(rows, ["source"])
     if header[0] != "source":
         raise ValueError("its first column isn't source")
     start = read
-    for row in rows:
-        if len(row) != len(header):
-            raise ValueError(f"a row of {len(row)} values under {len(header)} names")
-        yield row[0], start, read
-        start = read
+    try:
+        for row in rows:
+            if len(row) != len(header):
+                raise ValueError(f"a row of {len(row)} values under {len(header)} names")
+            yield row[0], start, read
+            start = read
+    except csv.Error:
+        if stream.read(1):  # anything but a name of several lines that the file ends in
+            raise
 
 
 @dataclass(frozen=True)
@@ -63,17 +68,19 @@ class Kind:
         line: a result as text, under a model's spec.
         header: of a file or a whole output; None: it has none.
         records: what a file holds already; None: it can't be gone on with.
+        errors: what becomes of a file's name that isn't UTF-8: its own bytes, or an escape.
     """
 
     line: Callable[[Result, ModelSpec], str]
     header: Callable[[ModelSpec], str] | None = None
     records: Records | None = None
+    errors: str = "backslashreplace"
 
 
 KINDS = {
     "text": Kind(lambda result, _: result_text(result)),
     "json": Kind(lambda result, _: result_json(result), records=_json_records),
-    "csv": Kind(result_csv, csv_header, _csv_records),
+    "csv": Kind(result_csv, csv_header, _csv_records, "surrogateescape"),
 }
 SUFFIXES = {".jsonl": "json", ".ndjson": "json", ".csv": "csv"}
 
@@ -109,6 +116,8 @@ class Output(AbstractContextManager["Output"]):
             print(header, end="")
             return
         self._part = path.with_name(path.name + ".part")
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"--output {path}: not a file")
         there = [one for one in (path, self._part) if one.exists()]
         if there and not resume:
             raise ConfigError(
@@ -117,10 +126,19 @@ class Output(AbstractContextManager["Output"]):
         if len(there) == 2:
             raise ConfigError(f"{path} and {self._part} are both there: remove one of them")
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = (there[0] if there else self._part).open("ab", buffering=0)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise ConfigError(f"{path}: another run is writing it") from None
         if there:
-            self._size, self.held = _kept(there[0], self._kind, header)
+            try:
+                self._size, self.held = _kept(there[0], self._kind, header)
+            except ConfigError:
+                self._file.close()
+                raise
             there[0].replace(self._part)
-        self._file = self._part.open("ab", buffering=0)
         self._file.truncate(self._size)
         if not self._size:
             self._append(header)
@@ -135,7 +153,7 @@ class Output(AbstractContextManager["Output"]):
 
     def _append(self, text: str) -> None:
         assert self._file
-        content = text.encode("utf-8", "backslashreplace")
+        content = text.encode("utf-8", self._kind.errors)
         rest = memoryview(content)
         while rest:
             rest = rest[self._file.write(rest) :]
@@ -190,6 +208,8 @@ def kind_of(path: Path | None, *, as_json: bool, as_csv: bool, resume: bool) -> 
     """
     if as_json and as_csv:
         raise ConfigError("--json or --csv, not both")
+    if path is not None and not path.name:
+        raise ConfigError(f"--output {path}: not a file's name")
     if resume and path is None:
         raise ConfigError("--resume needs --output: the file to go on with")
     named = SUFFIXES.get(path.suffix.lower()) if path else None

@@ -25,23 +25,30 @@ class Plots(AbstractContextManager["Plots"]):
     def __init__(self, path: Path | None) -> None:
         if path is not None:
             check(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._written: list[Path] = []
         self._timeline: Timeline | None = None
+        self._time = 0.0
 
     def add(self, result: Result) -> None:
         """Take in one result; pictures have no time."""
         if self._path is None or result.time is None:
             return
-        if self._timeline is None or result.source != self._timeline.source or result.frame == 0:
+        if (
+            self._timeline is None
+            or result.source != self._timeline.source
+            or result.time < self._time
+        ):
             self._end()
             self._timeline = Timeline()
+        self._time = result.time
         self._timeline.add(result)
 
     def _end(self) -> None:
         if self._path is None or self._timeline is None:
             return
-        path = unused(self._path) if self._written else self._path
+        path = unused(self._path)[0] if self._written else self._path
         self._timeline.save(path)
         self._timeline = None
         self._written.append(path)

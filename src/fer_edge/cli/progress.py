@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from fer_edge.runtime.results import Result
 from fer_edge.runtime.sources import expand
-from fer_edge.runtime.video import is_live, is_video, length
+from fer_edge.runtime.video import is_video, length
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 
 class Bar:
@@ -24,11 +24,17 @@ class Bar:
     ) -> None:
         self._progress = progress
         self._video: str | None = None
+        self._line: TaskID | None = None
         if progress is None:
             return
         pictures = None if "-" in sources else sum(_count(one, skip) for one in sources)
         self._pictures = progress.add_task("", total=pictures, unit="pictures")
         progress.tasks[0].visible = pictures != 0
+
+    def fail(self) -> None:
+        """Show that a picture couldn't be read."""
+        if self._progress is not None:
+            self._progress.advance(self._pictures)
 
     def add(self, result: Result) -> None:
         """Show that a result is there."""
@@ -38,10 +44,14 @@ class Bar:
             self._progress.advance(self._pictures)
             return
         if result.source != self._video:
+            if self._line is not None:
+                self._progress.remove_task(self._line)
             self._video = result.source
-            seconds = None if is_live(result.source) else length(result.source)
+            # nothing is opened twice that isn't a file: a camera serves one reader
+            seconds = length(result.source) if Path(result.source).is_file() else None
             name = Path(result.source).name
             self._line = self._progress.add_task(name, total=seconds, unit="seconds of video")
+        assert self._line is not None
         self._progress.update(self._line, completed=result.time)
 
 

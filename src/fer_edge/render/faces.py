@@ -120,5 +120,6 @@ def _number(count: int, what: str) -> str:
 
 def _csv_row(values: Iterable[object]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(list(values))
-    return line.getvalue()
+    # the writer quotes what holds a character of its line's end: a file's name may have either
+    csv.writer(line, lineterminator="\r\n").writerow(list(values))
+    return line.getvalue().removesuffix("\r\n")

@@ -85,7 +85,7 @@ def board(root: Path = ROOT) -> Board:
         python=platform.python_version(),
         machine=platform.machine(),
         bits=64 if sys.maxsize > 2**32 else 32,
-        temperature=_temperature(root),
+        temperature=temperature(root),
     )
 
 
@@ -113,7 +113,8 @@ def _name(root: Path) -> str:
     return model or " ".join(part for part in named if part) or "unknown"
 
 
-def _temperature(root: Path) -> float | None:
+def temperature(root: Path) -> float | None:
+    """Of the CPU, in degrees Celsius; None: there is no sensor."""
     zones = sorted((root / "sys" / "class" / "thermal").glob("thermal_zone*"))
     named = {zone: read(zone / "type").lower() for zone in zones}
     zones.sort(key=lambda zone: not re.search("cpu|x86_pkg|soc", named[zone]))

@@ -42,6 +42,19 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def own_core(root: Path = ROOT) -> int:
+    """Number of the core that this thread was last put on; 0 where the system doesn't say."""
+    fields = read(root / "proc" / "self" / "stat").rpartition(")")[2].split()
+    return int(fields[36]) if len(fields) > 36 else 0
+
+
+def clocks(root: Path = ROOT) -> dict[int, float]:
+    """Current clock of each core in MHz, by its number; empty where the system doesn't say."""
+    files = (root / "sys" / "devices" / "system" / "cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
+    texts = {int(path.parts[-3][3:]): read(path).strip() for path in files}
+    return {core: int(text) / 1000 for core, text in sorted(texts.items()) if text.isdigit()}
+
+
 def fingerprint(root: Path = ROOT) -> str:
     """First core's name and number of usable cores: in well under a millisecond, what a
     measurement of speed holds for."""

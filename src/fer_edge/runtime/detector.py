@@ -194,7 +194,7 @@ def _openvino(path: Path, threads: int) -> Opened:
     try:
         import openvino
 
-        from fer_edge.runtime.backends.openvino_backend import _brief, _config, _read
+        from fer_edge.runtime.backends.openvino_backend import configuration, read_model, reason_of
     except ModuleNotFoundError as error:
         if error.name != "openvino":
             raise
@@ -202,9 +202,11 @@ def _openvino(path: Path, threads: int) -> Opened:
 
     core = openvino.Core()
     try:
-        compiled = core.compile_model(_read(core, path), "CPU", _config(core, "cpu", threads))
+        compiled = core.compile_model(
+            read_model(core, path), "CPU", configuration(core, "cpu", threads)
+        )
     except RuntimeError as error:
-        raise ModelError(f"OpenVINO can't load it: {_brief(error)}") from None
+        raise ModelError(f"OpenVINO can't load it: {reason_of(error)}") from None
     request = compiled.create_infer_request()
     lock = threading.Lock()  # a request serves one call at a time
 

@@ -34,7 +34,10 @@ def find() -> Path | None:
         if not path.is_file():
             raise ModelError(f"{VARIABLE}={named}: there is no such file")
         return path
-    return place() if place().is_file() else None
+    try:
+        return place() if place().is_file() else None
+    except (OSError, RuntimeError):  # another user's home folder, or none: nothing is installed
+        return None
 
 
 def install(source: Path | None = None) -> Path:

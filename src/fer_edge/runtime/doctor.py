@@ -11,13 +11,21 @@ import fer_edge
 from fer_edge.errors import ModelError
 from fer_edge.runtime import board, cpu, detector_file, remembered
 from fer_edge.runtime.backends import ENGINES
-from fer_edge.runtime.backends.onnxfile import opset
-from fer_edge.runtime.backends.onnxmetadata import metadata
 from fer_edge.runtime.board import Board, Camera
 from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.remembered import Choice
-from fer_edge.runtime.specfile import read_spec
-from fer_edge.runtime.tries import SECONDS, Row, Tell, attempts, child, choose, thread_counts
+from fer_edge.runtime.tries import (
+    SECONDS,
+    Row,
+    Tell,
+    attempts,
+    child,
+    choose,
+    not_installed,
+    readable,
+    silent,
+    thread_counts,
+)
 from fer_edge.spec import ModelSpec
 
 
@@ -85,11 +93,7 @@ class Diagnosis:
         return {**document, "model": model, "works": self.works}
 
 
-def _silent(_: str) -> None:
-    """Tell nothing."""
-
-
-def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = _silent) -> Diagnosis:
+def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = silent) -> Diagnosis:
     """Look at this machine and try a model under every engine, each in a process of its own.
 
     Args:
@@ -103,7 +107,7 @@ def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = _sil
         SpecError: it holds no spec, or one that can't be used.
     """
     path = bundled("model") if model is None else model
-    spec = _spec(path)
+    spec = readable(path)
     here = board.board()
     engines = tuple(_engine(name) for name in ENGINES)
     works = {engine.name for engine in engines if engine.failure is None}
@@ -144,10 +148,8 @@ def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = _sil
 
 
 def _engine(name: str) -> EngineState:
-    engine = ENGINES[name]
-    if cpu.origin(engine.package) is None:
-        wanted = f"'fer-edge[{engine.extra}]'" if engine.extra else engine.package
-        return EngineState(name, failure=f"not installed: pip install {wanted}")
+    if missing := not_installed(name):
+        return EngineState(name, failure=missing)
     answer, failure = child(name)
     if failure is not None:
         return EngineState(name, failure=failure)
@@ -170,20 +172,3 @@ def _detector() -> DetectorState:
         f"its SHA-256 is {found[:12]}..., not {known[:12]}...: another edition, or damaged: "
         "fer detector install",
     )
-
-
-def _spec(path: Path) -> ModelSpec:
-    readable = sorted({suffix for engine in ENGINES.values() for suffix in engine.suffixes})
-    if path.suffix not in readable:
-        raise ModelError(
-            f"{path}: no backend reads {path.suffix or 'a file without suffix'}, "
-            f"only {', '.join(readable)}"
-        )
-    if path.suffix != ".onnx":
-        return read_spec(path)
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such file")
-    if not opset(path):
-        raise ModelError(f"{path}: damaged or cut off: copy it again, or export it again")
-    # with an engine, as `read_spec` does it, this process would die of a bad one
-    return ModelSpec.from_metadata(metadata(path), str(path))

@@ -133,7 +133,10 @@ def _paths(named: str) -> Iterator[str]:
 
 def _folders() -> Iterator[Path]:
     """Where fonts lie (XDG Base Directory), the user's own first."""
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without one
+        home = Path("/")
     data = os.environ.get("XDG_DATA_HOME") or str(home / ".local" / "share")
     shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
     yield home / ".fonts"

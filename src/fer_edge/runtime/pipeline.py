@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Container, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -16,9 +18,9 @@ from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime.ahead import Ahead, ahead
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import Result
-from fer_edge.runtime.sources import Picture, expand, listed
+from fer_edge.runtime.sources import Picture, expand, listed, pixels
 from fer_edge.runtime.tracks import Tracker
-from fer_edge.runtime.video import Cut, is_video
+from fer_edge.runtime.video import Cut, is_live, is_video
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +31,11 @@ WAITING = 64
 """Pictures that may be under way: of those that are decoded, only the crops are kept."""
 BATCH = 32
 """Faces that are answered at once; a picture's own are never parted."""
+HELD = 4
+"""Pictures, of those that were given in memory, that may be under way."""
+LARGE = 8_000_000
+"""Pixels of a picture that is read alone."""
+_ONE = threading.Lock()
 _PATIENCE = 1.0
 """Seconds that the thread which lists the sources gets to end; it may wait for standard input."""
 
@@ -44,6 +51,7 @@ class Prepared:
         found: box and score of each face.
         crops: uint8 `[side, side]` of each face.
         seconds: spent so far.
+        held: whether it counts among the pictures that were given in memory.
     """
 
     source: str
@@ -52,6 +60,7 @@ class Prepared:
     found: Sequence[tuple[Box, float]]
     crops: Sequence[npt.NDArray[np.uint8]]
     seconds: float
+    held: bool = False
 
 
 class Reader(Protocol):
@@ -75,7 +84,7 @@ class _Video:
     found: bool = False
 
 
-_Job: TypeAlias = "Future[Prepared] | SourceError | _Video"
+_Job: TypeAlias = "Future[Prepared] | Prepared | SourceError | _Video"
 
 
 def read_all(
@@ -95,22 +104,29 @@ def read_all(
     workers = min(WORKERS, len(os.sched_getaffinity(0)))
     pool = ThreadPoolExecutor(workers, "decode")
     try:
-        jobs = _jobs(reader, sources, pool, skip)
+        held = threading.Semaphore(HELD)
+        jobs = _jobs(reader, sources, pool, held, skip)
         with ahead(jobs, size=WAITING, patience=_PATIENCE) as waiting:
-            for batch in _batches(waiting):
-                if isinstance(batch, _Video):
-                    yield from _frames(reader, batch, cut, tracker)
-                else:
-                    yield from _answered(reader, batch)
+            try:
+                for batch in _batches(waiting):
+                    if isinstance(batch, _Video):
+                        yield from _frames(reader, batch, cut, tracker)
+                    else:
+                        yield from _answered(reader, batch, held)
+            finally:
+                held.release(WAITING)  # a lister that waits for its turn ends too
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _is_picture(source: Picture) -> bool:
     """Whether a source is one picture: when it is the only one, threads would only take time."""
-    if isinstance(source, (str, Path)):
+    if not isinstance(source, (str, Path)):
+        return True
+    try:
         return Path(source).is_file() and not is_video(str(source))
-    return True
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _single(
@@ -127,15 +143,23 @@ def _single(
 
 
 def _jobs(
-    reader: Reader, sources: Iterable[Picture], pool: ThreadPoolExecutor, skip: Container[str]
+    reader: Reader,
+    sources: Iterable[Picture],
+    pool: ThreadPoolExecutor,
+    held: threading.Semaphore,
+    skip: Container[str],
 ) -> Generator[_Job]:
     for source in _listed(sources):
         if isinstance(source, SourceError):
             yield source
-            continue
-        if not isinstance(source, (str, Path)):
-            yield pool.submit(reader.prepare, source)
-        elif is_video(str(source)):
+        elif not isinstance(source, (str, Path)):
+            # at once, and few of them: who gives them may fill the same array anew
+            held.acquire()
+            prepared = _at_once(reader, source)
+            if isinstance(prepared, SourceError):
+                held.release()
+            yield prepared
+        elif is_live(str(source)) or "://" in str(source):
             if str(source) not in skip:
                 yield _Video(str(source))
         else:
@@ -145,9 +169,22 @@ def _jobs(
                 elif str(path) in skip:
                     continue
                 elif is_video(str(path)):
-                    yield _Video(str(path), found=True)
+                    yield _Video(str(path), found=path != Path(source))
                 else:
-                    yield pool.submit(reader.prepare, path)
+                    yield pool.submit(_in_turn, reader, path)
+
+
+def _at_once(reader: Reader, picture: Picture) -> Prepared | SourceError:
+    try:
+        return replace(reader.prepare(picture), held=True)
+    except SourceError as error:
+        return error
+
+
+def _in_turn(reader: Reader, path: Path) -> Prepared:
+    """Prepare a file; of large pictures one at a time, since each may take 256 MB."""
+    with _ONE if pixels(path) > LARGE else nullcontext():
+        return reader.prepare(path)
 
 
 def _listed(sources: Iterable[Picture]) -> Iterator[Picture | SourceError]:
@@ -168,7 +205,7 @@ def _batches(waiting: Ahead[_Job]) -> Iterator[list[Prepared | SourceError] | _V
         batch = [_prepared(job)]
         faces = _faces(batch[0])
         while faces < BATCH and (held := waiting.ready()) is not None:
-            if isinstance(held, _Video) or not (isinstance(held, SourceError) or held.done()):
+            if isinstance(held, _Video) or not _is_done(held):
                 break
             batch.append(_prepared(held))
             faces += _faces(batch[-1])
@@ -176,8 +213,12 @@ def _batches(waiting: Ahead[_Job]) -> Iterator[list[Prepared | SourceError] | _V
         yield batch
 
 
-def _prepared(job: Future[Prepared] | SourceError) -> Prepared | SourceError:
-    if isinstance(job, SourceError):
+def _is_done(job: Future[Prepared] | Prepared | SourceError) -> bool:
+    return isinstance(job, (Prepared, SourceError)) or job.done()
+
+
+def _prepared(job: Future[Prepared] | Prepared | SourceError) -> Prepared | SourceError:
+    if isinstance(job, (Prepared, SourceError)):
         return job
     try:
         return job.result()
@@ -190,11 +231,13 @@ def _faces(one: Prepared | SourceError) -> int:
 
 
 def _answered(
-    reader: Reader, batch: Sequence[Prepared | SourceError]
+    reader: Reader, batch: Sequence[Prepared | SourceError], held: threading.Semaphore
 ) -> Iterator[Result | SourceError]:
     answers = iter(reader.answer([one for one in batch if not isinstance(one, SourceError)]))
     for one in batch:
         yield one if isinstance(one, SourceError) else next(answers)
+        if isinstance(one, Prepared) and one.held:
+            held.release()
 
 
 def _frames(

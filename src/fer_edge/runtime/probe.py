@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from fer_edge.errors import FerEdgeError
-from fer_edge.runtime.backends import ENGINES, Backend, open_backend
+from fer_edge.runtime.backends import ENGINES, Backend, Engine, open_backend
 
 WARM_UP = 5
 LEAST_RUNS = 5
@@ -49,9 +49,13 @@ def describe(name: str) -> dict[str, Any]:
     """An engine's `version` and the `devices` that it finds here."""
     engine = ENGINES[name]
     devices = importlib.import_module(engine.module).devices()
+    return {"version": version(engine), "devices": list(devices)}
+
+
+def version(engine: Engine) -> str:
+    """Of an engine that is imported."""
     # OpenVINO's goes on with its build's number and commit
-    version = sys.modules[engine.package].__version__.partition("-")[0]
-    return {"version": version, "devices": list(devices)}
+    return str(sys.modules[engine.package].__version__).partition("-")[0]
 
 
 def measure(backend: Backend, seconds: float) -> Measured:

@@ -174,7 +174,7 @@ class Recognizer:
 
     def stream(
         self,
-        source: Picture | Iterable[Picture],
+        source: Picture | int | Iterable[Picture],
         *,
         cut: Cut = ALL,
         tracker: Tracker | None = None,
@@ -182,7 +182,7 @@ class Recognizer:
         on_error: Callable[[SourceError], None] | None = None,
     ) -> Iterator[Result]:
         """Read every picture of a file, folder or pattern, in sorted order; or one in memory; or
-        every frame of a video file, a stream's address or a camera (`"0"`, `"/dev/video0"`); or of
+        every frame of a video file, a stream's address or a camera (`0`, `"/dev/video0"`); or of
         several of these, one after the other.
 
         Several pictures are decoded in threads, while those before them are read in batches; few
@@ -200,6 +200,7 @@ class Recognizer:
             SourceError: a picture can't be read, or a video breaks off, and there is no `on_error`.
             MissingExtraError: a video, and PyAV isn't installed.
         """
+        source = str(source) if isinstance(source, int) else source
         sources = [source] if isinstance(source, (str, Path, Image.Image, np.ndarray)) else source
         for result in read_all(self, sources, cut=cut, tracker=tracker, skip=skip):
             if isinstance(result, Result):

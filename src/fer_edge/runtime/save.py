@@ -33,6 +33,9 @@ class Saved(AbstractContextManager["Saved"]):
         self._video = ExitStack()
         self._source = ""
         """Of the video that is open, else empty."""
+        self._last = -1.0
+        self._numbers: dict[str, int] = {}
+        """Of each name, the last one that was given: no folder of equal names is searched twice."""
 
     def add(self, result: Result) -> Path | None:
         """Write one result; the path when a new file was begun."""
@@ -40,14 +43,16 @@ class Saved(AbstractContextManager["Saved"]):
             return None
         if result.frame is None:
             self._end()
-            return result.save(unused(self.folder / f"{Path(result.source).stem}.png"))
+            return result.save(self._free(f"{Path(result.source).stem}.png"))
         begun = None
-        if self._source != result.source:
+        time = result.time or 0.0
+        if self._source != result.source or time <= self._last:
             self._end()
-            begun = unused(self.folder / f"{Path(result.source).stem or 'stream'}.mp4")
+            begun = self._free(f"{Path(result.source).stem or 'stream'}.mp4")
             self._write = self._video.enter_context(video_file(begun))
             self._source = result.source
-        self._write(result.plot(), result.time)
+        self._last = time
+        self._write(result.plot(), time)
         return begun
 
     def __exit__(
@@ -58,6 +63,11 @@ class Saved(AbstractContextManager["Saved"]):
     ) -> None:
         """Finish the video that is open: what was read so far is kept."""
         self._end()
+
+    def _free(self, name: str) -> Path:
+        assert self.folder
+        path, self._numbers[name] = unused(self.folder / name, self._numbers.get(name, 1))
+        return path
 
     def _end(self) -> None:
         self._source = ""
@@ -93,11 +103,10 @@ def video_file(path: Path) -> Iterator[Any]:
         container.mux(stream.encode())
 
 
-def unused(path: Path) -> Path:
-    """The path, or the first numbered one beside it that no file has."""
-    number = 1
-    free = path
+def unused(path: Path, number: int = 1) -> tuple[Path, int]:
+    """The path, or the first with a number from `number` on that is free; and its number."""
+    free = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
     while free.exists():
         number += 1
         free = path.with_stem(f"{path.stem}-{number}")
-    return free
+    return free, number

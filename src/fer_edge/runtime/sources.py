@@ -20,6 +20,8 @@ from fer_edge.runtime.preprocess import upright
 SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
+_SMALL = 200_000
+"""Bytes of a file below which a picture is hardly large: its header isn't worth a look."""
 NAMED = frozenset((".heic", ".heif"))
 """Pictures that can't be read: in a folder they are named rather than left out in silence."""
 VIDEOS = frozenset(
@@ -45,6 +47,8 @@ def listed(sources: Iterable[Picture]) -> Iterator[Picture]:
 def _lines() -> Iterator[str]:
     """Standard input's lines, by the file's descriptor: a thread that waits in Python's own reader
     would hold a lock that the interpreter needs to end."""
+    if sys.stdin is None:
+        raise SourceError("standard input is closed")
     rest, found = b"", False
     descriptor = sys.stdin.fileno()
     while content := os.read(descriptor, 1 << 16):
@@ -54,7 +58,7 @@ def _lines() -> Iterator[str]:
                 found = True
                 yield os.fsdecode(line.removesuffix(b"\r"))
     if rest.strip():
-        yield os.fsdecode(rest)
+        yield os.fsdecode(rest.removesuffix(b"\r"))
     elif not found:
         raise SourceError("standard input names no picture")
 
@@ -159,6 +163,17 @@ def _what(path: Path) -> str:
     if beginning[4:] in HEIC:
         return "HEIC isn't read here: save it as JPEG or PNG"
     return "not a picture"
+
+
+def pixels(path: Path) -> int:
+    """How many a picture has, from its header; 0 where it is small or can't be read."""
+    try:
+        if path.stat().st_size < _SMALL:
+            return 0
+        with Image.open(path) as image:
+            return image.width * image.height
+    except Exception:  # `open_picture` says what is wrong with it
+        return 0
 
 
 def from_array(array: npt.NDArray[Any]) -> Image.Image:

@@ -69,9 +69,10 @@ class Tracker:
 
         Args:
             faces: as the recognizer found them.
-            time: of the frame, in seconds; never less than the last frame's.
+            time: of the frame, in seconds. Less than the last frame's: another video has begun, and
+                every face is a new one.
         """
-        self._followed = [one for one in self._followed if time - one.seen <= self.forget]
+        self._followed = [one for one in self._followed if 0 <= time - one.seen <= self.forget]
         partners = self._matched(faces)
         return tuple(self._updated(face, partners.get(i), time) for i, face in enumerate(faces))
 

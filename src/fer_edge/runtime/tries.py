@@ -11,11 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from fer_edge.errors import ModelError
 from fer_edge.runtime import cpu
+from fer_edge.runtime.backends import ENGINES
+from fer_edge.runtime.backends.onnxfile import opset
+from fer_edge.runtime.backends.onnxmetadata import metadata
 from fer_edge.runtime.probe import Measured
 from fer_edge.runtime.remembered import Choice
+from fer_edge.runtime.specfile import read_spec
 from fer_edge.schema import parse
-from fer_edge.spec import Precision
+from fer_edge.spec import ModelSpec, Precision
 
 Verdict = Literal["right", "close", "wrong", "untested", "failed", "not offered"]
 """Of the self-test. "close": an int8 file whose rounding fell otherwise here and there."""
@@ -33,6 +38,7 @@ MOST_THREADS = 8
 """A face takes a millisecond or so: more threads only wait for each other."""
 SECONDS = 0.3
 TIMEOUT = 60.0
+PROBE = "fer_edge.runtime.probe"
 
 NOT_OFFERED: dict[tuple[str, Precision], str] = {
     ("openvino", "int8"): "OpenVINO's int8 on ARM fails to compile or answers wrongly: "
@@ -46,6 +52,10 @@ DEATHS: dict[int, str] = {
 }
 
 Tell = Callable[[str], None]
+
+
+def silent(_: str) -> None:
+    """Tell nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +90,7 @@ def attempts(
         seconds: to measure the speed for; 0: only the self-test.
         tell: called with a line before each try.
     """
-    if machine in cpu.ARM and (why := NOT_OFFERED.get((name, precision))):
+    if why := not_offered(name, precision, machine):
         return [Row(name, 1, "not offered", failure=why)]
     rows = []
     for threads in counts:
@@ -92,6 +102,42 @@ def attempts(
         measured = parse(Measured, answer, "probe", unknown="reject")
         rows.append(Row(name, threads, judge(measured, precision), measured))
     return rows
+
+
+def readable(path: Path) -> ModelSpec:
+    """The spec of an exported model, read without an engine: this process would die of a bad one.
+
+    Raises:
+        ModelError: no engine reads such a file, it isn't there, or it is damaged.
+        SpecError: it holds no spec, or one that can't be used.
+    """
+    suffixes = sorted({suffix for engine in ENGINES.values() for suffix in engine.suffixes})
+    if path.suffix not in suffixes:
+        raise ModelError(
+            f"{path}: no backend reads {path.suffix or 'a file without suffix'}, "
+            f"only {', '.join(suffixes)}"
+        )
+    if path.suffix != ".onnx":
+        return read_spec(path)
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such file")
+    if not opset(path):
+        raise ModelError(f"{path}: damaged or cut off: copy it again, or export it again")
+    return ModelSpec.from_metadata(metadata(path), str(path))
+
+
+def not_installed(name: str) -> str | None:
+    """How to get an engine that isn't installed; None: it is."""
+    engine = ENGINES[name]
+    if cpu.origin(engine.package) is not None:
+        return None
+    wanted = f"'fer-edge[{engine.extra}]'" if engine.extra else engine.package
+    return f"not installed: pip install {wanted}"
+
+
+def not_offered(name: str, precision: Precision, machine: str) -> str | None:
+    """Why an engine isn't tried with such a model on a machine; None: it is."""
+    return NOT_OFFERED.get((name, precision)) if machine in cpu.ARM else None
 
 
 def thread_counts(cores: int) -> list[int]:
@@ -130,16 +176,23 @@ def choose(rows: list[Row]) -> Choice | None:
     return None
 
 
-def child(*arguments: str) -> tuple[Any, str | None]:
-    """Run `fer_edge.runtime.probe` apart from this process: its answer, or what went wrong."""
+def child(*arguments: str, module: str = PROBE, seconds: float = 0.0) -> tuple[Any, str | None]:
+    """Run a module apart from this process: its answer, or what went wrong.
+
+    Args:
+        arguments: of the module.
+        module: that prints one line of JSON.
+        seconds: that it may take beyond `TIMEOUT`.
+    """
     # -P: what lies in the current folder is nobody's package
-    command = [sys.executable, "-P", "-m", "fer_edge.runtime.probe", *arguments]
+    command = [sys.executable, "-P", "-m", module, *arguments]
+    limit = TIMEOUT + seconds
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=TIMEOUT, check=False, stdin=subprocess.DEVNULL
+            command, capture_output=True, timeout=limit, check=False, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired:
-        return None, f"no answer within {TIMEOUT:g} seconds"
+        return None, f"no answer within {limit:g} seconds"
     except OSError as error:
         return None, f"no process of its own could be started ({error.strerror or error})"
     if done.returncode < 0:

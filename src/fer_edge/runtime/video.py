@@ -17,10 +17,12 @@ from fer_edge.runtime import picamera
 from fer_edge.runtime.ahead import ahead
 from fer_edge.runtime.sources import VIDEOS
 
+_FILES = ("file", "ftp", "http", "https", "sftp")
+"""Schemes of addresses under which files lie, too."""
 _AHEAD = 4
 """Frames that are decoded while others are read: more would only hold memory."""
 _SLACK = 0.5
-"""Seconds that a file's stated length may be off: its sound may be longer than its pictures."""
+"""Seconds that a file's stated length may be off."""
 _PATIENCE = 10.0
 """Seconds after which a stream or camera that sends nothing is given up."""
 
@@ -91,8 +93,14 @@ def is_video(source: str) -> bool:
 
 
 def is_live(source: str) -> bool:
-    """Whether it is a camera or a stream that doesn't wait for its reader."""
-    return camera(source) is not None or source.startswith(("rtsp://", "rtmp://", "udp://"))
+    """Whether it is a camera or a stream that doesn't wait for its reader.
+
+    A video's address by HTTP is a file; without a video's suffix it is taken for a camera's.
+    """
+    scheme, found, path = source.partition("://")
+    if not found:
+        return camera(source) is not None
+    return scheme.lower() not in _FILES or Path(path).suffix.lower() not in VIDEOS
 
 
 def camera(source: str) -> str | None:
@@ -104,7 +112,8 @@ def camera(source: str) -> str | None:
 
 
 def _number(source: str) -> int | None:
-    return int(source) if source.isdecimal() and not Path(source).exists() else None
+    small = source.isascii() and source.isdecimal() and len(source) < 4
+    return int(source) if small and not Path(source).exists() else None
 
 
 def address(source: str) -> tuple[str, str | None]:
@@ -118,13 +127,24 @@ def _named(source: str) -> str:
 
 
 def length(source: str) -> float | None:
-    """Seconds that a video says it is long; None where it doesn't say.
+    """Seconds that a video's pictures say they last; None where they don't say.
 
     Raises:
         SourceError, MissingExtraError: see `frames`.
     """
     with _opened(source) as container:
-        return container.duration / 1_000_000 if container.duration else None
+        video = container.streams.video
+        return (_stated(container, video[0]) if video else 0.0) or None
+
+
+def _stated(container: Any, stream: Any) -> float:
+    """Seconds that the pictures last by the file's own word; 0: it doesn't say.
+
+    The container's length is its longest stream's, which may be the sound.
+    """
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return 0.0 if container.streams.audio else (container.duration or 0) / 1_000_000
 
 
 def frames(source: str, cut: Cut = ALL) -> Iterator[Frame]:
@@ -146,7 +166,7 @@ def frames(source: str, cut: Cut = ALL) -> Iterator[Frame]:
             yield Frame(_upright(picture), index, time)
     if index is None:
         raise SourceError(
-            f"{source}: no frame from {cut.start:g} s on, or of so few: it is shorter"
+            f"{source}: it ends before the first frame that was asked for ({cut.start:g} s)"
         )
 
 
@@ -185,29 +205,31 @@ def _timed(container: Any, stream: Any, source: str) -> Iterator[tuple[int, floa
             time = index / rate
         else:
             first = frame.time if first is None else first
+            if frame.time - first < time:  # recordings that were joined: their stamps begin anew
+                first = frame.time - time - 1 / rate
             time = float(frame.time - first)
         yield index, time, frame
-    if camera(source) is not None:
+    if is_live(source):
         raise picamera.stopped(_named(source), index, time, why)
     if index < 0:
         raise SourceError(f"{source}: holds no frame that can be decoded{why}")
     if why:
         raise SourceError(f"{source}: breaks off after frame {index} at {time:.2f} s{why}")
     # a file that was cut off ends early without an error
-    length = (container.duration or 0) / 1_000_000
-    if Path(source).is_file() and time + 2 / rate + _SLACK < length:
-        raise SourceError(f"{source}: breaks off at {time:.2f} of {length:.2f} s")
+    stated = _stated(container, stream)
+    if Path(source).is_file() and time + 2 / rate + _SLACK < stated:
+        raise SourceError(f"{source}: breaks off at {time:.2f} of {stated:.2f} s")
 
 
 @contextmanager
 def _opened(source: str) -> Iterator[Any]:
+    if camera(source) is None and "://" not in source and not Path(source).is_file():
+        raise SourceError(f"{source}: there is no such file")
     try:
         import av
         import av.error
     except ModuleNotFoundError:
         raise MissingExtraError("av", "video") from None
-    if camera(source) is None and "://" not in source and not Path(source).is_file():
-        raise SourceError(f"{source}: there is no such file")
     file, kind = address(source)
     try:
         container = av.open(file, format=kind, timeout=_PATIENCE)

@@ -41,7 +41,7 @@ class OpenVinoBackend:
 
     def __init__(self, path: Path, *, device: str = "cpu", threads: int = 1) -> None:
         core = openvino.Core()
-        model = _read(core, path)
+        model = read_model(core, path)
         # the spec is read before compiling, which may drop rt_info
         places = ([KEY], [FRAMEWORK, KEY])  # of an IR, of an ONNX file
         found = [model.get_rt_info(p).value for p in places if model.has_rt_info(p)]
@@ -51,10 +51,10 @@ class OpenVinoBackend:
             if self._one_by_one:
                 side = self.spec.input.side
                 model.reshape({"faces": [1, side, side]})
-            config = _config(core, device, threads)
+            config = configuration(core, device, threads)
             compiled = core.compile_model(model, DEVICES[device], config)
         except RuntimeError as error:
-            reason = _brief(error)
+            reason = reason_of(error)
             if device == "cpu":
                 raise ModelError(f"{path}: OpenVINO can't load it: {reason}") from None
             raise DeviceError(f"OpenVINO's {DEVICES[device]} failed: {reason}") from None
@@ -71,7 +71,12 @@ class OpenVinoBackend:
             return np.array(outputs["logits"], np.float32)
 
 
-def _read(core: openvino.Core, path: Path) -> openvino.Model:
+def read_model(core: openvino.Core, path: Path) -> openvino.Model:
+    """An IR or an `.onnx` file, not compiled yet.
+
+    Raises:
+        ModelError: it is missing, or OpenVINO refuses it.
+    """
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file")
     if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
@@ -86,11 +91,12 @@ def _read(core: openvino.Core, path: Path) -> openvino.Model:
     except RuntimeError as error:
         both = "both files" if path.suffix == ".xml" else "it"
         raise ModelError(
-            f"{path}: OpenVINO can't load it: {_brief(error)}: copy {both} again, or export again"
+            f"{path}: OpenVINO can't load it: {reason_of(error)}: "
+            f"copy {both} again, or export again"
         ) from None
 
 
-def _config(core: openvino.Core, device: str, threads: int) -> dict[str, str | int]:
+def configuration(core: openvino.Core, device: str, threads: int) -> dict[str, str | int]:
     """What to ask of the device: float32 where it has that, threads where it has those."""
     config: dict[str, str | int] = {}
     if "FP32" in core.get_property(DEVICES[device], "OPTIMIZATION_CAPABILITIES"):
@@ -100,5 +106,6 @@ def _config(core: openvino.Core, device: str, threads: int) -> dict[str, str | i
     return config
 
 
-def _brief(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """The beginning of OpenVINO's words, in one line."""
     return " ".join(str(error).split())[:200]

@@ -1,0 +1,98 @@
+"""What `fer benchmark` measured, readable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from rich.table import Table
+from rich.text import Text
+
+from fer_edge.runtime.benchmark import Benchmark, Row
+from fer_edge.runtime.health import Health
+
+NOTE = (
+    "ms are of one call, with the median's 95 % interval; load: importing the engine + opening "
+    "the model; memory: the peak of a process that does nothing else"
+)
+
+
+def benchmark_tables(found: Benchmark) -> Iterable[Table | Text | str]:
+    """A table for each model, the machine before and after, and what makes figures doubtful."""
+    for _, rows in groupby(found.rows, key=lambda row: row.model):
+        yield from _model(list(rows), found)
+    yield NOTE
+    versions = {row.backend: row.speed.engine for row in found.rows if row.speed is not None}
+    yield "engines: " + (", ".join(map(" ".join, versions.items())) or "none worked")
+    board = found.board
+    yield f"{board.name}: {board.cpu}, {board.cores} core{'s' if board.cores > 1 else ''} usable"
+    for when, health in (("before", found.health[0]), ("after", found.health[-1])):
+        yield f"{when}: {_health(health)}"
+    for warning in found.warnings:
+        yield Text(warning, "yellow")
+
+
+def _model(rows: Sequence[Row], found: Benchmark) -> Iterable[Table | Text]:
+    first = rows[0]
+    on = f"; accuracy on {found.split}, {found.faces:,} faces" if found.faces else ""
+    title = f"{first.model}: {first.precision}, {first.size / 1e6:.1f} MB{on}"
+    table = Table("engine", title=title, title_justify="left")
+    columns = ("threads", "batch", "ms, median", "p95", "p99", "faces/s", "load ms", "memory\nMB")
+    for column in (*columns, *(["accuracy"] if found.split else [])):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        if row.speed is not None:
+            table.add_row(*_cells(row), *([_accuracy(row)] if found.split else []))
+    if table.rows:
+        yield table
+    else:
+        yield Text(title, "italic")
+    yield from (Text(line, "red") for line in _failures(rows))
+
+
+def _cells(row: Row) -> Iterable[str | Text]:
+    speed = row.speed
+    if speed is None:
+        return
+    low, high = speed.interval_ms
+    median = f"{_ms(speed.p50_ms)} ({_ms(low)}-{_ms(high)})"
+    yield from (row.backend, str(row.threads), str(row.batch))
+    yield Text(median, "" if speed.narrow else "yellow")
+    yield from (_ms(speed.p95_ms), _ms(speed.p99_ms), f"{speed.faces_per_second:,.0f}")
+    yield f"{speed.import_ms:.0f} + {speed.load_ms:.0f}"
+    yield "" if speed.peak_memory is None else f"{speed.peak_memory / 1e6:.0f}"
+
+
+def _ms(value: float | None) -> str:
+    """Three digits that tell something."""
+    if value is None:
+        return ""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _accuracy(row: Row) -> str:
+    return "" if row.accuracy is None else f"{row.accuracy:.2%}"
+
+
+def _failures(rows: Sequence[Row]) -> Iterable[str]:
+    """One line for an engine that failed in the same way throughout."""
+    for backend, group in groupby(rows, key=lambda row: row.backend):
+        tried = list(group)
+        reasons = {row.failure for row in tried}
+        if len(reasons) == 1 and None not in reasons:
+            yield f"{backend}: {tried[0].failure}"
+        else:
+            yield from (f"{row.name}: {row.failure}" for row in tried if row.failure)
+        for failure in dict.fromkeys(row.accuracy_failure for row in tried):
+            if failure:
+                yield f"{backend}: no accuracy: {failure}"
+
+
+def _health(health: Health) -> str:
+    """What the system says; a part that it doesn't say is left out."""
+    parts = [] if health.temperature is None else [f"{health.temperature:.0f} °C"]
+    if clocks := sorted({f"{clock:.0f}" for clock in health.clocks}, key=int):
+        parts.append(f"{' to '.join(dict.fromkeys((clocks[0], clocks[-1])))} MHz")
+    if health.throttled is not None:
+        parts.append(", ".join(health.throttled) or "not throttled")
+    return ", ".join(parts) or "the system tells no temperature, clock or throttling"
