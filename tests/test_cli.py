@@ -32,7 +32,7 @@ def test_version_and_help(fer: Fer) -> None:
 
 def test_help_without_a_command_lists_them_in_order(fer: Fer) -> None:
     for group, names in (
-        ((), "infer info doctor detector train evaluate export parity data"),
+        ((), "infer info doctor benchmark detector train evaluate export parity data"),
         (("detector",), "install"),
         (("data",), "inspect"),
     ):

@@ -153,9 +153,9 @@ def benchmark(
     """
     here = board()
     counts = tuple(threads) or tuple(thread_counts(here.cores))
-    if min(*counts, *batches, rounds) < 1 or not seconds > 0:
+    if not batches or min(*counts, *batches, rounds) < 1 or not seconds > 0:
         raise ConfigError(
-            "threads, batches and rounds must be 1 or more, seconds more than 0, not "
+            "threads, batches and rounds must be 1 or more, seconds more than 0, and not "
             f"{counts}, {tuple(batches)}, {rounds} and {seconds}"
         )
     if unknown := [name for name in backends if name not in ENGINES]:

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fer_edge.errors import ConfigError, ModelError
+from fer_edge.runtime import cpu
+from fer_edge.runtime.benchmark import Benchmark, Row, benchmark
+from fer_edge.runtime.board import board
+from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.health import Health
+from fer_edge.runtime.speed import Speed, pooled
+from fer_edge.runtime.timing import Timed
+
+NO_HEALTH = Health(None, (), None)
+Key = tuple[str, int, int]
+
+
+def timed(times: tuple[int, ...] = (1_000_000,) * 10, **changes: Any) -> Timed:
+    return dataclasses.replace(Timed("1.0", 10.0, 20.0, times, 2**26, ()), **changes)
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[Key, object]], list[Key]]:
+    """Children that answer by engine, threads and batch; the log tells who was asked."""
+
+    def put(table: dict[Key, object]) -> list[Key]:
+        log: list[Key] = []
+
+        def child(*arguments: str, module: str, seconds: float) -> tuple[object, str | None]:
+            assert (module, seconds) == ("fer_edge.runtime.timing", 2.0)
+            _, name, threads, batch, given = arguments
+            assert given == "1.0"
+            key = (name, int(threads), int(batch))
+            log.append(key)
+            answer = table.get(key, timed())
+            if isinstance(answer, list):
+                answer = answer[log.count(key) - 1]
+            if isinstance(answer, str):
+                return None, answer
+            return json.loads(json.dumps(dataclasses.asdict(answer))), None  # type: ignore[call-overload]
+
+        monkeypatch.setattr("fer_edge.runtime.benchmark.child", child)
+        monkeypatch.setattr("fer_edge.runtime.board.usable_cores", lambda: 2)
+        monkeypatch.setattr("fer_edge.runtime.benchmark.health", lambda: NO_HEALTH)
+        return log
+
+    return put
+
+
+Children = Callable[[dict[Key, object]], list[Key]]
+
+
+def test_really() -> None:
+    told: list[str] = []
+    found = benchmark(
+        [bundled("model")],
+        backends=["onnxruntime"],
+        threads=[1],
+        batches=[1, 2],
+        seconds=0.01,
+        rounds=2,
+        tell=told.append,
+    )
+    assert told == [
+        f"default.onnx, onnxruntime, 1 thread, batch {batch} (round {turn} of 2)"
+        for turn, batch in ((1, 1), (1, 2), (2, 2), (2, 1))
+    ]
+    assert [row.batch for row in found.rows] == [1, 2]
+    assert found.works
+    assert len(found.health) == 3
+    for row in found.rows:
+        assert row.failure is None
+        assert row.size == bundled("model").stat().st_size
+        assert row.speed is not None
+        assert row.speed.engine == version("onnxruntime")
+        low, high = row.speed.interval_ms
+        assert 0 < low <= row.speed.p50_ms <= high
+        assert len(row.speed.rounds_ms) == 2
+    document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert document["rows"][0] == json.loads(json.dumps(found.rows[0].to_dict()))
+    assert set(document) >= {"version", "board", "health", "rows", "warnings", "works", "split"}
+
+
+def test_rounds_go_there_and_back(children: Children) -> None:
+    log = children({})
+    found = benchmark([bundled("model")], seconds=1.0, rounds=3)
+    once = [(n, t, b) for n in ("onnxruntime", "openvino") for t in (1, 2) for b in (1, 8)]
+    assert log == once + once[::-1] + once
+    assert [(row.backend, row.threads, row.batch) for row in found.rows] == once
+    assert len(found.health) == 4
+
+
+def test_a_crash_is_a_row(children: Children) -> None:
+    broken: dict[Key, object] = {
+        ("onnxruntime", 1, 8): "it crashed",
+        ("openvino", 1, 1): [timed(), "no answer within 62 seconds"],
+    }
+    log = children(broken)
+    found = benchmark([bundled("model")], threads=[1], seconds=1.0)
+    assert {(row.backend, row.batch): row.failure for row in found.rows} == {
+        ("onnxruntime", 1): None,
+        ("onnxruntime", 8): "it crashed",
+        ("openvino", 1): "no answer within 62 seconds",
+        ("openvino", 8): None,
+    }
+    assert [row.speed is None for row in found.rows] == [False, True, True, False]
+    assert [log.count(key) for key in broken] == [1, 2]
+    assert found.works
+
+
+def test_where_nothing_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    found = benchmark([bundled("model")], threads=[1], batches=[1], rounds=2)
+    assert {row.failure for row in found.rows} == {
+        "no process of its own could be started (No such file or directory)"
+    }
+    assert not found.works
+    assert found.warnings == ()
+
+
+def test_engines_that_are_not_tried(
+    children: Children, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fp32_model: Path
+) -> None:
+    log = children({})
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    found = benchmark([bundled("model"), fp32_model], threads=[1], batches=[1], seconds=1.0)
+    assert [("OpenVINO's int8 on ARM" in str(row.failure)) for row in found.rows] == [
+        *(False, True, False, False)
+    ]
+    assert len(log) == 9
+    monkeypatch.setattr(cpu, "origin", lambda name: None if name == "openvino" else tmp_path)
+    found = benchmark([fp32_model], threads=[1], batches=[1], seconds=1.0)
+    assert [row.backend for row in found.rows] == ["onnxruntime"]
+    found = benchmark([fp32_model], backends=["openvino"], threads=[1, 2], seconds=1.0)
+    assert {row.failure for row in found.rows} == {
+        "not installed: pip install 'fer-edge[openvino]'"
+    }
+    assert len(found.rows) == 4
+
+
+def test_an_ir_and_its_size(children: Children, tmp_path: Path, fp32_model: Path) -> None:
+    from fer_edge.runtime.backends.onnxmetadata import metadata
+
+    spec = metadata(fp32_model)["fer_edge"].replace("&", "&amp;").replace('"', "&quot;")
+    (tmp_path / "m.xml").write_text(
+        f'<net><rt_info><fer_edge value="{spec}" /></rt_info></net>', "utf-8"
+    )
+    (tmp_path / "m.bin").write_bytes(b"0" * 1000)
+    children({})
+    path = tmp_path / "m.xml"
+    found = benchmark([path], threads=[1], batches=[1], seconds=1.0)
+    assert [row.backend for row in found.rows] == ["openvino"]
+    assert found.rows[0].size == path.stat().st_size + 1000
+    found = benchmark([path], backends=["onnxruntime"], threads=[1], batches=[1], seconds=1.0)
+    assert found.rows[0].failure == "it doesn't read .xml"
+
+
+def test_nothing_is_measured_twice(children: Children) -> None:
+    log = children({})
+    model = bundled("model")
+    benchmark(
+        [model, model],
+        backends=["onnxruntime", "onnxruntime"],
+        threads=[1, 1],
+        batches=[1, 1],
+        seconds=1.0,
+        rounds=1,
+    )
+    assert log == [("onnxruntime", 1, 1)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"threads": [0]},
+        {"batches": [8, 0]},
+        {"batches": []},
+        {"rounds": 0},
+        {"seconds": 0.0},
+        {"seconds": math.nan},
+        {"backends": ["tflite"]},
+    ],
+)
+def test_settings_that_can_not_be(wrong: dict[str, Any], children: Children) -> None:
+    log = children({})
+    with pytest.raises(ConfigError):
+        benchmark([bundled("model")], **wrong)
+    assert log == []
+
+
+def test_a_model_that_is_not_there_is_said_before_anything(
+    children: Children, tmp_path: Path
+) -> None:
+    log = children({})
+    with pytest.raises(ModelError, match=r"no\.onnx: there is no such file"):
+        benchmark([bundled("model"), tmp_path / "no.onnx"])
+    assert log == []
+
+
+def test_rounds_together() -> None:
+    speed = pooled(
+        [
+            timed((1_000_000,) * 40 + (9_000_000,) * 10, clocks=(1500.0, 1400.0)),
+            timed((2_000_000,) * 50, load_ms=50.0, peak_memory=2**27),
+            timed((2_000_000,) * 50, load_ms=30.0, import_ms=12.0, peak_memory=None),
+        ],
+        batch=8,
+    )
+    assert (speed.engine, speed.runs, speed.p50_ms, speed.interval_ms) == ("1.0", 150, 2, (2, 2))
+    assert (speed.p95_ms, speed.p99_ms) == (9, 9)
+    assert speed.rounds_ms == (1, 2, 2)
+    assert speed.faces_per_second == pytest.approx(8 * 150 / 0.330)
+    assert (speed.import_ms, speed.load_ms, speed.peak_memory) == (10, 30, 2**27)
+    assert speed.clocks == (1500.0, 1400.0)
+    assert speed.narrow
+    assert speed.apart == 0.5
+
+
+def test_a_round_that_was_disturbed_counts_no_more_than_the_others() -> None:
+    disturbed = tuple(5_000_000 + i for i in range(2000))
+    speed = pooled([timed((1_000_000,) * 100), timed(disturbed), timed((1_000_000,) * 100)], 1)
+    assert (speed.runs, speed.p50_ms) == (300, 1)
+    assert speed.p99_ms == 5.00192  # the 97th of a hundred of the 2,000
+
+
+def test_few_runs_have_no_high_percentiles() -> None:
+    for runs, known in ((19, (False, False)), (20, (True, False)), (100, (True, True))):
+        speed = pooled([timed(tuple(range(1, runs + 1)))], batch=1)
+        assert (speed.p95_ms is not None, speed.p99_ms is not None) == known
+    assert (speed.p95_ms, speed.p99_ms) == (95e-6, 99e-6)
+
+
+def doubtful(*speeds: Speed, health: tuple[Health, ...] = ()) -> tuple[str, ...]:
+    rows = [Row("m.onnx", "fp32", 1, "onnxruntime", 2, 8, speed) for speed in speeds]
+    return Benchmark("0", board(), health, tuple(rows)).warnings
+
+
+def test_warnings() -> None:
+    calm = pooled([timed()], batch=1)
+    assert doubtful(calm) == doubtful() == ()
+    was = Health(80.0, (), ("throttled since boot",))
+    assert doubtful(calm, health=(was, was)) == ()
+    hot = Health(85.0, (), ("throttled now", "throttled since boot"))
+    (warning,) = doubtful(calm, health=(was, hot, was))
+    assert warning == "the machine was slowed down during the run: throttled"
+    fallen = [
+        dataclasses.replace(calm, clocks=clocks) for clocks in ((1500, 1200), (1500, 1000), (1,))
+    ]
+    (warning,) = doubtful(*fallen)
+    assert warning == (
+        "the clock fell from 1500 to 1000 MHz (m.onnx, onnxruntime, 2 threads, batch 8)"
+    )
+    (warning,) = doubtful(calm, dataclasses.replace(calm, interval_ms=(0.98, 1.01)))
+    assert warning.startswith("1 of 2 medians are known to no better than 2%: ")
+    (warning,) = doubtful(calm, dataclasses.replace(calm, rounds_ms=(1.0, 1.2, 1.1)))
+    assert warning.startswith("the rounds' medians differ by up to 20% (m.onnx, ")
