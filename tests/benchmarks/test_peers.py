@@ -1,0 +1,121 @@
+"""What benchmarks/peers.py makes of answers and seconds."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+import pytest
+
+from fer_edge.train.fer2013 import LABELS
+from tests.conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import peers
+import peers_child
+import peers_figures
+from peers_figures import latencies, own_label, score
+
+
+def test_labels_are_fer2013s() -> None:
+    assert peers_figures.LABELS == LABELS
+    assert tuple(map(own_label, peers_child.FER2013)) == LABELS
+
+
+@pytest.mark.parametrize(
+    ("theirs", "label"),
+    [
+        ("Angry", "angry"),
+        ("anger", "angry"),
+        ("surprised", "surprise"),
+        (" Happiness ", "happy"),
+        ("Contempt", None),
+    ],
+)
+def test_a_label_by_name(theirs: str, label: str | None) -> None:
+    assert own_label(theirs) == label
+
+
+def test_a_name_that_nobody_knows() -> None:
+    with pytest.raises(ValueError, match="'bored'"):
+        own_label("bored")
+
+
+def test_facex_has_every_label_in_an_order_of_its_own() -> None:
+    assert sorted(map(str, map(own_label, peers_child.FACEX))) == sorted(LABELS)
+    assert tuple(map(own_label, peers_child.FACEX)) != LABELS
+
+
+def test_fewer_labels_are_scored_on_all_and_on_their_own() -> None:
+    truth = ["happy", "happy", "sad", "fear", "disgust"]
+    found = score(truth, ["happy", "sad", "sad", "sad", "happy"], ["happy", "sad"])
+    assert (found.everywhere, found.of) == (2 / 5, 5)
+    assert (found.on_own, found.own_of) == (2 / 3, 3)
+
+
+def test_more_labels_and_no_answer_are_wrong() -> None:
+    found = score(
+        ["happy", "sad", "angry"], ["contempt", None, "Anger"], ["contempt", *LABELS, "Anger"]
+    )
+    assert (found.everywhere, found.unanswered) == (1 / 3, 1)
+    assert found.on_own == found.everywhere
+
+
+def test_the_two_shares_are_one_where_every_label_is_known() -> None:
+    found = score(["happy", "sad"], ["happy", "fear"], LABELS)
+    assert (found.everywhere, found.on_own, found.of, found.own_of) == (0.5, 0.5, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("truth", "answers", "has", "why"),
+    [
+        (["happy"], ["sad"], ["happy"], "isn't one of its labels"),
+        (["happy"], ["sad"], ["sad"], "no face"),
+        (["happy", "sad"], ["sad"], ["sad"], "shorter"),
+    ],
+)
+def test_answers_that_cannot_be_scored(
+    truth: list[str], answers: list[str], has: list[str], why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        score(truth, answers, has)
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    # the machine is three times slower in the second round, for both
+    rounds = [{"us": 1.0, "them": 2.0}, {"us": 3.0, "them": 6.0}, {"us": 1.0, "them": 4.0}]
+    found = latencies(rounds, "us")
+    assert (found["us"].seconds, found["us"].ratio) == (1.0, 1.0)
+    assert (found["them"].seconds, found["them"].ratio) == (4.0, 2.0)
+    assert (found["them"].low, found["them"].high) == (2.0, 3.0)
+
+
+def test_who_stops_on_the_way_has_the_rounds_before() -> None:
+    rounds = [{"us": 1.0, "them": 2.0}, {"us": 1.0, "them": 2.0}, {"us": 2.0}]
+    assert latencies(rounds, "us")["them"].ratio == 2.0
+
+
+def test_every_row_names_an_adapter_and_is_named_once() -> None:
+    assert {one.told["adapter"] for one in peers.TABLE} == peers_child.ADAPTERS.keys()
+    assert len({one.name for one in peers.TABLE}) == len(peers.TABLE)
+    assert peers.TABLE[0].name == peers.OURS
+
+
+def test_what_did_not_run_says_why() -> None:
+    row = peers.Row(peers.TABLE[-1], trouble="pip: ERROR: no")
+    cells = peers.as_read(row)
+    assert len(cells) == len(peers.COLUMNS)
+    assert cells[0] == peers.TABLE[-1].name
+    assert "pip: ERROR: no" in cells[-1]
+
+
+@pytest.mark.parametrize("name", ["peers_child", "peers_cold"])
+def test_they_import_nothing_that_an_environment_may_lack(name: str) -> None:
+    tree = ast.parse((ROOT / "benchmarks" / f"{name}.py").read_text("utf-8"))
+    imported = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {str(module).partition(".")[0] for module in imported} <= sys.stdlib_module_names
