@@ -304,6 +304,8 @@ def test_int8_as_it_is_typed(
 ) -> None:
     """A float run, its twin, and both kinds of int8 file."""
     monkeypatch.chdir(tmp_path)
+    # the search is the same without the slow ways to set ranges, which have tests of their own
+    monkeypatch.setattr("fer_edge.export.quantize._RANGES", ("mse", "minmax"))
     data = ("--data", larger_csv_file)
     ran = fer(
         *("train", *data, "--arch", "mobilenet_v3_small", "--weights", "none"),
