@@ -1,0 +1,211 @@
+"""The project's wheel on emulated Raspberry Pi boards; README.md says what is checked."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import budget
+import numpy as np
+from checks import Check, Finding, checks
+from machine import BOARDS, HERE, Machine, build, qemu_version
+from PIL import Image
+
+from fer_edge.runtime.backends import open_backend
+from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.detector import detect, open_network
+
+ROOT = HERE.parent.parent
+PICTURE = ROOT / "examples" / "astronaut.png"
+FACES = 64
+SECONDS = 300.0
+MOST_AT_ONCE = 4
+EXTRA = "--model"
+"""A file that has no budget."""
+COLUMNS = ["board", "file", "largest difference", "M instructions", "memory, MB", "ms, estimated"]
+
+
+def faces() -> tuple[np.ndarray, str]:
+    """uint8 `[64, 48, 48]`, and what they are."""
+    if path := os.environ.get("FER2013"):
+        from fer_edge.train.fer2013 import read_fer2013
+
+        test = read_fer2013(Path(path)).splits["test"].pixels
+        return test[:: len(test) // FACES][:FACES], "of FER2013's test faces"
+    sys.path.insert(0, str(ROOT))
+    from tests.conftest import drawn
+
+    return np.stack([drawn(i % 7, i) for i in range(FACES)]), "made-up faces"
+
+
+def fp32_file(cache: Path) -> Path | None:
+    """The bundled checkpoint in float32, kept until it or the exporter changes; None: there is no
+    exporter here."""
+    if not all(importlib.util.find_spec(package) for package in ("torch", "onnxscript")):
+        return None
+    checkpoint = bundled("checkpoint")
+    code = ROOT / "src" / "fer_edge"
+    sources = [checkpoint, *sorted(code.glob("export/*.py")), *sorted(code.glob("train/*.py"))]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
+    path = cache / f"fp32-{digest.hexdigest()[:12]}.onnx"
+    if not path.is_file():
+        command = [sys.executable, "-m", "fer_edge", "export", str(checkpoint)]
+        command += ["--precision", "fp32", "--output", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"the fp32 file can't be made: {done.stderr.strip()}")
+    return path
+
+
+def ask_here(models: dict[str, Path], detector: Path | None, answers: Path) -> str:
+    """Write this machine's answers to an .npz; what faces they are of."""
+    shown, what = faces()
+    pixels = np.asarray(Image.open(PICTURE).convert("RGB").resize((320, 240)))
+    arrays = {"faces": shown, "pixels": pixels}
+    for name, path in models.items():
+        arrays[name] = open_backend(path, backend="onnxruntime", threads=1)(shown)
+    if detector:
+        arrays["detector"] = detect(open_network(detector, threads=1), pixels)
+    np.savez(answers, **arrays)
+    return what
+
+
+def ask(machine: Machine, board: str, check: Check) -> tuple[Finding, dict[str, str]]:
+    """What a board says, and the versions that said it; a crash is a finding."""
+    more = {"BOARD_PYTHON": str(machine.python(board))} if check.children else {}
+    try:
+        done = machine.start(board, [str(HERE / "on_board.py"), *check.job], more, SECONDS)
+    except subprocess.TimeoutExpired:
+        return Finding(False, f"no answer within {SECONDS:g} seconds"), {}
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        crash = signal.strsignal(-done.returncode) if done.returncode < 0 else None
+        return Finding(False, f"{crash or f'exit code {done.returncode}'}: {lines[-1]}"), {}
+    answer = json.loads(done.stdout.splitlines()[-1])
+    return check.judge(board, answer), answer["versions"]
+
+
+def judge(
+    pairs: list[tuple[str, Check]],
+    found: Iterable[tuple[Finding, dict[str, str]]],
+    chosen: argparse.Namespace,
+    what: str,
+) -> int:
+    """Show each finding as it comes, then the table; how many checks failed."""
+    allowed = budget.load()
+    rows, failed = [], 0
+    counts: budget.Counts = {}
+    versions: dict[str, str] = {}
+    for (board, check), (finding, by) in zip(pairs, found, strict=True):
+        right, said = finding.right, finding.said
+        versions |= by
+        if finding.count is not None:
+            rows.append(finding.row)
+            if right and check.name != EXTRA:
+                counts.setdefault(board, {})[check.name] = finding.count
+                if not chosen.write_budget:
+                    most = allowed["counts"].get(board, {}).get(check.name)
+                    right, more = budget.verdict(finding.count, most)
+                    said += f"; {more}"
+        failed += not right
+        print(f"{'ok    ' if right else 'FAILED'} {board} {check.name}: {said}", flush=True)
+    if rows:
+        report(rows, chosen.boards)
+    if failed and versions != allowed["versions"]:
+        print(f"versions: {versions}; the budget's: {allowed['versions']}")
+    if chosen.write_budget:
+        budget.write(counts, versions)
+    if chosen.keep and not failed:
+        keep(rows, versions, what)
+    return failed
+
+
+def report(rows: list[tuple[str, ...]], boards: list[str]) -> None:
+    """A table on standard output, and what its last column assumes."""
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+    for row in [tuple(COLUMNS), *rows]:
+        print("  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)))
+    for board in map(BOARDS.__getitem__, boards):
+        least, most = board.per_cycle
+        print(f"{board.name}: ms at {board.ghz} GHz, if {least} to {most} instructions end a cycle")
+
+
+def keep(rows: list[tuple[str, ...]], versions: dict[str, str], what: str) -> None:
+    sys.path.insert(0, str(HERE.parent))
+    from kept import keep as write
+
+    write(
+        "boards",
+        COLUMNS,
+        [list(row) for row in rows],
+        command="benchmarks/board/run --keep",
+        machine=f"emulated by QEMU {qemu_version()}, one thread, answers to {FACES} {what}",
+        versions=versions,
+    )
+
+
+def options() -> argparse.Namespace:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fer-edge-board"
+    parser = argparse.ArgumentParser(prog="benchmarks/board/run", description=__doc__)
+    parser.add_argument("boards", nargs="*", help=f"of {', '.join(BOARDS)}; without any, all")
+    parser.add_argument("--cache", type=Path, default=cache, help="folder of what is kept")
+    parser.add_argument("--wheel", type=Path, help="of the project; else it is built")
+    parser.add_argument("--model", type=Path, help="one more .onnx file to compare")
+    parser.add_argument("--onnxruntime", help="a version, in place of the wheel's own choice")
+    parser.add_argument("--write-budget", action="store_true", help="allow what was counted")
+    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/boards.json")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.boards) - BOARDS.keys():
+        parser.error(f"{min(unknown)}: no such board, only {', '.join(BOARDS)}")
+    chosen.boards = chosen.boards or list(BOARDS)
+    if chosen.keep and set(chosen.boards) != BOARDS.keys():
+        parser.error("--keep: the table is of all boards")
+    return chosen
+
+
+def main() -> None:
+    chosen = options()
+    began = time.monotonic()
+    # taken away: the tests' made-up faces, imported, would do it, and `fer infer` shall not find it
+    named = os.environ.pop("FER_EDGE_DETECTOR", "")
+    detector = Path(named) if named else None
+    cache = chosen.cache.resolve()
+    with tempfile.TemporaryDirectory(prefix="board-") as scratch:
+        with ThreadPoolExecutor() as pool:
+            made = pool.submit(fp32_file, cache)
+            machine = build(chosen.boards, cache, Path(scratch), chosen.wheel, chosen.onnxruntime)
+            fp32 = made.result()
+        models = {"shipped": bundled("model"), "fp32": fp32, EXTRA: chosen.model}
+        models = {name: path.resolve() for name, path in models.items() if path}
+        answers = Path(scratch) / "answers.npz"
+        what = ask_here(models, detector, answers)
+        command = [sys.executable, "-m", "fer_edge", "infer", "--json", "--faces", "whole"]
+        here = subprocess.run([*command, str(PICTURE)], capture_output=True, check=True)
+        asked = checks(PICTURE, json.loads(here.stdout), models, detector, answers)
+        print(f"built in {time.monotonic() - began:.0f} s; {FACES} {what}")
+        if fp32 is None:
+            print("skipped: fp32: pip install 'fer-edge[export]' makes its file")
+        if detector is None:
+            print("skipped: the detector: FER_EDGE_DETECTOR names none")
+        pairs = list(itertools.product(chosen.boards, asked))
+        with ThreadPoolExecutor(min(MOST_AT_ONCE, os.cpu_count() or 1)) as pool:
+            found = pool.map(lambda pair: ask(machine, *pair), pairs)
+            failed = judge(pairs, found, chosen, what)
+    print(f"{failed} of {len(pairs)} checks failed; {time.monotonic() - began:.0f} s")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,282 @@
+"""What an emulated board is made of: a Debian root, aarch64 wheels, QEMU and its counter.
+
+Root and wheels are made once and kept in the cache; README.md tells why each step is as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.parser import Parser
+from pathlib import Path
+from typing import NoReturn
+
+HERE = Path(__file__).parent
+PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "libgomp1")
+OLDEST_GLIBC = 17
+NOT_HERE = 77
+"""Exit code where the machine lacks what a board is made of; nothing was checked then."""
+INTERFACES = (1, 2)
+"""Of QEMU's plugins: 1 up to QEMU 8.1, 2 for later ones."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """A Raspberry Pi.
+
+    Attributes:
+        name: that it is sold under.
+        core: as QEMU calls it.
+        part, variant, revision, features: of the core, as the kernel tells them.
+        ghz: clock.
+        per_cycle: instructions that may end in a cycle, least and most: an assumption.
+    """
+
+    name: str
+    core: str
+    part: str
+    variant: str
+    revision: int
+    features: str
+    ghz: float
+    per_cycle: tuple[float, float]
+
+    def cpu(self) -> str:
+        """The core's name as `fer doctor` shows it."""
+        return self.core.title()
+
+    def cpuinfo(self) -> str:
+        one = (
+            "processor\t: {}\nBogoMIPS\t: 108.00\n"
+            f"Features\t: {self.features}\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
+            f"CPU variant\t: {self.variant}\nCPU part\t: {self.part}\n"
+            f"CPU revision\t: {self.revision}\n\n"
+        )
+        return "".join(one.format(i) for i in range(os.cpu_count() or 1))
+
+    def milliseconds(self, instructions: int) -> str:
+        """The range that a count may take."""
+        least, most = (instructions / (self.ghz * 1e6 * rate) for rate in self.per_cycle[::-1])
+        return f"{least:.1f} to {most:.1f}"
+
+
+_OLD = "fp asimd evtstrm crc32 cpuid"
+_NEW = (
+    "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop "
+    "asimddp"
+)
+BOARDS = {
+    "a53": Board("Raspberry Pi 3", "cortex-a53", "0xd03", "0x0", 4, _OLD, 1.2, (0.4, 1.2)),
+    "a72": Board("Raspberry Pi 4", "cortex-a72", "0xd08", "0x0", 3, _OLD, 1.5, (0.7, 2.0)),
+    "a76": Board("Raspberry Pi 5", "cortex-a76", "0xd0b", "0x4", 1, _NEW, 2.4, (1.0, 3.0)),
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Everything that a board is started with: `scratch` is for what only one run needs."""
+
+    root: Path
+    packages: tuple[Path, ...]
+    counter: Path
+    scratch: Path
+
+    def start(
+        self, board: str, job: list[str], more: dict[str, str], seconds: float
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a Python script on a board.
+
+        Args:
+            board: a name of `BOARDS`.
+            job: the script and its arguments; the file with the counts is added as the last.
+            more: environment variables.
+            seconds: that it may take.
+
+        Raises:
+            subprocess.TimeoutExpired: it takes longer.
+        """
+        home = Path(tempfile.mkdtemp(dir=self.scratch))
+        counts = home / "counts"
+        qemu, python = self._command(board)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "COLUMNS": "200",
+            "LANG": "C.UTF-8",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONHASHSEED": "0",
+            "PYTHONPATH": os.pathsep.join(map(str, self.packages)),
+            "QEMU_CPU": BOARDS[board].core,
+            **more,
+        }
+        command = [*qemu, "-plugin", f"{self.counter},out={counts}", *python]
+        return subprocess.run(
+            # a crash is a finding; its memory image isn't
+            ["prlimit", "--core=0", *command, *job, str(counts)],
+            env=environment,
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def python(self, board: str) -> Path:
+        """A script that is the board's Python: what `sys.executable` must be for children."""
+        return self.scratch / f"{board}-python"
+
+    def lay_out(self, board: str) -> None:
+        """The root with the board's own /proc: QEMU looks for each file there first."""
+        prefix = self._prefix(board)
+        proc = prefix / "proc"
+        (proc / "device-tree").mkdir(parents=True)
+        for entry in self.root.iterdir():
+            if entry.name != "proc":
+                (prefix / entry.name).symlink_to(entry.resolve())
+        (proc / "cpuinfo").write_text(BOARDS[board].cpuinfo())
+        (proc / "device-tree" / "model").write_text(f"{BOARDS[board].name}, emulated\0")
+        qemu, python = self._command(board)
+        self.python(board).write_text(f'#!/bin/sh\nexec {shlex.join(qemu + python)} "$@"\n')
+        self.python(board).chmod(0o755)
+
+    def _prefix(self, board: str) -> Path:
+        return self.scratch / board
+
+    def _command(self, board: str) -> tuple[list[str], list[str]]:
+        """QEMU, and the Python that it runs: without the packages of a system (-S) and a script's
+        neighbours (-P)."""
+        prefix = self._prefix(board)
+        python = prefix / "usr" / "bin" / _python(self.root)
+        return ["qemu-aarch64", "-L", str(prefix)], [str(python), "-S", "-P"]
+
+
+def build(
+    boards: list[str], cache: Path, scratch: Path, wheel: Path | None, onnxruntime: str | None
+) -> Machine:
+    """Make what isn't in the cache yet.
+
+    Args:
+        boards: names of `BOARDS`.
+        cache: the folder of what is kept.
+        scratch: a folder for this run.
+        wheel: the project's own; None: it is built.
+        onnxruntime: a version, in place of what the wheel asks for.
+    """
+    root = _once(cache / f"root-{_release()}", _root)
+    wheel = wheel or _wheel(scratch)
+    wanted = [
+        f"onnxruntime=={onnxruntime}" if onnxruntime and one.startswith("onnxruntime") else one
+        for one in _requirements(wheel)
+    ]
+    tags = _tags(root)
+    key = hashlib.sha256(" ".join([*wanted, *tags]).encode()).hexdigest()[:12]
+    site = _once(cache / f"packages-{key}", lambda to: _install(to, tags, wanted))
+    _install(scratch / "project", tags, ["--no-deps", str(wheel)])
+    machine = Machine(root, (scratch / "project", site), _counter(scratch), scratch)
+    for board in boards:
+        machine.lay_out(board)
+    return machine
+
+
+def qemu_version() -> str:
+    return _said("qemu-aarch64", "--version").split("version ")[1].split()[0]
+
+
+def _root(to: Path) -> None:
+    """A Debian of the release that this machine has, from the sources that it has."""
+    asked = "$(ORIGIN) deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
+    listed = _said("apt-get", "indextargets", "--format", asked, "Created-By: Packages")
+    sources = sorted({line[7:] for line in listed.splitlines() if line.startswith("Debian ")})
+    if not sources:
+        _not_here("apt-get knows no Debian archive: on Debian, apt-get update finds it")
+    command = ["mmdebstrap", "--quiet", "--variant=extract", "--architectures=arm64"]
+    command += [f"--include={','.join(PACKAGES)}", _release(), str(to), "-"]
+    if subprocess.run(command, input="\n".join(sources), text=True, check=False).returncode:
+        _not_here("its Debian can't be had")
+
+
+def _not_here(why: str) -> NoReturn:
+    """End as `run` does where the system's packages can't be installed."""
+    print(f"no board is emulated: {why}", file=sys.stderr)
+    sys.exit(NOT_HERE)
+
+
+def _python(root: Path) -> str:
+    return next((root / "usr" / "bin").glob("python3.*[0-9]")).name
+
+
+def _release() -> str:
+    return platform.freedesktop_os_release().get("VERSION_CODENAME", "unknown")
+
+
+def _wheel(scratch: Path) -> Path:
+    project = str(HERE.parent.parent)
+    _pip("wheel", "--no-deps", "--wheel-dir", str(scratch / "wheel"), project)
+    return next((scratch / "wheel").glob("*.whl"))
+
+
+def _requirements(wheel: Path) -> list[str]:
+    """The base dependencies that a wheel names."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        headers = Parser().parsestr(archive.read(name).decode())
+    return [one for one in headers.get_all("Requires-Dist", []) if "extra ==" not in one]
+
+
+def _tags(root: Path) -> list[str]:
+    """What pip must know of the board. Every level of glibc is named, down to the oldest: pip
+    doesn't know that one includes those below, and would step back to an old release."""
+    python = _python(root).removeprefix("python")
+    newest = int(platform.libc_ver()[1].split(".")[1])  # the root's release is this machine's
+    levels = [f"manylinux_2_{i}_aarch64" for i in range(newest, OLDEST_GLIBC - 1, -1)]
+    tags = [f"--platform={name}" for name in (*levels, "manylinux2014_aarch64")]
+    abis = [f"--abi={name}" for name in (f"cp{python.replace('.', '')}", "abi3", "none")]
+    return [*tags, *abis, f"--python-version={python}", "--implementation=cp"]
+
+
+def _install(to: Path, tags: list[str], wanted: list[str]) -> None:
+    _pip("install", "--only-binary=:all:", "--target", str(to), *tags, *wanted)
+
+
+def _pip(command: str, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "pip", "--quiet", command, *arguments], check=True)
+
+
+def _counter(scratch: Path) -> Path:
+    """The plugin, for the interface that this QEMU has."""
+    for interface in INTERFACES:
+        made = scratch / f"count-{interface}.so"
+        flags = ["-O2", "-shared", "-fPIC", f"-DINTERFACE={interface}", "-o", str(made)]
+        subprocess.run(["cc", *flags, str(HERE / "count.c")], check=True)
+        # no program: QEMU loads its plugins first, and says which it can't
+        command = ["qemu-aarch64", "-plugin", f"{made},out=/dev/null", "/nothing"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if "plugin" not in done.stderr:
+            return made
+    raise SystemExit(f"QEMU {qemu_version()} takes no plugin: {done.stderr.strip()}")
+
+
+def _once(path: Path, make: Callable[[Path], None]) -> Path:
+    """A folder of the cache: made beside and renamed when it is whole."""
+    if not path.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        try:
+            make(beside / "made")
+            (beside / "made").rename(path)
+        finally:
+            shutil.rmtree(beside)
+    return path
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

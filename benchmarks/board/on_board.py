@@ -1,0 +1,145 @@
+"""What a board is asked, with the base dependencies alone; the last line is the answer, in JSON.
+
+on_board.py fer ARGUMENT... COUNTS              the command, in this process
+on_board.py model NAME MODEL ANSWERS COUNTS     a model against the host's answers
+on_board.py detector DETECTOR ANSWERS COUNTS    the same of YuNet
+
+ANSWERS is the host's .npz, COUNTS the file that the plugin writes to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+WARM_UP, COUNTED = 3, 8
+PACKAGES = ("fer-edge", "numpy", "onnxruntime", "pillow")
+
+
+def fer(*arguments: str) -> dict[str, Any]:
+    from fer_edge.cli import main
+
+    *arguments, _ = arguments
+
+    # children can't be started from the emulated Python, only from the script that starts that
+    sys.executable = os.environ.get("BOARD_PYTHON", sys.executable)
+    sys.argv = ["fer", *arguments]
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+    code: object = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+    said = {}
+    for name, stream in (("out", out), ("err", err)):
+        stream.seek(0)
+        said[name] = stream.read()
+    return {"code": code or 0, **said}
+
+
+def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
+    import numpy as np
+
+    from fer_edge.runtime.backends import open_backend
+    from fer_edge.runtime.tries import BARS
+
+    backend = open_backend(Path(path), backend="onnxruntime", threads=1)
+    with np.load(answers) as host:
+        faces, expected = host["faces"], host[name]
+    counted = instructions(lambda i: backend(faces[i][None]), counts)
+    memory = resident()  # of one face at a time, as a camera gives them
+    golden = backend.spec.golden_logits()
+    precision = backend.spec.quantization.precision
+    return {
+        "precision": precision,
+        "golden": float(np.abs(backend(backend.spec.golden_faces()) - golden).max()),
+        "golden_bar": BARS[precision],
+        "largest": float(np.abs(backend(faces) - expected).max()),
+        "instructions": counted,
+        "memory": memory,
+    }
+
+
+def detector(path: str, answers: str, counts: str) -> dict[str, Any]:
+    import numpy as np
+
+    from fer_edge.runtime.detector import detect, open_network
+
+    run = open_network(Path(path), threads=1)
+    with np.load(answers) as host:
+        pixels, expected = host["pixels"], host["detector"]
+    counted = instructions(lambda _: detect(run, pixels), counts)
+    found = detect(run, pixels)
+    same = found.shape == expected.shape
+    return {
+        "largest": float(np.abs(found - expected).max()) if same else None,
+        "instructions": counted,
+        "memory": resident(),
+    }
+
+
+def instructions(call: Callable[[int], object], counts: str) -> int:
+    """Of one call: the median over a few, after the first have allocated what they need."""
+    taken = []
+    for i in range(WARM_UP + COUNTED):
+        os.getpgid(0)  # the plugin writes the count down
+        call(i)
+        os.getpgid(0)
+        before, after = Path(counts).read_text().split()[-2:]
+        taken.append(int(after) - int(before))
+    return round(median(taken[WARM_UP:]))
+
+
+def resident() -> float:
+    """The most memory that was resident so far, in megabytes, without QEMU's own.
+
+    The kernel's VmHWM is of QEMU and the program together. QEMU shows the program its own mappings
+    in /proc/self/maps, and the kernel tells in smaps what is resident of each: the rest is
+    QEMU's. QEMU's part only grows, so what is given is a lower bound, near where it grows slowly.
+    """
+    ranges = [_range(line) for line in Path("/proc/self/maps").read_text().splitlines()]
+    own = kilobytes = 0
+    ours = False
+    # by this name, since later versions of QEMU make up /proc/self/smaps
+    for line in Path("/proc/thread-self/smaps").read_text().splitlines():
+        first = line.split()[0]
+        if not first.endswith(":"):
+            start, end = _range(line)
+            ours = any(start < last and end > begin for begin, last in ranges)
+        elif first == "Rss:":
+            resident_here = int(line.split()[1])
+            kilobytes += resident_here if ours else 0
+            own += 0 if ours else resident_here
+    status = Path("/proc/thread-self/status").read_text().splitlines()
+    most = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+    return max(kilobytes, most - own) / 1024
+
+
+def _range(line: str) -> tuple[int, int]:
+    start, end = line.split()[0].split("-")
+    return int(start, 16), int(end, 16)
+
+
+def main(kind: str, *arguments: str) -> None:
+    kinds: dict[str, Callable[..., dict[str, Any]]] = {
+        "fer": fer,
+        "model": model,
+        "detector": detector,
+    }
+    answer = kinds[kind](*arguments)
+    versions = {"Python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}}
+    answer = {"memory": resident(), "versions": versions, **answer}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,128 @@
+"""What the emulated boards are judged by; the emulation itself is `benchmarks/board/run`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fer_edge.runtime.cpu import cpus
+from tests.conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks" / "board"))
+import budget
+import checks
+import machine
+
+
+@pytest.mark.parametrize(
+    ("count", "right"), [(1_000_000, True), (1_050_000, True), (1_051_000, False), (500_000, True)]
+)
+def test_five_percent_more_is_too_much(count: int, right: bool) -> None:
+    assert budget.verdict(count, 1_000_000)[0] is right
+
+
+def test_a_gain_can_be_kept_and_a_missing_budget_fails() -> None:
+    assert "--write-budget" in budget.verdict(900_000, 1_000_000)[1]
+    assert "--write-budget" not in budget.verdict(960_000, 1_000_000)[1]
+    right, said = budget.verdict(900_000, None)
+    assert not right
+    assert "no budget" in said
+
+
+def test_writing_keeps_what_was_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "budget.json"
+    budget.write({"a72": {"shipped": 2, "fp32": 3}, "a53": {"shipped": 4}}, {"x": "1"}, path)
+    budget.write({"a72": {"shipped": 5}}, {"x": "2"}, path)
+    assert budget.load(path) == {
+        "versions": {"x": "2"},
+        "counts": {"a53": {"shipped": 4}, "a72": {"shipped": 5, "fp32": 3}},
+    }
+
+
+def test_every_board_has_a_budget_for_every_file() -> None:
+    counts = budget.load()["counts"]
+    assert counts.keys() == machine.BOARDS.keys()
+    assert {frozenset(files) for files in counts.values()} == {
+        frozenset(("shipped", "fp32", checks.YUNET))
+    }
+
+
+def answer(**more: Any) -> dict[str, Any]:
+    right = {"precision": "int8", "largest": 0.0, "golden": 2e-7, "golden_bar": 0.05}
+    return {**right, "instructions": 3_000_000, "memory": 70.4, **more}
+
+
+@pytest.mark.parametrize(
+    ("more", "right"),
+    [
+        ({}, True),
+        ({"largest": 1e-9}, False),
+        ({"golden": 0.06}, False),
+        ({"golden": float("nan")}, False),
+        ({"largest": float("nan")}, False),
+        ({"precision": "fp32", "largest": 9e-5}, True),
+        ({"precision": "fp32", "largest": 2e-4}, False),
+    ],
+)
+def test_int8_must_be_the_same_and_float_near(more: dict[str, Any], right: bool) -> None:
+    assert checks.judge_model("shipped", "a72", answer(**more)).right is right
+
+
+def test_milliseconds_are_a_range() -> None:
+    row = checks.judge_model("shipped", "a72", answer()).row
+    assert row == ("Raspberry Pi 4", "shipped", "none", "3.00", "70", "1.0 to 2.9")
+
+
+def test_the_detector_must_find_the_same() -> None:
+    assert checks.judge_detector("a72", answer(largest=1e-5)).right
+    assert not checks.judge_detector("a72", answer(largest=0.02)).right
+    assert not checks.judge_detector("a72", answer(largest=None)).right
+
+
+def diagnosis(code: int, failure: str | None, cpu: str, *verdicts: str) -> dict[str, Any]:
+    document = {
+        "board": {"cpu": cpu},
+        "engines": [{"name": "onnxruntime", "failure": failure}],
+        "rows": [{"backend": "onnxruntime", "verdict": verdict} for verdict in verdicts],
+    }
+    return {"code": code, "out": json.dumps(document), "err": ""}
+
+
+def test_doctor_must_be_content() -> None:
+    right = diagnosis(0, None, "Cortex-A72", "right", "right")
+    assert checks.judge_doctor("a72", right).right
+    assert not checks.judge_doctor("a53", right).right
+    assert not checks.judge_doctor("a72", diagnosis(0, None, "Cortex-A72")).right
+    assert not checks.judge_doctor("a72", diagnosis(0, None, "Cortex-A72", "right", "close")).right
+    crashed = checks.judge_doctor("a72", diagnosis(1, "it crashed", "Cortex-A72"))
+    assert not crashed.right
+    assert "it crashed" in crashed.said
+
+
+def test_doctor_without_children_must_say_so() -> None:
+    assert checks.judge_childless("a72", diagnosis(1, "no process", "x")).right
+    assert not checks.judge_childless("a72", diagnosis(1, None, "x")).right
+    assert not checks.judge_childless("a72", {"code": 1, "out": "", "err": "this is a bug"}).right
+
+
+def test_one_face_read_alike() -> None:
+    def said(box: list[int], happy: float) -> dict[str, Any]:
+        face = {"box": box, "emotion": "happy", "confidence": happy}
+        return {"faces": [{**face, "probabilities": {"happy": happy, "sad": 1 - happy}}]}
+
+    def right(box: list[int], happy: float) -> bool:
+        heard = {"code": 0, "out": json.dumps(said(box, happy)), "err": "", "memory": 70.0}
+        return checks.judge_infer(said([0, 0, 9, 9], 0.9), "a72", heard).right
+
+    assert right([0, 0, 9, 9], 0.9 + 1e-6)
+    assert not right([0, 0, 9, 9], 0.91)
+    assert not right([0, 0, 9, 8], 0.9)
+
+
+def test_a_board_tells_its_core() -> None:
+    for board in machine.BOARDS.values():
+        assert cpus(board.cpuinfo()) == [board.cpu()]
