@@ -272,7 +272,8 @@ def _once(path: Path, make: Callable[[Path], None]) -> Path:
         beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
             make(beside / "made")
-            (beside / "made").rename(path)
+            if not path.is_dir():  # another run at the same time may have been first
+                (beside / "made").rename(path)
         finally:
             shutil.rmtree(beside)
     return path
