@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 from fer_edge.errors import ConfigError
@@ -159,12 +158,7 @@ class Output(AbstractContextManager["Output"]):
             rest = rest[self._file.write(rest) :]
         self._size += len(content)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Give the file its name; what was written of the last result only in part goes."""
         if self._file is None or self.path is None:
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from types import TracebackType
 
 from fer_edge.cli.plots import Plots
 from fer_edge.errors import ConfigError
@@ -67,11 +66,6 @@ class Pictures(AbstractContextManager["Pictures"]):
         """Whether a plot was asked for and there was nothing to plot."""
         return self._plots.missed
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Finish what is open: what was read so far is kept."""
         self._stack.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 
 from fer_edge.runtime.results import Result
 from fer_edge.runtime.save import unused
@@ -59,11 +58,6 @@ class Plots(AbstractContextManager["Plots"]):
         """Whether a plot was asked for and there was nothing to plot."""
         return self._path is not None and not self._written
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Draw what was seen of the video that is open."""
         self._end()

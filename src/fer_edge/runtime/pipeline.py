@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Container, Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -16,6 +15,7 @@ from PIL import Image
 
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime.ahead import Ahead, ahead
+from fer_edge.runtime.cpu import usable_cores
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import Result
 from fer_edge.runtime.sources import Picture, expand, listed, pixels
@@ -84,7 +84,8 @@ class _Video:
     found: bool = False
 
 
-_Job: TypeAlias = "Future[Prepared] | Prepared | SourceError | _Video"
+_Tried: TypeAlias = "Prepared | SourceError"
+_Job: TypeAlias = "Future[_Tried] | _Tried | _Video"
 
 
 def read_all(
@@ -101,7 +102,7 @@ def read_all(
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    workers = min(WORKERS, len(os.sched_getaffinity(0)))
+    workers = min(WORKERS, usable_cores())
     pool = ThreadPoolExecutor(workers, "decode")
     try:
         held = threading.Semaphore(HELD)
@@ -134,12 +135,8 @@ def _single(
 ) -> Iterator[Result | SourceError]:
     if isinstance(source, (str, Path)) and str(source) in skip:
         return
-    try:
-        prepared = reader.prepare(source)
-    except SourceError as error:
-        yield error
-    else:
-        yield from reader.answer([prepared])
+    prepared = _tried(reader, source)
+    yield from [prepared] if isinstance(prepared, SourceError) else reader.answer([prepared])
 
 
 def _jobs(
@@ -155,10 +152,12 @@ def _jobs(
         elif not isinstance(source, (str, Path)):
             # at once, and few of them: who gives them may fill the same array anew
             held.acquire()
-            prepared = _at_once(reader, source)
+            prepared = _tried(reader, source)
             if isinstance(prepared, SourceError):
                 held.release()
-            yield prepared
+                yield prepared
+            else:
+                yield replace(prepared, held=True)
         elif is_live(str(source)) or "://" in str(source):
             if str(source) not in skip:
                 yield _Video(str(source))
@@ -174,17 +173,17 @@ def _jobs(
                     yield pool.submit(_in_turn, reader, path)
 
 
-def _at_once(reader: Reader, picture: Picture) -> Prepared | SourceError:
+def _tried(reader: Reader, picture: Picture) -> _Tried:
     try:
-        return replace(reader.prepare(picture), held=True)
+        return reader.prepare(picture)
     except SourceError as error:
         return error
 
 
-def _in_turn(reader: Reader, path: Path) -> Prepared:
+def _in_turn(reader: Reader, path: Path) -> _Tried:
     """Prepare a file; of large pictures one at a time, since each may take 256 MB."""
     with _ONE if pixels(path) > LARGE else nullcontext():
-        return reader.prepare(path)
+        return _tried(reader, path)
 
 
 def _listed(sources: Iterable[Picture]) -> Iterator[Picture | SourceError]:
@@ -194,7 +193,7 @@ def _listed(sources: Iterable[Picture]) -> Iterator[Picture | SourceError]:
         yield error
 
 
-def _batches(waiting: Ahead[_Job]) -> Iterator[list[Prepared | SourceError] | _Video]:
+def _batches(waiting: Ahead[_Job]) -> Iterator[list[_Tried] | _Video]:
     """Neighbours that are ready together; nothing waits for a batch to be full."""
     held: _Job | None = None
     while (job := held or next(waiting, None)) is not None:
@@ -213,25 +212,20 @@ def _batches(waiting: Ahead[_Job]) -> Iterator[list[Prepared | SourceError] | _V
         yield batch
 
 
-def _is_done(job: Future[Prepared] | Prepared | SourceError) -> bool:
+def _is_done(job: Future[_Tried] | _Tried) -> bool:
     return isinstance(job, (Prepared, SourceError)) or job.done()
 
 
-def _prepared(job: Future[Prepared] | Prepared | SourceError) -> Prepared | SourceError:
-    if isinstance(job, (Prepared, SourceError)):
-        return job
-    try:
-        return job.result()
-    except SourceError as error:
-        return error
+def _prepared(job: Future[_Tried] | _Tried) -> _Tried:
+    return job if isinstance(job, (Prepared, SourceError)) else job.result()
 
 
-def _faces(one: Prepared | SourceError) -> int:
+def _faces(one: _Tried) -> int:
     return 0 if isinstance(one, SourceError) else len(one.crops)
 
 
 def _answered(
-    reader: Reader, batch: Sequence[Prepared | SourceError], held: threading.Semaphore
+    reader: Reader, batch: Sequence[_Tried], held: threading.Semaphore
 ) -> Iterator[Result | SourceError]:
     answers = iter(reader.answer([one for one in batch if not isinstance(one, SourceError)]))
     for one in batch:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from PIL import Image
@@ -55,12 +54,7 @@ class Saved(AbstractContextManager["Saved"]):
         self._write(result.plot(), time)
         return begun
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Finish the video that is open: what was read so far is kept."""
         self._end()
 

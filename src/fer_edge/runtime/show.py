@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any
 
 from PIL import Image
@@ -57,12 +56,7 @@ class Window(AbstractContextManager["Window"]):
         self._closed = False
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self._closed = True
         self._photo = None
