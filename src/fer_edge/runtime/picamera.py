@@ -41,7 +41,7 @@ def is_there(number: int) -> bool:
         if isinstance(error, ModuleNotFoundError) and error.name == "picamera2":
             return False
         raise SourceError(
-            f"camera {number}: picamera2 is installed but doesn't work ({_brief(error)}): "
+            f"camera {number}: picamera2 is installed but doesn't work ({brief(error)}): "
             f"mend it, or read /dev/video{number}"
         ) from None
     if modules and number >= modules:
@@ -102,7 +102,7 @@ def _started(number: int) -> Iterator[Any]:
             yield camera
     except _FAILURES as error:
         raise SourceError(
-            f"camera {number}: {_brief(error)}: does another program use it?"
+            f"camera {number}: {brief(error)}: does another program use it?"
         ) from None
 
 
@@ -115,5 +115,6 @@ def _capture(camera: Any, patience: float) -> tuple[int, npt.NDArray[np.uint8]]:
         request.release()
 
 
-def _brief(error: BaseException) -> str:
+def brief(error: BaseException) -> str:
+    """The first line of what an error says, or its name where it says nothing."""
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

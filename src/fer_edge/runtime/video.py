@@ -249,4 +249,4 @@ def _upright(frame: Any) -> Image.Image:
 
 
 def _brief(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return getattr(error, "strerror", None) or picamera.brief(error)
