@@ -20,7 +20,7 @@ from fer_edge.train.config import TrainConfig, settings
 from fer_edge.train.datasets import read_data
 from fer_edge.train.fit import fit
 from fer_edge.train.initial import initial_model
-from fer_edge.train.loop import Trainee, class_weights, read_log
+from fer_edge.train.loop import Trainee, read_log
 from fer_edge.train.model import MEAN, STD, head_of
 from tests.conftest import a_spec
 from tests.export.conftest import made, settled
@@ -104,6 +104,25 @@ def test_killed_and_resumed_ends_as_unbroken(
     run: Path, config: TrainConfig, tmp_path: Path
 ) -> None:
     kill_and_resume(config, tmp_path, run)
+
+
+def test_a_killed_distillation_resumed_ends_as_unbroken(
+    run: Path, config: TrainConfig, tmp_path: Path
+) -> None:
+    teachers = (str(run / "model.safetensors"),)
+    own = replace(
+        config, teachers=teachers, mirror_teachers=True, mixup=0.2, first_side=16, first_share=0.5
+    )
+    fit(own, tmp_path / "unbroken")
+    kill_and_resume(own, tmp_path, tmp_path / "unbroken")
+
+
+def test_a_teacher_of_other_labels_is_refused(
+    run: Path, config: TrainConfig, tmp_path: Path
+) -> None:
+    own = replace(config, teachers=(str(run / "model.safetensors"),), side=32)
+    with pytest.raises(ConfigError, match="its labels or its side aren't those of this run"):
+        fit(own, tmp_path / "run")
 
 
 @pytest.fixture(scope="module")
@@ -273,11 +292,3 @@ def test_a_twin_that_diverged_is_named(qat_config: TrainConfig, tmp_path: Path) 
     with pytest.raises(ModelError, match=r"the training diverged.*--lr"):
         fit(replace(qat_config, lr=1e30, epochs=1), tmp_path / "run")
     assert not (tmp_path / "run" / "model.safetensors").exists()
-
-
-def test_class_weights() -> None:
-    labels = torch.tensor([0, 0, 0, 1]).numpy()
-    assert class_weights(labels, 2, 0.0).tolist() == [1, 1]
-    assert class_weights(labels, 2, 1.0).tolist() == pytest.approx([2 / 3, 2])
-    assert class_weights(labels, 3, 0.0).tolist() == [1, 1, 0]
-    assert class_weights(labels, 3, 0.5).isfinite().all()

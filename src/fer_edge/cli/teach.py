@@ -26,6 +26,7 @@ ARCHITECTURES = (
 @click.command
 @data_option
 @click.option("--output", type=PATH, default="run", help="The run's folder.")
+@click.option("--recipe", help="Settings in a TOML file, or by name: student.")
 @click.option("--arch", "architecture", help=ARCHITECTURES)
 @click.option(
     "--weights", help="bundled (default), imagenet (torchvision downloads), none, or a file."
@@ -41,6 +42,11 @@ ARCHITECTURES = (
     "--freeze-epochs", type=click.IntRange(min=0), help="At the start, of the head alone: 1."
 )
 @click.option("--label-smoothing", type=float, help="In [0, 1]: 0.1.")
+@click.option("--ferplus", type=PATH, help="FER+ votes (fer2013new.csv), for --soft-targets.")
+@click.option("--soft-targets", type=float, help="Share of the target by FER+'s votes: 0.")
+@click.option(
+    "--teacher", "teachers", type=PATH, multiple=True, help="Learn to answer as this checkpoint."
+)
 @click.option("--class-balance", type=float, help="0: faces weigh alike, 1: classes do. 0.")
 @click.option("--ema", type=float, help="Decay of the averaged weights, 0 off: 0.998.")
 @click.option("--patience", type=int, help="Stop after epochs without gain; 0 never.")
@@ -53,6 +59,11 @@ ARCHITECTURES = (
 @click.option(
     "--storage", type=click.Choice(["fp16", "fp32"]), help="Of the checkpoint's weights: fp16."
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]),
+    help="Of the arithmetic: 32-true.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Of every draw: 0.")
 @skip_bad_option
 @click.option("--qat", is_flag=True, help="Train an int8 twin of the checkpoint --from.")
@@ -62,7 +73,10 @@ ARCHITECTURES = (
 def train(
     data: Path | None,
     output: Path,
+    recipe: str | None,
     weights: str | None,
+    ferplus: Path | None,
+    teachers: tuple[Path, ...],
     skip_bad: bool,
     qat: bool,
     source: Path | None,
@@ -80,6 +94,10 @@ def train(
         given["data"] = str(data.resolve())
     if weights is not None:
         given["weights"] = weights if weights in WORDS else str(Path(weights).resolve())
+    if ferplus is not None:
+        given["ferplus"] = str(ferplus.resolve())
+    if teachers:
+        given["teachers"] = tuple(str(teacher.resolve()) for teacher in teachers)
     if skip_bad:
         given["skip_bad"] = True
     with needs("train"):
@@ -90,13 +108,15 @@ def train(
         from fer_edge.train.evaluate import CHECKPOINT
         from fer_edge.train.fit import fit
         from fer_edge.train.qat import checkpoint_of
+        from fer_edge.train.recipe import read_recipe
 
     if source is not None or (qat and not resume):
         chosen = bundled("checkpoint") if source is None else checkpoint_of(source)
         if chosen.suffix != CHECKPOINT:
             raise ConfigError(f"--from {source}: a run's folder or a {CHECKPOINT} is needed")
         given["qat_from"] = str(chosen.resolve())
-    config = settings(given, output, resume=resume)
+    begun_with = read_recipe(recipe) if recipe else None
+    config = settings(given, output, resume=resume, recipe=begun_with)
     if qat and not config.qat_from:
         raise ConfigError(f"{output}: isn't a run of --qat: leave --qat out to resume it")
     try:

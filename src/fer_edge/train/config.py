@@ -33,7 +33,17 @@ class TrainConfig:
             first (Smith & Topin, arXiv:1708.07120) and needs no warm-up.
         warmup: share of the run over which the cosine's rate rises.
         freeze_epochs: at the start, the backbone's rate is 0 for so long.
+        first_side: the network's side in the first `first_share` of the epochs, a smaller one being
+            cheaper to learn the rough from (progressive resizing); None: its own throughout.
+        first_share: see `first_side`.
         label_smoothing: share of the target spread over all labels (arXiv:1512.00567).
+        ferplus: FER+'s file of votes, with `soft_targets`; empty: none.
+        soft_targets: share of the target that follows the ten annotators' votes instead of the
+            label, see `targets.Reading`.
+        mixup: alpha of the Beta distribution that two faces and their targets are mixed by
+            (Zhang et al., arXiv:1710.09412); 0 is off.
+        teachers: checkpoints whose mean logits the network is drawn to, see `loop.Trainee`.
+        mirror_teachers: they answer the mean of a face and of its mirror image.
         class_balance: 0 counts faces alike, 1 classes alike: weights are (1/share)^balance.
         ema: decay a step of the averaged weights that are validated and kept; 0 is off.
         patience: stop after so many epochs without a better validation accuracy; 0 never.
@@ -62,7 +72,14 @@ class TrainConfig:
     schedule: Literal["cosine", "onecycle"] = "onecycle"
     warmup: float = 0.05
     freeze_epochs: int = 1
+    first_side: int | None = None
+    first_share: float = 0.4
     label_smoothing: float = 0.1
+    ferplus: str = ""
+    soft_targets: float = 0.0
+    mixup: float = 0.0
+    teachers: tuple[str, ...] = ()
+    mirror_teachers: bool = False
     class_balance: float = 0.0
     ema: float = 0.998
     patience: int = 0
@@ -77,10 +94,11 @@ class TrainConfig:
         for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        for name in ("warmup", "label_smoothing", "class_balance", "backbone_lr"):
+        shares = ("warmup", "label_smoothing", "class_balance", "backbone_lr")
+        for name in (*shares, "first_share", "soft_targets"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], not {getattr(self, name)}")
-        for name in ("side", "network_side"):
+        for name in ("side", "network_side", "first_side"):
             value = getattr(self, name)
             if value is not None and not 16 <= value <= 512:
                 raise ValueError(f"{name} must be in [16, 512], not {value}")
@@ -90,6 +108,12 @@ class TrainConfig:
             raise ValueError(f"std must be in (0, 2], not {self.std}")
         if not self.data or not self.weights:
             raise ValueError("data and weights must not be empty")
+        if self.soft_targets and not self.ferplus:
+            raise ValueError("soft_targets needs FER+'s file of votes: --ferplus FILE")
+        if self.ferplus and not self.soft_targets:
+            raise ValueError("ferplus is used by soft_targets alone, and that is 0")
+        if self.mixup < 0:
+            raise ValueError(f"mixup must be at least 0, not {self.mixup}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be in [0, 1), not {self.ema}")
         if not (self.lr > 0 and self.weight_decay >= 0):
@@ -138,8 +162,16 @@ def _inherited(given: dict[str, object]) -> dict[str, object]:
     return own
 
 
-def settings(given: dict[str, object], output: Path, *, resume: bool) -> TrainConfig:
+def settings(
+    given: dict[str, object], output: Path, *, resume: bool, recipe: dict[str, object] | None = None
+) -> TrainConfig:
     """The settings of a new run, or those of the run in `output` when it is resumed.
+
+    Args:
+        given: what was asked for, the last word on each setting.
+        output: the run's folder.
+        resume: whether the run is there already.
+        recipe: other settings than the defaults, as `recipe.read_recipe` gives them.
 
     Raises:
         ConfigError: a setting is wrong, there is nothing to resume, or a setting contradicts the
@@ -147,10 +179,11 @@ def settings(given: dict[str, object], output: Path, *, resume: bool) -> TrainCo
     """
     path = output / "config.json"
     if not resume:
+        given = {**(recipe or {}), **given}
         if given.get("qat_from"):
             given = {**QAT_DEFAULTS, **given, **_inherited(given)}
         try:
-            return TrainConfig(**given)  # type: ignore[arg-type]
+            return parse(TrainConfig, given, "settings", unknown="reject")
         except ValueError as error:
             raise ConfigError(str(error)) from None
     if not path.exists():

@@ -35,6 +35,7 @@ from fer_edge.train.initial import initial_model
 from fer_edge.train.loop import Averaged, EpochLog, Kept, Trainee, class_weights, loader, read_log
 from fer_edge.train.metrics import Report, fit_temperature
 from fer_edge.train.model import FaceClassifier
+from fer_edge.train.targets import targets_of
 
 TOOLS = {
     "fer-edge": fer_edge.__version__,
@@ -93,10 +94,10 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
         _check_readable(last)
     else:
         write_text(output / "config.json", _settled(config, model).to_json())
-    batches = loader(train, config, train=True)
+    batches = loader(train, config, targets=targets_of(config, data))
     weights = class_weights(train.labels, len(data.labels), config.class_balance)
-    teacher = source.model if source else None
-    trainee = Trainee(model, config, weights, len(batches) * config.epochs, teacher)
+    teachers = _teachers(config, data) + ((source.model,) if source else ())
+    trainee = Trainee(model, config, weights, len(batches) * config.epochs, teachers)
     trainee.to(memory_format=torch.channels_last)
     best, every = Kept(last.parent, "best", "val_accuracy"), Kept(last.parent, last.stem)
     with _quiet():
@@ -120,7 +121,7 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
         trainer.fit(
             trainee,
             batches,
-            loader(val, config, train=False),
+            loader(val, config),
             ckpt_path=str(last) if begun else None,
             weights_only=True,
         )
@@ -133,6 +134,16 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
         checkpoints.save(done, path)
         plots.save(plots.curves(read_log(output / "metrics.csv")), output / "curves.png")
     return path
+
+
+def _teachers(config: TrainConfig, data: FaceData) -> tuple[FaceClassifier, ...]:
+    teachers = []
+    for name in config.teachers:
+        teacher = checkpoints.load(Path(name))
+        if teacher.spec.labels != data.labels or teacher.spec.input.side != config.side:
+            raise ConfigError(f"{name}: its labels or its side aren't those of this run")
+        teachers.append(teacher.model.to(memory_format=torch.channels_last))
+    return tuple(teachers)
 
 
 def finish(model: FaceClassifier, config: TrainConfig, data: FaceData) -> Checkpoint:

@@ -27,21 +27,32 @@ COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "val_accuracy", "seconds", "
 class Batches(Dataset[tuple[Tensor, Tensor]]):
     """Faces in memory, taken a batch at a time: `__getitems__` spares 64 calls and a collation."""
 
-    def __init__(self, faces: Faces) -> None:
-        self.pixels = torch.from_numpy(faces.pixels)
-        self.labels = torch.from_numpy(faces.labels)
+    def __init__(self, pixels: Tensor, answers: Tensor) -> None:
+        self.pixels = pixels
+        self.answers = answers
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.pixels)
 
     def __getitems__(self, places: list[int]) -> tuple[Tensor, Tensor]:
         index = torch.tensor(places)
-        return self.pixels[index], self.labels[index]
+        return self.pixels[index], self.answers[index]
 
 
-def loader(faces: Faces, config: TrainConfig, *, train: bool) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Batches in an order that the seed and the epoch's number alone decide."""
-    dataset = Batches(faces)
+def loader(
+    faces: Faces, config: TrainConfig, *, targets: Tensor | None = None
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Batches in an order that the seed and the epoch's number alone decide.
+
+    Args:
+        faces: of one split.
+        config: the run's settings.
+        targets: float32 `[N, labels]`, to train on, in shuffled order; None: the labels as they
+            are, int64 `[N]`, to validate.
+    """
+    train = targets is not None
+    answers = torch.from_numpy(faces.labels) if targets is None else targets
+    dataset = Batches(torch.from_numpy(faces.pixels), answers)
     return DataLoader(
         dataset,
         batch_size=config.batch_size if train else 512,
@@ -62,9 +73,9 @@ def class_weights(labels: np.ndarray[Any, Any], count: int, balance: float) -> T
 class Trainee(lightning.LightningModule):
     """A network, its loss, its optimiser and its schedule.
 
-    With a teacher, the distance to the teacher's answer is added to the loss: the squared
-    difference of the logits and the Kullback-Leibler divergence of the probabilities (Hinton et
-    al., arXiv:1503.02531, at temperature 1).
+    With teachers, the distance to their mean logits is added to the loss: the squared difference of
+    the logits and the Kullback-Leibler divergence of the probabilities (Hinton et al.,
+    arXiv:1503.02531, at temperature 1).
     """
 
     def __init__(
@@ -73,12 +84,12 @@ class Trainee(lightning.LightningModule):
         config: TrainConfig,
         weights: Tensor,
         steps: int,
-        teacher: FaceClassifier | None = None,
+        teachers: tuple[FaceClassifier, ...] = (),
     ) -> None:
         super().__init__()
         self.model = model
-        # in a tuple: it is neither trained, nor averaged, nor kept in the run's checkpoints
-        self.teachers: tuple[FaceClassifier, ...] = () if teacher is None else (teacher,)
+        # in a tuple: they are neither trained, nor averaged, nor kept in the run's checkpoints
+        self.teachers = teachers
         self.config = config
         self.steps = steps
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=config.label_smoothing)
@@ -89,14 +100,23 @@ class Trainee(lightning.LightningModule):
         torch.manual_seed(self.config.seed * 10_000_000 + self.global_step)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        faces, labels = batch
-        pixels = self.config.augmentation(faces).contiguous(memory_format=torch.channels_last)
-        logits = self.model.from_pixels(pixels)
-        loss: Tensor = self.loss(logits, labels)
-        for teacher in self.teachers:
-            loss = loss + _distance(logits, teacher, pixels)
+        faces, targets = batch
+        pixels = self.config.augmentation(faces)
+        if self.config.mixup:
+            pixels, targets = mix(pixels, targets, self.config.mixup)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        logits = self.model.from_pixels(pixels, self._side())
+        loss: Tensor = self.loss(logits, targets)
+        if self.teachers:
+            mirror = self.config.mirror_teachers
+            loss = loss + _distance(logits, self.teachers, pixels, mirror=mirror)
         self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=True, sync_dist=True)
         return loss
+
+    def _side(self) -> int | None:
+        config = self.config
+        first = self.current_epoch < round(config.first_share * config.epochs)
+        return config.first_side if first else None
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         faces, labels = batch
@@ -132,9 +152,20 @@ class Trainee(lightning.LightningModule):
         }
 
 
-def _distance(logits: Tensor, teacher: FaceClassifier, pixels: Tensor) -> Tensor:
+def mix(pixels: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Each face and its target with another's, both by one share: mixup (arXiv:1710.09412)."""
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    other = torch.randperm(len(pixels))
+    return pixels.lerp(pixels[other], share), targets.lerp(targets[other], share)
+
+
+def _distance(
+    logits: Tensor, teachers: tuple[FaceClassifier, ...], pixels: Tensor, *, mirror: bool
+) -> Tensor:
+    views = (pixels, pixels.flip(-1)) if mirror else (pixels,)
     with torch.no_grad():
-        wanted = teacher.to(pixels.device).from_pixels(pixels)
+        answers = [t.to(pixels.device).from_pixels(v) for t in teachers for v in views]
+        wanted = torch.stack(answers).mean(0)
     divergence = nn.functional.kl_div(
         logits.log_softmax(1), wanted.log_softmax(1), reduction="batchmean", log_target=True
     )

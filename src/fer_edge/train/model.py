@@ -73,9 +73,12 @@ class FaceClassifier(nn.Module):
         """Logits of uint8 faces `[N, S, S]`."""
         return self.from_pixels(faces.unsqueeze(1).float())
 
-    def from_pixels(self, pixels: Tensor) -> Tensor:
-        """Logits of float pixels in [0, 255], `[N, 1, S, S]`, as augmentation makes them."""
-        side = self.spec.network_side
+    def from_pixels(self, pixels: Tensor, side: int | None = None) -> Tensor:
+        """Logits of float pixels in [0, 255], `[N, 1, S, S]`, as augmentation makes them.
+
+        `side`, in pixels, is what they are resized to; None: the spec's.
+        """
+        side = side or self.spec.network_side
         if pixels.shape[-1] != side:
             pixels = nn.functional.interpolate(
                 pixels, size=(side, side), mode="bilinear", align_corners=False

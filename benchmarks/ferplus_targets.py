@@ -1,0 +1,28 @@
+"""What the annotators' votes tell about FER2013's labels.
+
+    python benchmarks/ferplus_targets.py fer2013.tar.gz fer2013new.csv
+
+Fitted on train, asked about validation: the share of faces whose label is the most probable one,
+and the mean negative log of the label's probability.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from fer_edge.train.datasets import read_data
+from fer_edge.train.ferplus import read_votes
+from fer_edge.train.targets import Reading
+
+data = read_data(Path(sys.argv[1]))
+votes = read_votes(Path(sys.argv[2]), data)
+train, val = (torch.from_numpy(data.split(name).labels) for name in ("train", "val"))
+reading = Reading.fit(votes["train"], train, len(data.labels))
+majority = torch.from_numpy(votes["val"].of(data.labels)).argmax(1)
+probable = reading(votes["val"])
+print(f"FER+'s majority:    {(majority == val).double().mean():.2%} of {len(val)} labels")
+print(f"read as `Reading` does: {(probable.argmax(1) == val).double().mean():.2%}")
+print(f"negative log:       {-probable[range(len(val)), val].log().mean():.3f}")

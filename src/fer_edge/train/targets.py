@@ -1,0 +1,73 @@
+"""What a face is trained towards: its label, and what ten people saw in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fer_edge.train.config import TrainConfig
+from fer_edge.train.faces import FaceData
+from fer_edge.train.ferplus import Votes, read_votes
+
+
+def targets_of(config: TrainConfig, data: FaceData) -> Tensor:
+    """The targets of train, float32 `[N, labels]`, each row summing to 1.
+
+    Raises:
+        DataError: FER+'s file isn't one, or isn't of this data.
+    """
+    labels = torch.from_numpy(data.split("train").labels)
+    hard = nn.functional.one_hot(labels, len(data.labels)).float()
+    if not config.soft_targets:
+        return hard
+    votes = read_votes(Path(config.ferplus), data)["train"]
+    return hard.lerp(Reading.fit(votes, labels, hard.shape[1])(votes), config.soft_targets)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What FER2013 calls a face that ten people voted so about.
+
+    FER2013's label and FER+'s majority often differ, and some words are confused more than others.
+    So votes aren't taken for labels: a multinomial logistic regression tells each label's
+    probability from the shares of FER+'s ten columns, their square roots and their squares. Of
+    validation's labels it knows more than the majority does (`benchmarks/ferplus_targets.py`).
+
+    Attributes:
+        weight: float64 `[30, labels]`.
+        bias: float64 `[labels]`.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def fit(cls, votes: Votes, labels: Tensor, count: int) -> Reading:
+        """The most probable one, given the votes and the labels, int64 `[N]`, of the same faces."""
+        seen = _seen(votes)
+        weight = torch.zeros(seen.shape[1], count, dtype=torch.float64, requires_grad=True)
+        bias = torch.zeros(count, dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
+
+        def loss() -> Tensor:
+            optimizer.zero_grad()
+            value = nn.functional.cross_entropy(seen @ weight + bias, labels)
+            value = value + 1e-5 * weight.square().sum()  # else a column without votes has no end
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
+        return cls(weight.detach(), bias.detach())
+
+    def __call__(self, votes: Votes) -> Tensor:
+        """Each label's probability, float32 `[N, labels]`."""
+        return (_seen(votes) @ self.weight + self.bias).softmax(1).float()
+
+
+def _seen(votes: Votes) -> Tensor:
+    shares = votes.counts / np.maximum(votes.counts.sum(1, keepdims=True), 1)
+    return torch.from_numpy(np.concatenate([shares, shares**0.5, shares**2], 1))

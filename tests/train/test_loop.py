@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fer_edge.spec import InputSpec
+from fer_edge.train.augment import Augmentation
+from fer_edge.train.config import TrainConfig
+from fer_edge.train.loop import Trainee, class_weights, mix
+from fer_edge.train.model import FaceClassifier
+from tests.export.conftest import settled
+
+STILL = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
+SPEC = InputSpec(side=48, network_side=32, mean=0.5, std=0.25)
+
+
+@pytest.fixture(scope="module")
+def network() -> FaceClassifier:
+    return settled("mobilenet_v3_small", SPEC)
+
+
+def a_trainee(
+    network: FaceClassifier, config: TrainConfig, teachers: tuple[FaceClassifier, ...] = ()
+) -> Trainee:
+    trainee = Trainee(network, config, torch.ones(7), 10, teachers)
+    trainee.log = lambda *_, **__: None  # type: ignore[method-assign]
+    return trainee.eval()
+
+
+@pytest.fixture
+def config() -> TrainConfig:
+    return TrainConfig(data="d", epochs=10, label_smoothing=0, augmentation=STILL)
+
+
+@pytest.fixture
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(3)
+    return torch.randint(0, 256, (8, 48, 48), dtype=torch.uint8), torch.eye(8)[:, :7] + 0.0
+
+
+def test_faces_and_targets_are_mixed_by_one_share() -> None:
+    torch.manual_seed(1)
+    pixels = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 2, 2)
+    mixed, targets = mix(pixels, torch.eye(4), 0.4)
+    assert torch.allclose(targets.sum(1), torch.ones(4))
+    assert 0 < targets.min(1).values.max() + targets.max(1).values.min() < 2
+    assert torch.allclose(mixed[:, 0, 0, 0], targets @ torch.arange(4.0))
+
+
+def test_a_teacher_that_answers_alike_costs_nothing(
+    network: FaceClassifier, config: TrainConfig, batch: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    alone = a_trainee(network, config).training_step(batch, 0)
+    taught = a_trainee(network, config, (network,)).training_step(batch, 0)
+    assert torch.allclose(taught, alone, atol=1e-6)
+    mirrored = replace(config, mirror_teachers=True)
+    assert a_trainee(network, mirrored, (network,)).training_step(batch, 0) > alone + 1e-4
+
+
+def test_the_first_epochs_are_of_a_smaller_side(
+    network: FaceClassifier, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    growing = a_trainee(network, replace(config, first_side=24, first_share=0.3))
+    sides = []
+    for epoch in (0, 2, 3, 9):
+        monkeypatch.setattr(Trainee, "current_epoch", epoch)
+        sides.append(growing._side())
+    assert sides == [24, 24, None, None]
+    with torch.no_grad():
+        pixels = torch.rand(2, 1, 48, 48) * 255
+        own = network.from_pixels(pixels)
+        assert torch.equal(network.from_pixels(pixels, 32), own)
+        assert not torch.allclose(network.from_pixels(pixels, 24), own)
+
+
+def test_class_weights() -> None:
+    labels = torch.tensor([0, 0, 0, 1]).numpy()
+    assert class_weights(labels, 2, 0.0).tolist() == [1, 1]
+    assert class_weights(labels, 2, 1.0).tolist() == pytest.approx([2 / 3, 2])
+    assert class_weights(labels, 3, 0.0).tolist() == [1, 1, 0]
+    assert class_weights(labels, 3, 0.5).isfinite().all()

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fer_edge.errors import ConfigError
+from fer_edge.train.config import settings
+from fer_edge.train.recipe import names, read_recipe
+
+
+@pytest.mark.parametrize("name", names())
+def test_recipes_of_the_package_are_settings(name: str, tmp_path: Path) -> None:
+    given: dict[str, object] = {"data": "d", "ferplus": "v.csv"}
+    config = settings(given, tmp_path, resume=False, recipe=read_recipe(name))
+    for key, value in read_recipe(name).items():
+        assert getattr(config, key) == value
+
+
+def test_what_is_asked_for_has_the_last_word(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text("epochs = 7\nlr = 1\n[augmentation]\nflip = 0.25\n")
+    recipe = read_recipe(str(tmp_path / "r.toml"))
+    config = settings({"data": "d", "epochs": 2}, tmp_path, resume=False, recipe=recipe)
+    assert (config.epochs, config.lr, config.augmentation.flip) == (2, 1.0, 0.25)
+    assert config.augmentation.erase == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("epoch = 3", "unknown key 'epoch'; the keys are architecture, augmentation"),
+        ("epochs = '3'", "settings.epochs: expected int, found '3'"),
+        ("epochs = 0", "epochs must be at least 1, not 0"),
+        ("schedule = 'linear'", "'linear' is none of 'cosine', 'onecycle'"),
+        ("[augmentation]\nflip = 2", "flip must be in"),
+        ("soft_targets = 0.5", "soft_targets needs FER+'s file of votes: --ferplus FILE"),
+        ("ferplus = 'v.csv'", "ferplus is used by soft_targets alone, and that is 0"),
+        ("mixup = -1", "mixup must be at least 0, not -1"),
+    ],
+)
+def test_a_wrong_recipe_is_named(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(text)
+    recipe = read_recipe(str(tmp_path / "r.toml"))
+    with pytest.raises(ConfigError) as caught:
+        settings({"data": "d"}, tmp_path, resume=False, recipe=recipe)
+    assert words in str(caught.value)
+
+
+def test_no_recipe(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing: no such file, and none of .*student"):
+        read_recipe("nothing")
+    (tmp_path / "r.toml").write_text("epochs =")
+    with pytest.raises(ConfigError, match=r"r\.toml: not TOML"):
+        read_recipe(str(tmp_path / "r.toml"))
+    (tmp_path / "r.toml").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="not TOML"):
+        read_recipe(str(tmp_path / "r.toml"))
