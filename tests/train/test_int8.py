@@ -165,6 +165,23 @@ def test_training_brings_the_twin_closer_to_its_teacher() -> None:
     assert max(far[-3:]) < 0.8 * far[0]
 
 
+@given(
+    step=st.floats(2**-20, 2**10),
+    zero=st.integers(0, 255),
+    seed=st.integers(0, 99),
+)
+def test_a_grid_rounds_and_learns_as_torch_does(step: float, zero: int, seed: int) -> None:
+    grid = int8.Grid()
+    grid.scale.fill_(step)
+    grid.zero_point.fill_(zero)
+    torch.manual_seed(seed)
+    x = (torch.randn(500) * 100 * step).requires_grad_()
+    wanted = torch.fake_quantize_per_tensor_affine(x, grid.scale, grid.zero_point, 0, 255)
+    assert torch.equal(grid(x), wanted)
+    ours, theirs = (torch.autograd.grad(y.square().sum(), x)[0] for y in (grid(x), wanted))
+    assert torch.equal(ours, theirs)
+
+
 @given(st.floats(1e-6, 1e3))
 def test_short_scales_have_eleven_bits_and_end_in_one(value: float) -> None:
     short = float(int8.short(torch.tensor([value]))[0])
