@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import fer_edge
+from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import ModelSpec, ParitySummary
 from tests.conftest import EXAMPLE, LABELS, Ran
@@ -62,7 +63,9 @@ def test_infer_text(fer: Fer) -> None:
     assert len(lines) == 2 + len(LABELS)
 
 
-def test_a_device_that_is_not_here(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_is_not_here(
+    fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from fer_edge.runtime.backends import onnxruntime_backend, openvino_backend
 
     for engine in (onnxruntime_backend, openvino_backend):  # a machine with a GPU passes too
@@ -71,6 +74,12 @@ def test_a_device_that_is_not_here(fer: Fer, monkeypatch: pytest.MonkeyPatch) ->
     assert (ran.code, ran.out) == (1, "")
     assert "the device 'gpu' isn't here: onnxruntime has cpu; openvino has cpu" in ran.err
     assert fer("infer", "--device", "tpu", EXAMPLE).code == 2
+    ran = fer("parity", bundled("checkpoint"), bundled("model"), "--device", "npu")
+    assert (ran.code, ran.out) == (1, "")
+    assert "the device 'npu' isn't here: onnxruntime has cpu; openvino has cpu" in ran.err
+    for options in (("--device", "gpu"), ("--backend", "openvino")):
+        ran = fer("evaluate", bundled("checkpoint"), "--data", tmp_path, *options)
+        assert (ran.code, "a checkpoint is answered by PyTorch on the CPU" in ran.err) == (1, True)
 
 
 def test_infer_json_has_the_promised_keys(fer: Fer) -> None:
@@ -328,7 +337,7 @@ def test_int8_as_it_is_typed(
     assert ran.code == 0, ran.err
     assert "what int8 costs against the float network, only --data shows" in ran.err
     assert "times as fast" in ran.out
-    assert "float model" in fer("parity", "qat/model.safetensors", "qat.onnx", *data).out
+    assert "accuracy: float " in fer("parity", "qat/model.safetensors", "qat.onnx", *data).out
 
     ran = fer(*export, "run/model.safetensors", *data, "--int8-search", "--output", "found.onnx")
     assert ran.code == 0, ran.err
@@ -360,7 +369,6 @@ def test_wrong_usage_of_int8(fer: Fer, arguments: tuple[str, ...], says: str) ->
 
 def test_parity_of_two_strangers_fails(fer: Fer, fp32_model: Path, tmp_path: Path) -> None:
     """A file against a checkpoint of other weights: exit 1, and the bar is named."""
-    from fer_edge.runtime.bundled import bundled
     from fer_edge.train import checkpoint, int8
 
     other = checkpoint.load(bundled("checkpoint"))
@@ -372,6 +380,7 @@ def test_parity_of_two_strangers_fails(fer: Fer, fp32_model: Path, tmp_path: Pat
     assert ran.code == 1
     assert "FAILED  golden" in ran.out
     assert "times the bar of 0.0001" in ran.out
+    assert "m.onnx says it was made from another checkpoint: sha256 " in ran.err
 
     gate = tmp_path / "gate.toml"
     gate.write_text("[fp32]\nmax_abs_logit_diff = 1000\n")
@@ -394,7 +403,8 @@ def test_parity_of_two_strangers_fails(fer: Fer, fp32_model: Path, tmp_path: Pat
     checkpoint.save(other, path)
     ran = fer("parity", path, bundled("model"))
     assert (ran.code, "label agreement on golden" in ran.out) == (1, True)
-    assert fer("parity", bundled("checkpoint"), bundled("model")).code == 0
+    ran = fer("parity", bundled("checkpoint"), bundled("model"), "--device", "auto")
+    assert (ran.code, ran.err) == (0, "")
 
 
 def test_export_without_the_gate_says_so(fer: Fer, tmp_path: Path) -> None:

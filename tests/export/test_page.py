@@ -9,6 +9,7 @@ from fer_edge.export.bars import BARS, Bars
 from fer_edge.export.compare import judge
 from fer_edge.export.page import parity_page
 from fer_edge.export.parity import Parity, measure
+from fer_edge.export.worth import Worth
 from fer_edge.spec import GateState, ModelSpec, Quantization
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (50, 7)).astype(np.float32)
@@ -74,7 +75,7 @@ def test_the_figures_are_there(spec: ModelSpec) -> None:
         ["made with", "onnx 1.23"],
         ["same label", "100.0000%", "at least 97.00%"],
         ["same label", "98.0000%", "at least 97.00%"],
-        ["accuracy of the checkpoint", "100.00%", ""],
+        ["accuracy in PyTorch", "100.00%", ""],
         ["accuracy of the file", "98.00%", "may fall by 0.50%"],
         ["7", f"{test.max_abs_logit_diff:.3g}"],
     ):
@@ -82,7 +83,7 @@ def test_the_figures_are_there(spec: ModelSpec) -> None:
     label = spec.labels[TRUTH[7]]
     after = test.recall_exported[label]
     assert [label, "100.00%", f"{after:.2%}", f"{after - 1:+.2%}"] in reader.rows
-    matrix = reader.rows[reader.rows.index(["checkpoint \\ file", *spec.labels]) + 1 :][:7]
+    matrix = reader.rows[reader.rows.index(["PyTorch \\ file", *spec.labels]) + 1 :][:7]
     found = {
         f"{row[0]} > {b}": int(cell)
         for row in matrix
@@ -91,14 +92,32 @@ def test_the_figures_are_there(spec: ModelSpec) -> None:
     }
     assert found == test.disagreements
     assert page.count(">passed<") == page.count(">FAILED<") == 1
-    assert all(failure in page for failure in test.failures)
+    assert page.index(">Missed a bar:<") < page.index("2.50 MB") < page.index("test: 50 faces")
+    assert page.index("test: 50 faces") < page.index("golden: 50 faces")
+    assert all(page.count(failure) == 1 for failure in test.failures)
+
+
+def test_one_face_of_a_few_that_may_differ_is_in_the_bar(spec: ModelSpec) -> None:
+    few = judge(measure(LOGITS[:16], OTHER[:16], spec, "golden"), BARS["int8"])
+    page = page_of(spec, few)
+    assert ["same label", "93.7500%", "at least 97.00%, or all but 1"] in Reader(page).rows
+    assert ">Passed every bar.<" in page
+
+
+def test_what_int8_saves_is_on_the_page(spec: ModelSpec) -> None:
+    parity = judge(measure(LOGITS, LOGITS, spec, "test"), BARS["int8"])
+    spec = replace(spec, parity=parity.summary())
+    worth = Worth(2_500_000, 4_800_000, 1.0, 0.8)
+    rows = Reader(parity_page("m.onnx", spec, [parity], SIZES, worth)).rows
+    assert ["beside fp32", str(worth)] in rows
+    assert "int8 isn't faster here (0.80 times as fast)" in str(worth)
 
 
 def test_the_float_model_is_shown_where_there_is_one(spec: ModelSpec) -> None:
     parity = judge(measure(OTHER, OTHER, spec, "test", TRUTH, LOGITS), BARS["int8-qat"])
     reader = Reader(page_of(spec, parity))
     assert ["accuracy of the float model", "100.00%", ""] in reader.rows
-    assert ["label", "float model", "checkpoint", "file", "change"] in reader.rows
+    assert ["label", "float model", "PyTorch, rounded", "file", "change"] in reader.rows
     label = spec.labels[TRUTH[7]]
     after = f"{parity.recall_exported[label]:.2%}"
     change = f"{parity.recall_exported[label] - 1:+.2%}"

@@ -14,10 +14,10 @@ from fer_edge.errors import DataError, ModelError
 from fer_edge.spec import Int8Recipe, Quantization
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train import int8
-from fer_edge.train.calibrate import calibrate, calibration_faces
+from fer_edge.train.calibrate import calibrate, calibration_faces, with_twin
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.faces import FaceData, Faces
-from fer_edge.train.model import ARCHITECTURES
+from fer_edge.train.model import ARCHITECTURES, build
 from tests.conftest import LABELS, a_spec, drawn
 from tests.export.conftest import settled
 
@@ -212,6 +212,21 @@ def test_calibration_takes_as_many_of_each_label() -> None:
 def test_too_little_to_calibrate_with(counts: tuple[int, ...], says: str) -> None:
     with pytest.raises(DataError, match=says):
         calibration_faces(data(counts))
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (LABELS[3:5], r"made\.csv: no face of 'angry' in train to calibrate int8 with"),
+        (("bored", "happy"), r"made\.csv: fer-.* doesn't know the label 'bored', only angry"),
+    ],
+)
+def test_calibration_takes_the_labels_of_the_network(labels: tuple[str, ...], says: str) -> None:
+    """Not those of the data: a folder of two classes would set ranges for seven."""
+    spec = a_spec("mobilenet_v3_small")
+    source = Checkpoint(build(spec.architecture, len(LABELS), spec.input), spec)
+    with pytest.raises(DataError, match=says):
+        with_twin(source, replace(data((40, 40)), labels=labels), Int8Recipe(), "rounded")
 
 
 def test_a_channel_without_weights_keeps_its_bias() -> None:

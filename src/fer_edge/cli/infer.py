@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Literal, get_args
 import click
 
 from fer_edge.cli.console import complain
-from fer_edge.cli.options import PATH, Backend, backend_option, json_option
+from fer_edge.cli.options import (
+    PATH,
+    Backend,
+    Device,
+    backend_option,
+    device_option,
+    json_option,
+)
 from fer_edge.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from fer_edge.cli.pictures import Pictures
 
-Device = Literal["auto", "cpu", "gpu", "npu"]
 Faces = Literal["auto", "whole", "detect"]
 
 NOTE = (
@@ -54,7 +60,7 @@ class _Skipped:
 @click.command
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--model", type=PATH, help="Exported model; bundled by default.")
-@click.option("--device", type=click.Choice(get_args(Device)), default="cpu", help="auto: the CPU.")
+@device_option
 @backend_option
 @click.option(
     "--threads",

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import click
 
 Backend = Literal["auto", "onnxruntime", "openvino"]
+Device = Literal["auto", "cpu", "gpu", "npu"]
 Split = Literal["train", "val", "test"]
 
 PATH = click.Path(path_type=Path, readable=False)
@@ -17,6 +18,9 @@ DATA = "FER2013 file (.csv, .csv.gz, .tar.gz, .zip) or a folder of class folders
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON, one document a line.")
 backend_option = click.option(
     "--backend", type=click.Choice(get_args(Backend)), default="auto", help="Engine."
+)
+device_option = click.option(
+    "--device", type=click.Choice(get_args(Device)), default="cpu", help="auto: the CPU."
 )
 data_option = click.option("--data", type=PATH, help=DATA)
 skip_bad_option = click.option(

@@ -13,9 +13,11 @@ from fer_edge.cli.options import (
     DATA,
     PATH,
     Backend,
+    Device,
     Split,
     backend_option,
     data_option,
+    device_option,
     json_option,
     skip_bad_option,
     split_option,
@@ -165,6 +167,7 @@ def export(
 @data_option
 @split_option
 @backend_option
+@device_option
 @gate_option
 @min_agreement_option
 @max_accuracy_loss_option
@@ -178,6 +181,7 @@ def parity(
     data: Path | None,
     split: Split,
     backend: Backend,
+    device: Device,
     gate: Path | None,
     min_agreement: float | None,
     max_accuracy_loss: float | None,
@@ -202,7 +206,7 @@ def parity(
             raise ConfigError(f"{checkpoint}: the first file is the checkpoint, a {CHECKPOINT}")
         if model.suffix == CHECKPOINT:
             raise ConfigError(f"{model}: the second file is the exported one, no {CHECKPOINT}")
-        theirs = open_model(model, backend=backend)
+        theirs = open_model(model, backend=backend, device=device)
         ours, origin = sides(checkpoints.load(checkpoint), str(checkpoint), theirs.spec)
     side = ours.spec.input.side
     faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
@@ -211,6 +215,13 @@ def parity(
     for one in parities:
         print_json(one.to_dict()) if as_json else print(parity_text(one))
     if not all(one.passed for one in parities):
+        made_of, this = theirs.spec.source_sha256, checkpoints.sha256(checkpoint)
+        if made_of and made_of != this:
+            print(
+                f"{model} says it was made from another checkpoint: sha256 {made_of[:16]}..., "
+                f"that of {checkpoint} is {this[:16]}...",
+                file=sys.stderr,
+            )
         sys.exit(1)
 
 
@@ -253,6 +264,7 @@ def _gate(
 @split_option
 @click.option("--output", type=PATH, help="Folder; MODEL-evaluation here.")
 @backend_option
+@device_option
 @click.option(
     "--without-duplicates",
     is_flag=True,
@@ -266,6 +278,7 @@ def evaluate(
     split: Split,
     output: Path | None,
     backend: Backend,
+    device: Device,
     without_duplicates: bool,
     skip_bad: bool,
     as_json: bool,
@@ -282,7 +295,7 @@ def evaluate(
         from fer_edge.train.datasets import read_data
         from fer_edge.train.evaluate import evaluate, matched, open_model, write_report
 
-        opened = open_model(model, backend=backend)
+        opened = open_model(model, backend=backend, device=device)
     read = read_data(data, side=opened.spec.input.side, skip_bad=skip_bad)
     faces = matched(read, read.split(split), opened.spec, opened.name)
     if without_duplicates:

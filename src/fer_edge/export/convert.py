@@ -180,7 +180,8 @@ def export_file(
         document = json.dumps(done.to_dict(), indent=2, allow_nan=False) + "\n"
         report_beside.write_text(document, "utf-8")
         sizes = {"file": size, "checkpoint": source.stat().st_size}
-        page_beside.write_text(parity_page(output.name, spec, done.parities, sizes), "utf-8")
+        text = parity_page(output.name, spec, done.parities, sizes, worth)
+        page_beside.write_text(text, "utf-8")
     return done
 
 

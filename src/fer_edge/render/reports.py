@@ -46,11 +46,11 @@ def parity_text(parity: Parity) -> str:
         f"{parity.max_abs_probability_diff:.2g}"
     ]
     if parity.accuracy_reference is not None and parity.accuracy_exported is not None:
+        float_model = parity.accuracy_float
+        before = "PyTorch" if float_model is None else f"float {float_model:.2%}, PyTorch's int8"
         lines.append(
-            f"        accuracy: checkpoint {parity.accuracy_reference:.2%}, "
+            f"        accuracy: {before} {parity.accuracy_reference:.2%}, "
             f"file {parity.accuracy_exported:.2%}"
         )
-        if parity.accuracy_float is not None:
-            lines[-1] += f", float model {parity.accuracy_float:.2%}"
     lines += [f"        {failure}" for failure in parity.failures]
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fer_edge.errors import DataError
 from fer_edge.spec import Int8Recipe
 from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.evaluate import renumbered
 from fer_edge.train.faces import FaceData
 from fer_edge.train.int8 import (
     Grid,
@@ -75,9 +76,11 @@ def with_twin(
     """A checkpoint with an int8 twin that is calibrated on faces of train; its spec says how.
 
     Raises:
-        DataError: train lacks a label or has fewer than 50 faces.
+        DataError: train lacks a label of the network or has one it doesn't know, or has fewer than
+            50 faces.
     """
-    pixels, calibration = calibration_faces(data, seed=seed)
+    known = renumbered(data, source.spec, source.spec.name)
+    pixels, calibration = calibration_faces(known, seed=seed)
     twin = twin_of(source.model, source.spec.architecture, recipe)
     calibrate(twin, pixels, recipe)
     quantization = replace(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.atomic import write_text
-from fer_edge.errors import DataError, ModelError
+from fer_edge.errors import DataError, DeviceError, ModelError
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import ModelSpec
@@ -32,18 +32,25 @@ class Model:
     predict: Predict
 
 
-def open_model(path: Path, *, backend: str = "auto", threads: int = 0) -> Model:
-    """A checkpoint under PyTorch, or an exported file under its engine.
+def open_model(
+    path: Path, *, backend: str = "auto", device: str = "cpu", threads: int = 0
+) -> Model:
+    """A checkpoint under PyTorch on the CPU, or an exported file under its engine.
 
     Raises:
         ModelError, SpecError, DeviceError, MissingExtraError: the file can't be used here.
     """
     if path.suffix == CHECKPOINT:
+        if backend != "auto" or device not in ("auto", "cpu"):
+            raise DeviceError(
+                f"{path}: a checkpoint is answered by PyTorch on the CPU: --backend and --device "
+                "are for exported files"
+            )
         from fer_edge.train import checkpoint
 
         loaded = checkpoint.load(path)
         return Model(str(path), loaded.spec, loaded.predict)
-    engine = open_backend(path, backend=backend, threads=threads)
+    engine = open_backend(path, backend=backend, device=device, threads=threads)
     return Model(str(path), engine.spec, engine)
 
 
