@@ -27,13 +27,14 @@ from fer_edge.spec import CropSpec, DataSpec, ModelSpec, Quantization
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train import plots, qat
 from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.confidence import fit_temperature
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.datasets import read_data
 from fer_edge.train.evaluate import renumbered
 from fer_edge.train.faces import FaceData
 from fer_edge.train.initial import initial_model
 from fer_edge.train.loop import Averaged, EpochLog, Kept, Trainee, class_weights, loader, read_log
-from fer_edge.train.metrics import Report, fit_temperature
+from fer_edge.train.metrics import Report
 from fer_edge.train.model import FaceClassifier
 from fer_edge.train.targets import targets_of
 
