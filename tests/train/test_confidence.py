@@ -32,6 +32,14 @@ def test_the_temperature_that_made_the_labels_is_found(temperature: float, seed:
     assert fit_temperature(logits, truth) == pytest.approx(temperature, rel=0.06)
 
 
+def test_a_few_right_answers_are_no_reason_to_be_sure_of_everything() -> None:
+    logits = np.array([[2.0, 0, -1], [0, 3, 1], [2, 0, 0], [0, 0, 2]])
+    found = fit_temperature(logits, logits.argmax(1))
+    assert 0.4 < found < 1
+    assert softmax(logits / found).max() < 0.999
+    assert 1 < fit_temperature(logits, logits.argmin(1)) < 10
+
+
 def test_chance_makes_a_calibration_error_of_few_faces() -> None:
     random = np.random.default_rng(1)
     found = []

@@ -70,18 +70,21 @@ def _error(confidence: Floats, right: Bools) -> float:
 
 
 def fit_temperature(logits: Floats, truth: Ints) -> float:
-    """The temperature in [0.1, 10] with the least mean cross-entropy (arXiv:1706.04599).
+    """The most probable temperature in [0.1, 10] (arXiv:1706.04599), by golden-section search.
 
-    The loss is convex in 1/temperature, so a golden-section search on it finds the one minimum.
+    To the cross-entropy is added what speaks for a temperature near 1 beforehand: its logarithm is
+    taken for normal about 0 with deviation 1. Among thousands of faces that counts for nothing.
+    Where all of ten are right, the cross-entropy alone would have the model say 100 % for ever.
     """
 
-    def loss(inverse: float) -> float:
-        probabilities = softmax(logits * inverse)
-        return float(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-30).mean())
+    def loss(log: float) -> float:
+        probabilities = softmax(logits / np.exp(log))
+        right = probabilities[np.arange(len(truth)), truth]
+        return float(-np.log(right + 1e-30).sum() + log**2 / 2)
 
-    low, high = 0.1, 10.0
+    low, high = np.log(0.1), np.log(10.0)
     ratio = (np.sqrt(5) - 1) / 2
     while high - low > 1e-5:
         left, right = high - ratio * (high - low), low + ratio * (high - low)
         low, high = (low, right) if loss(left) < loss(right) else (left, high)
-    return float(2 / (low + high))
+    return float(np.exp((low + high) / 2))

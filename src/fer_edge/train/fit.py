@@ -177,14 +177,23 @@ def finish(model: FaceClassifier, config: TrainConfig, data: FaceData) -> Checkp
 
 
 def finish_twin(trained: Checkpoint, config: TrainConfig, data: FaceData) -> Checkpoint:
-    """Round what the twin has left in float, for storage; the float network's figures stay."""
+    """Round what the twin has left in float, for storage, and fit its temperature on validation.
+
+    The float network's temperature and figures stay the spec's.
+    """
     twin = trained.int8()
     if config.storage == "fp16":
         checkpoints.round_to_half(twin.model)
     for parameter in twin.model.parameters():  # a NaN would round to the code 0
         _finite(parameter.detach().numpy())
-    _finite(twin.predict(data.split("val").pixels))
-    return replace(trained, spec=replace(trained.spec, tools={**trained.spec.tools, **TOOLS}))
+    val, spec = data.split("val"), trained.spec
+    temperature = fit_temperature(_finite(twin.predict(val.pixels)), val.labels)
+    spec = replace(
+        spec,
+        quantization=replace(spec.quantization, temperature=temperature),
+        tools={**spec.tools, **TOOLS},
+    )
+    return replace(trained, spec=spec)
 
 
 def _finite(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
