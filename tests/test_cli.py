@@ -20,6 +20,7 @@ from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import ModelSpec, ParitySummary
 from tests.conftest import EXAMPLE, LABELS, Ran
+from tests.train.test_ferplus import votes_file
 
 Fer = Callable[..., Ran]
 
@@ -295,6 +296,26 @@ def test_train_evaluate_export_parity(
     assert json.loads(ran.out)["left_out"] == 14 - json.loads(ran.out)["n"]
     ran = fer("evaluate", model, "--data", csv_file, "--without-duplicates", "--split", "train")
     assert (ran.code, "copies of train" in ran.err) == (2, True)
+    ran = fer("evaluate", model, checkpoint, "--data", csv_file, "--json", "--output", "both")
+    first, second, both = map(json.loads, ran.out.splitlines())
+    assert (first["confusion"], first["model"]) == (second["confusion"], str(model))
+    assert both["models"] == [str(model), str(checkpoint)]
+    assert both["spread"]["accuracy"]["deviation"] == 0
+    assert both["spread"]["accuracy"]["mean"] == pytest.approx(test["accuracy_exported"])
+    assert {path.name for path in Path("both").iterdir()} == {
+        f"{model.name}-evaluation", "run-model.safetensors-evaluation",
+    }  # fmt: skip
+    ran = fer("evaluate", model, Path(model).absolute(), "--data", csv_file)
+    assert (ran.code, "named twice" in ran.err) == (2, True)
+    people = votes_file(tmp_path / "votes.csv")
+    ran = fer("evaluate", model, "--data", csv_file, "--ferplus", people, "--json")
+    found = json.loads(ran.out)["people"]
+    assert found["n"] + sum(found["left_out"].values()) == 14
+    assert Path(f"{model.name}-evaluation/people.png").exists()
+    ran = fer("evaluate", model, checkpoint, "--data", csv_file, "--ferplus", people)
+    assert "FER+'s ten people" in ran.out
+    assert "2 models" in ran.out
+
     ran = fer("parity", checkpoint, checkpoint)
     assert (ran.code, "the second file is the exported one" in ran.err) == (2, True)
     ran = fer("parity", model, model)

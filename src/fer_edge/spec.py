@@ -135,6 +135,8 @@ class Quantization:
         calibration: which faces the ranges were taken from, or None.
         int8: of an int8 file: how it was made; of a checkpoint: that it holds a trained int8 twin
             beside its float weights.
+        temperature: of a checkpoint with such a twin: the twin's own, which an int8 file of it has
+            as its spec's temperature; None: that of the float network, which is the spec's.
     """
 
     precision: Precision = "fp32"
@@ -142,6 +144,11 @@ class Quantization:
     method: str | None = None
     calibration: str | None = None
     int8: Int8Recipe | None = None
+    temperature: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.temperature is not None:
+            _check_temperature(self.temperature)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,8 +221,7 @@ class ModelSpec:
             raise ValueError("a label must not be empty")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must be two or more different names, not {self.labels}")
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise ValueError(f"temperature must be above 0, not {self.temperature}")
+        _check_temperature(self.temperature)
         for i, sample in enumerate(self.golden):
             if len(sample.logits) != len(self.labels):
                 raise ValueError(
@@ -283,6 +289,11 @@ class ModelSpec:
         """The golden samples' expected logits, float32 `[N, labels]`."""
         logits = [sample.logits for sample in self.golden]
         return np.array(logits, np.float32).reshape(-1, len(self.labels))
+
+
+def _check_temperature(temperature: float) -> None:
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"temperature must be above 0, not {temperature}")
 
 
 def _decoded_size(text: str) -> int:

@@ -18,6 +18,7 @@ from fer_edge.export.gate import Gate
 from fer_edge.export.golden import draw_faces
 from fer_edge.export.quantize import default_recipe, quantize, recipe_of, search
 from fer_edge.runtime.backends import open_backend
+from fer_edge.runtime.results import softmax
 from fer_edge.spec import Int8Recipe
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train.checkpoint import Checkpoint
@@ -44,7 +45,9 @@ def twins(data: FaceData, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         path = made(architecture, folder)
         source = checkpoints.load(path)
         recipe = replace(default_recipe(source), trained=1)
-        checkpoints.save(quantize(source, data, recipe), path)
+        twin = quantize(source, data, recipe)
+        own = replace(twin.spec.quantization, temperature=2.5)
+        checkpoints.save(replace(twin, spec=replace(twin.spec, quantization=own)), path)
         found[architecture] = path
     return found
 
@@ -62,6 +65,22 @@ def files(
         for architecture, path in twins.items()
         for format in convert.FORMATS
     }  # fmt: skip
+
+
+def test_a_file_of_a_twin_has_the_twins_temperature(
+    files: dict[tuple[str, str], Exported], twins: dict[str, Path], tmp_path: Path
+) -> None:
+    checkpoint, made_int8 = twins["mobilenet_v2"], files["mobilenet_v2", "onnx"]
+    made_fp32 = export_file(checkpoint, tmp_path / "fp32.onnx")
+    assert (made_fp32.spec.temperature, made_int8.spec.temperature) == (1.5, 2.5)
+    for done in (made_fp32, made_int8):
+        logits, probabilities = onnxruntime.InferenceSession(done.path).run(
+            ["logits", "probabilities"], {"faces": draw_faces(48)}
+        )
+        expected = softmax(logits / done.spec.temperature)
+        assert np.abs(probabilities - expected).max() < 1e-6
+    assert made_int8.spec.quantization.temperature is None
+    assert checkpoints.load(checkpoint).spec.temperature == 1.5
 
 
 @pytest.mark.parametrize("architecture", ["mobilenet_v2", "mobilenet_v3_small"])

@@ -41,8 +41,9 @@ def test_votes_of_other_rows_are_refused(data: FaceData, tmp_path: Path) -> None
     for counts in ((42, 14, 13), (41, 14, 14)):
         with pytest.raises(DataError, match="its rows aren't those of"):
             read_votes(votes_file(tmp_path / "v.csv", counts), data)
-    with pytest.raises(DataError, match="line 2: not a row of FER"):
-        read_votes(votes_file(tmp_path / "v.csv", vote="x"), data)
+    for vote in ("x", "-1"):
+        with pytest.raises(DataError, match="line 2: not a row of FER"):
+            read_votes(votes_file(tmp_path / "v.csv", vote=vote), data)
     for content in (b"\xff\xd8\xff\xe0", b"Usage\0,x"):
         (tmp_path / "v.csv").write_bytes(content)
         with pytest.raises(DataError, match="line "):

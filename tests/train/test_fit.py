@@ -16,6 +16,7 @@ from fer_edge.errors import ConfigError, DataError, ModelError
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import InputSpec
 from fer_edge.train import checkpoint, int8, qat
+from fer_edge.train.confidence import fit_temperature
 from fer_edge.train.config import TrainConfig, settings
 from fer_edge.train.datasets import read_data
 from fer_edge.train.fit import fit
@@ -155,6 +156,10 @@ def test_a_twin_is_trained_and_its_float_network_left_alone(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert after.spec.metrics == before.spec.metrics
     assert after.spec.temperature == before.spec.temperature
+    val = read_data(Path(qat_config.data)).split("val")
+    own = fit_temperature(after.int8().predict(val.pixels), val.labels)
+    assert after.int8().spec.temperature == pytest.approx(own, rel=1e-4)
+    assert own != pytest.approx(before.spec.temperature, rel=1e-2)
     assert after.spec.quantization.int8 is not None
     assert after.spec.quantization.int8.trained == 4
     assert "seed 0" in str(after.spec.quantization.calibration)

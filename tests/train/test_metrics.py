@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fer_edge.runtime.results import softmax
-from fer_edge.train.metrics import Report, calibration_error, fit_temperature, reliability
+from fer_edge.train.metrics import Report, interval
 
 LABELS = ("a", "b", "c")
 
@@ -47,21 +44,24 @@ def test_the_json_has_the_promised_keys() -> None:
         "model", "split", "n", "accuracy", "balanced_accuracy", "macro_f1", "ece", "per_class",
         "confusion",
     } <= set(document)  # fmt: skip
-    assert set(document["per_class"]["a"]) == {"precision", "recall", "f1", "support"}
+    assert {"precision", "recall", "f1", "support"} <= set(document["per_class"]["a"])
+    assert document["accuracy_interval"] == list(interval(2 / 3, 3))
+    assert document["per_class"]["a"]["recall_interval"] == interval(1.0, 1)
 
 
-def test_calibration_error_by_hand() -> None:
-    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [1.0, 0.0]])
-    truth = np.array([0, 1, 0, 0])
-    assert calibration_error(probabilities, truth) == pytest.approx((2 * 0.4 + 0.4 + 0) / 4)
-    _, _, count = reliability(probabilities, truth)
-    assert count.sum() == 4
+def test_intervals_that_others_have_worked_out() -> None:
+    # scipy.stats.binomtest(right, n).proportion_ci(method="wilson")
+    for right, n, ends in (
+        (5, 10, (0.236593, 0.763407)),
+        (0, 10, (0.0, 0.277533)),
+        (10, 10, (0.722467, 1.0)),
+        (2453, 3589, (0.668071, 0.698491)),
+    ):
+        assert interval(right / n, n) == pytest.approx(ends, abs=1e-6)
+    assert interval(0.0, 0) == (0, 1)
 
 
-@given(st.floats(0.2, 5), st.integers(0, 99))
-def test_the_temperature_that_made_the_labels_is_found(temperature: float, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    logits = random.normal(0, 2, (20_000, 4)) * temperature
-    shares = softmax(logits / temperature)
-    truth = (random.random((20_000, 1)) > shares.cumsum(1)).sum(1)
-    assert fit_temperature(logits, truth) == pytest.approx(temperature, rel=0.06)
+def test_an_interval_holds_the_truth_in_95_of_100_cases() -> None:
+    counts = np.random.default_rng(0).binomial(60, 0.9, 4000)
+    ends = np.array([interval(count / 60, 60) for count in counts])
+    assert ((ends[:, 0] <= 0.9) & (ends[:, 1] >= 0.9)).mean() == pytest.approx(0.95, abs=0.02)

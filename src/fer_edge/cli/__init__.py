@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from fer_edge import __version__
-from fer_edge.cli import benchmark, doctor, infer, prove, read, teach
+from fer_edge.cli import benchmark, doctor, evaluate, infer, prove, read, teach
 from fer_edge.cli.console import complain
 from fer_edge.errors import ConfigError, FerEdgeError
 
@@ -43,7 +43,7 @@ class Group(click.Group):
 COMMANDS = (
     *(infer.infer, read.info, doctor.doctor, benchmark.benchmark),
     Group("detector", commands=[read.install], help="What finds the faces in pictures."),
-    *(teach.train, prove.evaluate, prove.export, prove.parity),
+    *(teach.train, evaluate.evaluate, prove.export, prove.parity),
     Group("data", commands=[teach.inspect], help="Look at training data."),
 )
 

@@ -1,4 +1,4 @@
-"""`fer export`, `fer parity`, `fer evaluate`: what a file is worth."""
+"""`fer export` and `fer parity`: a file that answers as its checkpoint does."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
-from fer_edge.cli.console import needs, print_json, show
+from fer_edge.cli.console import needs, print_json
 from fer_edge.cli.options import (
-    DATA,
     PATH,
     Backend,
     Device,
@@ -256,52 +255,3 @@ def _gate(
         raise
     except ValueError as error:
         raise ConfigError(str(error)) from None
-
-
-@click.command
-@click.argument("model", type=PATH)
-@click.option("--data", type=PATH, required=True, help=DATA)
-@split_option
-@click.option("--output", type=PATH, help="Folder; MODEL-evaluation here.")
-@backend_option
-@device_option
-@click.option(
-    "--without-duplicates",
-    is_flag=True,
-    help="Leave out faces that train holds a near copy of.",
-)
-@skip_bad_option
-@json_option
-def evaluate(
-    model: Path,
-    data: Path,
-    split: Split,
-    output: Path | None,
-    backend: Backend,
-    device: Device,
-    without_duplicates: bool,
-    skip_bad: bool,
-    as_json: bool,
-) -> None:
-    """Accuracy, per-class figures, confusion and calibration, with pictures.
-
-    MODEL: checkpoint or exported file.
-    """
-    if without_duplicates and split == "train":
-        raise ConfigError("--without-duplicates leaves out copies of train: --split val or test")
-    with needs("train"):
-        from fer_edge.render.reports import report_tables
-        from fer_edge.train import duplicates, plots  # noqa: F401 - missing, it is said first
-        from fer_edge.train.datasets import read_data
-        from fer_edge.train.evaluate import evaluate, matched, open_model, write_report
-
-        opened = open_model(model, backend=backend, device=device)
-    read = read_data(data, side=opened.spec.input.side, skip_bad=skip_bad)
-    faces = matched(read, read.split(split), opened.spec, opened.name)
-    if without_duplicates:
-        faces = faces.take(~duplicates.near(faces, read.split("train")))
-    left_out = len(read.split(split)) - len(faces)
-    report = evaluate(opened, faces, split, left_out)
-    files = write_report(report, faces, output or Path(f"{model.name}-evaluation"))
-    print_json(report.to_dict()) if as_json else show(report_tables(report))
-    print("wrote " + ", ".join(map(str, files)), file=sys.stderr)

@@ -84,7 +84,8 @@ def sides(checkpoint: Checkpoint, name: str, spec: ModelSpec) -> tuple[Model, Mo
     recipe = spec.quantization.int8
     if spec.quantization.precision != "int8" or recipe is None or not recipe.trained:
         return plain, None
-    return Model(f"{name}'s int8 twin", checkpoint.spec, checkpoint.int8().predict), plain
+    twin = checkpoint.int8()
+    return Model(f"{name}'s int8 twin", twin.spec, twin.predict), plain
 
 
 def compare(

@@ -53,16 +53,16 @@ def exported_spec(
 ) -> ModelSpec:
     """The spec that a file of `checkpoint` starts with: golden samples, source, tools."""
     if precision == "int8":
-        quantization = replace(checkpoint.spec.quantization, precision="int8", weights="int8")
-        # the float network's figures aren't this file's
-        asked, metrics = checkpoint.int8(), checkpoint.spec.metrics[:0]
+        asked = checkpoint.int8()
+        quantization = replace(asked.spec.quantization, precision="int8", weights="int8")
+        metrics = checkpoint.spec.metrics[:0]  # the float network's figures aren't this file's
     else:
         halved = any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
         weights: Weights = "fp16" if precision == "fp16" else "fp16-exact" if halved else "fp32"
         quantization = Quantization(precision, weights)
         asked, metrics = checkpoint, checkpoint.spec.metrics
     return replace(
-        checkpoint.spec,
+        asked.spec,
         quantization=quantization,
         metrics=metrics,
         golden=golden_samples(asked.predict, checkpoint.spec.input.side),

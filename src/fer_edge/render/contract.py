@@ -22,7 +22,10 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
         f"mean {face.mean:g}, std {face.std:g}",
         "crop": f"square of the {spec.crop.square} side, margin {spec.crop.margin:g}, "
         f"{spec.crop.resize}",
-        "temperature": f"{spec.temperature:.4f}",
+        "temperature": f"{spec.temperature:.4f}"
+        + (
+            f", of its int8 twin {quantization.temperature:.4f}" if quantization.temperature else ""
+        ),
         "precision": f"{quantization.precision}, weights {quantization.weights}"
         + (f", {quantization.method}" if quantization.method else ""),
         "trained on": f"{spec.data.name}: {_counts(spec.data.faces)}",

@@ -84,7 +84,11 @@ def with_twin(
     twin = twin_of(source.model, source.spec.architecture, recipe)
     calibrate(twin, pixels, recipe)
     quantization = replace(
-        source.spec.quantization, method=method, calibration=calibration, int8=recipe
+        source.spec.quantization,
+        method=method,
+        calibration=calibration,
+        int8=recipe,
+        temperature=None,  # that of a twin before this one
     )
     return Checkpoint(source.model, replace(source.spec, quantization=quantization), twin)
 

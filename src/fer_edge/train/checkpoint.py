@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ class Checkpoint:
     twin: FaceClassifier | None = None
 
     def int8(self) -> Checkpoint:
-        """The twin as a checkpoint of its own, to ask for its answers.
+        """The twin as a checkpoint of its own, at its own temperature.
 
         Raises:
             ModelError: there is none.
@@ -47,7 +47,12 @@ class Checkpoint:
             raise ModelError(
                 f"{self.spec.name} holds no int8 twin: fer train --qat --from it makes one"
             )
-        return Checkpoint(self.twin, self.spec)
+        quantization = self.spec.quantization
+        own = quantization.temperature or self.spec.temperature
+        spec = replace(
+            self.spec, temperature=own, quantization=replace(quantization, temperature=None)
+        )
+        return Checkpoint(self.twin, spec)
 
     def predict(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`, on the CPU in float32."""

@@ -15,8 +15,12 @@ from fer_edge.errors import DataError, DeviceError, ModelError
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import ModelSpec
-from fer_edge.train.faces import FaceData, Faces
+from fer_edge.train import duplicates
+from fer_edge.train.datasets import read_data
+from fer_edge.train.faces import FaceData, Faces, Split
+from fer_edge.train.ferplus import Votes, read_votes
 from fer_edge.train.metrics import Report
+from fer_edge.train.people import People
 
 Predict = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 CHECKPOINT = ".safetensors"
@@ -52,6 +56,53 @@ def open_model(
         return Model(str(path), loaded.spec, loaded.predict)
     engine = open_backend(path, backend=backend, device=device, threads=threads)
     return Model(str(path), engine.spec, engine)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The faces that models are asked about.
+
+    Attributes:
+        data: where they are from.
+        faces: the split's, or what is left of it, numbered as the data's labels.
+        left_out: how many of the split aren't among them.
+        votes: FER+'s on each of them, where it is given.
+    """
+
+    data: FaceData
+    faces: Faces
+    left_out: int
+    votes: Votes | None
+
+
+def ask(
+    path: Path,
+    split: Split,
+    side: int,
+    *,
+    skip_bad: bool = False,
+    without_duplicates: bool = False,
+    ferplus: Path | None = None,
+) -> Asked:
+    """Read what models whose input is `side` pixels wide are asked about.
+
+    Args:
+        path, side, skip_bad: see `read_data`.
+        split: of the data.
+        without_duplicates: leave out faces that train holds a near copy of.
+        ferplus: FER+'s votes on FER2013.
+
+    Raises:
+        DataError, OSError: the data can't be read or lacks the split; the votes aren't its own.
+    """
+    data = read_data(path, side=side, skip_bad=skip_bad)
+    faces = data.split(split)
+    votes = read_votes(ferplus, data)[split] if ferplus else None
+    kept = np.ones(len(faces), bool)
+    if without_duplicates:
+        kept = ~duplicates.near(faces, data.split("train"))
+    left = Votes(votes.counts[kept]) if votes else None
+    return Asked(data, faces.take(kept), int((~kept).sum()), left)
 
 
 def matched(data: FaceData, split: Faces, spec: ModelSpec, model: str) -> Faces:
@@ -112,8 +163,12 @@ def evaluate(model: Model, faces: Faces, split: str, left_out: int = 0) -> Repor
     return Report(model.name, split, model.spec.labels, faces.labels, probabilities, left_out)
 
 
-def write_report(report: Report, faces: Faces, folder: Path) -> list[Path]:
+def write_report(
+    report: Report, faces: Faces, folder: Path, people: People | None = None
+) -> list[Path]:
     """`report.json`, `confusion.png`, `reliability.png` and `gallery.png` in `folder`.
+
+    With FER+'s votes `people.png` as well.
 
     Raises:
         MissingExtraError: matplotlib isn't installed.
@@ -124,8 +179,10 @@ def write_report(report: Report, faces: Faces, folder: Path) -> list[Path]:
         "confusion.png": plots.confusion(report),
         "reliability.png": plots.reliability_diagram(report),
         "gallery.png": plots.gallery(report, faces.pixels),
+        **({"people.png": plots.people(report, people)} if people else {}),
     }
-    write_text(folder / "report.json", json.dumps(report.to_dict(), indent=2) + "\n")
+    document = report.to_dict() | ({"people": people.to_dict()} if people else {})
+    write_text(folder / "report.json", json.dumps(document, indent=2) + "\n")
     for name, figure in pictures.items():
         plots.save(figure, folder / name)
     return [folder / "report.json", *(folder / name for name in pictures)]

@@ -27,8 +27,14 @@ class Votes:
     counts: npt.NDArray[np.int64]
 
     def of(self, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
-        """The votes for a data set's labels in its order, `[N, labels]`; others are left out."""
+        """The votes for a data set's labels in its order, `[N, labels]`; others are left out.
+
+        Raises:
+            DataError: FER+ asked nobody for one of them.
+        """
         names = [SYNONYMS.get(name, name) for name in COLUMNS]
+        if unknown := [label for label in labels if label not in names]:
+            raise DataError(f"FER+ has no votes for {unknown[0]!r}, only for {', '.join(names)}")
         return self.counts[:, [names.index(label) for label in labels]]
 
     def no_face(self) -> npt.NDArray[np.bool_]:
@@ -53,7 +59,10 @@ def read_votes(path: Path, data: FaceData) -> dict[Split, Votes]:
                     f"{path}: line 1: not FER+'s header (Usage, Image name, neutral, ...)"
                 )
             for row in reader:
-                votes.append([int(row[name]) for name in COLUMNS])
+                counted = [int(row[name]) for name in COLUMNS]
+                if min(counted) < 0 or not any(counted):
+                    raise ValueError("no vote, or less than none")
+                votes.append(counted)
                 splits.append(USAGE[row["Usage"].encode()])
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         where = f"line {len(votes) + 2}"

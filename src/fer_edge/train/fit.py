@@ -27,13 +27,14 @@ from fer_edge.spec import CropSpec, DataSpec, ModelSpec, Quantization
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train import plots, qat
 from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.confidence import fit_temperature
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.datasets import read_data
 from fer_edge.train.evaluate import renumbered
 from fer_edge.train.faces import FaceData
 from fer_edge.train.initial import initial_model
 from fer_edge.train.loop import Averaged, EpochLog, Kept, Trainee, class_weights, loader, read_log
-from fer_edge.train.metrics import Report, fit_temperature
+from fer_edge.train.metrics import Report
 from fer_edge.train.model import FaceClassifier
 from fer_edge.train.targets import targets_of
 
@@ -176,14 +177,23 @@ def finish(model: FaceClassifier, config: TrainConfig, data: FaceData) -> Checkp
 
 
 def finish_twin(trained: Checkpoint, config: TrainConfig, data: FaceData) -> Checkpoint:
-    """Round what the twin has left in float, for storage; the float network's figures stay."""
+    """Round what the twin has left in float, for storage, and fit its temperature on validation.
+
+    The float network's temperature and figures stay the spec's.
+    """
     twin = trained.int8()
     if config.storage == "fp16":
         checkpoints.round_to_half(twin.model)
     for parameter in twin.model.parameters():  # a NaN would round to the code 0
         _finite(parameter.detach().numpy())
-    _finite(twin.predict(data.split("val").pixels))
-    return replace(trained, spec=replace(trained.spec, tools={**trained.spec.tools, **TOOLS}))
+    val, spec = data.split("val"), trained.spec
+    temperature = fit_temperature(_finite(twin.predict(val.pixels)), val.labels)
+    spec = replace(
+        spec,
+        quantization=replace(spec.quantization, temperature=temperature),
+        tools={**spec.tools, **TOOLS},
+    )
+    return replace(trained, spec=spec)
 
 
 def _finite(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

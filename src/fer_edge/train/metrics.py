@@ -8,13 +8,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.runtime.results import softmax
 from fer_edge.spec import Metrics
+from fer_edge.train.confidence import ByChance, calibration_by_chance, calibration_error
 
-Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
-ECE_BINS = 15
+_Z = 1.959964
+"""A normal variable lies within so many standard deviations in 95 of 100 cases."""
+
+
+def interval(share: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share that was counted on `n` cases; of none it is (0, 1).
+
+    Wilson's score interval, which holds for small `n` and for shares of 0 and 1 as well (Brown, Cai
+    & DasGupta, Statistical Science 16, 2001).
+    """
+    if not n:
+        return 0.0, 1.0
+    shrink = 1 + _Z**2 / n
+    middle = (share + _Z**2 / (2 * n)) / shrink
+    half = _Z / shrink * float(np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,16 @@ class Report:
     def accuracy(self) -> float:
         """Share of right answers."""
         return float((self.predicted == self.truth).mean())
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % interval; see `interval`."""
+        return interval(self.accuracy, len(self.truth))
+
+    @property
+    def ece_by_chance(self) -> ByChance:
+        """What the calibration error would be if every confidence were right."""
+        return calibration_by_chance(self.probabilities)
 
     def per_class(self) -> dict[str, dict[str, float]]:
         """Precision, recall, F1 and support of each label; 0 where a ratio has no cases."""
@@ -120,10 +144,15 @@ class Report:
             "n": metrics.n,
             "left_out": self.left_out,
             "accuracy": metrics.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
             "balanced_accuracy": metrics.balanced_accuracy,
             "macro_f1": metrics.macro_f1,
             "ece": metrics.ece,
-            "per_class": self.per_class(),
+            "ece_by_chance": self.ece_by_chance._asdict(),
+            "per_class": {
+                label: {**row, "recall_interval": interval(row["recall"], int(row["support"]))}
+                for label, row in self.per_class().items()
+            },
             **self.averages(),
             "labels": list(self.labels),
             "confusion": self.confusion.tolist(),
@@ -132,41 +161,3 @@ class Report:
                 for truth, predicted, count in self.top_confusions()
             ],
         }
-
-
-def reliability(
-    probabilities: Floats, truth: Ints, bins: int = ECE_BINS
-) -> tuple[Floats, Floats, Ints]:
-    """Mean confidence, accuracy and count of each of `bins` equal bins of the top probability."""
-    confidence = probabilities.max(1).astype(np.float64)
-    right = probabilities.argmax(1) == truth
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
-    some = np.maximum(count, 1)
-    mean = np.bincount(place, confidence, bins) / some
-    accuracy = np.bincount(place, right, bins) / some
-    return mean, accuracy, count
-
-
-def calibration_error(probabilities: Floats, truth: Ints) -> float:
-    """Expected calibration error, 15 equal bins (Guo et al., arXiv:1706.04599)."""
-    mean, accuracy, count = reliability(probabilities, truth)
-    return float((np.abs(mean - accuracy) * count).sum() / max(count.sum(), 1))
-
-
-def fit_temperature(logits: Floats, truth: Ints) -> float:
-    """The temperature in [0.1, 10] with the least mean cross-entropy (arXiv:1706.04599).
-
-    The loss is convex in 1/temperature, so a golden-section search on it finds the one minimum.
-    """
-
-    def loss(inverse: float) -> float:
-        probabilities = softmax(logits * inverse)
-        return float(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-30).mean())
-
-    low, high = 0.1, 10.0
-    ratio = (np.sqrt(5) - 1) / 2
-    while high - low > 1e-5:
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        low, high = (low, right) if loss(left) < loss(right) else (left, high)
-    return float(2 / (low + high))

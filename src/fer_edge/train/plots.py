@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from fer_edge.atomic import whole_file
 from fer_edge.errors import MissingExtraError
-from fer_edge.train.metrics import Report, reliability
+from fer_edge.train.confidence import reliability
+from fer_edge.train.metrics import Report, interval
+from fer_edge.train.people import People
 
 try:
     from matplotlib.figure import Figure
@@ -53,23 +55,62 @@ def confusion(report: Report) -> Figure:
 def reliability_diagram(report: Report) -> Figure:
     """Accuracy against confidence in 15 bins, and how many faces fall into each."""
     mean, accuracy, count = reliability(report.probabilities, report.truth)
+    ends = np.array(
+        [interval(a, n) for a, n in zip(accuracy.tolist(), count.tolist(), strict=True)]
+    )
     edges = np.linspace(0, 1, len(count) + 1)
     some = count > 0
     figure = Figure(figsize=(6, 6.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     width = 1 / len(count)
     upper.bar(edges[:-1][some], accuracy[some], width, align="edge", color=BLUE, edgecolor="white")
-    upper.plot(mean[some], accuracy[some], "o", color=RED, label="mean confidence of the bin")
+    upper.errorbar(
+        mean[some],
+        accuracy[some],
+        np.abs(ends.T - accuracy)[:, some],
+        fmt="o",
+        color=RED,
+        capsize=3,
+        label="at the bin's mean confidence, with its 95 % interval",
+    )
     upper.plot([0, 1], [0, 1], "--", color="gray", label="calibrated")
-    upper.set(ylabel="share right", xlim=(0, 1), ylim=(0, 1))
+    upper.set(ylabel="share right", xlim=(0, 1), ylim=(0, 1.01))
     upper.legend(loc="upper left")
     upper.set_title(
         f"{Path(report.model).name} on {report.split}: expected calibration error "
-        f"{report.metrics().ece:.3f}",
+        f"{report.metrics().ece:.3f}\n"
+        f"(if every confidence were right: {report.ece_by_chance.mean:.3f} by chance)",
         fontsize=11,
     )
     lower.bar(edges[:-1], count, width, align="edge", color="gray", edgecolor="white")
     lower.set(xlabel="confidence", ylabel="faces")
+    return figure
+
+
+def people(report: Report, found: People) -> Figure:
+    """Accuracy by the majority's labels against how many of the ten agreed."""
+    figure = Figure(figsize=(6, 5.4), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    votes = [level.votes for level in found.levels]
+    faces = [level.faces for level in found.levels]
+    accuracy = np.array([level.accuracy for level in found.levels])
+    ends = np.array([interval(level.accuracy, level.faces) for level in found.levels])
+    upper.bar(votes, accuracy, 0.8, color=BLUE)
+    upper.errorbar(
+        votes, accuracy, np.abs(ends.T - accuracy), fmt="none", color="black", capsize=3,
+        label="95 % interval",
+    )  # fmt: skip
+    upper.plot(votes, [k / 10 for k in votes], "o--", color=RED, label="one of the ten, by chance")
+    upper.set(ylabel="answers as the majority", ylim=(0, 1.02))
+    upper.legend(loc="upper left")
+    upper.set_title(
+        f"{Path(report.model).name} on {report.split}: {found.accuracy:.2%} of {found.n} as the "
+        "majority of ten people",
+        fontsize=11,
+    )
+    lower.bar(votes, faces, 0.8, color="gray")
+    lower.set(xlabel="people of ten who gave the majority's label", ylabel="faces")
+    lower.set_xticks(votes)
     return figure
 
 
