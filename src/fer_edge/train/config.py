@@ -11,6 +11,7 @@ from fer_edge.errors import ConfigError
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.schema import parse
 from fer_edge.train.augment import Augmentation
+from fer_edge.train.recipe import read_recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,18 +137,6 @@ class TrainConfig:
             raise ConfigError(f"{path}: {error}") from None
 
 
-# What a twin is trained with where nothing else is asked for: it starts from a trained network.
-QAT_DEFAULTS: dict[str, object] = {
-    "epochs": 6,
-    "lr": 3e-4,
-    "backbone_lr": 1.0,
-    "weight_decay": 0.0,
-    "schedule": "cosine",
-    "freeze_epochs": 0,
-    "ema": 0.995,
-}
-
-
 def _inherited(given: dict[str, object]) -> dict[str, object]:
     """What a twin has from the network that it is made of."""
     source = str(given["qat_from"])
@@ -181,13 +170,15 @@ def settings(
     if not resume:
         given = {**(recipe or {}), **given}
         if given.get("qat_from"):
-            given = {**QAT_DEFAULTS, **given, **_inherited(given)}
+            given = {**read_recipe("qat"), **given, **_inherited(given)}
         try:
             return parse(TrainConfig, given, "settings", unknown="reject")
         except ValueError as error:
             raise ConfigError(str(error)) from None
     if not path.exists():
         raise ConfigError(f"{output}: no run to resume: there is no {path.name} in it")
+    if recipe:
+        raise ConfigError(f"--recipe: a run is resumed with its own settings, those in {path}")
     config = TrainConfig.load(path)
     for name, value in given.items():
         if getattr(config, name) != value:
