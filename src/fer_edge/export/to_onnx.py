@@ -115,7 +115,8 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
     model: onnx.ModelProto = program.model_proto
     halve(model, exact=precision == "fp32")
     model = onnxscript.optimizer.optimize(model, input_size_limit=_SMALLEST_HALVED - 1)
-    model = rewritten(model, checkpoint.spec.input.network_side)
+    with _quiet():
+        model = rewritten(model, checkpoint.spec.input.network_side)
     _strip(model)
     return model
 
