@@ -19,6 +19,17 @@ def test_a_face_of_the_right_side_comes_back_unchanged() -> None:
     assert np.array_equal(crop_face(face, (0, 0, 48, 48), CropSpec(), 48), face)
 
 
+@pytest.mark.parametrize("tilt", [0.0, 17.0])
+def test_cut_from_inside_it_is_as_if_the_edge_had_been_repeated(tilt: float) -> None:
+    gray = np.random.default_rng(0).integers(0, 256, (80, 90), dtype=np.uint8)
+    repeated = np.pad(gray, 60, mode="edge")
+    for x, y, length in ((20, 16, 48), (0, 0, 60), (30, 20, 60), (31, 21, 60)):
+        inside = crop_face(repeated, (x + 60, y + 60, length, length), CropSpec(), 48, tilt)
+        face = crop_face(gray, (x, y, length, length), CropSpec(), 48, tilt)
+        assert np.array_equal(face, inside)
+        assert not np.shares_memory(face, gray)
+
+
 def test_the_example_picture_gives_these_bytes() -> None:
     """The golden test of the one preprocessing: a change here changes every model's answers."""
     with Image.open(EXAMPLE) as picture:

@@ -25,6 +25,8 @@ try:
     import onnxscript
     import onnxscript.optimizer
     from onnx import TensorProto, helper, numpy_helper
+
+    from fer_edge.export.rewrite import rewritten
 except ModuleNotFoundError as error:
     raise MissingExtraError(str(error.name), "export") from None
 
@@ -113,6 +115,8 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
     model: onnx.ModelProto = program.model_proto
     halve(model, exact=precision == "fp32")
     model = onnxscript.optimizer.optimize(model, input_size_limit=_SMALLEST_HALVED - 1)
+    with _quiet():
+        model = rewritten(model, checkpoint.spec.input.network_side)
     _strip(model)
     return model
 

@@ -101,15 +101,23 @@ def crop_face(
     top = y + (h - length) // 2
     # turned, the square's corners reach further out, by (sqrt(2) - 1) / 2 of its side at most
     more = math.ceil(length * 0.2072) + 1 if tilt else 0
-    rows = np.clip(np.arange(top - more, top + length + more), 0, height - 1)
-    columns = np.clip(np.arange(left - more, left + length + more), 0, width - 1)
-    square = gray[np.ix_(rows, columns)]
+    square = _cut(gray, left - more, top - more, length + 2 * more)
     if tilt:
         square = _turned_back(square, length, tilt, crop, side)
     if len(square) == side:
-        return square
+        return square.copy()  # a cut-out face must not keep the whole picture in memory
     resized = Image.fromarray(square).resize((side, side), FILTERS[crop.resize])
     return np.asarray(resized)
+
+
+def _cut(gray: npt.NDArray[np.uint8], left: int, top: int, length: int) -> npt.NDArray[np.uint8]:
+    """A square of the picture, seen rather than copied where it lies inside."""
+    height, width = gray.shape
+    if min(left, top) >= 0 and left + length <= width and top + length <= height:
+        return gray[top : top + length, left : left + length]
+    rows = np.clip(np.arange(top, top + length), 0, height - 1)
+    columns = np.clip(np.arange(left, left + length), 0, width - 1)
+    return gray[np.ix_(rows, columns)]
 
 
 def _turned_back(

@@ -1,0 +1,121 @@
+"""Rewritten graphs answer as before, bit for bit, and have what they should."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from fer_edge.export import to_onnx as exporter
+from fer_edge.export.golden import draw_faces
+from fer_edge.export.quantize import default_recipe, quantize
+from fer_edge.export.rewrite import phases, rewritten
+from fer_edge.train import checkpoint as checkpoints
+from fer_edge.train.datasets import read_data
+from tests.export.conftest import made
+
+
+def answers(model: onnx.ModelProto) -> np.ndarray:
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return np.asarray(session.run(["logits"], {"faces": draw_faces(48)})[0])
+
+
+def operators(model: onnx.ModelProto) -> Counter[str]:
+    return Counter(node.op_type for node in model.graph.node)
+
+
+@pytest.fixture
+def given_to(monkeypatch: pytest.MonkeyPatch) -> list[onnx.ModelProto]:
+    """The graphs that were rewritten, as they were before."""
+    seen = []
+
+    def watched(model: onnx.ModelProto, side: int) -> onnx.ModelProto:
+        seen.append(onnx.ModelProto.FromString(model.SerializeToString()))
+        del seen[-1].graph.value_info[:]  # which let ONNX Runtime fuse float layers otherwise
+        return rewritten(model, side)
+
+    monkeypatch.setattr(exporter, "rewritten", watched)
+    return seen
+
+
+@pytest.mark.parametrize("architecture", ["mobilenet_v2", "resnet18"])
+def test_int8_answers_stay_and_its_stem_sees_phases(
+    architecture: str, tmp_path: Path, larger_csv_file: Path, given_to: list[onnx.ModelProto]
+) -> None:
+    source = checkpoints.load(made(architecture, tmp_path))
+    recipe = replace(default_recipe(source), ranges="minmax")
+    after = exporter.to_onnx(quantize(source, read_data(larger_csv_file), recipe), "int8")
+    (before,) = given_to
+    assert np.array_equal(answers(before), answers(after))
+    assert answers(after).std(0).min() > 0.01
+    assert operators(after)["SpaceToDepth"] == 1  # no depthwise layer is taken for a stem
+    assert not operators(after).keys() & {"Shape", "Concat"}
+    assert operators(before)["Add"] - operators(after)["Add"] == 1  # of the pixels' shift
+    onnx.checker.check_model(after, full_check=True)
+
+
+def test_float_answers_stay(source: Path, given_to: list[onnx.ModelProto]) -> None:
+    after = exporter.to_onnx(checkpoints.load(source))
+    (before,) = given_to
+    assert np.array_equal(answers(before), answers(after))
+    assert operators(before).keys() - operators(after).keys() == {"Shape", "Concat"}
+
+
+@settings(deadline=None)
+@given(
+    kernel=st.integers(1, 7),
+    stride=st.integers(2, 4),
+    padding=st.integers(0, 3),
+    places=st.integers(3, 6),
+)
+def test_phases_give_the_same_sums(kernel: int, stride: int, padding: int, places: int) -> None:
+    side = places * stride
+    assume((side + 2 * padding - kernel) // stride + 1 == places)
+    random = np.random.default_rng(kernel)
+    weights = random.integers(-63, 64, (5, 1, kernel, kernel)).astype(np.int8)
+    picture = torch.from_numpy(random.integers(0, 256, (2, 1, side, side))).float()
+    expected = torch.nn.functional.conv2d(
+        picture, torch.from_numpy(weights).float(), stride=stride, padding=padding
+    )
+    phased, first, last = phases(weights, stride, padding)
+    channels = torch.nn.functional.pixel_unshuffle(picture, stride)
+    padded = torch.nn.functional.pad(channels, (-first, last, -first, last))
+    sums = torch.nn.functional.conv2d(padded, torch.from_numpy(phased).float())
+    assert torch.equal(sums, expected)
+
+
+@pytest.mark.parametrize(
+    ("shift", "step", "zero", "fits"),
+    [(-118, 1, 118, True), (-117, 1, 117, False), (-118, 2, 118, False), (-118, 1, 116, False)],
+)
+def test_only_an_even_shift_that_is_taken_back_goes(
+    shift: int, step: int, zero: int, fits: bool
+) -> None:
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[N] x) => (uint8[N] y)
+        <float shift = {{{shift}}}, float step = {{{step}}}, uint8 zero = {{{zero}}}> {{
+            moved = Add (x, shift)
+            y = QuantizeLinear (moved, step, zero)
+        }}""")
+    after = rewritten(model, 64)
+    assert ("Add" not in operators(after)) is fits
+    values = np.arange(-8, 1040, dtype=np.float32) / 4
+
+    def rounded(graph: onnx.ModelProto) -> np.ndarray:
+        session = onnxruntime.InferenceSession(
+            graph.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        return np.asarray(session.run(None, {"x": values})[0])
+
+    assert np.array_equal(rounded(model), rounded(after))
