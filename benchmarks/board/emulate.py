@@ -115,7 +115,7 @@ def judge(
             rows.append(finding.row)
             if right and check.name != EXTRA:
                 counts.setdefault(board, {})[check.name] = finding.count
-                if not chosen.write_budget:
+                if not (chosen.write_budget or chosen.onnxruntime):
                     most = allowed["counts"].get(board, {}).get(check.name)
                     right, more = budget.verdict(finding.count, most)
                     said += f"; {more}"
@@ -163,13 +163,15 @@ def options() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=cache, help="folder of what is kept")
     parser.add_argument("--wheel", type=Path, help="of the project; else it is built")
     parser.add_argument("--model", type=Path, help="one more .onnx file to compare")
-    parser.add_argument("--onnxruntime", help="a version, in place of the wheel's own choice")
+    parser.add_argument(
+        "--onnxruntime", help="a version, in place of the wheel's own choice; holds no budget"
+    )
     parser.add_argument("--write-budget", action="store_true", help="allow what was counted")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/boards.json")
     chosen = parser.parse_args()
     if unknown := set(chosen.boards) - BOARDS.keys():
         parser.error(f"{min(unknown)}: no such board, only {', '.join(BOARDS)}")
-    chosen.boards = chosen.boards or list(BOARDS)
+    chosen.boards = list(dict.fromkeys(chosen.boards or BOARDS))
     if chosen.keep and set(chosen.boards) != BOARDS.keys():
         parser.error("--keep: the table is of all boards")
     return chosen

@@ -233,14 +233,26 @@ def _requirements(wheel: Path) -> list[str]:
 
 
 def _tags(root: Path) -> list[str]:
-    """What pip must know of the board. Every level of glibc is named, down to the oldest: pip
-    doesn't know that one includes those below, and would step back to an old release."""
-    python = _python(root).removeprefix("python")
-    newest = int(platform.libc_ver()[1].split(".")[1])  # the root's release is this machine's
-    levels = [f"manylinux_2_{i}_aarch64" for i in range(newest, OLDEST_GLIBC - 1, -1)]
-    tags = [f"--platform={name}" for name in (*levels, "manylinux2014_aarch64")]
+    """What pip must know of the board; the root's release is this machine's, and so its glibc."""
+    newest = int(platform.libc_ver()[1].split(".")[1])
+    return tags(_python(root).removeprefix("python"), newest)
+
+
+def tags(python: str, newest: int, architecture: str = "aarch64") -> list[str]:
+    """pip's options for a system that isn't this one.
+
+    Every level of glibc is named, down to the oldest: pip doesn't know that one includes those
+    below, and would step back to an old release.
+
+    Args:
+        python: its version, like "3.11".
+        newest: glibc's minor version there.
+        architecture: as Python calls it.
+    """
+    levels = [f"manylinux_2_{i}_{architecture}" for i in range(newest, OLDEST_GLIBC - 1, -1)]
+    platforms = [f"--platform={name}" for name in (*levels, f"manylinux2014_{architecture}")]
     abis = [f"--abi={name}" for name in (f"cp{python.replace('.', '')}", "abi3", "none")]
-    return [*tags, *abis, f"--python-version={python}", "--implementation=cp"]
+    return [*platforms, *abis, f"--python-version={python}", "--implementation=cp"]
 
 
 def _install(to: Path, tags: list[str], wanted: list[str]) -> None:

@@ -7,15 +7,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from fer_edge.runtime.backends import open_backend
+from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.cpu import cpus
+from fer_edge.runtime.tries import BARS
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks" / "board"))
 import budget
 import checks
 import machine
+import spoil
 
 
 @pytest.mark.parametrize(
@@ -70,6 +75,16 @@ def answer(**more: Any) -> dict[str, Any]:
 )
 def test_int8_must_be_the_same_and_float_near(more: dict[str, Any], right: bool) -> None:
     assert checks.judge_model("shipped", "a72", answer(**more)).right is right
+
+
+def test_a_model_with_a_wrong_scale_is_found(tmp_path: Path) -> None:
+    """What an emulated board would answer with it, too: the golden samples tell."""
+    path = tmp_path / "wrong.onnx"
+    spoil.spoiled(bundled("model"), path)
+    backend = open_backend(path)
+    apart = np.abs(backend(backend.spec.golden_faces()) - backend.spec.golden_logits()).max()
+    found = answer(golden=float(apart), golden_bar=BARS[backend.spec.quantization.precision])
+    assert not checks.judge_model("wrong", "a72", found).right
 
 
 def test_milliseconds_are_a_range() -> None:

@@ -1,0 +1,34 @@
+"""A model that is wrong, to see that it is found: python benchmarks/board/spoil.py WRONG.onnx
+
+A copy of the shipped model in which one layer's scales are twice what they should be. Its shapes,
+its spec and its golden samples are right.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import onnx
+from onnx import numpy_helper
+
+from fer_edge.runtime.bundled import bundled
+
+
+def spoiled(source: Path, target: Path) -> str:
+    """Write the copy; the name of what was changed."""
+    model = onnx.load(source)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    layers = [
+        tensors[node.input[1]]
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear" and node.input[1] in tensors
+    ]
+    layer = max(layers, key=lambda scales: scales.dims[0] if scales.dims else 0)
+    layer.CopyFrom(numpy_helper.from_array(2 * numpy_helper.to_array(layer), layer.name))
+    onnx.save(model, target)
+    return layer.name
+
+
+if __name__ == "__main__":
+    print(f"{spoiled(bundled('model'), Path(sys.argv[1]))} is twice what it should be")
