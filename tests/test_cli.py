@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,9 @@ import pytest
 from PIL import Image
 
 import fer_edge
+from fer_edge.render.faces import result_text
 from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.results import Face, Result
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import ModelSpec, ParitySummary
 from tests.conftest import EXAMPLE, LABELS, Ran
@@ -53,6 +56,15 @@ def test_ctrl_c_is_no_traceback(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("fer_edge.runtime.specfile.read_spec", stopped)
     ran = fer("info")
     assert (ran.code, ran.out, ran.err) == (1, "", "\nAborted!\n")
+
+
+def test_bars_stand_under_each_other_behind_labels_of_any_script() -> None:
+    shares = {"驚き": 0.5, "müde": 0.3, unicodedata.normalize("NFD", "müde!"): 0.2}
+    face = Face((0, 0, 9, 9), 1.0, "驚き", 0.5, shares)
+    lines = result_text(Result("a.png", 9, 9, (face,), Path("a.png"))).splitlines()[2:]
+    starts = [line.index("█") for line in lines]
+    # two signs take two columns each, a letter and its accent one together
+    assert [starts[0] + 2, starts[1], starts[2] - 1] == [starts[1]] * 3
 
 
 def test_infer_text(fer: Fer) -> None:

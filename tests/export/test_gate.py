@@ -19,7 +19,7 @@ def test_keys_left_out_keep_their_default(file: Path) -> None:
     file.write_text("[int8]\nagreement = 0.95\n[int8-qat]\naccuracy_loss = 1\n[fp16]\n")
     assert read_gate(file) == {
         **BARS,
-        "int8": Bars(0.95, 1, accuracy_loss=0.005, recall_loss=0.03),
+        "int8": Bars(0.95, 1, accuracy_loss=0.005, recall_loss=0.03, few=5),
         "int8-qat": Bars(0.98, 1, accuracy_loss=1.0, recall_loss=0.03),
     }
 

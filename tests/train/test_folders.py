@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +36,47 @@ def test_own_classes_without_splits_are_cut_alike_every_time(tmp_path: Path) -> 
     data = read_folders(tmp_path, side=32)
     assert data.labels == ("müde", "zufrieden")
     assert data.counts() == {"train": 32, "val": 4, "test": 4}
+    assert data.cut == ("val", "test")
     assert data.splits["train"].pixels.shape[1:] == (32, 32)
     again = read_folders(tmp_path, side=32)
     assert np.array_equal(data.splits["val"].rows, again.splits["val"].rows)
     everything = np.concatenate([faces.rows for faces in data.splits.values()])
     assert sorted(everything.tolist()) == list(range(40))
+
+
+def test_neighbours_are_cut_together(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        fill(tmp_path / "train" / label, 100)
+        fill(tmp_path / "test" / label, 3)
+    for seed in range(5):
+        data = read_folders(tmp_path, side=16, seed=seed)
+        assert data.cut == ("val",)
+        for label in (0, 1):
+            rows = data.splits["val"].rows[data.splits["val"].labels == label]
+            assert rows.tolist() == list(range(rows[0], rows[0] + 10))
+
+
+def test_folders_names(tmp_path: Path) -> None:
+    """A Mac's accents, what systems leave behind, and words that mean the same."""
+    for name in (unicodedata.normalize("NFD", "müde"), "Joy", "Bored", "Happy", "__MACOSX"):
+        fill(tmp_path / name, 5)
+    for name in ("@eaDir", ".git"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "Bored" / "._0.png").write_bytes(b"x")
+    (tmp_path / "Bored" / "@eaDir").mkdir()
+    (tmp_path / "Bored" / "@eaDir" / "0.png").write_bytes(b"x")
+    data = read_folders(tmp_path, side=16)
+    assert data.labels == ("Bored", "Happy", "Joy", "müde")
+    assert sum(data.counts().values()) == 20
+    shutil.rmtree(tmp_path / "Happy")
+    assert read_folders(tmp_path, side=16).labels == ("Bored", "happy", "müde")
+
+
+def test_too_few_to_cut_from(tmp_path: Path) -> None:
+    fill(tmp_path / "a", 5)
+    fill(tmp_path / "b", 2)
+    with pytest.raises(DataError, match="2 pictures of 'b': too few to cut val and test from"):
+        read_folders(tmp_path, side=16)
 
 
 def test_an_unreadable_picture(tmp_path: Path) -> None:
@@ -62,7 +100,7 @@ def test_refusals(tmp_path: Path) -> None:
         read_folders(one, side=48)
     fill(one / "fear", 1)
     (one / "sad").rmdir()
-    with pytest.raises(DataError, match="one picture of 'fear'"):
+    with pytest.raises(DataError, match="1 pictures of 'fear'"):
         read_folders(one, side=48)
     two = tmp_path / "two"
     for place in ("train/happy", "train/sad", "test/happy"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from fer_edge.cli.options import PATH, data_option, json_option, skip_bad_option
 from fer_edge.errors import ConfigError
 
 NEXT = {
-    False: "fer evaluate {0} --data ... ; fer export {0} --data ...",
-    True: "fer export {0} --precision int8 --data ...",
+    False: "fer evaluate {0} --data {1} ; fer export {0} --data {1}",
+    True: "fer export {0} --precision int8 --data {1}",
 }
 """What to do with a checkpoint, and with one that has a twin."""
 WORDS = ("bundled", "imagenet", "none")
@@ -129,7 +130,8 @@ def train(
         print_json(json.loads(spec.to_json()))
     else:
         show([spec_table(spec, str(path))])
-        print(f"next: {NEXT[bool(config.qat_from)].format(path)}", file=sys.stderr)
+        names = (shlex.quote(str(one)) for one in (path, data or config.data))
+        print(f"next: {NEXT[bool(config.qat_from)].format(*names)}", file=sys.stderr)
 
 
 @click.command

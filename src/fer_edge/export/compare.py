@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -50,17 +50,24 @@ def _missed(parity: Parity, bars: Bars) -> Iterator[str]:
     whose = "" if parity.accuracy_float is None else "the float model's "
     before, after = parity.accuracy_before, parity.accuracy_exported
     if before is not None and after is not None:
-        yield from _loss("accuracy", where, whose, (before, after), bars.accuracy_loss)
+        few = _few(bars, parity.turned.values()) / parity.n
+        yield from _loss("accuracy", where, whose, (before, after), bars.accuracy_loss, few)
     for label, recall in parity.recall_before.items():
         pair = (recall, parity.recall_exported[label])
-        yield from _loss(f"recall of {label}", where, whose, pair, bars.recall_loss)
+        few = _few(bars, [parity.turned[label]]) / max(parity.support[label], 1)
+        yield from _loss(f"recall of {label}", where, whose, pair, bars.recall_loss, few)
+
+
+def _few(bars: Bars, turned: Iterable[int]) -> float:
+    """How many faces may be lost by chance: twice the root of how many turned, up to the few."""
+    return min(bars.few, 2 * math.sqrt(sum(turned)))
 
 
 def _loss(
-    what: str, where: str, whose: str, pair: tuple[float, float], most: float | None
+    what: str, where: str, whose: str, pair: tuple[float, float], most: float | None, few: float
 ) -> Iterator[str]:
     before, after = pair
-    if most is not None and before - after > most + _WHOLE:
+    if most is not None and before - after > max(most, few) + _WHOLE:
         yield (
             f"{what} on {where} falls from {whose}{before:.2%} to {after:.2%}, by "
             f"{before - after - most:.2%} more than the bar of {most:.2%}"

@@ -140,13 +140,14 @@ def _figures(parity: Parity) -> str:
         ("mean |Δprobability|", f"{parity.mean_abs_probability_diff:.3g}", ""),
     ]
     if lost is not None:
-        may = _bar("may fall by", bars.accuracy_loss)
+        few = f", or up to {bars.few} faces by chance" if bars.few else ""
+        may = _bar("may fall by", bars.accuracy_loss) + few
         rounded = "" if parity.accuracy_float is None else ", rounded"
         rows += [
             ("accuracy of the float model", _share(parity.accuracy_float), ""),
             (f"accuracy in PyTorch{rounded}", _share(parity.accuracy_reference), ""),
             ("accuracy of the file", _share(parity.accuracy_exported), may),
-            ("recall falls at most by", _share(lost), _bar("at most", bars.recall_loss)),
+            ("recall falls at most by", _share(lost), _bar("at most", bars.recall_loss) + few),
         ]
     return _table("Figures", ("", "measured", "bar"), [row for row in rows if row[1]])
 

@@ -33,6 +33,9 @@ class Parity:
         worst_abs_logit_diff: the largest absolute difference of any logit of each of them.
         accuracy_float, recall_float: of the float model that a quantization-aware one came from;
             None and empty where there is none or the faces have no labels.
+        support: how many faces each label has; empty where they have no labels.
+        turned: how many of them are right on one side alone: in the file, or before it, where the
+            losses are counted from.
         metrics: what the file reached, for its spec; None where the faces have no labels or an
             answer isn't a number.
         bars: what it was judged by; None: not judged.
@@ -54,6 +57,8 @@ class Parity:
     worst_abs_logit_diff: tuple[float, ...] = ()
     accuracy_float: float | None = None
     recall_float: dict[str, float] = field(default_factory=dict)
+    support: dict[str, int] = field(default_factory=dict)
+    turned: dict[str, int] = field(default_factory=dict)
     metrics: Metrics | None = None
     bars: Bars | None = None
     failures: tuple[str, ...] = ()
@@ -149,6 +154,7 @@ def measure(
     recalls = [
         {label: row["recall"] for label, row in report.per_class().items()} for report in reports
     ]
+    support, turned = _counts(reports, spec.labels)
     missing = 3 - len(reports)
     accuracies += [None] * missing
     recalls += [{} for _ in range(missing)]
@@ -169,5 +175,17 @@ def measure(
         worst_abs_logit_diff=tuple(largest[worst].tolist()),
         accuracy_float=accuracies[2],
         recall_float=recalls[2],
+        support=support,
+        turned=turned,
         metrics=reports[1].metrics() if reports and numbers else None,
     )
+
+
+def _counts(reports: list[Report], labels: tuple[str, ...]) -> tuple[dict[str, int], ...]:
+    """Of each label: its faces, and those that the file and what was before it judge otherwise."""
+    if not reports:
+        return {}, {}
+    truth, before = reports[0].truth, reports[2 if len(reports) > 2 else 0]
+    turned = (reports[1].predicted == truth) != (before.predicted == truth)
+    counts = (np.bincount(of, minlength=len(labels)) for of in (truth, truth[turned]))
+    return tuple(dict(zip(labels, count.tolist(), strict=True)) for count in counts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Iterable
 
 from fer_edge.runtime.results import Face, Result
@@ -39,12 +40,19 @@ def result_text(result: Result) -> str:
             lines.append(f"  face {number:<3} {shown:<14} at {x}, {y} ({w} x {h})")
         return "\n".join(lines)
     for face in result.faces:
-        width = max(len(label) for label in face.probabilities)
+        width = max(_cells(label) for label in face.probabilities)
         lines.append(f"  {face.emotion}, {face.confidence:.0%} sure")
         for label, share in face.probabilities.items():
             mark = ">" if label == face.emotion else " "
-            lines.append(f"  {mark} {label:<{width}} {bar(share)} {share:6.1%}")
+            gap = " " * (width - _cells(label))
+            lines.append(f"  {mark} {label}{gap} {bar(share)} {share:6.1%}")
     return "\n".join(lines)
+
+
+def _cells(text: str) -> int:
+    """Columns of a terminal that a text takes: two for most signs of China, Japan and Korea."""
+    wide = sum(unicodedata.east_asian_width(one) in "WF" for one in text)
+    return len(text) + wide - sum(unicodedata.combining(one) > 0 for one in text)
 
 
 def _followed(face: Face) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fer_edge.train.people import Named, People
     from fer_edge.train.spread import Spread
 
+_WIDE = 80
+"""Columns for all labels side by side, up to which they can be read; else a picture has them."""
 _PLAIN = ("macro_f1", "ece")
 """Figures that nobody reads in percent."""
 
@@ -42,10 +44,13 @@ def report_tables(report: Report) -> Iterable[Table | str]:
         shares = [f"{row[name]:.1%}" for name in ("precision", "recall", "f1")]
         table.add_row(label, *shares[:2], "", shares[2], str(metrics.n))
     yield table
-    matrix = Table("truth \\ answer", *report.labels, title="confusion")
-    for label, counts in zip(report.labels, report.confusion.tolist(), strict=True):
-        matrix.add_row(label, *map(str, counts))
-    yield matrix
+    if len("".join(report.labels)) + 3 * len(report.labels) <= _WIDE:
+        matrix = Table("truth \\ answer", *report.labels, title="confusion")
+        for label, counts in zip(report.labels, report.confusion.tolist(), strict=True):
+            matrix.add_row(label, *map(str, counts))
+        yield matrix
+    else:
+        yield "the confusion matrix is too wide for here: confusion.png has it"
     yield "commonest errors: " + ", ".join(
         f"{truth} as {answer} {count}" for truth, answer, count in report.top_confusions()
     )

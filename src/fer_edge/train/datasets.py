@@ -8,7 +8,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from fer_edge.train import fer2013
 from fer_edge.train.faces import SPLITS, Bad, FaceData, Faces
 from fer_edge.train.folders import read_folders
 
-_VERSION = 1  # of the cache's layout; raise it when readers change what they read
+_VERSION = 2  # of the cache's layout; raise it when readers change what they read
 
 
 def read_data(path: Path, *, side: int = fer2013.SIDE, skip_bad: bool = False) -> FaceData:
@@ -65,7 +65,7 @@ def _resized(data: FaceData, side: int) -> FaceData:
         )
         for name, faces in data.splits.items()
     }
-    return FaceData(data.name, data.licence, data.path, data.labels, splits, data.bad)
+    return replace(data, splits=splits)
 
 
 def _stamps(path: Path) -> Iterator[str]:
@@ -101,7 +101,8 @@ def _from_cache(cached: Path, path: Path) -> FaceData | None:
         print(f"{cached}: the cache is damaged ({error}); reading {path} anew", file=sys.stderr)
         return None
     bad = tuple(Bad(**entry) for entry in about["bad"])
-    return FaceData(about["name"], about["licence"], path, tuple(about["labels"]), splits, bad)
+    labels, cut = tuple(about["labels"]), tuple(about["cut"])
+    return FaceData(about["name"], about["licence"], path, labels, splits, bad, cut)
 
 
 def _to_cache(cached: Path, data: FaceData) -> None:
@@ -110,6 +111,7 @@ def _to_cache(cached: Path, data: FaceData) -> None:
         "licence": data.licence,
         "labels": data.labels,
         "bad": [asdict(entry) for entry in data.bad],
+        "cut": data.cut,
     }
     arrays = {
         f"{name}_{part}": getattr(faces, part)

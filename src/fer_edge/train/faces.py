@@ -53,6 +53,7 @@ class FaceData:
         labels: names in the order of the label numbers.
         splits: at least "train"; a missing split is absent, not empty.
         bad: what `skip_bad` left out.
+        cut: splits that were cut from train by the reader, since the source had none.
     """
 
     name: str
@@ -61,6 +62,7 @@ class FaceData:
     labels: tuple[str, ...]
     splits: Mapping[Split, Faces]
     bad: tuple[Bad, ...] = field(default=())
+    cut: tuple[Split, ...] = ()
 
     def split(self, name: Split) -> Faces:
         """One split's faces.

@@ -38,7 +38,9 @@ def _archived_in(archive: zipfile.ZipFile | tarfile.TarFile, path: Path) -> Iter
     names = archive.namelist() if isinstance(archive, zipfile.ZipFile) else archive.getnames()
     found = [name for name in names if name.rsplit("/", 1)[-1] in NAMES]
     if not found:
-        raise DataError(f"{path}: holds neither {' nor '.join(NAMES)}")
+        raise DataError(
+            f"{path}: holds neither {' nor '.join(NAMES)} (class folders are read unpacked)"
+        )
     if isinstance(archive, zipfile.ZipFile):
         stream: IO[bytes] | None = archive.open(found[0])
     else:

@@ -25,7 +25,7 @@ from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import CropSpec, DataSpec, ModelSpec, Quantization
 from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train import plots, qat
+from fer_edge.train import plots, qat, start
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.confidence import fit_temperature
 from fer_edge.train.config import TrainConfig
@@ -56,9 +56,10 @@ INTENDED_USE = (
 def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
     """Train as `config` says, in the run folder `output`.
 
-    The folder gets `config.json`, `metrics.csv`, `tensorboard/`, `checkpoints/` (the best and the
-    last epoch) and, at the end, `curves.png` and `model.safetensors`: the epoch with the best
-    validation accuracy, its temperature fitted on validation, its spec in the header. The order of
+    The folder gets `config.json`, `start.json` (the spec of the checkpoint it begins with, where
+    it does with one), `metrics.csv`, `tensorboard/`, `checkpoints/` (the best and the last epoch)
+    and, at the end, `curves.png` and `model.safetensors`: the epoch with the best validation
+    accuracy, its temperature fitted on validation, its spec in the header. The order of
     faces and every draw follow from the seed and their number alone, so a run that was killed and
     resumed ends as an unbroken one.
 
@@ -81,7 +82,7 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
         )
     data = read_data(Path(config.data), side=config.side, skip_bad=config.skip_bad)
     begun = resume and last.exists()
-    source = None
+    source, first = None, None if config.qat_from else start.origin(config, output)
     if config.qat_from:
         source = qat.begin(config, data)
         data = renumbered(data, source.spec, config.qat_from)
@@ -95,6 +96,10 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
         _check_readable(last)
     else:
         write_text(output / "config.json", _settled(config, model).to_json())
+        if first:
+            write_text(output / start.FILE, first.to_json())
+        for line in start.words(data, first):
+            print(line, file=sys.stderr)
     batches = loader(train, config, targets=targets_of(config, data))
     weights = class_weights(train.labels, len(data.labels), config.class_balance)
     teachers = _teachers(config, data) + ((source.model,) if source else ())
@@ -131,7 +136,11 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
         state = torch.load(best.path, map_location="cpu", weights_only=True)
         trainee.load_state_dict(state["state_dict"])
         trained = trainee.model.cpu()
-        done = finish_twin(source, config, data) if source else finish(trained, config, data)
+        if source:
+            done = finish_twin(source, config, data)
+        else:
+            seen = start.seen(first.data if first else None, data)
+            done = finish(trained, config, data, seen)
         checkpoints.save(done, path)
         plots.save(plots.curves(read_log(output / "metrics.csv")), output / "curves.png")
     return path
@@ -147,8 +156,17 @@ def _teachers(config: TrainConfig, data: FaceData) -> tuple[FaceClassifier, ...]
     return tuple(teachers)
 
 
-def finish(model: FaceClassifier, config: TrainConfig, data: FaceData) -> Checkpoint:
-    """Round the weights for storage, fit the temperature on validation, write the spec."""
+def finish(
+    model: FaceClassifier, config: TrainConfig, data: FaceData, seen: DataSpec
+) -> Checkpoint:
+    """Round the weights for storage, fit the temperature on validation, write the spec.
+
+    Args:
+        model: the trained network.
+        config: the run's settings.
+        data: what it was trained on in this run.
+        seen: what its weights were trained on, in this run and before.
+    """
     if config.storage == "fp16":
         checkpoints.round_to_half(model)
     val = data.split("val")
@@ -160,7 +178,7 @@ def finish(model: FaceClassifier, config: TrainConfig, data: FaceData) -> Checkp
         crop=CropSpec(),
         quantization=Quantization("fp32", "fp16-exact" if config.storage == "fp16" else "fp32"),
         temperature=1.0,
-        data=DataSpec(data.name, data.licence, data.counts()),
+        data=seen,
         metrics=(),
         intended_use=INTENDED_USE,
         tools=TOOLS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,7 +39,7 @@ SYNONYMS = {
     "neutrality": "neutral",
 }
 CUT = 0.1
-"""Share of each class cut from train for a split that isn't there."""
+"""Share of each class of train that is cut from it for a split that isn't there."""
 LICENCE = "unknown: the data's owner knows"
 
 
@@ -46,9 +47,13 @@ def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0
     """Read class folders, each picture whole through the one preprocessing.
 
     A missing val split is cut from train, class by class with a fixed seed; where the classes lie
-    directly under `root`, a test split is cut too. Usual synonyms of FER2013's labels are
-    folded; if every class is one of FER2013's seven, they stand in its order, else in the
-    alphabet's.
+    directly under `root`, a test split is cut too. What is cut are neighbours in the order of the
+    files' names, as pictures of one person or one recording often are: so few of them stand on
+    both sides.
+
+    A folder's name is its label. Usual synonyms of FER2013's labels are folded, unless two folders
+    would become one; if every class is one of FER2013's seven, they stand in its order, else in the
+    alphabet's. Folders whose names begin with a dot, "@" or "__" are what systems leave behind.
 
     Args:
         root: the folder.
@@ -82,24 +87,41 @@ def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0
             raise DataError(f"{root}: the class {odd!r} isn't in both train and {name}")
         found[name] = _read_split(by_label, labels, side, skip_bad, bad)
         _refuse_empty_class(root, name, found[name], labels)
-    for name in missing:
-        if name not in found:
-            found["train"], found[name] = _cut(root, found["train"], labels, seed)
+    cut = tuple(name for name in missing if name not in found)
+    _refuse_too_few(root, found["train"], labels, cut)
+    random = np.random.default_rng(seed)
+    for name in cut:
+        found["train"], found[name] = _cut(found["train"], random)
     ordered = {name: found[name] for name in SPLITS if name in found}
-    return FaceData(root.name, LICENCE, root, labels, ordered, tuple(bad))
+    return FaceData(root.resolve().name, LICENCE, root, labels, ordered, tuple(bad), cut)
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:
+    children = [p for p in sorted(folder.iterdir()) if p.is_dir() and not _is_left_behind(p.name)]
+    # a Mac writes "u" and two dots where others write "ü"
+    names = [unicodedata.normalize("NFC", child.name) for child in children]
+    folded = [SYNONYMS.get(name.lower(), name.lower()) for name in names]
     classes: dict[str, list[Path]] = {}
-    for child in sorted(folder.iterdir()):
-        if child.is_dir() and not child.name.startswith("."):
-            label = SYNONYMS.get(child.name.lower(), child.name)
-            label = label.lower() if label.lower() in LABELS else label
-            files = sorted(p for p in child.rglob("*") if p.suffix.lower() in SUFFIXES)
-            classes.setdefault(label, []).extend(files)
-            if not files:
-                raise DataError(f"{child}: an empty class: no picture in it")
+    for child, name, label in zip(children, names, folded, strict=True):
+        own = label not in LABELS or folded.count(label) > 1
+        files = _pictures(child)
+        if not files:
+            raise DataError(f"{child}: an empty class: no picture in it")
+        classes.setdefault(name if own else label, []).extend(files)
     return classes
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(map(_is_left_behind, path.relative_to(folder).parts))
+    )
+
+
+def _is_left_behind(name: str) -> bool:
+    return name.startswith((".", "@", "__"))
 
 
 def _label_order(names: Iterable[str]) -> tuple[str, ...]:
@@ -151,13 +173,22 @@ def _refuse_empty_class(root: Path, split: Split, faces: Faces, labels: tuple[st
         raise DataError(f"{root}: no readable {split} picture of {labels[int(counts.argmin())]!r}")
 
 
-def _cut(root: Path, train: Faces, labels: tuple[str, ...], seed: int) -> tuple[Faces, Faces]:
-    random = np.random.default_rng(seed)
+def _refuse_too_few(
+    root: Path, train: Faces, labels: tuple[str, ...], cut: tuple[Split, ...]
+) -> None:
+    counts = np.bincount(train.labels, minlength=len(labels))
+    if cut and counts.min() <= len(cut):
+        raise DataError(
+            f"{root}: {counts.min()} pictures of {labels[int(counts.argmin())]!r}: too few to cut "
+            f"{' and '.join(cut)} from"
+        )
+
+
+def _cut(train: Faces, random: np.random.Generator) -> tuple[Faces, Faces]:
     taken = np.zeros(len(train), bool)
-    for number, label in enumerate(labels):
+    for number in np.unique(train.labels):
         places = np.flatnonzero(train.labels == number)
-        if len(places) < 2:
-            raise DataError(f"{root}: one picture of {label!r}: too few to cut a split from")
         count = max(1, round(CUT * len(places)))
-        taken[random.choice(places, count, replace=False)] = True
+        start = random.integers(len(places) - count + 1)
+        taken[places[start : start + count]] = True
     return train.take(~taken), train.take(taken)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.bundled import bundled
 from fer_edge.spec import InputSpec
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train.checkpoint import Checkpoint
@@ -21,6 +18,7 @@ from fer_edge.train.model import (
     head_of,
     load_pretrained,
 )
+from fer_edge.train.start import first_checkpoint
 
 
 def initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceClassifier:
@@ -58,9 +56,9 @@ def initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceClassifie
 
 def _source(config: TrainConfig) -> Checkpoint | None:
     """The fer-edge checkpoint to start from, or None where the weights are of another kind."""
-    if config.weights != "bundled" and not config.weights.endswith(".safetensors"):
+    path = first_checkpoint(config)
+    if path is None:
         return None
-    path = bundled("checkpoint") if config.weights == "bundled" else Path(config.weights)
     source = checkpoints.load(path)
     if source.spec.architecture != config.architecture:
         raise ConfigError(

@@ -51,6 +51,7 @@ class Inspection:
     copies: tuple[Copies, ...]
     bad: tuple[Bad, ...]
     votes: tuple[VotesSummary, ...]
+    cut: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -99,15 +100,20 @@ def inspect(data: FaceData, ferplus: Path | None = None) -> Inspection:
         tuple(copies),
         data.bad,
         tuple(votes),
+        data.cut,
     )
 
 
 def tables(found: Inspection) -> Iterator[Table | str]:
     """The inspection for a terminal."""
-    table = Table("split", *found.labels, "all", title=f"{found.name}: {found.side} px faces")
-    for name, counts in found.counts.items():
-        table.add_row(name, *(f"{n:,}" for n in counts.values()), f"{sum(counts.values()):,}")
+    table = Table("label", *found.counts, title=f"{found.name}: {found.side} px faces")
+    for label in found.labels:
+        table.add_row(label, *(f"{counts[label]:,}" for counts in found.counts.values()))
+    table.add_section()
+    table.add_row("all", *(f"{sum(counts.values()):,}" for counts in found.counts.values()))
     yield table
+    if found.cut:
+        yield f"{found.path} has no {' and no '.join(found.cut)}: cut from train, class by class"
     copies = Table("faces of", "also in", "exact copies", "near copies", title="duplicates")
     for pair in found.copies:
         copies.add_row(pair.split, pair.of, str(pair.exact), str(pair.near))

@@ -15,6 +15,8 @@ from fer_edge.train.people import People
 
 try:
     from matplotlib.figure import Figure
+
+    from fer_edge.train.lettering import lettered
 except ModuleNotFoundError:
     raise MissingExtraError("matplotlib", "train") from None
 
@@ -27,6 +29,7 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(beside, dpi=110)
 
 
+@lettered
 def confusion(report: Report) -> Figure:
     """Rows are truths, columns answers; colour is the share of the row, text the count."""
     counts = report.confusion
@@ -52,6 +55,7 @@ def confusion(report: Report) -> Figure:
     return figure
 
 
+@lettered
 def reliability_diagram(report: Report) -> Figure:
     """Accuracy against confidence in 15 bins, and how many faces fall into each."""
     mean, accuracy, count = reliability(report.probabilities, report.truth)
@@ -87,6 +91,7 @@ def reliability_diagram(report: Report) -> Figure:
     return figure
 
 
+@lettered
 def people(report: Report, found: People) -> Figure:
     """Accuracy by the majority's labels against how many of the ten agreed."""
     figure = Figure(figsize=(6, 5.4), layout="constrained")
@@ -146,6 +151,7 @@ def curves(rows: list[dict[str, str]]) -> Figure:
     return figure
 
 
+@lettered
 def gallery(report: Report, pixels: npt.NDArray[np.uint8], columns: int = 8) -> Figure:
     """Two rows of right and two of wrong answers, spread from the surest to the least sure."""
     right = report.predicted == report.truth

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from fer_edge.spec import DataSpec, Int8Recipe
+from fer_edge.spec import Int8Recipe
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train.calibrate import with_twin
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.faces import FaceData
 from fer_edge.train.int8 import default_float_layers
+from fer_edge.train.start import seen
 
 MODEL = "model.safetensors"
 
@@ -36,12 +37,4 @@ def begin(config: TrainConfig, data: FaceData) -> Checkpoint:
     method = f"quantization-aware training, {config.epochs} epochs"
     begun = with_twin(source, data, recipe, method, seed=config.seed)
     begun.int8().model.train()  # Lightning trains in the mode it finds; at rest: no gradients
-    return replace(begun, spec=replace(begun.spec, data=_seen(spec.data, data)))
-
-
-def _seen(before: DataSpec, data: FaceData) -> DataSpec:
-    """What the float network and its twin were trained on."""
-    if before.name == data.name:
-        return before
-    licences = dict.fromkeys((before.licence, data.licence))
-    return DataSpec(f"{before.name}, then {data.name}", "; ".join(licences), data.counts())
+    return replace(begun, spec=replace(begun.spec, data=seen(spec.data, data)))

@@ -1,0 +1,93 @@
+"""Somebody's own classes, from folders of pictures to gated files, as it is typed."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.specfile import read_spec
+from tests.conftest import Ran, drawn
+
+Fer = Callable[..., Ran]
+CLASSES = {"happy": 40, "sehr müde": 30, "驚き": 45, "Don't know!": 24}
+HEAD = "classifier.1."
+
+
+def a_picture(label: int, i: int) -> Image.Image:
+    """Gray or colour, see-through or not, of many sizes, upright and broad."""
+    random = np.random.default_rng(100 * label + i)
+    width, height = random.integers(40, 120, 2).tolist()
+    picture = Image.fromarray(drawn(label, i)).resize((width, height))
+    return picture.convert(("L", "RGB", "RGBA", "P")[i % 4])
+
+
+@pytest.fixture
+def my_faces(tmp_path: Path) -> Path:
+    root = tmp_path / "my faces"
+    for label, (name, count) in enumerate(CLASSES.items()):
+        # a Mac's way to write "ü"; it must come out as everybody else's
+        folder = root / unicodedata.normalize("NFD", name)
+        folder.mkdir(parents=True)
+        for i in range(count):
+            suffix = (".png", ".JPG", ".webp", ".bmp")[i % 4] if i % 4 != 2 else ".png"
+            picture = a_picture(label, i)
+            (picture.convert("RGB") if suffix == ".JPG" else picture).save(
+                folder / f"a {i}{suffix}"
+            )
+        (folder / "Thumbs.db").write_bytes(b"x")
+        (folder / "._a 0.png").write_bytes(b"what a Mac leaves behind")
+    (root / "__MACOSX").mkdir()
+    (root / "notes.txt").touch()
+    return root
+
+
+def test_from_folders_to_gated_files(
+    fer: Fer, my_faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = ("--data", my_faces)
+    ran = fer("data", "inspect", my_faces)
+    assert "has no val and no test: cut from train" in ran.out
+
+    ran = fer("train", *data, "--network-side", 32, "--epochs", 4, "--batch-size", 16)
+    assert ran.code == 0, ran.err
+    assert "my faces: 4 labels; train 113, val 13, test 13 faces; val and test cut" in ran.err
+    assert "happy as the start knows them; Don't know!, sehr müde, 驚き new to it" in ran.err
+    assert f"next: fer evaluate run/model.safetensors --data '{my_faces}' ;" in ran.err
+    spec = read_spec(Path("run/model.safetensors"))
+    assert spec.labels == ("Don't know!", "happy", "sehr müde", "驚き")
+    assert spec.data.name == "FER2013, then my faces"
+    assert spec.data.licence.startswith("research use only")
+    ours, theirs = load_file("run/model.safetensors"), load_file(bundled("checkpoint"))
+    cosine = np.corrcoef(ours[f"{HEAD}weight"].float(), theirs[f"{HEAD}weight"].float())[:4, 4:]
+    assert cosine[1].argmax() == read_spec(bundled("checkpoint")).labels.index("happy")
+    assert cosine[1].max() > 0.9
+
+    ran = fer("export", "run/model.safetensors", *data, "--json")
+    assert ran.code == 0, ran.err
+    document = json.loads(ran.out)
+    assert (document["gate"], document["parity"]["n"]) == ("default", 13)
+    ran = fer("evaluate", document["path"], *data)
+    assert ran.code == 0, ran.err
+    assert "missing from font" not in ran.err
+
+    ran = fer("train", "--qat", "--from", "run", *data, "--epochs", 2, "--output", "int8")
+    assert ran.code == 0, ran.err
+    ran = fer("export", "int8/model.safetensors", "--precision", "int8", *data, "--json")
+    assert ran.code == 0, ran.err
+    document = json.loads(ran.out)
+    assert (document["gate"], document["precision"]) == ("default", "int8")
+    assert document["parity"]["accuracy_exported"] > 0.6
+
+    picture = next(my_faces.glob("驚き/*.png"))
+    ran = fer("infer", "--model", document["path"], "--faces", "whole", picture, "--json")
+    (face,) = json.loads(ran.out)["faces"]
+    assert set(face["probabilities"]) == set(CLASSES)

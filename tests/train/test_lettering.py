@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.ft2font import FT2Font
+
+from fer_edge.errors import ConfigError
+from fer_edge.train import lettering
+from fer_edge.train.metrics import Report
+from fer_edge.train.plots import confusion, save
+
+PRIVATE = "\ue123"
+"""In no font, since it means nothing."""
+
+
+def test_what_no_font_has_is_marked_and_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise ConfigError("no font here")
+
+    monkeypatch.setattr(lettering, "font_for", none)
+    families, labels = lettering.lettering(["müde", f"a{PRIVATE}", f"a{PRIVATE}{PRIVATE}"])
+    assert families == (lettering.OWN,)
+    assert labels == ("müde", "1: a?", "2: a??")
+
+
+def test_another_font_is_taken_for_what_the_first_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Path(lettering.font_manager.findfont("STIXGeneral"))
+    monkeypatch.setattr(lettering, "font_for", lambda *_: FT2FontLike(other))
+    own = FT2Font(lettering.font_manager.findfont(lettering.OWN))
+    # one that STIX has and DejaVu hasn't
+    stix = FT2Font(str(other)).get_charmap()
+    rare = next(chr(code) for code in stix if code > 0xFFF and not own.get_char_index(code))
+    assert lettering.lettering(["a", rare]) == ((lettering.OWN, "STIXGeneral"), ("a", rare))
+
+
+class FT2FontLike:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+
+def test_a_picture_with_any_label_is_drawn_without_a_warning(tmp_path: Path) -> None:
+    labels = ("müde", "驚き", f"{PRIVATE}!")
+    report = Report("m", "test", labels, np.arange(3), np.eye(3, dtype=np.float32))
+    save(confusion(report), tmp_path / "c.png")
+    assert (tmp_path / "c.png").stat().st_size > 5000

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.specfile import read_spec
+from fer_edge.spec import DataSpec, ModelSpec
+from fer_edge.train.config import TrainConfig
+from fer_edge.train.faces import FaceData, Faces
+from fer_edge.train.start import FILE, first_checkpoint, origin, seen, words
+
+
+def data(*, name: str = "mine", copies: int = 0) -> FaceData:
+    faces = np.random.default_rng(0).integers(0, 256, (40, 48, 48), dtype=np.uint8)
+    faces[30 : 30 + copies] = faces[:copies]
+    one = Faces(faces, np.arange(40) % 2, np.arange(40))
+    splits = {"train": one.take(np.arange(30)), "val": one.take(np.arange(30, 40))}
+    return FaceData(name, "own", Path("x"), ("happy", "bored"), splits, (), ("val",))
+
+
+def test_what_weights_were_trained_on_is_kept() -> None:
+    counts = {"train": 30, "val": 10}
+    mine = seen(None, data())
+    assert mine == DataSpec("mine", "own", counts)
+    fer = DataSpec("FER2013", "research", {"train": 28709})
+    both = seen(fer, data())
+    assert both == DataSpec("FER2013, then mine", "research; own", counts)
+    assert seen(both, data()) == both
+    third = seen(both, data(name="yours"))
+    assert third == DataSpec("FER2013, then mine, then yours", "research; own", counts)
+
+
+def test_where_a_run_begins(tmp_path: Path, spec: ModelSpec) -> None:
+    for weights, first in (("bundled", bundled("checkpoint")), ("none", None), ("a.pth", None),
+                           ("a.safetensors", Path("a.safetensors"))):  # fmt: skip
+        assert first_checkpoint(TrainConfig("x", weights=weights)) == first
+    config = TrainConfig("x")
+    assert origin(config, tmp_path) == read_spec(bundled("checkpoint"))
+    (tmp_path / FILE).write_text(spec.to_json())
+    assert origin(replace(config, weights="gone.safetensors"), tmp_path) == spec
+
+
+def test_what_is_said_before_the_first_epoch(spec: ModelSpec) -> None:
+    assert list(words(data(), None)) == [
+        "mine: 2 labels; train 30, val 10 faces; val cut from train"
+    ]
+    known = list(words(data(), spec))
+    assert known[1] == "labels: happy as the start knows them; bored new to it"
+    assert len(list(words(data(), replace(spec, labels=("happy", "bored"))))) == 1
+    (_, warned) = words(data(copies=4), None)
+    assert warned.startswith("4 of 10 val faces are near copies of train's")
+    assert len(list(words(replace(data(copies=4), cut=()), None))) == 1
