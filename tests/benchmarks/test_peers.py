@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -103,10 +104,42 @@ def test_every_row_names_an_adapter_and_is_named_once() -> None:
 
 def test_what_did_not_run_says_why() -> None:
     row = peers.Row(peers.TABLE[-1], trouble="pip: ERROR: no")
-    cells = peers.as_read(row)
+    cells = peers.as_read(row, row)
     assert len(cells) == len(peers.COLUMNS)
     assert cells[0] == peers.TABLE[-1].name
     assert "pip: ERROR: no" in cells[-1]
+
+
+def test_a_row_as_it_is_read() -> None:
+    def row(seconds: float, installed: int) -> peers.Row:
+        found = peers.Row(peers.TABLE[0], installed=installed)
+        found.score = score(["happy", "sad"], ["happy", "happy"], LABELS)
+        found.latency = latencies([{"a": 0.001}, {"a": 0.001}], "a")["a"]
+        found.cold = [[seconds, 70.0, "happy"], [seconds + 1, 80.0, "happy"]]
+        return found
+
+    ours = row(0.5, 200_000_000)
+    assert peers.as_read(ours, ours)[1:-1] == [
+        "50.00 %", "1.00", "1.00 (1.00 to 1.00)", "0.50 (1.00)", "80", "200",
+    ]  # fmt: skip
+    assert peers.as_read(row(5.0, 700_000_000), ours)[4:-1] == [
+        "5.00 (5.50), 10.0 x",
+        "80",
+        "700, 3.5 x",
+    ]
+
+
+def test_the_second_half_takes_over_what_the_first_found(tmp_path: Path) -> None:
+    first = peers.Row(peers.TABLE[0], python=Path("python"), installed=7)
+    first.score = score(["happy", "sad"], ["happy", "happy"], LABELS)
+    peers.write_settled([first], tmp_path, 2)
+    second = peers.Row(peers.TABLE[0])
+    peers.read_settled([second], tmp_path, 2)
+    assert (second.python, second.installed, second.score) == (first.python, 7, first.score)
+    with pytest.raises(SystemExit, match="isn't of this model and these faces"):
+        peers.read_settled([second], tmp_path, 3)
+    with pytest.raises(SystemExit, match="lacks"):
+        peers.read_settled([second, peers.Row(peers.TABLE[1])], tmp_path, 2)
 
 
 @pytest.mark.parametrize("name", ["peers_child", "peers_cold"])

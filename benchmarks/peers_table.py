@@ -1,0 +1,60 @@
+"""The rows of `benchmarks/peers.py`: who is measured, in which environment, by which adapter."""
+
+from __future__ import annotations
+
+from peers_environments import Environment
+from peers_rows import Contender
+
+BASE = Environment("fer-edge", ("{wheel}",))
+OPENVINO = Environment("fer-edge-openvino", ("{wheel}[openvino]",))
+TORCH = Environment("fer-edge-export", ("{wheel}[export]",))
+LITERT = "ai-edge-litert opencv-python-headless"
+FER_MODEL = Environment("fer-model", (LITERT, "--no-deps fer"))
+FER = Environment("fer", ("fer",))
+FACEX_MODEL = Environment("facex-model", (f"{LITERT} scikit-image", "--no-deps facex"))
+FACEX = Environment("facex", ("facex",))
+MTCNN = Environment("facial-emotion-recognition", ("facial-emotion-recognition",))
+
+
+OURS = "fer-edge, ONNX Runtime"
+TABLE = (
+    Contender(OURS, BASE, {"adapter": "ours", "engine": "onnxruntime"}),
+    Contender("fer-edge, OpenVINO", OPENVINO, {"adapter": "ours", "engine": "openvino"}),
+    Contender("fer-edge, `Recognizer`", BASE, {"adapter": "ours_whole"}),
+    Contender(
+        "its checkpoint in fp32, ONNX Runtime",
+        BASE,
+        {"adapter": "ours", "engine": "onnxruntime", "model": "{fp32}"},
+    ),
+    Contender(
+        "its checkpoint in fp32, OpenVINO",
+        OPENVINO,
+        {"adapter": "ours", "engine": "openvino", "model": "{fp32}"},
+    ),
+    Contender(
+        "its checkpoint, PyTorch eager", TORCH, {"adapter": "torch_module", "compiled": False}
+    ),
+    Contender(
+        "its checkpoint, torch.compile", TORCH, {"adapter": "torch_module", "compiled": True}
+    ),
+    Contender("`fer`'s model, LiteRT", FER_MODEL, {"adapter": "fer_litert"}),
+    Contender("`fer` as installed", FER, {"adapter": "fer_whole", "offsets": [10, 10]}),
+    Contender("`fer`, `offsets=(0, 0)`", FER, {"adapter": "fer_whole", "offsets": [0, 0]}),
+    Contender(
+        "`fer`, Keras, `offsets=(0, 0)`",
+        FER,
+        {"adapter": "fer_whole", "offsets": [0, 0], "tflite": False},
+    ),
+    Contender("`facex`'s model, LiteRT", FACEX_MODEL, {"adapter": "facex_litert"}),
+    Contender("`facex` as installed", FACEX, {"adapter": "facex_whole"}),
+    Contender(
+        "`facial-emotion-recognition` as installed",
+        MTCNN,
+        {"adapter": "facial_emotion_recognition", "moved": False},
+    ),
+    Contender(
+        "`facial-emotion-recognition`, weights moved to the CPU",
+        MTCNN,
+        {"adapter": "facial_emotion_recognition", "moved": True},
+    ),
+)
