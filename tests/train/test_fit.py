@@ -201,10 +201,10 @@ def test_a_killed_twin_resumed_ends_as_unbroken(
 def test_the_last_epoch_is_kept_also_when_it_was_not_the_best(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never_better(self: Trainee, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
-        self.log_dict({"val_loss": 1.0, "val_accuracy": 0.5}, batch_size=len(batch[0]))
+    def never_better(self: Trainee) -> None:
+        self.log_dict({"val_loss": 1.0, "val_accuracy": 0.5})
 
-    monkeypatch.setattr(Trainee, "validation_step", never_better)
+    monkeypatch.setattr(Trainee, "on_validation_epoch_end", never_better)
     fit(replace(config, epochs=2), tmp_path / "run")
     moved = (tmp_path / "run").rename(tmp_path / "moved")
     for name, epoch in (("best", 0), ("last", 1)):

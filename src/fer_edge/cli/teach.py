@@ -65,6 +65,13 @@ ARCHITECTURES = (
     type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]),
     help="Of the arithmetic: 32-true.",
 )
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=False,
+    help="Processes here, a GPU each if there are any: 1.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Of every draw: 0.")
 @skip_bad_option
 @click.option("--qat", is_flag=True, help="Train an int8 twin of the checkpoint --from.")
@@ -82,6 +89,7 @@ def train(
     qat: bool,
     source: Path | None,
     resume: bool,
+    devices: int,
     as_json: bool,
     **options: float | str | None,
 ) -> None:
@@ -108,6 +116,7 @@ def train(
         from fer_edge.train.config import settings
         from fer_edge.train.evaluate import CHECKPOINT
         from fer_edge.train.fit import fit
+        from fer_edge.train.processes import is_first
         from fer_edge.train.qat import checkpoint_of
         from fer_edge.train.recipe import read_recipe
 
@@ -121,10 +130,13 @@ def train(
     if qat and not config.qat_from:
         raise ConfigError(f"{output}: isn't a run of --qat: leave --qat out to resume it")
     try:
-        path = fit(config, output, resume=resume)
+        path = fit(config, output, resume=resume, devices=devices)
     except (KeyboardInterrupt, SystemExit):
-        print(f"interrupted: fer train --output {output} --resume goes on", file=sys.stderr)
+        if is_first():
+            print(f"interrupted: fer train --output {output} --resume goes on", file=sys.stderr)
         sys.exit(1)
+    if not is_first():
+        return
     spec = read_spec(path)
     if as_json:
         print_json(json.loads(spec.to_json()))

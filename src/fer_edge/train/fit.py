@@ -25,7 +25,7 @@ from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import CropSpec, DataSpec, ModelSpec, Quantization
 from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train import plots, qat, start
+from fer_edge.train import plots, processes, qat, start
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.confidence import fit_temperature
 from fer_edge.train.config import TrainConfig
@@ -53,7 +53,7 @@ INTENDED_USE = (
 )
 
 
-def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
+def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int = 1) -> Path:
     """Train as `config` says, in the run folder `output`.
 
     The folder gets `config.json`, `start.json` (the spec of the checkpoint it begins with, where
@@ -67,16 +67,20 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
         config: the settings.
         output: the run's folder; made where missing.
         resume: go on after the last finished epoch.
+        devices: processes on this machine, each on a GPU of its own where there are GPUs; 1 under
+            torchrun, which has started them.
 
     Returns:
-        The path of `model.safetensors`.
+        The path of `model.safetensors`, which the first process (`processes.is_first`) writes.
 
     Raises:
         ConfigError: the folder holds a run already and `resume` wasn't asked for.
         DataError: the data is wrong or has no val split.
     """
+    options = processes.trainer_options(devices, config.batch_size)
     last = output / "checkpoints" / "last.ckpt"
-    if not resume and (output / "config.json").exists():
+    chief = processes.is_first()
+    if chief and not resume and (output / "config.json").exists():
         raise ConfigError(
             f"{output}: holds a run already: --resume goes on with it, or name another"
         )
@@ -94,23 +98,18 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
     train, val = data.split("train"), data.split("val")
     if begun:
         _check_readable(last)
-    else:
+    elif chief:
         write_text(output / "config.json", _settled(config, model).to_json())
         if first:
             write_text(output / start.FILE, first.to_json())
         for line in start.words(data, first):
             print(line, file=sys.stderr)
-    batches = loader(train, config, targets=targets_of(config, data))
-    weights = class_weights(train.labels, len(data.labels), config.class_balance)
-    teachers = _teachers(config, data) + ((source.model,) if source else ())
-    trainee = Trainee(model, config, weights, len(batches) * config.epochs, teachers)
-    trainee.to(memory_format=torch.channels_last)
     best, every = Kept(last.parent, "best", "val_accuracy"), Kept(last.parent, last.stem)
     with _quiet():
         trainer = lightning.Trainer(
             max_epochs=config.epochs,
             precision=config.precision,
-            devices=1,
+            **options,
             logger=TensorBoardLogger(output, name="tensorboard", version=""),
             callbacks=[
                 *_optional(config),
@@ -122,17 +121,24 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
             enable_progress_bar=sys.stderr.isatty(),
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
-            log_every_n_steps=min(20, len(batches)),
+            log_every_n_steps=min(20, max(1, len(train) // config.batch_size)),
         )
+        among = (trainer.global_rank, trainer.world_size)
+        batches = loader(train, config, targets=targets_of(config, data), among=among)
+        weights = class_weights(train.labels, len(data.labels), config.class_balance)
+        teachers = _teachers(config, data) + ((source.model,) if source else ())
+        trainee = Trainee(model, config, weights, len(batches) * config.epochs, teachers)
+        trainee.to(memory_format=torch.channels_last)
         trainer.fit(
             trainee,
             batches,
-            loader(val, config),
+            loader(val, config, among=among),
             ckpt_path=str(last) if begun else None,
             weights_only=True,
         )
+        processes.leave()
     path = output / qat.MODEL
-    if trainer.is_global_zero:
+    if chief:
         state = torch.load(best.path, map_location="cpu", weights_only=True)
         trainee.load_state_dict(state["state_dict"])
         trained = trainee.model.cpu()
@@ -251,12 +257,14 @@ def _optional(config: TrainConfig) -> list[Callback]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Hush what a user can do nothing about: Lightning's advice, each by its own words."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for part in ("pytorch", "fabric"):
+        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         for words in (
             ".*does not have many workers.*",  # the faces are in memory: workers only copy them
             ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # inside Lightning, of torch
             ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run's
+            ".*Grad strides do not match.*",  # 1 x 1 convolutions are in both orders at once
         ):
             warnings.filterwarnings("ignore", message=words)
         yield

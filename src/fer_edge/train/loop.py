@@ -20,6 +20,7 @@ from fer_edge.atomic import whole_file
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.faces import Faces
 from fer_edge.train.model import FaceClassifier, is_head
+from fer_edge.train.processes import average_buffers, total
 
 COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "val_accuracy", "seconds", "images_per_second")
 
@@ -40,26 +41,39 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
 
 
 def loader(
-    faces: Faces, config: TrainConfig, *, targets: Tensor | None = None
+    faces: Faces,
+    config: TrainConfig,
+    *,
+    targets: Tensor | None = None,
+    among: tuple[int, int] = (0, 1),
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """Batches in an order that the seed and the epoch's number alone decide.
+
+    Several processes get parts of the same batches of `config.batch_size` faces that one would get,
+    and a part each of the faces to validate, none of them twice.
 
     Args:
         faces: of one split.
         config: the run's settings.
         targets: float32 `[N, labels]`, to train on, in shuffled order; None: the labels as they
             are, int64 `[N]`, to validate.
+        among: which process asks, of how many.
     """
     train = targets is not None
     answers = torch.from_numpy(faces.labels) if targets is None else targets
     dataset = Batches(torch.from_numpy(faces.pixels), answers)
+    process, processes = among
+    share = config.batch_size // processes
+    order: DistributedSampler[tuple[Tensor, Tensor]] = DistributedSampler(
+        dataset, processes, process, seed=config.seed, drop_last=True
+    )
     return DataLoader(
         dataset,
-        batch_size=config.batch_size if train else 512,
-        sampler=DistributedSampler(dataset, 1, 0, shuffle=train, seed=config.seed),
+        batch_size=share if train else 512,
+        sampler=order if train else range(process, len(dataset), processes),
         collate_fn=lambda batch: batch,
         # a last batch of one face has no variance for batch norm
-        drop_last=train and len(dataset) > config.batch_size,
+        drop_last=train and len(order) > share,
     )
 
 
@@ -96,8 +110,10 @@ class Trainee(lightning.LightningModule):
 
     def on_train_batch_start(self, *_: Any) -> None:
         # Every step's draws follow from its number, so a resumed run repeats an unbroken one. (Not
-        # from the epoch's: the loader draws too, before or after an epoch starts.)
-        torch.manual_seed(self.config.seed * 10_000_000 + self.global_step)
+        # from the epoch's: the loader draws too, before or after an epoch starts.) Each process
+        # has its own.
+        step = self.config.seed * 10_000_000 + self.global_step
+        torch.manual_seed(step + self.global_rank * 10**15)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         faces, targets = batch
@@ -121,10 +137,22 @@ class Trainee(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         faces, labels = batch
         logits = self.model(faces)
-        right = (logits.argmax(1) == labels).float().mean()
-        options: dict[str, Any] = {"prog_bar": True, "sync_dist": True, "batch_size": len(labels)}
-        self.log("val_loss", nn.functional.cross_entropy(logits, labels), **options)
-        self.log("val_accuracy", right, **options)
+        loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
+        right = (logits.argmax(1) == labels).sum()
+        self.sums += torch.stack([loss, right, loss.new_tensor(len(labels))])
+
+    def on_validation_epoch_start(self) -> None:
+        average_buffers(self)  # of the averaged weights, where there are any
+        self.sums = torch.zeros(3, device=self.device)
+
+    def on_validation_epoch_end(self) -> None:
+        # Lightning's own means over processes aren't exact where these have other numbers of faces
+        loss, right, faces = total(self.sums)
+        figures = {"val_loss": loss / faces, "val_accuracy": right / faces}
+        self.log_dict(figures, prog_bar=True, sync_dist=True)
+
+    def on_train_epoch_end(self) -> None:
+        average_buffers(self)
 
     def configure_optimizers(self) -> Any:
         config = self.config
@@ -244,10 +272,11 @@ class EpochLog(Callback):
         self.started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: Any) -> None:
+        seconds = time.monotonic() - self.started
+        # asking brings the processes' figures together: all must ask
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not trainer.is_global_zero:
             return
-        seconds = time.monotonic() - self.started
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         row = {
             "epoch": trainer.current_epoch + 1,
             "lr": f"{trainer.optimizers[0].param_groups[-1]['lr']:.3g}",

@@ -1,0 +1,192 @@
+"""Runs in two processes, each on a CPU; started for real by torchrun and by Lightning."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fer_edge.errors import ConfigError
+from fer_edge.runtime.specfile import read_spec
+from fer_edge.train import checkpoint, processes
+from fer_edge.train.config import TrainConfig, settings
+from fer_edge.train.datasets import read_data
+from fer_edge.train.fit import fit
+from fer_edge.train.loop import loader, read_log
+from fer_edge.train.targets import targets_of
+from tests.conftest import drawn_rows, write_csv
+from tests.export.conftest import made
+
+STILL = dict.fromkeys(
+    ("rotation", "scale", "shift", "flip", "brightness", "contrast", "erase"), 0.0
+)
+"""No augmentation: what is drawn differs from process to process."""
+KILLED = """
+import os, signal, sys
+from fer_edge.cli import main
+from fer_edge.train.loop import EpochLog
+
+def kill(self, trainer, module):
+    if trainer.current_epoch == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    self.started = 0
+
+EpochLog.on_train_epoch_start = kill
+main()
+"""
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """63 faces to train on and 21 to validate: neither can be halved."""
+    return write_csv(drawn_rows(9, 3, 1), tmp_path_factory.mktemp("data") / "fer2013.csv")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made("mobilenet_v3_small", tmp_path_factory.mktemp("first"))
+
+
+def ran(*arguments: object, code: int = 0) -> str:
+    """What a command said on standard error."""
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode == 0) == (code == 0), done.stderr
+    return done.stderr
+
+
+def options(data: Path, first: Path, output: Path) -> tuple[object, ...]:
+    return (
+        *("train", "--data", data, "--weights", first, "--arch", "mobilenet_v3_small"),
+        *("--epochs", 3, "--batch-size", 14, "--storage", "fp32", "--output", output),
+    )
+
+
+@pytest.fixture(scope="module")
+def unbroken(data: Path, first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose processes Lightning starts."""
+    folder = tmp_path_factory.mktemp("runs") / "unbroken"
+    said = ran("-m", "fer_edge", *options(data, first, folder), "--devices", 2)
+    starts = [line.partition(" ")[0] for line in said.splitlines()]
+    assert starts == ["FER2013:", "epoch", "epoch", "epoch", "next:"], said
+    return folder
+
+
+def test_killed_in_two_processes_and_resumed_ends_as_unbroken(
+    data: Path, first: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    (tmp_path / "killed.py").write_text(KILLED)
+    ran(*TORCHRUN, tmp_path / "killed.py", *options(data, first, folder), code=1)
+    assert [row["epoch"] for row in read_log(folder / "metrics.csv")] == ["1"]
+    ran(*TORCHRUN, "-m", "fer_edge", "train", "--resume", "--output", folder)
+    logs = [read_log(run / "metrics.csv") for run in (folder, unbroken)]
+    for name in ("epoch", "lr", "train_loss", "val_loss", "val_accuracy"):
+        assert [row[name] for row in logs[0]] == [row[name] for row in logs[1]]
+    ours, theirs = (load_file(run / "model.safetensors") for run in (folder, unbroken))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_what_two_processes_measured_one_measures_too(unbroken: Path, data: Path) -> None:
+    best = max(read_log(unbroken / "metrics.csv"), key=lambda row: float(row["val_accuracy"]))
+    (metrics,) = read_spec(unbroken / "model.safetensors").metrics
+    assert (metrics.split, metrics.n) == ("val", 21)
+    assert metrics.accuracy == pytest.approx(float(best["val_accuracy"]), abs=1e-4)
+    val = read_data(data).split("val")
+    logits = checkpoint.load(unbroken / "model.safetensors").predict(val.pixels)
+    loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(val.labels))
+    assert float(loss) == pytest.approx(float(best["val_loss"]), abs=1e-4)
+
+
+def test_two_processes_take_the_step_that_one_takes(
+    data: Path, first: Path, tmp_path: Path
+) -> None:
+    """Of a twin: it has no batch norms, whose figures are of each process's faces."""
+    recipe = tmp_path / "still.toml"
+    lines = "\n".join(f"{name} = {value}" for name, value in STILL.items())
+    recipe.write_text(f"epochs = 1\nbatch_size = 62\n[augmentation]\n{lines}\n")
+    given = ("train", "--qat", "--from", first, "--data", data, "--recipe", recipe)
+    ran(*TORCHRUN, "-m", "fer_edge", *given, "--output", tmp_path / "two")
+    config = TrainConfig.load(tmp_path / "two" / "config.json")
+    fit(config, tmp_path / "one")
+    kept = [
+        torch.load(tmp_path / run / "checkpoints" / "last.ckpt", weights_only=True)
+        for run in ("one", "two")
+    ]
+    states = [one["optimizer_states"][0]["state"] for one in kept]
+    assert len(states[0]) > 50
+    for number, state in states[0].items():
+        ours, theirs = state["exp_avg"], states[1][number]["exp_avg"]
+        assert (ours - theirs).norm() <= 1e-3 * ours.norm() + 1e-8, number
+    logs = [read_log(tmp_path / run / "metrics.csv")[0] for run in ("one", "two")]
+    assert float(logs[0]["train_loss"]) == pytest.approx(float(logs[1]["train_loss"]), abs=1e-3)
+
+
+def test_batches_are_shared_and_no_face_is_seen_twice(data: Path, tmp_path: Path) -> None:
+    read = read_data(data)
+    given: dict[str, object] = {"data": str(data), "batch_size": 12}
+    config = settings(given, tmp_path, resume=False)
+    numbered = replace(read.split("train"), labels=np.arange(63))
+    targets = torch.arange(63.0)[:, None].expand(63, 7)
+    alone = loader(numbered, config, targets=targets)
+    shared = [loader(numbered, config, targets=targets, among=(i, 3)) for i in range(3)]
+    for epoch in (0, 1):
+        for one in (alone, *shared):
+            one.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        batches = [set(found[:, 0].tolist()) for _, found in alone]
+        parts = zip(*([found[:, 0].tolist() for _, found in one] for one in shared), strict=True)
+        assert [set(itertools.chain(*part)) for part in parts] == batches
+        assert all(len(batch) == 12 for batch in batches)
+        assert len(set.union(*batches)) == 60
+    val = [loader(read.split("val"), config, among=(i, 4)) for i in range(4)]
+    assert [len(one.sampler) for one in val] == [6, 5, 5, 5]  # type: ignore[arg-type]
+    assert sorted(place for one in val for place in one.sampler) == list(range(21))
+    assert targets_of(config, read).shape == (63, 7)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def put(**values: int) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name, str(value))
+
+    return put
+
+
+def test_who_is_first(environment: Callable[..., None]) -> None:
+    assert processes.is_first()
+    environment(LOCAL_RANK=0, RANK=0)
+    assert processes.is_first()
+    environment(RANK=4)  # first of the second machine
+    assert not processes.is_first()
+
+
+def test_how_many_processes(environment: Callable[..., None]) -> None:
+    alone = processes.trainer_options(1, 64)
+    assert (alone["devices"], alone["num_nodes"], alone["strategy"]) == (1, 1, "auto")
+    with pytest.raises(ConfigError, match="--batch-size 64 can't be shared evenly by 3 processes"):
+        processes.trainer_options(3, 64)
+    environment(LOCAL_WORLD_SIZE=4, WORLD_SIZE=8)
+    found = processes.trainer_options(1, 64)
+    assert (found["devices"], found["num_nodes"]) == (4, 2)
+    with pytest.raises(ConfigError, match="--devices 2: torchrun has started 4: leave it out"):
+        processes.trainer_options(2, 64)
+
+
+def test_alone_there_is_nothing_to_bring_together() -> None:
+    norm = torch.nn.BatchNorm2d(3)
+    processes.average_buffers(norm)
+    processes.leave()
+    assert norm.running_var.tolist() == [1, 1, 1]
