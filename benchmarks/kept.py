@@ -83,6 +83,8 @@ def written(text: str) -> str:
 
     def fill(match: re.Match[str]) -> str:
         path = RESULTS / f"{match[2]}.json"
+        if not path.is_file():
+            return f"{match[1]}No run is kept yet.\n{match[3]}"
         return match[1] + table(json.loads(path.read_text("utf-8"))) + match[3]
 
     return PLACE.sub(fill, text)
