@@ -126,7 +126,9 @@ class Trainee(lightning.LightningModule):
         if self.teachers:
             mirror = self.config.mirror_teachers
             loss = loss + _distance(logits, self.teachers, pixels, mirror=mirror)
-        self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=True, sync_dist=True)
+        self.log("train_loss_step", loss, prog_bar=True)
+        # processes wait for each other once an epoch, not once a step
+        self.log("train_loss_epoch", loss, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
     def _side(self) -> int | None:
