@@ -26,11 +26,8 @@ from fer_edge.train.model import MEAN, STD, head_of
 from tests.conftest import a_spec
 from tests.export.conftest import made, settled
 
-KILLED = """
+KILLING = """
 import os, signal, sys
-from pathlib import Path
-from fer_edge.train.config import TrainConfig
-from fer_edge.train.fit import fit
 from fer_edge.train.loop import EpochLog
 
 def kill(self, trainer, module):
@@ -39,6 +36,13 @@ def kill(self, trainer, module):
     self.started = 0
 
 EpochLog.on_train_epoch_start = kill
+"""
+"""What a process runs first that is to be killed in its second epoch."""
+KILLED = f"""{KILLING}
+from pathlib import Path
+from fer_edge.train.config import TrainConfig
+from fer_edge.train.fit import fit
+
 fit(TrainConfig.load(Path(sys.argv[1])), Path(sys.argv[2]))
 """
 

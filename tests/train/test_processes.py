@@ -24,22 +24,15 @@ from fer_edge.train.loop import loader, read_log
 from fer_edge.train.targets import targets_of
 from tests.conftest import drawn_rows, write_csv
 from tests.export.conftest import made
+from tests.train.test_fit import KILLING
 
 STILL = dict.fromkeys(
     ("rotation", "scale", "shift", "flip", "brightness", "contrast", "erase"), 0.0
 )
 """No augmentation: what is drawn differs from process to process."""
-KILLED = """
-import os, signal, sys
+KILLED = f"""{KILLING}
 from fer_edge.cli import main
-from fer_edge.train.loop import EpochLog
 
-def kill(self, trainer, module):
-    if trainer.current_epoch == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    self.started = 0
-
-EpochLog.on_train_epoch_start = kill
 main()
 """
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
