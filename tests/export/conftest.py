@@ -74,6 +74,11 @@ def in_float32(path: Path, folder: Path) -> Path:
     return changed
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _exporter(exporter: None) -> None:
+    """Every file of this folder uses it."""
+
+
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A MobileNetV3-Small checkpoint."""
