@@ -4,6 +4,8 @@ VENV ?= .venv
 DEV ?= .venv-dev
 # --system-site-packages shows python3-picamera2, which comes from apt
 VENV_OPTIONS ?=
+# tests at a time; 0: one after the other, in this process
+WORKERS ?= 2
 
 .PHONY: demo test lint benchmark clean
 
@@ -11,7 +13,7 @@ demo: $(VENV)/installed
 	$(VENV)/bin/fer infer --faces whole examples/astronaut.png
 
 test: $(DEV)/installed
-	$(DEV)/bin/python -m pytest
+	$(DEV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(DEV)/installed
 	$(DEV)/bin/ruff check .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from fer_edge.spec import CropSpec, DataSpec, InputSpec, ModelSpec
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "astronaut.png"
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER:  # it shares the cores with others; torch reads this when it is imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 USAGES = ("Training", "PublicTest", "PrivateTest")
 
 
@@ -68,7 +71,20 @@ def yunet() -> Path:
 
 
 @pytest.fixture(scope="session")
-def fp32_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each network is exported by PyTorch once, whichever test and process asks first."""
+    from fer_edge.export import convert
+    from tests.exported import Exporter
+
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if WORKER else folder) / "exported"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convert, "to_onnx", Exporter(folder))
+        yield
+
+
+@pytest.fixture(scope="session")
+def fp32_model(exporter: None, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
     """The bundled checkpoint as an fp32 ONNX file, which every engine computes alike."""
     from fer_edge.export.convert import export_file
     from fer_edge.runtime.bundled import bundled

@@ -26,6 +26,7 @@ from tests.conftest import EXAMPLE, LABELS, Ran
 from tests.train.test_ferplus import votes_file
 
 Fer = Callable[..., Ran]
+pytestmark = pytest.mark.usefixtures("exporter")
 
 
 def test_version_and_help(fer: Fer) -> None:

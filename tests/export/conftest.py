@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from fer_edge.export.golden import draw_faces
-from fer_edge.spec import InputSpec
+from fer_edge.spec import InputSpec, Quantization
 from fer_edge.train import checkpoint
 from fer_edge.train.checkpoint import Checkpoint, round_to_half
 from fer_edge.train.model import FaceClassifier, build, head_of
@@ -47,6 +48,35 @@ def made(architecture: str, folder: Path, *, half: bool = True) -> Path:
     path = folder / f"{architecture}.safetensors"
     checkpoint.save(Checkpoint(model, spec), path)
     return path
+
+
+def in_float32(path: Path, folder: Path) -> Path:
+    """A checkpoint of the same function in weights that half precision can't hold.
+
+    Each channel is multiplied by a factor that its batch norm divides out again.
+    """
+    loaded = checkpoint.load(path)
+    random = torch.Generator().manual_seed(0)
+    convolution = None
+    with torch.no_grad():
+        for part in loaded.model.modules():
+            if isinstance(part, nn.Conv2d):
+                convolution = part
+            elif isinstance(part, nn.BatchNorm2d):
+                assert convolution is not None
+                factor = 1 + 0.3 * torch.rand(part.num_features, generator=random)
+                convolution.weight *= factor[:, None, None, None]
+                part.running_mean *= factor
+                part.running_var.copy_((part.running_var + part.eps) * factor**2 - part.eps)
+    changed = folder / "float32.safetensors"
+    plain = Quantization(loaded.spec.quantization.precision)
+    checkpoint.save(Checkpoint(loaded.model, replace(loaded.spec, quantization=plain)), changed)
+    return changed
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _exporter(exporter: None) -> None:
+    """Every file of this folder uses it."""
 
 
 @pytest.fixture(scope="session")

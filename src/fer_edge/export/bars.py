@@ -51,16 +51,16 @@ class Bars:
 
 BARS: dict[Kind, Bars] = {
     "fp32": Bars(agreement=1.0, max_abs_logit_diff=1e-4),
-    "fp16": Bars(agreement=0.999, accuracy_loss=0.001),
+    "fp16": Bars(agreement=0.999, max_abs_logit_diff=0.02, accuracy_loss=0.001),
     "int8": Bars(agreement=0.97, spare=1, accuracy_loss=0.005, recall_loss=0.03, few=5),
     "int8-qat": Bars(agreement=0.98, spare=1, accuracy_loss=0.005, recall_loss=0.03, few=5),
 }
 
+TRAIN_IT = "fer train --qat --from RUN trains the rounding in"
 ADVICE: dict[Kind, str] = {
     "fp32": "a difference in fp32 is a bug of the export: report it",
     "fp16": "--precision fp32 keeps every weight as it is",
-    "int8": "--int8-search finds layers to leave in float; "
-    "fer train --qat --from RUN trains the rounding in",
+    "int8": f"--int8-search finds layers to leave in float; {TRAIN_IT}",
     "int8-qat": "fer train --qat for more epochs, or --precision fp16",
 }
-"""What to try with a file that missed a bar."""
+"""What to try with a file that missed a bar; after a search for layers, `TRAIN_IT` alone."""

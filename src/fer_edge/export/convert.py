@@ -13,7 +13,7 @@ import onnx
 
 from fer_edge.atomic import whole_file
 from fer_edge.errors import ConfigError, ModelError, ParityError
-from fer_edge.export.bars import ADVICE
+from fer_edge.export.bars import ADVICE, TRAIN_IT
 from fer_edge.export.compare import compare_all, kind_of, sides
 from fer_edge.export.gate import DEFAULT_GATE, Gate
 from fer_edge.export.page import parity_page
@@ -163,9 +163,10 @@ def export_file(
         parities = compare_all(reference, exported, data, split, bars=bars, origin=origin)
         failures = [failure for parity in parities for failure in parity.failures]
         if failures and gate.enforced:
+            advice = TRAIN_IT if recipe else ADVICE[kind]
             raise ParityError(
                 f"{output} doesn't answer as {source} and isn't kept: {'; '.join(failures)}. "
-                f"What to try: {ADVICE[kind]}"
+                f"What to try: {advice}"
             )
         spec = _proved(spec, parities, gate.state(kind))
         write(graph, spec, beside)
