@@ -5,7 +5,7 @@ python benchmarks/kept.py --check  says which don't agree with the results, exit
 
 A benchmark calls `keep(name, columns, rows, ...)` with its rows as they are to be read. A document
 has the place `<!-- results: NAME -->` ... `<!-- end -->`, between which the table is written, with
-the machine, the date and the command under it.
+the machine, the date and the command under it; `<!-- results: NAME, rows 1 8 -->` takes those rows.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +25,9 @@ from fer_edge.runtime.board import board
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-PLACE = re.compile(r"(<!-- results: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PLACE = re.compile(
+    r"(<!-- results: ([\w-]+)(?:, rows ([\d ]+))? -->\n).*?(<!-- end -->)", re.DOTALL
+)
 PACKAGES = ("fer-edge", "numpy", "pillow", "onnxruntime", "openvino", "torch", "ai-edge-litert")
 
 
@@ -52,12 +55,13 @@ def keep(
     if any(len(row) != len(columns) for row in rows):
         raise ValueError(f"{name}: a row hasn't {len(columns)} values")
     here = board()
+    cores = "one core" if here.cores == 1 else f"{here.cores} cores"
     document = {
         "name": name,
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
         "commit": _commit(),
-        "machine": machine or f"{here.cpu}, {here.cores} cores, {here.system}",
+        "machine": machine or f"{here.cpu}, {cores}, {here.system}",
         "versions": versions or _versions(),
         "columns": columns,
         "rows": rows,
@@ -69,9 +73,15 @@ def keep(
     return path
 
 
-def table(document: dict[str, object]) -> str:
-    """The table and the line under it, in Markdown."""
-    rows = [document["columns"], ["---"] * len(document["columns"]), *document["rows"]]
+def table(document: dict[str, object], chosen: Sequence[int] = ()) -> str:
+    """The table and the line under it, in Markdown.
+
+    Args:
+        document: a result.
+        chosen: rows, counted from 1; none: all.
+    """
+    kept = [document["rows"][i - 1] for i in chosen] or document["rows"]
+    rows = [document["columns"], ["---"] * len(document["columns"]), *kept]
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     under = f"`{document['command']}`, {document['date']}, {document['machine']}; {versions}."
@@ -84,8 +94,9 @@ def written(text: str) -> str:
     def fill(match: re.Match[str]) -> str:
         path = RESULTS / f"{match[2]}.json"
         if not path.is_file():
-            return f"{match[1]}No run is kept yet.\n{match[3]}"
-        return match[1] + table(json.loads(path.read_text("utf-8"))) + match[3]
+            return f"{match[1]}No run is kept yet.\n{match[4]}"
+        chosen = [int(number) for number in (match[3] or "").split()]
+        return match[1] + table(json.loads(path.read_text("utf-8")), chosen) + match[4]
 
     return PLACE.sub(fill, text)
 

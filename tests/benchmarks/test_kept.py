@@ -42,5 +42,9 @@ def test_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert after.startswith("# T\n<!-- results: x -->\n")
     assert after.endswith("<!-- end -->\nrest\n")
     assert kept.written(after) == after
+    kept.keep("x", ["a"], [["one"], ["two"], ["three"]], command="")
+    after = kept.written("<!-- results: x, rows 1 3 -->\n<!-- end -->\n")
+    assert "| one |\n| three |\n\n" in after
+    assert kept.written(after) == after
     with pytest.raises(ValueError, match="hasn't 2 values"):
         kept.keep("x", ["a", "b"], [["one"]], command="")
