@@ -22,6 +22,19 @@ def test_a_failed_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.txt", tmp_path / "b.txt"
+
+    def fill(*more: str) -> None:
+        with whole_file(path):
+            raise OSError(28, "No space left on device", *more)
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*a.txt'$"):
+        fill()
+    with pytest.raises(OSError, match=r"No space left on device: '.*b.txt'$"):
+        fill(str(other))
+
+
 def test_the_file_is_readable_as_any_new_file(tmp_path: Path) -> None:
     path, plain = tmp_path / "a.txt", tmp_path / "b.txt"
     with whole_file(path) as beside:

@@ -10,6 +10,17 @@ from pathlib import Path
 
 
 @contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Let an OSError of the block name `path` where it names no file, as "disk full" doesn't."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def whole_file(path: Path, *companions: str) -> Iterator[Path]:
     """Yield a path beside `path` to write to; rename it to `path` when the block ends well.
 
@@ -22,13 +33,14 @@ def whole_file(path: Path, *companions: str) -> Iterator[Path]:
     when the block raises. Missing parent folders are made.
 
     Raises:
-        OSError: the folder can't be made or written to.
+        OSError: the folder can't be made or written to, or the disk is full; it names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".fer-{secrets.token_hex(8)}{path.suffix}")
     suffixes = (*companions, path.suffix)
     try:
-        yield beside
+        with named(path):
+            yield beside
         # some writers make private files; a result is as readable as any new file
         mask = os.umask(0)
         os.umask(mask)

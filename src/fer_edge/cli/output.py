@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from fer_edge.atomic import named
 from fer_edge.errors import ConfigError
 from fer_edge.render.faces import csv_header, result_csv, result_json, result_text
 from fer_edge.runtime.results import Result
@@ -152,10 +153,12 @@ class Output(AbstractContextManager["Output"]):
 
     def _append(self, text: str) -> None:
         assert self._file
+        assert self.path
         content = text.encode("utf-8", self._kind.errors)
         rest = memoryview(content)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        with named(self.path):
+            while rest:
+                rest = rest[self._file.write(rest) :]
         self._size += len(content)
 
     def __exit__(self, *_: object) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx
 
-from fer_edge.atomic import whole_file
+from fer_edge.atomic import named, whole_file
 from fer_edge.errors import ConfigError, ModelError, ParityError
 from fer_edge.export.bars import ADVICE, TRAIN_IT
 from fer_edge.export.compare import compare_all, kind_of, sides
@@ -155,6 +155,7 @@ def export_file(
         whole_file(output, *form.companions) as beside,
         whole_file(report) as report_beside,  # renamed before the model is: none without its own
         whole_file(page) as page_beside,
+        named(output),
     ):
         write(graph, spec, beside)
         exported = Model(str(output), spec, open_model(beside).predict)
