@@ -1,26 +1,30 @@
 """Rewrite the figures of the bundled model in README.md and docs/model-card.md.
 
-FER2013=/path/to/fer2013.tar.gz python benchmarks/model_card.py
+FER2013=/path/to/fer2013.tar.gz python benchmarks/model_card.py fer2013new.csv
+
+The file is FER+'s votes: what ten people answered about each face.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from fer_edge.runtime.bundled import bundled
-from fer_edge.train import duplicates
+from fer_edge.train import duplicates, people
 from fer_edge.train.datasets import read_data
 from fer_edge.train.evaluate import evaluate, matched, open_model
-from fer_edge.train.metrics import Report
+from fer_edge.train.faces import FaceData
+from fer_edge.train.ferplus import read_votes
+from fer_edge.train.metrics import Report, interval
 
 ROOT = Path(__file__).parent.parent
 
 
-def reports() -> dict[str, Report]:
+def reports(data: FaceData) -> dict[str, Report]:
     model = open_model(bundled("model"), threads=1)
-    data = read_data(Path(os.environ["FER2013"]))
     val, test = (matched(data, data.split(s), model.spec, model.name) for s in ("val", "test"))
     copies = duplicates.near(test, data.split("train"))
     return {
@@ -30,32 +34,61 @@ def reports() -> dict[str, Report]:
     }
 
 
+def span(low: float, high: float) -> str:
+    return f"{100 * low:.1f} to {high:.1%}"
+
+
 def summary(found: dict[str, Report]) -> str:
     lines = [
-        "| split of FER2013 | faces | accuracy | balanced | macro F1 | calibration error |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| split of FER2013 | faces | accuracy | 95 % interval | balanced | macro F1 | "
+        "calibration error | by chance |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, report in found.items():
         m = report.metrics()
         lines.append(
-            f"| {name} | {m.n:,} | {m.accuracy:.2%} | {m.balanced_accuracy:.2%} | "
-            f"{m.macro_f1:.3f} | {m.ece:.3f} |"
+            f"| {name} | {m.n:,} | {m.accuracy:.2%} | {span(*report.accuracy_interval)} | "
+            f"{m.balanced_accuracy:.2%} | {m.macro_f1:.3f} | {m.ece:.3f} | "
+            f"{report.ece_by_chance.mean:.3f} |"
         )
     return "\n".join(lines)
 
 
 def per_label(report: Report) -> str:
     lines = [
-        "| label | precision | recall | F1 | faces | most often taken for |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| label | precision | recall | its 95 % interval | F1 | faces | most often taken for |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     confusions = report.top_confusions(most=len(report.labels) ** 2)
     for label, row in report.per_class().items():
         worst = next(f"{answer} ({n})" for truth, answer, n in confusions if truth == label)
         lines.append(
-            f"| {label} | {row['precision']:.1%} | {row['recall']:.1%} | {row['f1']:.1%} | "
+            f"| {label} | {row['precision']:.1%} | {row['recall']:.1%} | "
+            f"{span(*interval(row['recall'], int(row['support'])))} | {row['f1']:.1%} | "
             f"{row['support']:.0f} | {worst} |"
         )
+    return "\n".join(lines)
+
+
+def beside_people(report: Report, ferplus: Path, data: FaceData) -> str:
+    found = people.compare(report, read_votes(ferplus, data)["test"])
+    lines = [
+        "| on PrivateTest | |",
+        "| --- | --- |",
+        f"| by the label that most of the ten gave ({found.n:,} faces have one) | "
+        f"{found.accuracy:.2%} ({span(*found.accuracy_interval)}) |",
+        f"| FER2013's own labels by it | {found.label_accuracy:.2%} |",
+        f"| one of the ten, drawn by chance, by it | {found.person_accuracy:.2%} |",
+        f"| one of the ten, drawn by chance, by FER2013's labels | {found.person_on_labels:.2%} |",
+        f"| the model's {found.errors:,} errors: the label that most gave | "
+        f"{found.error_is_majority:.1%} |",
+        f"| its errors: given by one or more of the ten, by two or more | "
+        f"{found.error.by_one:.1%}, {found.error.by_two:.1%} |",
+        f"| the same errors on any face of that label | "
+        f"{found.error_by_chance.by_one:.1%}, {found.error_by_chance.by_two:.1%} |",
+        f"| FER2013's labels of those faces: given by one or more, by two or more | "
+        f"{found.label_of_errors.by_one:.1%}, {found.label_of_errors.by_two:.1%} |",
+    ]
     return "\n".join(lines)
 
 
@@ -72,7 +105,13 @@ def rewrite(path: Path, blocks: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    found = reports()
+    data = read_data(Path(os.environ["FER2013"]))
+    found = reports(data)
+    test = found["PrivateTest (test)"]
     rewrite(ROOT / "README.md", {"figures": summary(found)})
-    labels = per_label(found["PrivateTest (test)"])
-    rewrite(ROOT / "docs" / "model-card.md", {"figures": summary(found), "labels": labels})
+    blocks = {
+        "figures": summary(found),
+        "labels": per_label(test),
+        "people": beside_people(test, Path(sys.argv[1]), data),
+    }
+    rewrite(ROOT / "docs" / "model-card.md", blocks)
