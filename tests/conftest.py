@@ -58,8 +58,18 @@ def fer2013() -> Path:
     return Path(os.environ["FER2013"])
 
 
-DETECTOR = os.environ.pop("FER_EDGE_DETECTOR", "")
-"""Taken away from the environment: a test that looks for faces says so itself."""
+DETECTOR = os.environ.get("FER_EDGE_DETECTOR", "")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _without_detector() -> Iterator[None]:
+    """Out of the environment while tests run: one that looks for faces says so itself.
+
+    When they run, not when this file is read: the processes of pytest-xdist read it once more.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("FER_EDGE_DETECTOR", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
