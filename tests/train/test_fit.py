@@ -16,19 +16,20 @@ from fer_edge.errors import ConfigError, DataError, ModelError
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import InputSpec
 from fer_edge.train import checkpoint, int8, qat
+from fer_edge.train.callbacks import read_log
 from fer_edge.train.confidence import fit_temperature
 from fer_edge.train.config import TrainConfig, settings
 from fer_edge.train.datasets import read_data
 from fer_edge.train.fit import fit
 from fer_edge.train.initial import initial_model
-from fer_edge.train.loop import Trainee, read_log
+from fer_edge.train.loop import Trainee
 from fer_edge.train.model import MEAN, STD, head_of
 from tests.conftest import a_spec
 from tests.export.conftest import made, settled
 
 KILLING = """
 import os, signal, sys
-from fer_edge.train.loop import EpochLog
+from fer_edge.train.callbacks import EpochLog
 
 def kill(self, trainer, module):
     if trainer.current_epoch == 1:

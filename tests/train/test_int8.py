@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fer_edge.errors import DataError, ModelError
 from fer_edge.spec import Int8Recipe, Quantization
@@ -18,6 +16,7 @@ from fer_edge.train.calibrate import calibrate, calibration_faces, with_twin
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.faces import FaceData, Faces
 from fer_edge.train.model import ARCHITECTURES, build
+from fer_edge.train.quantizers import Grid
 from tests.conftest import LABELS, a_spec, drawn
 from tests.export.conftest import settled
 
@@ -165,32 +164,6 @@ def test_training_brings_the_twin_closer_to_its_teacher() -> None:
     assert max(far[-3:]) < 0.8 * far[0]
 
 
-@given(
-    step=st.floats(2**-20, 2**10),
-    zero=st.integers(0, 255),
-    seed=st.integers(0, 99),
-)
-def test_a_grid_rounds_and_learns_as_torch_does(step: float, zero: int, seed: int) -> None:
-    grid = int8.Grid()
-    grid.scale.fill_(step)
-    grid.zero_point.fill_(zero)
-    torch.manual_seed(seed)
-    x = (torch.randn(500) * 100 * step).requires_grad_()
-    wanted = torch.fake_quantize_per_tensor_affine(x, grid.scale, grid.zero_point, 0, 255)
-    assert torch.equal(grid(x), wanted)
-    ours, theirs = (torch.autograd.grad(y.square().sum(), x)[0] for y in (grid(x), wanted))
-    assert torch.equal(ours, theirs)
-
-
-@given(st.floats(1e-6, 1e3))
-def test_short_scales_have_eleven_bits_and_end_in_one(value: float) -> None:
-    short = float(int8.short(torch.tensor([value]))[0])
-    mantissa = math.frexp(short)[0] * 2048
-    assert mantissa == int(mantissa)
-    assert int(mantissa) % 2 == 1
-    assert abs(short / value - 1) < 1 / 1000
-
-
 def data(counts: tuple[int, ...]) -> FaceData:
     labels = np.repeat(np.arange(len(counts)), counts)
     faces = np.zeros((len(labels), 48, 48), np.uint8)
@@ -248,10 +221,10 @@ def test_a_chain_covers_all_that_was_seen(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("fer_edge.train.calibrate.drop_activations", lambda _: None)
     made = twin_checkpoint("mobilenet_v2", ranges="minmax")
     assert made.twin is not None
-    seen: dict[int8.Grid, tuple[float, float]] = {}
+    seen: dict[Grid, tuple[float, float]] = {}
 
     def note(grid: object, inputs: tuple[torch.Tensor, ...], _: torch.Tensor) -> None:
-        assert isinstance(grid, int8.Grid)
+        assert isinstance(grid, Grid)
         seen[grid] = (inputs[0].min().item(), inputs[0].max().item())
 
     chained = [grid for chain in int8.chains(made.twin) for grid in chain]

@@ -8,7 +8,7 @@ import torch
 from fer_edge.spec import InputSpec
 from fer_edge.train.augment import Augmentation
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.loop import Trainee, class_weights, mix
+from fer_edge.train.loop import Trainee
 from fer_edge.train.model import FaceClassifier
 from tests.export.conftest import settled
 
@@ -40,15 +40,6 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randint(0, 256, (8, 48, 48), dtype=torch.uint8), torch.eye(8)[:, :7] + 0.0
 
 
-def test_faces_and_targets_are_mixed_by_one_share() -> None:
-    torch.manual_seed(1)
-    pixels = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 2, 2)
-    mixed, targets = mix(pixels, torch.eye(4), 0.4)
-    assert torch.allclose(targets.sum(1), torch.ones(4))
-    assert 0 < targets.min(1).values.max() + targets.max(1).values.min() < 2
-    assert torch.allclose(mixed[:, 0, 0, 0], targets @ torch.arange(4.0))
-
-
 def test_a_teacher_that_answers_alike_costs_nothing(
     network: FaceClassifier, config: TrainConfig, batch: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
@@ -73,11 +64,3 @@ def test_the_first_epochs_are_of_a_smaller_side(
         own = network.from_pixels(pixels)
         assert torch.equal(network.from_pixels(pixels, 32), own)
         assert not torch.allclose(network.from_pixels(pixels, 24), own)
-
-
-def test_class_weights() -> None:
-    labels = torch.tensor([0, 0, 0, 1]).numpy()
-    assert class_weights(labels, 2, 0.0).tolist() == [1, 1]
-    assert class_weights(labels, 2, 1.0).tolist() == pytest.approx([2 / 3, 2])
-    assert class_weights(labels, 3, 0.0).tolist() == [1, 1, 0]
-    assert class_weights(labels, 3, 0.5).isfinite().all()

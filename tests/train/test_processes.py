@@ -17,10 +17,11 @@ from safetensors.torch import load_file
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.train import checkpoint, processes
+from fer_edge.train.batches import loader
+from fer_edge.train.callbacks import read_log
 from fer_edge.train.config import TrainConfig, settings
 from fer_edge.train.datasets import read_data
 from fer_edge.train.fit import fit
-from fer_edge.train.loop import loader, read_log
 from fer_edge.train.targets import targets_of
 from tests.conftest import drawn_rows, write_csv
 from tests.export.conftest import made

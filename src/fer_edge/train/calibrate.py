@@ -16,17 +16,9 @@ from fer_edge.spec import Int8Recipe
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.evaluate import renumbered
 from fer_edge.train.faces import FaceData
-from fer_edge.train.int8 import (
-    Grid,
-    Rounded,
-    chains,
-    drop_activations,
-    grids,
-    rounded,
-    short,
-    twin_of,
-)
+from fer_edge.train.int8 import chains, drop_activations, grids, rounded, twin_of
 from fer_edge.train.model import FaceClassifier
+from fer_edge.train.quantizers import Grid, Rounded, short
 
 PER_LABEL = 64
 FEWEST = 50

@@ -6,8 +6,6 @@ are added to each other share one step. Then every sum is a whole number of step
 holds, and PyTorch, ONNX Runtime and OpenVINO round the same number to the same side. Where one of
 them breaks a tie otherwise, the error is carried from layer to layer and grows to the size of the
 rounding itself: with free steps two engines agree on 98 % of faces, not on all.
-
-Quantizers and straight-through gradients as in Jacob et al., arXiv:1712.05877.
 """
 
 from __future__ import annotations
@@ -15,146 +13,21 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse, remove_dropout
-from torch.nn import functional
 from torchvision.ops import SqueezeExcitation
 
 from fer_edge.spec import Int8Recipe
 from fer_edge.train.model import ARCHITECTURES, FaceClassifier
+from fer_edge.train.quantizers import Grid, Rounded
 
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6)
 """A grid from 0 does their work."""
 _ADDITIONS = (operator.add, operator.iadd, torch.add)
 _JOINS = (*_ADDITIONS, operator.mul, torch.mul)
-_MANTISSA = 2048
-
-
-class _ToGrid(torch.autograd.Function):
-    """What `torch.fake_quantize_per_tensor_affine` gives, bit for bit, and its gradients.
-
-    On a CPU in a tenth of its time forwards and half of it backwards, since these kernels are
-    vectorised and torch's own isn't. Where a value lies just half a step beyond an end, no gradient
-    passes here.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: float, zero: int) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.ends = ((-zero - 0.5) * scale, (255.5 - zero) * scale)
-        return x.mul(1 / scale).round_().clamp_(-zero, 255 - zero).mul_(scale)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (x,) = ctx.saved_tensors
-        passed: Tensor = torch.ops.aten.hardtanh_backward(gradients[0], x, *ctx.ends)
-        return passed, None, None
-
-
-class Grid(nn.Module):
-    """Activations on uint8 steps: (clamp(round(x / scale) + zero_point, 0, 255) - zero_point)."""
-
-    scale: Tensor
-    zero_point: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("scale", torch.tensor(1.0))
-        self.register_buffer("zero_point", torch.tensor(0, dtype=torch.int32))
-        self.rounds = True
-        self.emits = False
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The nearest values on the grid; gradients pass where nothing was clamped."""
-        if self.emits:
-            zero = self.zero_point.to(torch.uint8)
-            codes = _emit("QuantizeLinear", x, self.scale, zero, dtype=torch.uint8)
-            return _emit("DequantizeLinear", codes, self.scale, zero, dtype=torch.float32)
-        if not self.rounds:
-            return x
-        rounded: Tensor = _ToGrid.apply(x, float(self.scale), int(self.zero_point))
-        return rounded
-
-
-class Rounded(nn.Module):
-    """A convolution or linear layer with int8 weights, a scale for each output channel.
-
-    Attributes:
-        layer: its float weights and bias, which training moves.
-        most: the largest code: 63, since x86 without VNNI adds two products of uint8 and int8 in 16
-            bits and saturates beyond; 127 for depthwise layers, which are computed otherwise.
-        grid: of its input; the bias lies on `grid.scale * scale`, in int32.
-    """
-
-    scale: Tensor
-    _zeros: Tensor
-
-    def __init__(self, layer: nn.Conv2d | nn.Linear, grid: Grid) -> None:
-        super().__init__()
-        self.layer = layer
-        self.most = 127 if getattr(layer, "groups", 1) > 1 else 63
-        self._grid = (grid,)  # in a tuple: the network owns it
-        channels = layer.weight.shape[0]
-        self.register_buffer("scale", torch.ones(channels))
-        self.register_buffer("_zeros", torch.zeros(channels, dtype=torch.int32), persistent=False)
-        self.emitted: tuple[Tensor, ...] = ()
-
-    @property
-    def bias(self) -> Tensor:
-        """The float bias: folding a batch norm leaves one."""
-        bias = self.layer.bias
-        assert bias is not None
-        return bias
-
-    @property
-    def grid(self) -> Grid:
-        """The grid of the layer's input."""
-        return self._grid[0]
-
-    def codes(self) -> tuple[Tensor, Tensor]:
-        """Weights int8 `[out, ...]` and bias int32 `[out]`."""
-        with torch.no_grad():
-            weight = (self.layer.weight / _column(self.scale, self.layer.weight.ndim)).round()
-            bias = (self.bias / (self.grid.scale * self.scale)).round()
-        return weight.clamp(-self.most, self.most).to(torch.int8), bias.to(torch.int32)
-
-    def put(self, weight: Tensor, bias: Tensor) -> None:
-        """Take over codes as `codes` gives them."""
-        with torch.no_grad():
-            column = _column(self.scale, weight.ndim)
-            self.layer.weight.copy_(weight.float() * column)
-            self.bias.copy_(bias.double() * self.grid.scale * self.scale)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The layer's answer, computed as an int8 engine does when not training."""
-        if not self.grid.rounds:
-            return cast(Tensor, self.layer(x))
-        if self.training:
-            weight = torch.fake_quantize_per_channel_affine(
-                self.layer.weight, self.scale, self._zeros, 0, -self.most, self.most
-            )
-            return self._compute(x, weight, self.layer.bias)
-        if self.emitted:
-            steps = (self.scale, self.grid.scale * self.scale)
-            weight, bias = (
-                _emit("DequantizeLinear", *one, dtype=torch.float32, axis=0)
-                for one in zip(self.emitted, steps, strict=True)
-            )
-            return self._compute(x, weight, bias)
-        codes, offsets = self.codes()
-        # whole numbers of steps first, one multiplication after: what an int8 engine does
-        sums = self._compute(x, codes.float(), offsets * self.grid.scale)
-        return sums * _column(self.scale, sums.ndim, at=1)
-
-    def _compute(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        layer = self.layer
-        if isinstance(layer, nn.Linear):
-            return functional.linear(x, weight, bias)
-        shape: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)
-        return functional.conv2d(x, weight, bias, *shape)
 
 
 def twin_of(model: FaceClassifier, architecture: str, recipe: Int8Recipe) -> FaceClassifier:
@@ -289,12 +162,6 @@ def emitting(twin: FaceClassifier) -> Iterator[None]:
             layer.emitted = ()
 
 
-def short(scale: Tensor) -> Tensor:
-    """Scales with 11 significant bits, the last of them 1: products with codes seldom tie."""
-    mantissa, exponent = torch.frexp(scale)
-    return torch.ldexp((2 * (mantissa * _MANTISSA / 2 - 0.5).round() + 1) / _MANTISSA, exponent)
-
-
 def state(twin: FaceClassifier) -> dict[str, Tensor]:
     """What a file must hold: codes of int8 layers, scales, and the layers left in float."""
     layers = rounded(twin)
@@ -334,18 +201,6 @@ def _kept(twin: FaceClassifier, layers: dict[str, Rounded]) -> Iterator[tuple[st
     for name, tensor in twin.network.state_dict(keep_vars=True).items():
         if not name.startswith(inside):
             yield name, tensor.detach()
-
-
-def _emit(operation: str, *inputs: Tensor, dtype: torch.dtype, **attributes: Any) -> Tensor:
-    """One ONNX node, as it is written into the file."""
-    result: Tensor = torch.onnx.ops.symbolic(
-        operation, inputs, attributes, dtype=dtype, shape=inputs[0].shape, version=20
-    )
-    return result
-
-
-def _column(scale: Tensor, ndim: int, at: int = 0) -> Tensor:
-    return scale.view(*([1] * at), -1, *([1] * (ndim - at - 1)))
 
 
 def _graph(twin: FaceClassifier) -> fx.GraphModule:

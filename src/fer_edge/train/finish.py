@@ -1,0 +1,102 @@
+"""From trained weights to a checkpoint: rounded for storage, calibrated, described."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import replace
+
+import lightning
+import numpy as np
+import numpy.typing as npt
+import torch
+import torchvision
+
+import fer_edge
+from fer_edge.errors import ModelError
+from fer_edge.runtime.results import softmax
+from fer_edge.spec import CropSpec, DataSpec, ModelSpec, Quantization
+from fer_edge.train import checkpoint as checkpoints
+from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.confidence import fit_temperature
+from fer_edge.train.config import TrainConfig
+from fer_edge.train.faces import FaceData
+from fer_edge.train.metrics import Report
+from fer_edge.train.model import FaceClassifier
+
+TOOLS = {
+    "fer-edge": fer_edge.__version__,
+    "python": platform.python_version(),
+    "torch": torch.__version__,
+    "torchvision": torchvision.__version__,
+    "lightning": lightning.__version__,
+}
+INTENDED_USE = (
+    "Reading the expression shown by a face, for research, interaction and art with the consent of "
+    "those seen. An expression isn't a feeling. Not for hiring, policing, proctoring or any "
+    "decision about a person; emotion inference at work and in education is banned in the EU "
+    "(AI Act, Art. 5)."
+)
+
+
+def finish(
+    model: FaceClassifier, config: TrainConfig, data: FaceData, seen: DataSpec
+) -> Checkpoint:
+    """Round the weights for storage, fit the temperature on validation, write the spec.
+
+    Args:
+        model: the trained network.
+        config: the run's settings.
+        data: what it was trained on in this run.
+        seen: what its weights were trained on, in this run and before.
+    """
+    if config.storage == "fp16":
+        checkpoints.round_to_half(model)
+    val = data.split("val")
+    spec = ModelSpec(
+        name=f"fer-{config.architecture}",
+        architecture=config.architecture,
+        labels=data.labels,
+        input=model.spec,
+        crop=CropSpec(),
+        quantization=Quantization("fp32", "fp16-exact" if config.storage == "fp16" else "fp32"),
+        temperature=1.0,
+        data=seen,
+        metrics=(),
+        intended_use=INTENDED_USE,
+        tools=TOOLS,
+    )
+    logits = _finite(Checkpoint(model, spec).predict(val.pixels))
+    temperature = fit_temperature(logits, val.labels)
+    report = Report(
+        spec.name, "val", data.labels, val.labels, softmax(logits / temperature).astype("float32")
+    )
+    return Checkpoint(
+        model,
+        replace(spec, temperature=temperature, metrics=(report.metrics(),)),
+    )
+
+
+def finish_twin(trained: Checkpoint, config: TrainConfig, data: FaceData) -> Checkpoint:
+    """Round what the twin has left in float, for storage, and fit its temperature on validation.
+
+    The float network's temperature and figures stay the spec's.
+    """
+    twin = trained.int8()
+    if config.storage == "fp16":
+        checkpoints.round_to_half(twin.model)
+    for parameter in twin.model.parameters():  # a NaN would round to the code 0
+        _finite(parameter.detach().numpy())
+    val, spec = data.split("val"), trained.spec
+    temperature = fit_temperature(_finite(twin.predict(val.pixels)), val.labels)
+    spec = replace(
+        spec,
+        quantization=replace(spec.quantization, temperature=temperature),
+        tools={**spec.tools, **TOOLS},
+    )
+    return replace(trained, spec=spec)
+
+
+def _finite(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    if not np.isfinite(numbers).all():
+        raise ModelError("the training diverged, its answers aren't numbers: a lower --lr helps")
+    return numbers
