@@ -5,7 +5,8 @@ python benchmarks/kept.py --check  says which don't agree with the results, exit
 
 A benchmark calls `keep(name, columns, rows, ...)` with its rows as they are to be read. A document
 has the place `<!-- results: NAME -->` ... `<!-- end -->`, between which the table is written, with
-the machine, the date and the command under it; `<!-- results: NAME, rows 1 8 -->` takes those rows.
+the machine, the date and the command under it. Lines between NAME and `-->` choose rows by what
+stands in their first column.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PLACE = re.compile(
-    r"(<!-- results: ([\w-]+)(?:, rows ([\d ]+))? -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- results: ([\w-]+)((?:\n(?!-->)[^\n]*)*?)\s*-->\n).*?(<!-- end -->)", re.DOTALL
 )
 PACKAGES = ("fer-edge", "numpy", "pillow", "onnxruntime", "openvino", "torch", "ai-edge-litert")
 
@@ -73,14 +74,18 @@ def keep(
     return path
 
 
-def table(document: dict[str, object], chosen: Sequence[int] = ()) -> str:
+def table(document: dict[str, object], chosen: Sequence[str] = ()) -> str:
     """The table and the line under it, in Markdown.
 
     Args:
         document: a result.
-        chosen: rows, counted from 1; none: all.
+        chosen: rows by what stands in their first column; none: all.
+
+    Raises:
+        ValueError: there is no such row.
     """
-    kept = [document["rows"][i - 1] for i in chosen] or document["rows"]
+    names = [row[0] for row in document["rows"]]
+    kept = [document["rows"][names.index(name)] for name in chosen] or document["rows"]
     rows = [document["columns"], ["---"] * len(document["columns"]), *kept]
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
@@ -95,14 +100,17 @@ def written(text: str) -> str:
         path = RESULTS / f"{match[2]}.json"
         if not path.is_file():
             return f"{match[1]}No run is kept yet.\n{match[4]}"
-        chosen = [int(number) for number in (match[3] or "").split()]
+        chosen = [line for line in (match[3] or "").split("\n") if line]
         return match[1] + table(json.loads(path.read_text("utf-8")), chosen) + match[4]
 
-    return PLACE.sub(fill, text)
+    new, places = PLACE.subn(fill, text)
+    if places != text.count("<!-- results"):
+        raise ValueError("a place for results isn't closed, or not written as it should be")
+    return new
 
 
 def _commit() -> str:
-    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 

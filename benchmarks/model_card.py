@@ -105,6 +105,8 @@ def rewrite(path: Path, blocks: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or "FER2013" not in os.environ:
+        raise SystemExit(__doc__)
     data = read_data(Path(os.environ["FER2013"]))
     found = reports(data)
     test = found["PrivateTest (test)"]

@@ -85,7 +85,7 @@ def ways(folder: Path) -> dict[str, Callable[[], Call]]:
     flat = folder / "optimised.ort"
     twin = checkpoint.load(bundled("checkpoint"))
     rewritten = exporter.rewritten
-    exporter.rewritten = lambda model, _: model
+    exporter.rewritten = lambda model, *_: model
     exporter.write_onnx(exporter.to_onnx(twin, "int8"), spec, untouched)
     exporter.rewritten = rewritten
     for path in (optimised, flat):

@@ -43,8 +43,13 @@ def test_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert after.endswith("<!-- end -->\nrest\n")
     assert kept.written(after) == after
     kept.keep("x", ["a"], [["one"], ["two"], ["three"]], command="")
-    after = kept.written("<!-- results: x, rows 1 3 -->\n<!-- end -->\n")
+    after = kept.written("<!-- results: x\none\nthree\n-->\n<!-- end -->\n")
     assert "| one |\n| three |\n\n" in after
     assert kept.written(after) == after
+    with pytest.raises(ValueError, match="'four' is not in list"):
+        kept.written("<!-- results: x\nfour\n-->\n<!-- end -->\n")
+    for wrong in ("<!-- results: x -->\n", "<!-- results x -->\n<!-- end -->\n"):
+        with pytest.raises(ValueError, match="a place for results isn't closed"):
+            kept.written(wrong)
     with pytest.raises(ValueError, match="hasn't 2 values"):
         kept.keep("x", ["a", "b"], [["one"]], command="")

@@ -16,7 +16,7 @@ from fer_edge.export import convert
 from fer_edge.export.convert import Exported, export_file
 from fer_edge.export.gate import Gate
 from fer_edge.export.golden import draw_faces
-from fer_edge.export.quantize import default_recipe, quantize, recipe_of, search
+from fer_edge.export.quantize import aim, default_recipe, quantize, recipe_of, search
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import Int8Recipe
@@ -195,6 +195,11 @@ def test_what_int8_cannot_be_made_of(
     assert not path.exists()
 
 
+@pytest.mark.parametrize(("bar", "wanted"), [(0.97, 0.98), (0.99, 0.995), (0.996, 0.998)])
+def test_the_search_asks_for_more_than_the_bar_but_not_for_all(bar: float, wanted: float) -> None:
+    assert aim(bar) == pytest.approx(wanted)
+
+
 def test_the_search_leaves_in_float_what_it_must(source: Path, data: FaceData) -> None:
     lines: list[str] = []
     easy = search(source, data, lines.append, wanted=0.0)
@@ -213,3 +218,10 @@ def test_the_search_leaves_in_float_what_it_must(source: Path, data: FaceData) -
     assert (best.predict(val).argmax(1) == reference).sum() > (
         plain.predict(val).argmax(1) == reference
     ).sum()
+
+    # a bar that half of the blocks in float reach: no more of them are left than it takes
+    half = next(line for line in lines if " blocks in float" in line)
+    bar = float(half.split()[-1][:-1]) / 100 - 0.0101
+    middle = search(source, data, lambda _: None, wanted=bar)
+    blocks = {layer.split(".")[1] for layer in set(middle.float_layers) - set(start.float_layers)}
+    assert 0 < len(blocks) <= int(half.split()[0])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge.errors import ConfigError
+from fer_edge.runtime.bundled import bundled
 from fer_edge.train.config import settings
 from fer_edge.train.recipe import names, read_recipe
 
@@ -13,7 +14,12 @@ from fer_edge.train.recipe import names, read_recipe
 def test_recipes_of_the_package_are_settings(name: str, tmp_path: Path) -> None:
     recipe = read_recipe(name)
     votes = {"ferplus": "v.csv"} if "soft_targets" in recipe else {}
-    config = settings({"data": "d", **votes}, tmp_path, resume=False, recipe=recipe)
+    given = {"data": "d", **votes}
+    if "mirror_teachers" in recipe:
+        with pytest.raises(ConfigError, match="mirror_teachers needs teachers"):
+            settings(given, tmp_path, resume=False, recipe=recipe)
+        given["qat_from"] = str(bundled("checkpoint"))
+    config = settings(given, tmp_path, resume=False, recipe=recipe)
     for key, value in recipe.items():
         assert getattr(config, key) == value
 
@@ -37,6 +43,7 @@ def test_what_is_asked_for_has_the_last_word(tmp_path: Path) -> None:
         ("soft_targets = 0.5", "soft_targets needs FER+'s file of votes: --ferplus FILE"),
         ("ferplus = 'v.csv'", "ferplus is used by soft_targets alone, and that is 0"),
         ("mixup = -1", "mixup must be at least 0, not -1"),
+        ("seed = 100000000", "seed must be below 100,000,000, not 100000000"),
     ],
 )
 def test_a_wrong_recipe_is_named(text: str, words: str, tmp_path: Path) -> None:

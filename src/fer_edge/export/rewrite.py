@@ -5,6 +5,7 @@ Each rule is exact: the answers stay the same bit for bit.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -15,27 +16,39 @@ from onnxscript import ir
 from onnxscript.rewriter import RewriteRule, rewrite
 
 
-def rewritten(model: onnx.ModelProto, side: int) -> onnx.ModelProto:
+def rewritten(model: onnx.ModelProto, given: int, side: int) -> onnx.ModelProto:
     """A graph with every rule applied where it fits.
 
     - A resize to a size that is put together at each call, for the sake of N, is given the two
       numbers that are known.
-    - round(x - z) + z is round(x) where z is even: halves go to the even neighbour.
+    - round(x - z) + z is round(x) where z is even, since halves go to the even neighbour, and x - z
+      is exact: see `_exact`.
     - An int8 stem that steps over pixels becomes one that doesn't, on the phases of the picture:
       even and odd rows and columns, each a channel. On a single channel ONNX Runtime has no int8
       convolution: it copies each neighbourhood first.
 
     Args:
         model: as PyTorch's exporter and onnxscript's optimizer leave it.
-        side: of the square that the network's first layer sees, in pixels.
+        given: side of the faces, in pixels.
+        side: of the square that the network's first layer sees, to which they are resized.
     """
     for rule in (
         RewriteRule(_size_put_together, _resize_to_size),
-        RewriteRule(_shifted_pixels, _whole_pixels, _takes_shift_back),
+        *([RewriteRule(_shifted_pixels, _whole_pixels, _takes_shift_back)] * _exact(given, side)),
         RewriteRule(_stem, _phased_stem, partial(_is_stepping_stem, side)),
     ):
         model = rewrite(model, [rule])
     return model
+
+
+def _exact(given: int, side: int) -> bool:
+    """Whether a resized pixel has few enough bits for a whole number to be taken from it exactly.
+
+    Bilinear weights are whole parts of 2 t, where the sides are as s to t, so pixels are whole
+    parts of 4 t^2. Those of a t that is no power of two (48 to 72 pixels) have no end in binary.
+    """
+    t = side // math.gcd(given, side)
+    return t & (t - 1) == 0 and 256 * 4 * t * t <= 2**24
 
 
 def _size_put_together(op: Any, x: Any, size: Any) -> Any:

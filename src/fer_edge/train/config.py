@@ -113,6 +113,10 @@ class TrainConfig:
             raise ValueError("soft_targets needs FER+'s file of votes: --ferplus FILE")
         if self.ferplus and not self.soft_targets:
             raise ValueError("ferplus is used by soft_targets alone, and that is 0")
+        if self.mirror_teachers and not (self.teachers or self.qat_from):
+            raise ValueError("mirror_teachers needs teachers: --teacher, or --qat --from RUN")
+        if self.seed >= 10**8:  # each has the draws of so many steps and processes to itself
+            raise ValueError(f"seed must be below 100,000,000, not {self.seed}")
         if self.mixup < 0:
             raise ValueError(f"mixup must be at least 0, not {self.mixup}")
         if not 0 <= self.ema < 1:
