@@ -25,7 +25,8 @@ from PIL import Image
 
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.detector import detect, open_network
+from fer_edge.runtime.detector import detect
+from fer_edge.runtime.detector_engines import open_network
 
 ROOT = HERE.parent.parent
 PICTURE = ROOT / "examples" / "astronaut.png"

@@ -72,7 +72,8 @@ def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
 def detector(path: str, answers: str, counts: str) -> dict[str, Any]:
     import numpy as np
 
-    from fer_edge.runtime.detector import detect, open_network
+    from fer_edge.runtime.detector import detect
+    from fer_edge.runtime.detector_engines import open_network
 
     run = open_network(Path(path), threads=1)
     with np.load(answers) as host:

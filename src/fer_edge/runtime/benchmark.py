@@ -10,9 +10,10 @@ from typing import Any
 
 import fer_edge
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.backends import ENGINES
+from fer_edge.runtime.backends.engines import ENGINES
 from fer_edge.runtime.board import Board, board
 from fer_edge.runtime.health import Health, fell, health, slowed
+from fer_edge.runtime.modelfiles import size
 from fer_edge.runtime.speed import APART, Speed, pooled
 from fer_edge.runtime.timing import NARROW, Timed
 from fer_edge.runtime.tries import (
@@ -30,8 +31,6 @@ from fer_edge.spec import Precision
 MODULE = "fer_edge.runtime.timing"
 BATCHES = (1, 8)
 SECONDS, ROUNDS = 3.0, 3
-COMPANIONS = {".xml": ".bin"}
-"""By suffix: of the file that a model needs beside it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,10 +206,5 @@ def _engines(path: Path, backends: Sequence[str], machine: str) -> list[Row]:
             continue
         unread = None if reads else f"it doesn't read {path.suffix}"
         why = unread or missing or not_offered(name, precision, machine)
-        rows.append(Row(str(path), precision, _size(path), name, 1, 1, failure=why))
+        rows.append(Row(str(path), precision, size(path), name, 1, 1, failure=why))
     return rows
-
-
-def _size(path: Path) -> int:
-    beside = path.with_suffix(COMPANIONS.get(path.suffix, path.suffix))
-    return sum(one.stat().st_size for one in {path, beside} if one.is_file())
