@@ -76,18 +76,18 @@ def benchmark(
 ) -> None:
     """Time, memory, size and accuracy of models, for each engine, number of threads and batch.
 
-    MODEL: an exported model; the bundled ones by default.
+    MODEL: an exported model; bundled by default.
     """
     if plot is not None:
         _can_plot(plot, data, threads, batches)
     from fer_edge.render.benchmark import benchmark_tables
     from fer_edge.runtime.benchmark import benchmark as measure
-    from fer_edge.runtime.bundled import default_models
+    from fer_edge.runtime.bundled import bundled
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    paths = models or default_models(backends)
+    paths = models or (bundled("model"),)
     if data is not None:
         with needs("train"):
             from fer_edge.train.accuracy import check, with_accuracy

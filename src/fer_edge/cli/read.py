@@ -28,9 +28,9 @@ def info(model: Path | None, as_json: bool) -> None:
     MODEL: bundled by default.
     """
     from fer_edge.render.contract import spec_table
-    from fer_edge.runtime.bundled import default_model
+    from fer_edge.runtime.bundled import bundled
     from fer_edge.runtime.specfile import read_spec
 
-    path = default_model() if model is None else model
+    path = bundled("model") if model is None else model
     spec = read_spec(path)
     print(spec.to_json()) if as_json else show([spec_table(spec, str(path))])

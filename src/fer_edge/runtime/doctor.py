@@ -12,7 +12,7 @@ from fer_edge.errors import ModelError
 from fer_edge.runtime import board, cpu, detector_file, remembered
 from fer_edge.runtime.backends.engines import ENGINES, file_for
 from fer_edge.runtime.board import Board, Camera
-from fer_edge.runtime.bundled import default_model
+from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.remembered import Choice
 from fer_edge.runtime.tries import (
     SECONDS,
@@ -106,7 +106,7 @@ def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = sile
         ModelError: no engine reads such a file, or it isn't there.
         SpecError: it holds no spec, or one that can't be used.
     """
-    path = default_model() if model is None else model
+    path = bundled("model") if model is None else model
     spec = readable(path)
     here = board.board()
     engines = tuple(_engine(name) for name in ENGINES)

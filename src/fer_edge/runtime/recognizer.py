@@ -16,7 +16,7 @@ from fer_edge.errors import ConfigError, ModelError, SourceError
 from fer_edge.runtime import cpu, detector_file
 from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.backends.engines import ENGINES
-from fer_edge.runtime.bundled import default_model
+from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.detector import Detection, Detector, tilt
 from fer_edge.runtime.pipeline import Prepared, read_all
 from fer_edge.runtime.preprocess import Box, crop_face, is_deep, to_gray, upright
@@ -113,7 +113,7 @@ class Recognizer:
                 no detector and one was asked for.
         """
         engine = open_backend(
-            default_model(backend) if model is None else Path(model),
+            bundled("model") if model is None else Path(model),
             backend=backend,
             device=device,
             threads=threads,
