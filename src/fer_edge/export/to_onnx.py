@@ -86,7 +86,11 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
     if precision == "int8":
         twin = checkpoint.int8()
         with int8.emitting(twin.model):
-            return to_onnx(twin, "fp32")
+            return _exported(twin, exact=True)
+    return _exported(checkpoint, exact=precision == "fp32")
+
+
+def _exported(checkpoint: Checkpoint, *, exact: bool) -> onnx.ModelProto:
     graph = _Graph(checkpoint).eval()
     side = checkpoint.spec.input.side
     example = torch.zeros((2, side, side), dtype=torch.uint8)
@@ -103,7 +107,7 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
         )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
-    halve(model, exact=precision == "fp32")
+    halve(model, exact=exact)
     model = onnxscript.optimizer.optimize(model, input_size_limit=_SMALLEST_HALVED - 1)
     with _quiet():
         model = rewritten(model, checkpoint.spec.input.network_side)

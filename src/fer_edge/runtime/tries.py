@@ -123,8 +123,7 @@ def not_installed(name: str) -> str | None:
     engine = ENGINES[name]
     if cpu.origin(engine.package) is not None:
         return None
-    wanted = f"'fer-edge[{engine.extra}]'" if engine.extra else engine.package
-    return f"not installed: pip install {wanted}"
+    return f"not installed: pip install {engine.wanted}"
 
 
 def not_offered(name: str, precision: Precision, machine: str) -> str | None:

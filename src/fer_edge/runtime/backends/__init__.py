@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from fer_edge.errors import DeviceError, MissingExtraError, ModelError
 from fer_edge.runtime import cpu
-from fer_edge.runtime.backends.engines import ENGINES, Engine, file_for
-from fer_edge.runtime.backends.ncnnfile import SUFFIX
+from fer_edge.runtime.backends.engines import ENGINES, Engine, file_for, no_engine
 from fer_edge.runtime.remembered import recall
 from fer_edge.spec import ModelSpec
 
@@ -48,15 +47,16 @@ def open_backend(
 
     Args:
         path: an exported model.
-        backend: a name of `ENGINES`; "auto": the first that is installed, has a file for the model
-            (see `file_for`) and the device.
+        backend: a name of `ENGINES`; "auto": the first that is installed, reads the file and has
+            the device.
         device: a name of `DEVICES`; "auto": the CPU, under every engine. Each machine has one, and
             on it the answers are PyTorch's and the same everywhere; anything faster may be less
             exact, so it is taken only when it is asked for.
         threads: for one call on the CPU; 0 takes every core; None: 1, or what is remembered.
-        remembered: with "auto" on the CPU, take what `fer doctor` found to be the fastest for this
-            model on this machine, and on ARM ncnn where nothing was found. Proofs don't: their
-            answers depend on nothing but the file.
+        remembered: an engine may read another file of the same model (see `file_for`); with "auto"
+            on the CPU, take what `fer doctor` found to be the fastest for this model on this
+            machine, and on ARM ncnn where nothing was found. Proofs do neither: their answers
+            depend on nothing but the file.
 
     Raises:
         DeviceError: no such backend, or none has that device here; `threads` is negative.
@@ -83,6 +83,7 @@ def open_backend(
         path,
         "cpu" if device == "auto" else device,
         1 if threads is None else threads,
+        stand_in=remembered,
     )
     _check(loaded, path)
     return loaded
@@ -93,13 +94,13 @@ def _ncnn_pays() -> bool:
     return platform.machine() in cpu.ARM and cpu.origin(ENGINES["ncnn"].package) is not None
 
 
-def _first(names: list[str], path: Path, device: str, threads: int) -> Backend:
+def _first(names: list[str], path: Path, device: str, threads: int, *, stand_in: bool) -> Backend:
     """The model loaded by the first engine that has a file, is installed and whose device works."""
     missing: list[MissingExtraError] = []
     failures: list[str] = []
     tried = 0
     for name in names:
-        file = file_for(name, path)
+        file = file_for(name, path, stand_in=stand_in)
         if file is None:
             continue
         tried += 1
@@ -116,7 +117,7 @@ def _first(names: list[str], path: Path, device: str, threads: int) -> Backend:
     if not tried:
         raise _unread(names, path)
     if len(missing) == tried:
-        raise missing[0]
+        raise missing[0] if len(names) == 1 else _none(path, missing[0])
     why = f"doesn't work: {'; '.join(failures)}" if failures else "isn't here"
     raise DeviceError(
         f"the device {device!r} {why}: {_here()}. Choose one of these and a backend that has it, "
@@ -130,12 +131,12 @@ def _unread(names: list[str], path: Path) -> ModelError:
     reads = f"{names[0]} does not read" if len(names) == 1 else "no backend reads"
     said = f"{path}: {reads} {path.suffix or 'a file without suffix'}, only {', '.join(readable)}"
     if len(names) == 1 and path.suffix in ENGINES[names[0]].stands_in:
-        beside = path.with_suffix(SUFFIX).name
-        said += (
-            f", and there is no {beside} of the same checkpoint and float precision beside it: "
-            f"fer export --format {names[0]} makes one"
-        )
+        said += f": fer export --format {names[0]} makes one, and --model names it"
     return ModelError(said)
+
+
+def _none(path: Path, first: MissingExtraError) -> MissingExtraError:
+    return MissingExtraError(first.package, first.extra, f"{path}: {no_engine(path)}")
 
 
 def _module(engine: Engine) -> ModuleType:

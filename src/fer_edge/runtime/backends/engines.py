@@ -30,6 +30,11 @@ class Engine:
     suffixes: tuple[str, ...]
     stands_in: tuple[str, ...] = ()
 
+    @property
+    def wanted(self) -> str:
+        """What pip is to install for it."""
+        return f"'fer-edge[{self.extra}]'" if self.extra else self.package
+
 
 ENGINES = {
     "onnxruntime": Engine(
@@ -57,7 +62,7 @@ ENGINES = {
 }
 
 
-def file_for(name: str, path: Path) -> Path | None:
+def file_for(name: str, path: Path, *, stand_in: bool = True) -> Path | None:
     """What an engine reads when a model is asked for; None: nothing.
 
     Beside `m.onnx` may lie `m.ncnn.param`, which counts where it is the same checkpoint in the same
@@ -67,12 +72,13 @@ def file_for(name: str, path: Path) -> Path | None:
     Args:
         name: of the engine.
         path: the model.
+        stand_in: whether it may be the file beside it.
     """
     engine = ENGINES[name]
     if path.suffix in engine.suffixes:
         return path
     other = path.with_suffix(SUFFIX)
-    if path.suffix not in engine.stands_in or not other.is_file():
+    if not stand_in or path.suffix not in engine.stands_in or not other.is_file():
         return None
     from fer_edge.runtime.specfile import read_spec  # here: most starts have no such file
 
@@ -80,6 +86,15 @@ def file_for(name: str, path: Path) -> Path | None:
         return other if _alike(read_spec(path), read_spec(other)) else None
     except FerEdgeError:  # what can't be read stands in for nothing
         return None
+
+
+def no_engine(path: Path) -> str:
+    """What to do where no engine works that reads a model."""
+    reading = [engine.wanted for engine in ENGINES.values() if path.suffix in engine.suffixes]
+    said = f"no engine that works here reads it: pip install {', or '.join(reading)}"
+    if path.suffix in ENGINES["ncnn"].stands_in:
+        said += "; or fer export --format ncnn, where PyTorch is, makes a model for ncnn"
+    return said
 
 
 def _alike(one: ModelSpec, other: ModelSpec) -> bool:
