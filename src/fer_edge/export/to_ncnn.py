@@ -92,8 +92,7 @@ def ncnn_graph(checkpoint: Checkpoint, precision: Precision) -> Graph:
     with tempfile.TemporaryDirectory() as folder:
         graph, weights = _converted(_Graph(checkpoint).eval(), checkpoint.spec, Path(folder))
     graph = renamed(graph)
-    if precision == "fp16":
-        weights = halved(graph, weights)
+    weights = stored(graph, weights, half=precision == "fp16")
 
     def write(spec: ModelSpec, path: Path) -> None:
         contents = {".param": graph.encode(), ".bin": weights}
@@ -114,7 +113,8 @@ def _converted(module: nn.Module, spec: ModelSpec, folder: Path) -> tuple[str, b
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch.*")
         warnings.filterwarnings("ignore", category=TracerWarning)
         traced = torch.jit.trace(module, torch.zeros(1, 1, side, side))  # type: ignore[no-untyped-call]
-        traced.save(str(folder / "m.pt"))
+        # not its own save: where the disk is full, that ends the process
+        (folder / "m.pt").write_bytes(traced.save_to_buffer())
     # not pnnx.export: it talks on standard output, and runs the Python code that it generates
     command = [pnnx.EXEC_PATH, "m.pt", f"inputshape=[1,1,{side},{side}]f32", "fp16=0"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -135,13 +135,14 @@ def renamed(graph: str) -> str:
     return "\n".join([*head, *map(" ".join, layers), ""])
 
 
-def halved(graph: str, weights: bytes) -> bytes:
-    """The weights with those of the larger layers in half precision.
+def stored(graph: str, weights: bytes, *, half: bool) -> bytes:
+    """The weights as they will lie in the file; all of them must be there.
 
     Args:
         graph: ncnn's text, which tells how many numbers each layer has.
         weights: what pnnx wrote for it: for each layer with weights, in order, 0 in four bytes, its
             weights, and its bias where it has one, in float32.
+        half: whether those of the larger layers are halved.
 
     Raises:
         ModelError: the weights aren't the graph's.
@@ -155,17 +156,23 @@ def halved(graph: str, weights: bytes) -> bytes:
         keys = WEIGHTED[kind]
         given = dict(word.split("=", 1) for word in rest[int(inputs) + int(outputs) :])
         size, bias = int(given[keys.size]), int(given[keys.outputs]) * int(given.get(keys.bias, 0))
-        full = np.frombuffer(weights, "<f4", size, at + 4)
-        after = at + 4 + full.nbytes
-        if weights[at : at + 4] != bytes(4):
+        tag, full = weights[at : at + 4], weights[at + 4 : at + 4 + 4 * size]
+        at += 4 + 4 * size
+        if tag.strip(bytes(1)):
             raise ModelError(f"{kind}: its weights aren't plain float32")
-        if size > LARGEST_WHOLE:
-            half = full.astype("<f2").tobytes()
-            done += HALF.to_bytes(4, "little") + half + bytes(-len(half) % 4)
-        else:
-            done += weights[at:after]
-        at = after + 4 * bias
-        done += weights[after:at]
+        if half and size > LARGEST_WHOLE:
+            tag, full = HALF.to_bytes(4, "little"), _half(full)
+        done += tag + full + weights[at : at + 4 * bias]
+        at += 4 * bias
     if at != len(weights):
-        raise ModelError(f"{len(weights)} bytes of weights, but the graph's layers take {at}")
+        raise ModelError(
+            f"pnnx wrote {len(weights)} bytes of weights, but the layers that are known here have "
+            f"{at}: a full disk, or another kind of layer"
+        )
     return bytes(done)
+
+
+def _half(numbers: bytes) -> bytes:
+    with np.errstate(over="ignore"):  # infinities fail the comparison
+        half = np.frombuffer(numbers[: len(numbers) // 4 * 4], "<f4").astype("<f2").tobytes()
+    return half + bytes(-len(half) % 4)

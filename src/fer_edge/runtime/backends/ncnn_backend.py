@@ -66,13 +66,14 @@ class Network:
         extractor = self._net.create_extractor()
         # a copy that ncnn owns: layers that work in place crash on memory that isn't ncnn's
         failed = extractor.input(given, ncnn.Mat(pixels).clone())
-        answers = []
+        answers: list[Floats] = []
         for name in wanted:
-            code, blob = extractor.extract(name)
-            failed = failed or code
+            code, blob = (1, None) if failed else extractor.extract(name)
+            if code:  # asked on, ncnn would crash
+                raise ModelError(
+                    f"ncnn can't compute {', '.join(wanted)} from {given} {pixels.shape}"
+                )
             answers.append(np.array(blob, np.float32))
-        if failed:
-            raise ModelError(f"ncnn can't compute {', '.join(wanted)} from {given} {pixels.shape}")
         return answers
 
 
