@@ -72,7 +72,7 @@ class _Writer:
         group = node.numbers.get("group", [1])[0]
         down, across = node.numbers.get("strides", [1, 1])
         top, left, bottom, right = node.numbers.get("pads", [0] * 4)
-        if set(node.numbers.get("dilations", [])) > {1}:
+        if any(one != 1 for one in node.numbers.get("dilations", [])):
             raise ModelError("YuNet's convolutions aren't dilated")
         self.add(
             node,
@@ -139,6 +139,8 @@ def translate(graph: OnnxGraph) -> Translated:
         for node in graph.nodes:
             if node.kind not in KINDS:
                 raise ModelError(f"YuNet has no {node.kind}")
+            if node.texts.get("auto_pad", "NOTSET") != "NOTSET":
+                raise ModelError("YuNet's padding is in numbers")
             KINDS[node.kind](writer, node)
         outputs = {name: writer.blobs[name] for name in graph.outputs}
     except (KeyError, IndexError, ValueError) as error:
