@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_edge.runtime.detector import detect, open_network
+from fer_edge.runtime.detector import detect
+from fer_edge.runtime.detector_engines import open_network
 from fer_edge.train.datasets import read_data
 
 ENLARGED = 192

@@ -17,14 +17,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_edge.export.convert import FORMATS
+from fer_edge.export.formats import FORMATS
 from fer_edge.export.worth import race
 from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.train.evaluate import open_model
 
 PAGE = Path(__file__).parent.parent / "docs" / "parity.md"
-PRECISIONS = ("fp32", "fp16", "int8")
 HEAD = """# Parity: what each exported file answers
 
 Written by `benchmarks/parity_table.py`. Every line is one file, made by `fer export --data` and
@@ -62,7 +61,7 @@ def fer(*arguments: object) -> str:
 def rows(checkpoint: Path, folder: Path, data: str) -> list[Row]:
     found = []
     for format, kind in FORMATS.items():
-        for precision in PRECISIONS:
+        for precision in kind.precisions:
             path = folder / f"{precision}{kind.suffix}"
             options = ["--format", format, "--precision", precision, "--data", data]
             made = json.loads(fer("export", checkpoint, *options, "--output", path, "--json"))

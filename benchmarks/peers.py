@@ -45,7 +45,7 @@ from peers_environments import (
     installed_bytes,
     make,
 )
-from peers_rows import Row, accuracy, cold_start, latency, photographs, started
+from peers_rows import Row, accuracy, cold_start, latency, of_ncnn, photographs, started
 from peers_table import OURS, TABLE
 from PIL import Image
 
@@ -66,7 +66,7 @@ COLUMNS = [
 
 
 def install(rows: list[Row], cache: Path, fp32: Path) -> None:
-    """Every environment, and the checkpoint's fp32 file."""
+    """Every environment, and the checkpoint's fp32 files."""
     wheel = build_wheel(cache)
     pythons: dict[str, Path | NotInstalled] = {}
     for row in rows:
@@ -81,8 +81,9 @@ def install(rows: list[Row], cache: Path, fp32: Path) -> None:
             row.trouble = str(python)
         else:
             row.python, row.installed = python, installed_bytes(python)
-    command = [sys.executable, "-m", "fer_edge", "export", "--output", str(fp32)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "fer_edge", "export", "--output"]
+    for more in ([str(fp32)], [str(of_ncnn(fp32)), "--format", "ncnn"]):
+        subprocess.run([*command, *more], check=True, stdout=subprocess.DEVNULL)
 
 
 def times(value: float, ours: float) -> str:

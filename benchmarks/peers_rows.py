@@ -97,6 +97,11 @@ def told(row: Row, **places: Path) -> str:
     return json.dumps(filled)
 
 
+def of_ncnn(fp32: Path) -> Path:
+    """The checkpoint's ncnn model, beside its fp32 file."""
+    return fp32.with_suffix(".ncnn.param")
+
+
 @contextmanager
 def started(rows: list[Row], fp32: Path, cache: Path, detector: str | None) -> Iterator[None]:
     """Every contender's process, on one core; ended at the end."""
@@ -105,7 +110,7 @@ def started(rows: list[Row], fp32: Path, cache: Path, detector: str | None) -> I
     for row in rows:
         if row.python is None or row.trouble:
             continue
-        what = json.loads(told(row, fp32=fp32))
+        what = json.loads(told(row, fp32=fp32, ncnn=of_ncnn(fp32)))
         if what["adapter"] == "ours_whole":
             what["detector"] = detector
         row.process = subprocess.Popen(
@@ -159,7 +164,13 @@ def photographs(rows: list[Row], paths: list[Path]) -> None:
 
 def cold_start(rows: list[Row], face: Path, fp32: Path, runs: int, cache: Path) -> None:
     commands = {
-        row.contender.name: [str(row.python), "-P", str(CHILD), told(row, fp32=fp32), str(face)]
+        row.contender.name: [
+            str(row.python),
+            "-P",
+            str(CHILD),
+            told(row, fp32=fp32, ncnn=of_ncnn(fp32)),
+            str(face),
+        ]
         for row in rows
         if not row.trouble
     }

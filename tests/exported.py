@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
+import pytest
 
 from fer_edge.atomic import whole_file
+from fer_edge.export import to_onnx as of_onnx
+from fer_edge.export import to_openvino as of_openvino
 from fer_edge.export.to_onnx import to_onnx
 from fer_edge.spec import Precision
 from fer_edge.train.checkpoint import Checkpoint
+
+Build = Callable[[Checkpoint, Precision], onnx.ModelProto]
+
+
+def exporting(patch: pytest.MonkeyPatch, build: Build) -> None:
+    """Let both formats that are made of an ONNX graph be made of what `build` gives."""
+    for module in (of_onnx, of_openvino):
+        patch.setattr(module, "to_onnx", build)
 
 
 class Exporter:

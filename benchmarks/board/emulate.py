@@ -8,6 +8,7 @@ import importlib.util
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,67 +16,97 @@ import tempfile
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import budget
 import numpy as np
-from checks import Check, Finding, checks
+from checks import NOT_OFFERED, Check, Finding, checks
 from machine import BOARDS, HERE, Machine, build, qemu_version
 from PIL import Image
 
 from fer_edge.runtime.backends import open_backend
+from fer_edge.runtime.backends.ncnnfile import DIGESTS, describe, read_spec
 from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.detector import detect, open_network
+from fer_edge.runtime.detector import detect
+from fer_edge.runtime.detector_engines import open_network
 
 ROOT = HERE.parent.parent
 PICTURE = ROOT / "examples" / "astronaut.png"
-FACES = 64
+FACES, FACES_OF_NCNN = 64, 256
 SECONDS = 300.0
 MOST_AT_ONCE = 4
 EXTRA = "--model"
 """A file that has no budget."""
-COLUMNS = ["board", "file", "largest difference", "M instructions", "memory, MB", "ms, estimated"]
+COLUMNS = ["board", "file", "same label", "largest difference", "M instructions", "memory, MB"]
+COLUMNS += ["ms, estimated"]
 
 
-def faces() -> tuple[np.ndarray, str]:
-    """uint8 `[64, 48, 48]`, and what they are."""
+def faces(count: int) -> tuple[np.ndarray, str]:
+    """uint8 `[count, 48, 48]`, and what they are."""
     if path := os.environ.get("FER2013"):
         from fer_edge.train.fer2013 import read_fer2013
 
         test = read_fer2013(Path(path)).splits["test"].pixels
-        return test[:: len(test) // FACES][:FACES], "of FER2013's test faces"
+        return test[:: len(test) // count][:count], "of FER2013's test faces"
     sys.path.insert(0, str(ROOT))
     from tests.conftest import drawn
 
-    return np.stack([drawn(i % 7, i) for i in range(FACES)]), "made-up faces"
+    return np.stack([drawn(i % 7, i) for i in range(count)]), "made-up faces"
 
 
-def fp32_file(cache: Path) -> Path | None:
-    """The bundled checkpoint in float32, kept until it or the exporter changes; None: there is no
+def exported(cache: Path, format: str = "onnx", precision: str = "fp32") -> Path | None:
+    """A file of the bundled checkpoint, kept until that or the exporter changes; None: there is no
     exporter here."""
-    if not all(importlib.util.find_spec(package) for package in ("torch", "onnxscript")):
+    needed = ("torch", "onnxscript", *(["pnnx", "ncnn"] if format == "ncnn" else []))
+    if not all(importlib.util.find_spec(package) for package in needed):
         return None
     checkpoint = bundled("checkpoint")
     code = ROOT / "src" / "fer_edge"
     sources = [checkpoint, *sorted(code.glob("export/*.py")), *sorted(code.glob("train/*.py"))]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
-    path = cache / f"fp32-{digest.hexdigest()[:12]}.onnx"
+    suffix = ".ncnn.param" if format == "ncnn" else ".onnx"
+    path = cache / f"{precision}-{digest.hexdigest()[:12]}{suffix}"
     if not path.is_file():
         command = [sys.executable, "-m", "fer_edge", "export", str(checkpoint)]
-        command += ["--precision", "fp32", "--output", str(path)]
+        command += ["--format", format, "--precision", precision, "--output", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"the fp32 file can't be made: {done.stderr.strip()}")
+            raise RuntimeError(f"{path.name} can't be made: {done.stderr.strip()}")
     return path
 
 
-def ask_here(models: dict[str, Path], detector: Path | None, answers: Path) -> str:
-    """Write this machine's answers to an .npz; what faces they are of."""
-    shown, what = faces()
+def ncnn_files(cache: Path, scratch: Path) -> dict[str, Path]:
+    """By name: ncnn's files of the bundled checkpoint, and one that asks for arithmetic in half
+    precision, as no export does."""
+    made = {f"ncnn {one}": exported(cache, "ncnn", one) for one in ("fp32", "fp16")}
+    found = {name: path for name, path in made.items() if path}
+    if not found:
+        raise SystemExit("--ncnn: pip install 'fer-edge[export,ncnn]' makes its files")
+    for suffix in (".param", ".bin", ".json"):
+        shutil.copy(found["ncnn fp32"].with_suffix(suffix), scratch / f"half.ncnn{suffix}")
+    path = scratch / "half.ncnn.param"
+    beside, spec = path.with_suffix(".json"), read_spec(path)
+    assert spec.ncnn is not None
+    spec = replace(spec, ncnn=replace(spec.ncnn, arithmetic="fp16"))
+    beside.write_text(describe(spec, json.loads(beside.read_text())[DIGESTS]))
+    return {**found, NOT_OFFERED: path}
+
+
+def ask_here(models: dict[str, Path], detector: Path | None, answers: Path, count: int) -> str:
+    """Write this machine's answers to an .npz: of each file, PyTorch's for ncnn's; what faces they
+    are of."""
+    shown, what = faces(count)
     pixels = np.asarray(Image.open(PICTURE).convert("RGB").resize((320, 240)))
     arrays = {"faces": shown, "pixels": pixels}
     for name, path in models.items():
-        arrays[name] = open_backend(path, backend="onnxruntime", threads=1)(shown)
+        if path.suffix == ".param":
+            from fer_edge.train.checkpoint import load
+
+            some = shown[:FACES] if name == NOT_OFFERED else shown  # it is emulated slowly
+            arrays[name] = load(bundled("checkpoint")).predict(some)
+        else:
+            arrays[name] = open_backend(path, backend="onnxruntime", threads=1)(shown[:FACES])
     if detector:
         arrays["detector"] = detect(open_network(detector, threads=1), pixels)
     np.savez(answers, **arrays)
@@ -149,9 +180,10 @@ def keep(rows: list[tuple[str, ...]], versions: dict[str, str], what: str) -> No
     write(
         "boards",
         COLUMNS,
-        [list(row) for row in rows],
-        command="benchmarks/board/run --keep",
-        machine=f"emulated by QEMU {qemu_version()}, one thread, answers to {FACES} {what}",
+        sorted([list(row) for row in rows], key=lambda row: row[0]),
+        command="benchmarks/board/run --ncnn --keep",
+        machine=f"emulated by QEMU {qemu_version()}, one thread, answers to {what}, "
+        f"ONNX Runtime's to {FACES} of them",
         versions=versions,
     )
 
@@ -166,14 +198,17 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--onnxruntime", help="a version, in place of the wheel's own choice; holds no budget"
     )
+    parser.add_argument(
+        "--ncnn", action="store_true", help=f"its files too, with {FACES_OF_NCNN} faces"
+    )
     parser.add_argument("--write-budget", action="store_true", help="allow what was counted")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/boards.json")
     chosen = parser.parse_args()
     if unknown := set(chosen.boards) - BOARDS.keys():
         parser.error(f"{min(unknown)}: no such board, only {', '.join(BOARDS)}")
     chosen.boards = list(dict.fromkeys(chosen.boards or BOARDS))
-    if chosen.keep and set(chosen.boards) != BOARDS.keys():
-        parser.error("--keep: the table is of all boards")
+    if chosen.keep and (set(chosen.boards) != BOARDS.keys() or not chosen.ncnn):
+        parser.error("--keep: the table is of all boards, with --ncnn")
     return chosen
 
 
@@ -186,22 +221,32 @@ def main() -> None:
     cache = chosen.cache.resolve()
     with tempfile.TemporaryDirectory(prefix="board-") as scratch:
         with ThreadPoolExecutor() as pool:
-            made = pool.submit(fp32_file, cache)
-            machine = build(chosen.boards, cache, Path(scratch), chosen.wheel, chosen.onnxruntime)
+            made = pool.submit(exported, cache)
+            machine = build(
+                *(chosen.boards, cache, Path(scratch), chosen.wheel, chosen.onnxruntime),
+                ncnn=chosen.ncnn,
+            )
             fp32 = made.result()
-        models = {"shipped": bundled("model"), "fp32": fp32, EXTRA: chosen.model}
+        of_ncnn = ncnn_files(cache, Path(scratch)) if chosen.ncnn else {}
+        models = {"shipped": bundled("model"), "fp32": fp32, **of_ncnn, EXTRA: chosen.model}
         models = {name: path.resolve() for name, path in models.items() if path}
         answers = Path(scratch) / "answers.npz"
-        what = ask_here(models, detector, answers)
+        count = FACES_OF_NCNN if chosen.ncnn else FACES
+        what = f"{count} {ask_here(models, detector, answers, count)}"
         command = [sys.executable, "-m", "fer_edge", "infer", "--json", "--faces", "whole"]
         here = subprocess.run([*command, str(PICTURE)], capture_output=True, check=True)
         asked = checks(PICTURE, json.loads(here.stdout), models, detector, answers)
-        print(f"built in {time.monotonic() - began:.0f} s; {FACES} {what}")
+        print(f"built in {time.monotonic() - began:.0f} s; {what}")
         if fp32 is None:
             print("skipped: fp32: pip install 'fer-edge[export]' makes its file")
         if detector is None:
             print("skipped: the detector: FER_EDGE_DETECTOR names none")
-        pairs = list(itertools.product(chosen.boards, asked))
+        pairs = [
+            (board, check)
+            for board, check in itertools.product(chosen.boards, asked)
+            # the older cores compute nothing in half precision
+            if check.name != NOT_OFFERED or "asimdhp" in BOARDS[board].features
+        ]
         with ThreadPoolExecutor(min(MOST_AT_ONCE, os.cpu_count() or 1)) as pool:
             found = pool.map(lambda pair: ask(machine, *pair), pairs)
             failed = judge(pairs, found, chosen, what)

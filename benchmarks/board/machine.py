@@ -160,7 +160,13 @@ class Machine:
 
 
 def build(
-    boards: list[str], cache: Path, scratch: Path, wheel: Path | None, onnxruntime: str | None
+    boards: list[str],
+    cache: Path,
+    scratch: Path,
+    wheel: Path | None,
+    onnxruntime: str | None,
+    *,
+    ncnn: bool = False,
 ) -> Machine:
     """Make what isn't in the cache yet.
 
@@ -170,12 +176,13 @@ def build(
         scratch: a folder for this run.
         wheel: the project's own; None: it is built.
         onnxruntime: a version, in place of what the wheel asks for.
+        ncnn: whether the extra of that name is installed too.
     """
     root = _once(cache / f"root-{_release()}", _root)
     wheel = wheel or _wheel(scratch)
     wanted = [
         f"onnxruntime=={onnxruntime}" if onnxruntime and one.startswith("onnxruntime") else one
-        for one in _requirements(wheel)
+        for one in _requirements(wheel, "ncnn" if ncnn else None)
     ]
     tags = _tags(root)
     key = hashlib.sha256(" ".join([*wanted, *tags]).encode()).hexdigest()[:12]
@@ -224,12 +231,14 @@ def _wheel(scratch: Path) -> Path:
     return next((scratch / "wheel").glob("*.whl"))
 
 
-def _requirements(wheel: Path) -> list[str]:
-    """The base dependencies that a wheel names."""
+def _requirements(wheel: Path, extra: str | None = None) -> list[str]:
+    """The base dependencies that a wheel names, and those of an extra."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
         headers = Parser().parsestr(archive.read(name).decode())
-    return [one for one in headers.get_all("Requires-Dist", []) if "extra ==" not in one]
+    asked = headers.get_all("Requires-Dist", [])
+    own = [one.split(";")[0] for one in asked if extra and f"extra == '{extra}'" in one]
+    return [*(one for one in asked if "extra ==" not in one), *own]
 
 
 def _tags(root: Path) -> list[str]:

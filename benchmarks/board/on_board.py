@@ -15,13 +15,13 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 WARM_UP, COUNTED = 3, 8
-PACKAGES = ("fer-edge", "numpy", "onnxruntime", "pillow")
+PACKAGES = ("fer-edge", "ncnn", "numpy", "onnxruntime", "pillow")
 
 
 def fer(*arguments: str) -> dict[str, Any]:
@@ -52,18 +52,22 @@ def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
     from fer_edge.runtime.backends import open_backend
     from fer_edge.runtime.tries import BARS
 
-    backend = open_backend(Path(path), backend="onnxruntime", threads=1)
+    engine = "ncnn" if path.endswith(".param") else "onnxruntime"
+    backend = open_backend(Path(path), backend=engine, threads=1)
     with np.load(answers) as host:
-        faces, expected = host["faces"], host[name]
+        faces, expected = host["faces"][: len(host[name])], host[name]
     counted = instructions(lambda i: backend(faces[i][None]), counts)
     memory = resident()  # of one face at a time, as a camera gives them
     golden = backend.spec.golden_logits()
+    found = backend(faces)
     precision = backend.spec.quantization.precision
     return {
         "precision": precision,
         "golden": float(np.abs(backend(backend.spec.golden_faces()) - golden).max()),
         "golden_bar": BARS[precision],
-        "largest": float(np.abs(backend(faces) - expected).max()),
+        "largest": float(np.abs(found - expected).max()),
+        "same": int((found.argmax(1) == expected.argmax(1)).sum()),
+        "faces": len(faces),
         "instructions": counted,
         "memory": memory,
     }
@@ -72,7 +76,8 @@ def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
 def detector(path: str, answers: str, counts: str) -> dict[str, Any]:
     import numpy as np
 
-    from fer_edge.runtime.detector import detect, open_network
+    from fer_edge.runtime.detector import detect
+    from fer_edge.runtime.detector_engines import open_network
 
     run = open_network(Path(path), threads=1)
     with np.load(answers) as host:
@@ -136,7 +141,10 @@ def main(kind: str, *arguments: str) -> None:
         "detector": detector,
     }
     answer = kinds[kind](*arguments)
-    versions = {"Python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}}
+    versions = {"Python": sys.version.split()[0]}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):  # ncnn is there if it was asked for
+            versions[name] = version(name)
     answer = {"memory": resident(), "versions": versions, **answer}
     print(json.dumps(answer))
 

@@ -21,7 +21,12 @@ SYSTEMS = {
 }
 """Python's version there, and glibc's minor version."""
 ARCHITECTURES = {"64-bit": "aarch64", "32-bit": "armv7l"}
-PACKAGES = {"base": ("numpy", "pillow", "onnxruntime"), "video": ("av",), "openvino": ("openvino",)}
+PACKAGES = {
+    "base": ("numpy", "pillow", "onnxruntime"),
+    "ncnn": ("ncnn",),
+    "video": ("av",),
+    "openvino": ("openvino",),
+}
 """By extra; Click and Rich are pure Python."""
 
 

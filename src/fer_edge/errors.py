@@ -28,12 +28,14 @@ class ConfigError(FerEdgeError, ValueError):
 
 
 class MissingExtraError(FerEdgeError, ImportError):
-    """An optional package isn't installed."""
+    """A package isn't installed: an optional one, or, without an extra, one of the base install
+    that a board may leave out."""
 
-    def __init__(self, package: str, extra: str) -> None:
+    def __init__(self, package: str, extra: str | None, said: str | None = None) -> None:
         self.package = package
         self.extra = extra
-        super().__init__(f"{package} isn't installed: pip install 'fer-edge[{extra}]'")
+        wanted = f"'fer-edge[{extra}]'" if extra else package
+        super().__init__(said or f"{package} isn't installed: pip install {wanted}")
 
 
 class SpecError(FerEdgeError):

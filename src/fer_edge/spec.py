@@ -1,7 +1,8 @@
 """The contract that travels inside every model: what goes in, what comes out, and how it was made.
 
 A spec is one JSON document under the key `fer_edge`: in ONNX `metadata_props`, in OpenVINO IR
-`rt_info`, in the header of a safetensors checkpoint. Nothing is guessed from a file's name.
+`rt_info`, in the header of a safetensors checkpoint; beside an ncnn model it is a file of its own.
+Nothing is guessed from a file's name.
 """
 
 from __future__ import annotations
@@ -152,6 +153,23 @@ class Quantization:
 
 
 @dataclasses.dataclass(frozen=True)
+class NcnnOptions:
+    """How ncnn computes the model; how many threads it takes, the host says.
+
+    Attributes:
+        packing: several channels lie side by side in a vector register.
+        winograd: 3x3 convolutions by Winograd's transforms, which need fewer products and round
+            otherwise.
+        arithmetic: "fp32"; or "fp16": on a CPU that computes in half precision, which x86 and ARM
+            before v8.2 don't.
+    """
+
+    packing: bool = True
+    winograd: bool = True
+    arithmetic: Literal["fp32", "fp16"] = "fp32"
+
+
+@dataclasses.dataclass(frozen=True)
 class ParitySummary:
     """The exported file against the checkpoint it came from, over the same faces.
 
@@ -212,6 +230,8 @@ class ModelSpec:
     golden: tuple[GoldenSample, ...] = ()
     source_sha256: str | None = None
     """SHA-256 of the checkpoint that an exported file was made from."""
+    ncnn: NcnnOptions | None = None
+    """Of an ncnn model."""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -250,6 +270,15 @@ class ModelSpec:
             raise DamagedSpecError(
                 f"{where}: the spec isn't valid JSON ({error}): export the model again"
             ) from None
+        return cls.from_document(document, where)
+
+    @classmethod
+    def from_document(cls, document: object, where: str) -> ModelSpec:
+        """Read a spec from plain JSON values; keys that it doesn't have are ignored.
+
+        Raises:
+            DamagedSpecError, NewerSpecError: as `from_json`.
+        """
         schema = document.get("schema") if isinstance(document, dict) else None
         if not isinstance(schema, int) or schema < 1:
             raise DamagedSpecError(

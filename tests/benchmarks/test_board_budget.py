@@ -52,12 +52,13 @@ def test_every_board_has_a_budget_for_every_file() -> None:
     counts = budget.load()["counts"]
     assert counts.keys() == machine.BOARDS.keys()
     assert {frozenset(files) for files in counts.values()} == {
-        frozenset(("shipped", "fp32", checks.YUNET))
+        frozenset(("shipped", "fp32", "ncnn fp32", "ncnn fp16", checks.YUNET))
     }
 
 
 def answer(**more: Any) -> dict[str, Any]:
     right = {"precision": "int8", "largest": 0.0, "golden": 2e-7, "golden_bar": 0.05}
+    right = {**right, "same": 64, "faces": 64}
     return {**right, "instructions": 3_000_000, "memory": 70.4, **more}
 
 
@@ -71,6 +72,9 @@ def answer(**more: Any) -> dict[str, Any]:
         ({"largest": float("nan")}, False),
         ({"precision": "fp32", "largest": 9e-5}, True),
         ({"precision": "fp32", "largest": 2e-4}, False),
+        ({"precision": "fp16", "largest": 0.01}, True),
+        ({"precision": "fp16", "largest": 0.03}, False),
+        ({"precision": "fp16", "largest": 0.01, "same": 63}, False),
     ],
 )
 def test_int8_must_be_the_same_and_float_near(more: dict[str, Any], right: bool) -> None:
@@ -89,7 +93,15 @@ def test_a_model_with_a_wrong_scale_is_found(tmp_path: Path) -> None:
 
 def test_milliseconds_are_a_range() -> None:
     row = checks.judge_model("shipped", "a72", answer()).row
-    assert row == ("Raspberry Pi 4", "shipped", "none", "3.00", "70", "1.0 to 2.9")
+    assert row == ("Raspberry Pi 4", "shipped", "64 of 64", "none", "3.00", "70", "1.0 to 2.9")
+
+
+def test_what_nobody_can_export_is_told_and_not_judged() -> None:
+    told = checks.judge_model(
+        checks.NOT_OFFERED, "a76", answer(precision="fp32", largest=0.3, same=59)
+    )
+    assert (told.right, told.row, told.count) == (True, (), None)
+    assert "59 of 64 same label; 0.3 from PyTorch" in told.said
 
 
 def test_the_detector_must_find_the_same() -> None:

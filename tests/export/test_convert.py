@@ -10,18 +10,22 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from torch import nn
 
 from fer_edge.errors import ParityError
 from fer_edge.export import convert
+from fer_edge.export import to_onnx as of_onnx
 from fer_edge.export.bars import Bars
 from fer_edge.export.convert import export_file
+from fer_edge.export.formats import FORMATS
 from fer_edge.export.gate import Gate
 from fer_edge.runtime.specfile import read_spec
-from fer_edge.spec import Precision
+from fer_edge.spec import ModelSpec, Precision
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.datasets import read_data
 from fer_edge.train.evaluate import Model, evaluate, matched
-from tests.conftest import Ran
+from tests.conftest import Ran, needs_ncnn
+from tests.exported import exporting
 
 
 def test_with_data_the_whole_split_is_compared(
@@ -73,8 +77,8 @@ def test_every_face_is_answered_once(
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    """Let the exporter write another mean, or weights that are off by 1 %."""
-    build = convert.to_onnx
+    """Let the exporters write another mean, or weights that are off by 1 %."""
+    build = of_onnx.to_onnx
 
     def spoiled(checkpoint: Checkpoint, precision: Precision) -> onnx.ModelProto:
         if what == "mean":
@@ -91,11 +95,30 @@ def spoil(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
                 tensor.CopyFrom(onnx.numpy_helper.from_array(off.astype(values.dtype), tensor.name))
         return graph
 
-    monkeypatch.setattr(convert, "to_onnx", spoiled)
+    exporting(monkeypatch, spoiled)
+
+
+def spoil_ncnn(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """The same of ncnn's."""
+    from fer_edge.export import to_ncnn
+
+    convert = to_ncnn._converted
+
+    def spoiled(module: nn.Module, spec: ModelSpec, folder: Path) -> tuple[str, bytes]:
+        before = module.model.shift
+        module.model.shift = before + 0.2 * (what == "mean")
+        graph, weights = convert(module, spec, folder)
+        module.model.shift = before
+        numbers, random = np.frombuffer(weights, "<f4"), np.random.default_rng(0)
+        if what == "weights":  # what stands before a layer's is 0 and stays it
+            numbers = numbers * (1 + 0.01 * random.standard_normal(numbers.shape)).astype("<f4")
+        return graph, numbers.tobytes()
+
+    monkeypatch.setattr(to_ncnn, "_converted", spoiled)
 
 
 @pytest.mark.parametrize("what", ["mean", "weights"])
-@pytest.mark.parametrize("format", convert.FORMATS)
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize(
     ("precision", "advice"),
     [
@@ -107,7 +130,8 @@ def test_a_spoiled_export_is_refused_and_leaves_nothing(
     source: Path, fer: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     precision: str, advice: str, format: str, what: str,
 ) -> None:  # fmt: skip
-    spoil(monkeypatch, what)
+    needs_ncnn(format)
+    (spoil_ncnn if format == "ncnn" else spoil)(monkeypatch, what)
     options = ("--precision", precision, "--format", format, "--output", tmp_path)
     ran = fer("export", source, *options)
     assert (ran.code, ran.out) == (1, "")
@@ -207,9 +231,10 @@ main()
 """
 
 
-@pytest.mark.parametrize("format", ["onnx", "openvino"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_disk_that_fills_up_leaves_nothing(source: Path, tmp_path: Path, format: str) -> None:
     """No file may grow past 1 MB, so the model's is cut in the middle."""
+    needs_ncnn(format)
     folder = tmp_path / "out"
     folder.mkdir()
     options = [source, "--format", format, "--output", folder]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 
 from fer_edge.export.bars import BARS, Bars
 from fer_edge.export.compare import judge, kind_of, sides
-from fer_edge.export.convert import FORMATS, export_file
+from fer_edge.export.convert import export_file
+from fer_edge.export.formats import FORMATS
 from fer_edge.export.golden import draw_faces
 from fer_edge.export.parity import measure
 from fer_edge.runtime.bundled import bundled
@@ -20,29 +22,37 @@ from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train.datasets import read_data
 from fer_edge.train.evaluate import Model, open_model
 from fer_edge.train.faces import Faces
+from tests.conftest import needs_ncnn
 from tests.export.conftest import in_float32
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
-ENGINES = (("onnx", "onnxruntime"), ("onnx", "openvino"), ("openvino", "openvino"))
+ENGINES = (
+    ("onnx", "onnxruntime"),
+    ("onnx", "openvino"),
+    ("openvino", "openvino"),
+    ("ncnn", "ncnn"),
+)
 EXACT = Bars(agreement=1.0, max_abs_logit_diff=1e-4)
 """fp32 everywhere; and ONNX Runtime computes the bundled model's int8 this way."""
 
 every_way = [
     pytest.mark.parametrize("threads", [1, 2]),
     pytest.mark.parametrize("batch", [1, 7, 64]),
-    pytest.mark.parametrize(("format", "engine"), ENGINES),
-    pytest.mark.parametrize("precision", PRECISIONS),
+    pytest.mark.parametrize(
+        ("format", "engine", "precision"),
+        [(*pair, one) for pair in ENGINES for one in FORMATS[pair[0]].precisions],
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Precision], Path]:
-    """The six files of the bundled checkpoint.
+    """The files of the bundled checkpoint.
 
     Half precision holds its weights without loss: so that fp16 rounds something, it is of the same
     function in other numbers.
     """
-    folder = tmp_path_factory.mktemp("six")
+    folder = tmp_path_factory.mktemp("files")
     other = in_float32(bundled("checkpoint"), folder)
     return {
         (format, precision): export_file(
@@ -52,7 +62,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Precision
             precision=precision,
         ).path
         for format, kind in FORMATS.items()
-        for precision in PRECISIONS
+        if format != "ncnn" or all(map(find_spec, ("ncnn", "pnnx")))
+        for precision in kind.precisions
     }
 
 
@@ -113,6 +124,7 @@ def test_golden_samples(
     files: dict[tuple[str, Precision], Path], answers: Answers,
     format: str, precision: Precision, engine: str, batch: int, threads: int,
 ) -> None:  # fmt: skip
+    needs_ncnn(format)
     check(files[format, precision], engine, batch, threads, answers, draw_faces(48))
 
 
@@ -121,6 +133,7 @@ def test_the_whole_test_split(
     files: dict[tuple[str, Precision], Path], answers: Answers, test_split: Faces,
     format: str, precision: Precision, engine: str, batch: int, threads: int,
 ) -> None:  # fmt: skip
+    needs_ncnn(format)
     pixels, labels = test_split.pixels, test_split.labels
     check(files[format, precision], engine, batch, threads, answers, pixels, labels)
 
@@ -138,10 +151,12 @@ def test_two_engines_agree_about_one_file(
 
 
 def test_every_file_says_what_it_is(files: dict[tuple[str, Precision], Path]) -> None:
-    for (_, precision), path in files.items():
+    for (format, precision), path in files.items():
         spec = read_spec(path)
         assert spec.quantization.precision == precision
-        assert spec.quantization.weights == {"fp32": "fp16-exact"}.get(precision, precision)
+        exact = precision == "fp32" and format != "ncnn"  # whose batch norms are folded
+        assert spec.quantization.weights == ("fp16-exact" if exact else precision)
+        assert (spec.ncnn is not None) == (format == "ncnn")
         assert spec.parity is not None
         assert spec.parity.passed
         assert spec.parity.gate == "default"

@@ -12,8 +12,9 @@ import onnxruntime
 import pytest
 
 from fer_edge.errors import ConfigError, DataError, ParityError
-from fer_edge.export import convert
+from fer_edge.export import to_onnx as of_onnx
 from fer_edge.export.convert import Exported, export_file
+from fer_edge.export.formats import FORMATS
 from fer_edge.export.gate import Gate
 from fer_edge.export.golden import draw_faces
 from fer_edge.export.quantize import aim, default_recipe, quantize, recipe_of, search
@@ -26,6 +27,7 @@ from fer_edge.train.datasets import read_data
 from fer_edge.train.faces import FaceData
 from tests.conftest import drawn_rows, write_csv
 from tests.export.conftest import made
+from tests.exported import exporting
 
 ANY = Gate(changes={"agreement": 0.0, "accuracy_loss": 1.0, "recall_loss": 1.0})
 """Random networks lose what they will: here it counts that the file is the twin."""
@@ -59,11 +61,12 @@ def files(
     folder = tmp_path_factory.mktemp("files")
     return {
         (architecture, format): export_file(
-            path, folder / f"{architecture}{convert.FORMATS[format].suffix}", data,
+            path, folder / f"{architecture}{FORMATS[format].suffix}", data,
             format=format, precision="int8", gate=ANY,
         )
         for architecture, path in twins.items()
-        for format in convert.FORMATS
+        for format, kind in FORMATS.items()
+        if "int8" in kind.precisions
     }  # fmt: skip
 
 
@@ -163,7 +166,7 @@ def test_int8_by_rounding_alone_is_counted_from_the_float_network(
 def test_a_spoiled_int8_file_is_refused(
     twins: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build = convert.to_onnx
+    build = of_onnx.to_onnx
 
     def spoiled(checkpoint: Checkpoint, precision: object) -> onnx.ModelProto:
         model = build(checkpoint, precision)  # type: ignore[arg-type]
@@ -171,7 +174,7 @@ def test_a_spoiled_int8_file_is_refused(
         tensor.raw_data = bytes(reversed(tensor.raw_data))
         return model
 
-    monkeypatch.setattr(convert, "to_onnx", spoiled)
+    exporting(monkeypatch, spoiled)
     with pytest.raises(ParityError, match=r"label agreement on golden .* What to try: fer train"):
         export_file(twins["mobilenet_v2"], tmp_path / "m.onnx", precision="int8")
     assert list(tmp_path.iterdir()) == []

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from fer_edge.errors import DamagedSpecError, MissingSpecError, ModelError
-from fer_edge.export.convert import FORMATS, export_file
+from fer_edge.export.convert import export_file
+from fer_edge.export.formats import FORMATS
 from fer_edge.export.golden import draw_faces
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.train import checkpoint
+from tests.conftest import needs_ncnn
 from tests.export.conftest import made
 
 
@@ -22,6 +24,7 @@ def ir(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_fp16_halves_a_float32_checkpoint_and_passes(format: str, tmp_path: Path) -> None:
+    needs_ncnn(format)
     source = made("mobilenet_v3_small", tmp_path, half=False)
     sizes = {}
     for precision in ("fp32", "fp16"):

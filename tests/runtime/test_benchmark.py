@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -145,6 +146,24 @@ def test_engines_that_are_not_tried(
         "not installed: pip install 'fer-edge[openvino]'"
     }
     assert len(found.rows) == 4
+
+
+def test_ncnn_and_the_size_of_its_files(
+    children: Children, tmp_path: Path, fp32_model: Path, ncnn_model: Path
+) -> None:
+    children({})
+    files = [Path(shutil.copy(file, tmp_path)) for file in ncnn_model.parent.iterdir()]
+    path, other = Path(shutil.copy(fp32_model, tmp_path / "m.onnx")), tmp_path / "m.ncnn.param"
+    options: dict[str, Any] = {"threads": [1], "batches": [1], "seconds": 1.0, "rounds": 1}
+    (row,) = benchmark([other], **options).rows
+    assert (row.model, row.backend, row.failure) == (str(other), "ncnn", None)
+    assert row.size == sum(file.stat().st_size for file in files)
+    # named or not, it is measured once, and by the name of the file that is read
+    for models in ([path], [path, other]):
+        rows = benchmark(models, **options).rows
+        assert [Path(row.model).name for row in rows] == ["m.onnx", "m.onnx", "m.ncnn.param"]
+    (row,) = benchmark([bundled("model")], backends=["ncnn"], **options).rows
+    assert row.failure == "it doesn't read .onnx"
 
 
 def test_an_ir_and_its_size(children: Children, tmp_path: Path, fp32_model: Path) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,9 +24,11 @@ from fer_edge.runtime.remembered import Choice
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.runtime.tries import Row, Verdict, child, choose, judge, readable, thread_counts
 from fer_edge.spec import Precision
+from tests.conftest import Ran
 
 RIGHT = {"samples": 16, "labels_differ": 0, "max_abs_logit_diff": 1e-7, "ms": 1.0}
 PACKAGES = {name: engine.package for name, engine in ENGINES.items()}
+OF_ONNX = [name for name, engine in ENGINES.items() if ".onnx" in engine.suffixes]
 
 
 @pytest.fixture(autouse=True)
@@ -71,13 +74,13 @@ def answers(monkeypatch: pytest.MonkeyPatch, table: dict[tuple[str, str], object
 def test_this_machine(fp32_model: Path) -> None:
     told: list[str] = []
     found = diagnose(fp32_model, tell=told.append)
-    assert told == [f"{n}, {t}" for n in ENGINES for t in ("1 thread", "2 threads")]
+    assert told == [f"{n}, {t}" for n in OF_ONNX for t in ("1 thread", "2 threads")]
     assert [(row.backend, row.threads) for row in found.rows] == [
-        (name, threads) for name in ENGINES for threads in (1, 2)
+        (name, threads) for name in OF_ONNX for threads in (1, 2)
     ]
     assert {row.verdict for row in found.rows} == {"right"}
     assert all(row.measured and row.measured.ms for row in found.rows)
-    assert [engine.devices[0] for engine in found.engines] == ["cpu", "cpu"]
+    assert all(engine.failure or engine.devices[0] == "cpu" for engine in found.engines)
     assert found.works
     assert found.choice == choose(list(found.rows))
     assert found.remembered == str(remembered.place())
@@ -85,6 +88,41 @@ def test_this_machine(fp32_model: Path) -> None:
     document = json.loads(json.dumps(found.to_dict()))
     assert document["model"]["precision"] == "fp32"
     assert document["board"]["cores"] == 2
+
+
+def test_an_ncnn_model(ncnn_model: Path) -> None:
+    found = diagnose(ncnn_model, speed=False)
+    (row,) = found.rows
+    assert (row.backend, row.verdict) == ("ncnn", "right")
+    assert row.measured is not None
+    assert row.measured.samples == 16
+    assert [engine.failure for engine in found.engines if engine.name == "ncnn"] == [None]
+
+
+def test_a_file_beside_is_tried_and_remembered(
+    fp32_model: Path, ncnn_model: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(fp32_model, tmp_path / "m.onnx"))
+    for file in ncnn_model.parent.iterdir():
+        shutil.copy(file, tmp_path)
+    found = diagnose(path, speed=False)
+    assert [(row.backend, row.verdict) for row in found.rows] == [
+        (name, "right") for name in ENGINES
+    ]
+
+
+def test_where_no_engine_reads_the_model(
+    monkeypatch: pytest.MonkeyPatch, fer: Callable[..., Ran]
+) -> None:
+    origin = cpu.origin
+    gone = ("onnxruntime", "openvino")
+    monkeypatch.setattr(cpu, "origin", lambda name: None if name in gone else origin(name))
+    ran = fer("doctor", "--no-probe")
+    assert ran.code == 1
+    said = " ".join(ran.out.split())
+    assert "not installed: pip install onnxruntime" in said
+    assert "no engine that works here reads it: pip install onnxruntime, or 'fer-edge[ope" in said
+    assert "fer export --format ncnn" in said
 
 
 def test_a_crash_is_a_row(interpreter: Interpreter) -> None:
@@ -250,7 +288,7 @@ def test_the_spec_is_read_without_an_engine(fp32_model: Path, tmp_path: Path) ->
     [
         ("m.onnx", "there is no such file"),
         ("m.xml", "there is no such file"),
-        ("m.safetensors", "no backend reads .safetensors, only .onnx, .xml"),
+        ("m.safetensors", "no backend reads .safetensors, only .onnx, .param, .xml"),
         ("m", "no backend reads a file without suffix"),
     ],
 )

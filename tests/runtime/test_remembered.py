@@ -129,8 +129,8 @@ Asked = tuple[list[str], str, int]
 def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Asked]:
     """What `open_backend` looks for: packages in order, device, threads; nothing is loaded."""
 
-    def first(engines, _, device, threads):
-        return [engine.package for engine in engines], device, threads
+    def first(names, _, device, threads, **__: object):
+        return names, device, threads
 
     monkeypatch.setattr(backends, "_first", first)
     monkeypatch.setattr(backends, "_check", lambda *_: None)
@@ -138,7 +138,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Asked]:
 
 
 def test_auto_takes_what_is_remembered(opened: Callable[..., Asked]) -> None:
-    model, usual, other = bundled("model"), ["onnxruntime", "openvino"], ["openvino", "onnxruntime"]
+    model, usual = bundled("model"), ["onnxruntime", "openvino", "ncnn"]
+    other = ["openvino", "onnxruntime", "ncnn"]
     assert opened(model) == (usual, "cpu", 1)
     remember(model, CHOICE, "openvino")
     assert opened(model) == opened(model, device="auto") == (other, "cpu", 2)

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from fer_edge import Recognizer
+from fer_edge.runtime.backends import ENGINES
 from fer_edge.runtime.detector import Detector
 from tests.conftest import EXAMPLE
 
-ENGINES = ("onnxruntime", "openvino")
 THREADS = 8
 ROUNDS = 6
 T = TypeVar("T")
@@ -43,11 +43,12 @@ def at_once(call: Callable[[Image.Image], T], shown: Sequence[Image.Image]) -> l
 
 
 @pytest.mark.parametrize("backend", ENGINES)
-def test_whole_faces(backend: str) -> None:
-    recognizer = Recognizer.load(faces="whole", backend=backend)
+def test_whole_faces(backend: str, model_for: Callable[[str], Path]) -> None:
+    model = model_for(backend) if backend == "ncnn" else None
+    recognizer = Recognizer.load(model, faces="whole", backend=backend)
     shown = pictures(96)
     found = at_once(lambda picture: recognizer(picture).to_dict()["faces"], shown)
-    alone = Recognizer.load(faces="whole", backend=backend)
+    alone = Recognizer.load(model, faces="whole", backend=backend)
     expected = [alone(picture).to_dict()["faces"] for picture in shown]
     assert found == [[faces] * ROUNDS for faces in expected]
     assert len({faces[0]["confidence"] for faces in expected}) == THREADS
@@ -66,6 +67,7 @@ def test_faces_that_are_found(yunet: Path) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_detector_alone(yunet: Path, engine: str) -> None:
+    pytest.importorskip(engine, reason=f"{engine} isn't installed")
     detector = Detector(yunet, engine=engine)
     shown = pictures(260)
     expected = [detector(picture) for picture in shown]

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import click
 
-Backend = Literal["auto", "onnxruntime", "openvino"]
+Backend = Literal["auto", "onnxruntime", "openvino", "ncnn"]
 Device = Literal["auto", "cpu", "gpu", "npu"]
 Split = Literal["train", "val", "test"]
 

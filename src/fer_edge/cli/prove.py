@@ -26,7 +26,7 @@ from fer_edge.errors import ConfigError
 if TYPE_CHECKING:
     from fer_edge.export.gate import Gate
 
-Format = Literal["onnx", "openvino"]
+Format = Literal["onnx", "openvino", "ncnn"]
 Precision = Literal["fp32", "fp16", "int8"]
 
 gate_option = click.option(
@@ -111,7 +111,8 @@ def export(
             "--int8-search looks at val and train: the gate must look at --split test"
         )
     with needs("export"):
-        from fer_edge.export.convert import FORMATS, export_file
+        from fer_edge.export.convert import export_file
+        from fer_edge.export.formats import FORMATS
         from fer_edge.export.quantize import recipe_of, search
         from fer_edge.render.reports import parity_text
         from fer_edge.runtime.bundled import bundled
@@ -127,7 +128,7 @@ def export(
     path = Path(name) if output is None else output
     if path.is_dir():
         path /= name
-    if path.suffix != suffix:
+    if not path.name.endswith(suffix):
         raise ConfigError(f"{path}: an {format} file ends in {suffix}, and this isn't a folder")
     side = spec.input.side
     faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import onnx
+import torch
 
 from fer_edge.atomic import named, whole_file
 from fer_edge.errors import ConfigError, ModelError, ParityError
 from fer_edge.export.bars import ADVICE, TRAIN_IT
 from fer_edge.export.compare import compare_all, kind_of, sides
+from fer_edge.export.formats import FORMATS, Format
 from fer_edge.export.gate import DEFAULT_GATE, Gate
+from fer_edge.export.golden import golden_samples
+from fer_edge.export.graph import Graph
 from fer_edge.export.page import parity_page
 from fer_edge.export.parity import Parity
 from fer_edge.export.quantize import default_recipe, quantize
-from fer_edge.export.to_onnx import exported_spec, to_onnx, write_onnx
 from fer_edge.export.worth import Worth, race
-from fer_edge.spec import GateState, Int8Recipe, ModelSpec, Precision
+from fer_edge.runtime.modelfiles import COMPANIONS, size
+from fer_edge.spec import GateState, Int8Recipe, ModelSpec, Precision, Quantization
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.evaluate import Model, open_model
@@ -29,42 +32,6 @@ from fer_edge.train.faces import FaceData, Split
 
 REPORT_SUFFIX = ".parity.json"
 PAGE_SUFFIX = ".parity.html"
-
-
-Write = Callable[[onnx.ModelProto, ModelSpec, Path], None]
-
-
-def _openvino() -> Write:
-    from fer_edge.export.to_openvino import write_openvino
-
-    return write_openvino
-
-
-@dataclass(frozen=True)
-class Format:
-    """How a kind of file is written.
-
-    Attributes:
-        suffix: of the file that the engine is given.
-        companions: suffixes of the files that belong to it.
-        writer: gives the function that takes the ONNX graph, the spec and the path; it raises
-            MissingExtraError where the format's package isn't installed.
-    """
-
-    suffix: str
-    companions: tuple[str, ...]
-    writer: Callable[[], Write]
-
-    def size(self, path: Path) -> int:
-        """Bytes on disk of `path` and its companions."""
-        suffixes = (self.suffix, *self.companions)
-        return sum(path.with_suffix(suffix).stat().st_size for suffix in suffixes)
-
-
-FORMATS = {
-    "onnx": Format(".onnx", (), lambda: write_onnx),
-    "openvino": Format(".xml", (".bin",), _openvino),
-}
 
 
 @dataclass(frozen=True)
@@ -136,28 +103,30 @@ def export_file(
 
     Raises:
         ParityError: a bar was missed; nothing is left behind.
-        ConfigError: the recipe is one of trained rounding.
+        ConfigError: the recipe is one of trained rounding, or the format has no such precision.
         ModelError, SpecError, DataError: the checkpoint or the data can't be used.
         MissingExtraError: the format's package isn't installed.
     """
     if recipe and recipe.trained:
         raise ConfigError("a recipe with trained rounding isn't for rounding alone")
     form, worth = FORMATS[format], None
-    write = form.writer()
+    if precision not in form.precisions:
+        raise ConfigError(f"{format} has no {precision}: {form.no_int8}")
+    build = form.builder()
     checkpoint = checkpoints.load(source)
     if precision == "int8" and (recipe or not checkpoint.twin):
         checkpoint = quantize(checkpoint, data, recipe or default_recipe(checkpoint))
-    graph = to_onnx(checkpoint, precision)
+    graph = build(checkpoint, precision)
     spec = exported_spec(checkpoint, source, graph, precision)
     reference, origin = sides(checkpoint, str(source), spec)
     report, page = (output.with_name(output.name + end) for end in (REPORT_SUFFIX, PAGE_SUFFIX))
     with (
-        whole_file(output, *form.companions) as beside,
+        whole_file(output, *COMPANIONS.get(output.suffix, ())) as beside,
         whole_file(report) as report_beside,  # renamed before the model is: none without its own
         whole_file(page) as page_beside,
         named(output),
     ):
-        write(graph, spec, beside)
+        graph.write(spec, beside)
         exported = Model(str(output), spec, open_model(beside).predict)
         kind = kind_of(exported, origin)
         bars = gate.bars(kind)
@@ -170,30 +139,52 @@ def export_file(
                 f"What to try: {advice}"
             )
         spec = _proved(spec, parities, gate.state(kind))
-        write(graph, spec, beside)
+        graph.write(spec, beside)
         if open_model(beside).spec != spec:
             raise ModelError(
                 f"{output}: the spec doesn't come back from the file as it was written"
             )
         if precision == "int8":
             worth = _worth(beside, checkpoint, form, spec)
-        size = form.size(beside)
-        done = Exported(output, format, size, report, page, spec, tuple(parities), worth)
+        total = size(beside)
+        done = Exported(output, format, total, report, page, spec, tuple(parities), worth)
         document = json.dumps(done.to_dict(), indent=2, allow_nan=False) + "\n"
         report_beside.write_text(document, "utf-8")
-        sizes = {"file": size, "checkpoint": source.stat().st_size}
+        sizes = {"file": total, "checkpoint": source.stat().st_size}
         text = parity_page(output.name, spec, done.parities, sizes, worth)
         page_beside.write_text(text, "utf-8")
     return done
+
+
+def exported_spec(
+    checkpoint: Checkpoint, source: Path, graph: Graph, precision: Precision
+) -> ModelSpec:
+    """The spec that a file of `checkpoint` starts with: golden samples, source, tools."""
+    if precision == "int8":
+        asked = checkpoint.int8()
+        quantization = replace(asked.spec.quantization, precision="int8", weights="int8")
+        metrics = checkpoint.spec.metrics[:0]  # the float network's figures aren't this file's
+    else:
+        quantization = Quantization(precision, graph.weights)
+        asked, metrics = checkpoint, checkpoint.spec.metrics
+    return replace(
+        asked.spec,
+        quantization=quantization,
+        metrics=metrics,
+        golden=golden_samples(asked.predict, checkpoint.spec.input.side),
+        source_sha256=checkpoints.sha256(source),
+        ncnn=graph.ncnn,
+        tools={**checkpoint.spec.tools, "torch": torch.__version__, **graph.tools},
+    )
 
 
 def _worth(path: Path, checkpoint: Checkpoint, form: Format, spec: ModelSpec) -> Worth:
     """Race the file against the fp32 file of the same checkpoint."""
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder, "fp32").with_suffix(form.suffix)
-        form.writer()(to_onnx(checkpoint, "fp32"), spec, plain)
+        form.builder()(checkpoint, "fp32").write(spec, plain)
         times = race([open_model(one, threads=1) for one in (path, plain)])
-        return Worth(form.size(path), form.size(plain), *times)
+        return Worth(size(path), size(plain), *times)
 
 
 def _proved(spec: ModelSpec, parities: Sequence[Parity], gate: GateState) -> ModelSpec:

@@ -7,7 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from fer_edge.errors import MissingExtraError
-from fer_edge.export.golden import golden_samples
-from fer_edge.spec import KEY, ModelSpec, Precision, Quantization, Weights
+from fer_edge.export.graph import Graph
+from fer_edge.spec import KEY, ModelSpec, Precision, Weights
 from fer_edge.train import int8
-from fer_edge.train.checkpoint import Checkpoint, sha256
+from fer_edge.train.checkpoint import Checkpoint
 
 try:
     import onnx
@@ -31,6 +31,7 @@ except ModuleNotFoundError as error:
     raise MissingExtraError(str(error.name), "export") from None
 
 OPSET = 20
+TOOLS = {"onnx": onnx.__version__, "onnxscript": onnxscript.__version__}
 _INSIDE = "model.network."
 """Where a weight lies in `_Graph`, before its name in the checkpoint."""
 _SMALLEST_HALVED = 256
@@ -53,32 +54,18 @@ class _Graph(nn.Module):
         return logits, torch.softmax(logits / self.temperature, dim=1)
 
 
-def exported_spec(
-    checkpoint: Checkpoint, source: Path, model: onnx.ModelProto, precision: Precision
-) -> ModelSpec:
-    """The spec that a file of `checkpoint` starts with: golden samples, source, tools."""
-    if precision == "int8":
-        asked = checkpoint.int8()
-        quantization = replace(asked.spec.quantization, precision="int8", weights="int8")
-        metrics = checkpoint.spec.metrics[:0]  # the float network's figures aren't this file's
-    else:
-        halved = any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
-        weights: Weights = "fp16" if precision == "fp16" else "fp16-exact" if halved else "fp32"
-        quantization = Quantization(precision, weights)
-        asked, metrics = checkpoint, checkpoint.spec.metrics
-    return replace(
-        asked.spec,
-        quantization=quantization,
-        metrics=metrics,
-        golden=golden_samples(asked.predict, checkpoint.spec.input.side),
-        source_sha256=sha256(source),
-        tools={
-            **checkpoint.spec.tools,
-            "torch": torch.__version__,
-            "onnx": onnx.__version__,
-            "onnxscript": onnxscript.__version__,
-        },
-    )
+def onnx_graph(checkpoint: Checkpoint, precision: Precision) -> Graph:
+    """The checkpoint as one `.onnx` file; see `to_onnx`."""
+    model = to_onnx(checkpoint, precision)
+    return Graph(partial(write_onnx, model), weights_of(model, precision), TOOLS)
+
+
+def weights_of(model: onnx.ModelProto, precision: Precision) -> Weights:
+    """How the weights lie in a graph."""
+    if precision != "fp32":
+        return precision
+    halved = any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
+    return "fp16-exact" if halved else "fp32"
 
 
 def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.ModelProto:
@@ -99,7 +86,11 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
     if precision == "int8":
         twin = checkpoint.int8()
         with int8.emitting(twin.model):
-            return to_onnx(twin, "fp32")
+            return _exported(twin, exact=True)
+    return _exported(checkpoint, exact=precision == "fp32")
+
+
+def _exported(checkpoint: Checkpoint, *, exact: bool) -> onnx.ModelProto:
     graph = _Graph(checkpoint).eval()
     side = checkpoint.spec.input.side
     example = torch.zeros((2, side, side), dtype=torch.uint8)
@@ -116,7 +107,7 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
         )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
-    halve(model, exact=precision == "fp32")
+    halve(model, exact=exact)
     model = onnxscript.optimizer.optimize(model, input_size_limit=_SMALLEST_HALVED - 1)
     with _quiet():
         sides = checkpoint.spec.input.side, checkpoint.spec.input.network_side

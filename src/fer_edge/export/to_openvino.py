@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import onnx
 
 from fer_edge.errors import MissingExtraError
-from fer_edge.spec import KEY, ModelSpec
+from fer_edge.export.graph import Graph
+from fer_edge.export.to_onnx import TOOLS, to_onnx, weights_of
+from fer_edge.spec import KEY, ModelSpec, Precision
+from fer_edge.train.checkpoint import Checkpoint
 
 try:
     import openvino
 except ModuleNotFoundError:
     raise MissingExtraError("openvino", "openvino") from None
+
+
+def openvino_graph(checkpoint: Checkpoint, precision: Precision) -> Graph:
+    """The checkpoint as an IR, converted from its ONNX graph."""
+    model = to_onnx(checkpoint, precision)
+    return Graph(partial(write_openvino, model), weights_of(model, precision), TOOLS)
 
 
 def write_openvino(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
+from fer_edge.runtime.backends.engines import no_engine
 from fer_edge.runtime.board import Board
 from fer_edge.runtime.doctor import Diagnosis
 from fer_edge.runtime.tries import Row, Verdict
@@ -61,7 +63,7 @@ def _python(board: Board) -> str | Text:
     text = f"{board.python}, {board.machine}, {board.bits} bits"
     if board.bits == 64:
         return text
-    return Text(f"{text}: ONNX Runtime is published for 64 bits only", "yellow")
+    return Text(f"{text}: ONNX Runtime is published for 64 bits only; ncnn for 32 too", "yellow")
 
 
 def _tries(found: Diagnosis) -> Table:
@@ -99,6 +101,8 @@ def _self_test(row: Row) -> Text:
 
 def _verdict(found: Diagnosis) -> Text | str:
     choice = found.choice
+    if not found.rows:
+        return Text(no_engine(Path(found.path)), "red")
     if not found.works:
         return Text("the self-test failed: this model can't be used here", "red")
     if choice is None:

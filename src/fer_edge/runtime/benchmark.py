@@ -10,9 +10,10 @@ from typing import Any
 
 import fer_edge
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.backends import ENGINES
+from fer_edge.runtime.backends.engines import ENGINES, file_for
 from fer_edge.runtime.board import Board, board
 from fer_edge.runtime.health import Health, fell, health, slowed
+from fer_edge.runtime.modelfiles import size
 from fer_edge.runtime.speed import APART, Speed, pooled
 from fer_edge.runtime.timing import NARROW, Timed
 from fer_edge.runtime.tries import (
@@ -30,8 +31,6 @@ from fer_edge.spec import Precision
 MODULE = "fer_edge.runtime.timing"
 BATCHES = (1, 8)
 SECONDS, ROUNDS = 3.0, 3
-COMPANIONS = {".xml": ".bin"}
-"""By suffix: of the file that a model needs beside it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,8 +162,11 @@ def benchmark(
     pairs = list(dict.fromkeys(itertools.product(counts, batches)))
     rows = [
         dataclasses.replace(row, threads=count, batch=batch)
-        for path in dict.fromkeys(models)
-        for row in _engines(path, tuple(dict.fromkeys(backends)), here.machine)
+        for row in dict.fromkeys(  # a file may be named, and stand in for another one
+            row
+            for path in models
+            for row in _engines(path, tuple(dict.fromkeys(backends)), here.machine)
+        )
         for count, batch in pairs
     ]
     found: list[list[Timed]] = [[] for _ in rows]
@@ -197,20 +199,17 @@ def benchmark(
 
 
 def _engines(path: Path, backends: Sequence[str], machine: str) -> list[Row]:
-    """A row for each engine that is to be tried, or was asked for and can't be."""
+    """A row for each engine that is to be tried, or was asked for and can't be; its model is the
+    file that the engine reads."""
     precision = readable(path).quantization.precision
     rows = []
     for name in backends or ENGINES:
-        reads = path.suffix in ENGINES[name].suffixes
+        file = file_for(name, path)
         missing = not_installed(name)
-        if not backends and (missing or not reads):
+        if not backends and (missing or file is None):
             continue
-        unread = None if reads else f"it doesn't read {path.suffix}"
+        unread = f"it doesn't read {path.suffix}" if file is None else None
         why = unread or missing or not_offered(name, precision, machine)
-        rows.append(Row(str(path), precision, _size(path), name, 1, 1, failure=why))
+        read = file or path
+        rows.append(Row(str(read), precision, size(read), name, 1, 1, failure=why))
     return rows
-
-
-def _size(path: Path) -> int:
-    beside = path.with_suffix(COMPANIONS.get(path.suffix, path.suffix))
-    return sum(one.stat().st_size for one in {path, beside} if one.is_file())

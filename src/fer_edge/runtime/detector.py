@@ -7,8 +7,7 @@ Intelligence Research 20, 2023); its answer is decoded as OpenCV's FaceDetectorY
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,21 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fer_edge.errors import ConfigError, MissingExtraError, ModelError
+from fer_edge.runtime.detector_engines import KINDS, STRIDES, Floats, Run, open_network
 from fer_edge.runtime.preprocess import Box
 
-STRIDES = (8, 16, 32)
-KINDS = ("cls", "obj", "bbox", "kps")
-OUTPUTS = [f"{kind}_{stride}" for kind in KINDS for stride in STRIDES]
 LEAST_SCORE = 0.6
 """Of sqrt(class x objectness), in [0, 1]."""
 MOST_OVERLAP = 0.3
 """Of intersection over union: of two boxes that overlap more, the likelier stays."""
-
-Floats = npt.NDArray[np.float32]
-Run = Callable[[Floats], Mapping[str, Floats]]
-Opened = tuple[Collection[str], Run]
-"""The outputs' names, and what gives them."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,7 @@ class Detector:
             faces and takes longer.
         least: the shorter side of the smallest face that counts, in pixels of the picture.
         threads: for one call; 0 takes every core.
-        engine: a name of `ENGINES`; both read the same file and find the same faces.
+        engine: a name of `ENGINES`; all read the same file and find the same faces.
 
     Raises:
         ConfigError: there is no such engine.
@@ -157,70 +148,3 @@ def _detection(row: Floats, size: tuple[int, int]) -> Detection:
     )
     points = tuple((float(x), float(y)) for x, y in row[4:14].reshape(5, 2))
     return Detection((left, top, right - left, bottom - top), float(row[14]), points)
-
-
-def open_network(path: Path, *, threads: int = 1, engine: str = "onnxruntime") -> Run:
-    """YuNet under an engine of `ENGINES`: what `detect` runs. Safe to share between threads.
-
-    Raises:
-        ConfigError, MissingExtraError, ModelError: see `Detector`.
-    """
-    if engine not in ENGINES:
-        raise ConfigError(f"the detector's engine {engine!r} is none of {', '.join(ENGINES)}")
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such detector: fer detector install puts one there")
-    try:
-        names, run = ENGINES[engine](path, threads)
-    except ModelError as error:
-        raise ModelError(f"{path}: not a detector ({error})") from None
-    if missing := set(OUTPUTS).difference(names):
-        raise ModelError(f"{path}: not YuNet: it has no output {min(missing)!r}")
-    return run
-
-
-def _onnxruntime(path: Path, threads: int) -> Opened:
-    from fer_edge.runtime.backends.onnxruntime_backend import open_session
-
-    session = open_session(path, threads=threads)
-    entry = session.get_inputs()[0].name
-
-    def run(faces: Floats) -> dict[str, Floats]:
-        return dict(zip(OUTPUTS, session.run(OUTPUTS, {entry: faces}), strict=True))
-
-    return [output.name for output in session.get_outputs()], run
-
-
-def _openvino(path: Path, threads: int) -> Opened:
-    try:
-        import openvino
-
-        from fer_edge.runtime.backends.openvino_backend import configuration, read_model, reason_of
-    except ModuleNotFoundError as error:
-        if error.name != "openvino":
-            raise
-        raise MissingExtraError("openvino", "openvino") from None
-
-    core = openvino.Core()
-    try:
-        compiled = core.compile_model(
-            read_model(core, path), "CPU", configuration(core, "cpu", threads)
-        )
-    except RuntimeError as error:
-        raise ModelError(f"OpenVINO can't load it: {reason_of(error)}") from None
-    request = compiled.create_infer_request()
-    lock = threading.Lock()  # a request serves one call at a time
-
-    def run(faces: Floats) -> dict[str, Floats]:
-        with lock:
-            answer = request.infer([faces])
-            return {name: np.array(answer[name]) for name in OUTPUTS}
-
-    # an output has its node's name beside its own
-    return [name for output in compiled.outputs for name in output.names], run
-
-
-ENGINES: dict[str, Callable[[Path, int], Opened]] = {
-    "onnxruntime": _onnxruntime,
-    "openvino": _openvino,
-}
-"""What opens the file and takes a number of threads."""

@@ -10,7 +10,7 @@ from typing import Any
 import fer_edge
 from fer_edge.errors import ModelError
 from fer_edge.runtime import board, cpu, detector_file, remembered
-from fer_edge.runtime.backends import ENGINES
+from fer_edge.runtime.backends.engines import ENGINES, file_for
 from fer_edge.runtime.board import Board, Camera
 from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.remembered import Choice
@@ -112,11 +112,12 @@ def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = sile
     engines = tuple(_engine(name) for name in ENGINES)
     works = {engine.name for engine in engines if engine.failure is None}
     rows: list[Row] = []
-    for name, engine in ENGINES.items():
-        if name in works and path.suffix in engine.suffixes:
+    for name in ENGINES:
+        file = file_for(name, path) if name in works else None
+        if file is not None:
             rows += attempts(
                 name,
-                path,
+                file,
                 spec.quantization.precision,
                 machine=here.machine,
                 counts=thread_counts(here.cores) if speed else [1],

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from fer_edge.errors import FerEdgeError
-from fer_edge.runtime.backends import ENGINES, Backend, Engine, open_backend
+from fer_edge.runtime.backends import Backend, open_backend
+from fer_edge.runtime.backends.engines import ENGINES, Engine
 
 WARM_UP = 5
 LEAST_RUNS = 5

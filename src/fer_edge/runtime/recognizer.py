@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from fer_edge.errors import ConfigError, ModelError, SourceError
-from fer_edge.runtime import detector_file
+from fer_edge.runtime import cpu, detector_file
 from fer_edge.runtime.backends import Backend, open_backend
+from fer_edge.runtime.backends.engines import ENGINES
 from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.detector import Detection, Detector, tilt
 from fer_edge.runtime.pipeline import Prepared, read_all
@@ -88,8 +89,8 @@ class Recognizer:
 
         Args:
             model: an exported file; None: the one in the package.
-            backend: "onnxruntime", "openvino", or "auto": the fastest one that `fer doctor` found,
-                else the first that has the device.
+            backend: "onnxruntime", "openvino", "ncnn", or "auto": the fastest one that `fer doctor`
+                found, else, see `open_backend`, the first that has a file and the device.
             device: "cpu", "gpu", "npu", or "auto": the CPU, whose answers are the same everywhere.
             threads: for one call on the CPU; 0 takes every core; None: what `fer doctor` found
                 to be the fastest on this machine, with the backend that goes with it, else 1.
@@ -127,7 +128,7 @@ class Recognizer:
                 side=detect_side,
                 least=min_face,
                 threads=1 if threads is None else threads,
-                engine="onnxruntime" if backend == "auto" else backend,
+                engine=_beside(engine) if backend == "auto" else backend,
             )
 
         if path is None and faces == "detect":
@@ -297,3 +298,11 @@ class Recognizer:
     def _face(self, box: Box, score: float, row: list[float]) -> Face:
         probabilities = dict(zip(self.spec.labels, row, strict=True))
         return Face(box, score, *named(probabilities, self._least), probabilities)
+
+
+def _beside(backend: Backend) -> str:
+    """The engine that finds the faces: no second one is loaded beside ncnn; else ONNX Runtime,
+    where it is installed, since OpenVINO prepares itself anew for each size of a picture."""
+    if backend.engine == "ncnn" or cpu.origin(ENGINES["onnxruntime"].package) is None:
+        return backend.engine
+    return "onnxruntime"

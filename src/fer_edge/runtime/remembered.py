@@ -15,6 +15,7 @@ from typing import Any
 
 from fer_edge.atomic import write_text
 from fer_edge.runtime import cpu
+from fer_edge.runtime.modelfiles import described_in
 
 SCHEMA = 1
 _TAIL = 65536
@@ -115,7 +116,7 @@ def _key(path: Path) -> str:
     """Which model that is, from its size and its end: nothing else is read."""
     import hashlib  # here: most starts have nothing to recall
 
-    with path.open("rb") as stream:
+    with described_in(path).open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, size - _TAIL))
         return f"{hashlib.sha256(stream.read()).hexdigest()[:32]}-{size}{path.suffix}"

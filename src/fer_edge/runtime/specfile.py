@@ -1,4 +1,4 @@
-"""Find the spec inside a model file, with the standard library and the base install alone."""
+"""Find the spec of a model file, with the standard library alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from fer_edge.errors import ModelError
+from fer_edge.runtime.backends import ncnnfile
+from fer_edge.runtime.backends.onnxfile import opset
+from fer_edge.runtime.backends.onnxmetadata import metadata
 from fer_edge.spec import ModelSpec
 
 _LONGEST_HEADER = 100_000_000  # the format's own limit
@@ -33,9 +36,10 @@ def _safetensors_metadata(path: Path) -> dict[str, str]:
 
 
 def _onnx_metadata(path: Path) -> dict[str, str]:
-    from fer_edge.runtime.backends.onnxruntime_backend import open_session
-
-    return dict(open_session(path, threads=1).get_modelmeta().custom_metadata_map)
+    # without an engine: one that is missing, or crashes here, mustn't hide what the file is
+    if not opset(path):
+        raise ModelError(f"{path}: damaged or cut off: copy it again, or export it again")
+    return metadata(path)
 
 
 def _openvino_metadata(path: Path) -> dict[str, str]:
@@ -48,15 +52,20 @@ def _openvino_metadata(path: Path) -> dict[str, str]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-_READERS: dict[str, Callable[[Path], dict[str, str]]] = {
-    ".safetensors": _safetensors_metadata,
-    ".onnx": _onnx_metadata,
-    ".xml": _openvino_metadata,
+def _inside(find: Callable[[Path], dict[str, str]]) -> Callable[[Path], ModelSpec]:
+    return lambda path: ModelSpec.from_metadata(find(path), str(path))
+
+
+_READERS: dict[str, Callable[[Path], ModelSpec]] = {
+    ".safetensors": _inside(_safetensors_metadata),
+    ".onnx": _inside(_onnx_metadata),
+    ".xml": _inside(_openvino_metadata),
+    ".param": ncnnfile.read_spec,
 }
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """The spec inside a checkpoint or an exported model.
+    """The spec inside a checkpoint or an exported model, or beside it.
 
     Raises:
         ModelError: there is no such file, its kind isn't known, or it is damaged.
@@ -66,4 +75,4 @@ def read_spec(path: Path) -> ModelSpec:
         raise ModelError(f"{path}: {path.suffix or 'no suffix'} is none of {', '.join(_READERS)}")
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file")
-    return ModelSpec.from_metadata(_READERS[path.suffix](path), str(path))
+    return _READERS[path.suffix](path)

@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from fer_edge.errors import FerEdgeError
 from fer_edge.runtime import cpu
-from fer_edge.runtime.backends import ENGINES, Backend, open_backend
+from fer_edge.runtime.backends import Backend, open_backend
+from fer_edge.runtime.backends.engines import ENGINES
 from fer_edge.runtime.probe import version
 from fer_edge.spec import ModelSpec
 

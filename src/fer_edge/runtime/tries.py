@@ -13,9 +13,7 @@ from typing import Any, Literal
 
 from fer_edge.errors import ModelError
 from fer_edge.runtime import cpu
-from fer_edge.runtime.backends import ENGINES
-from fer_edge.runtime.backends.onnxfile import opset
-from fer_edge.runtime.backends.onnxmetadata import metadata
+from fer_edge.runtime.backends.engines import ENGINES
 from fer_edge.runtime.probe import Measured
 from fer_edge.runtime.remembered import Choice
 from fer_edge.runtime.specfile import read_spec
@@ -117,13 +115,7 @@ def readable(path: Path) -> ModelSpec:
             f"{path}: no backend reads {path.suffix or 'a file without suffix'}, "
             f"only {', '.join(suffixes)}"
         )
-    if path.suffix != ".onnx":
-        return read_spec(path)
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such file")
-    if not opset(path):
-        raise ModelError(f"{path}: damaged or cut off: copy it again, or export it again")
-    return ModelSpec.from_metadata(metadata(path), str(path))
+    return read_spec(path)
 
 
 def not_installed(name: str) -> str | None:
@@ -131,8 +123,7 @@ def not_installed(name: str) -> str | None:
     engine = ENGINES[name]
     if cpu.origin(engine.package) is not None:
         return None
-    wanted = f"'fer-edge[{engine.extra}]'" if engine.extra else engine.package
-    return f"not installed: pip install {wanted}"
+    return f"not installed: pip install {engine.wanted}"
 
 
 def not_offered(name: str, precision: Precision, machine: str) -> str | None:

@@ -1,9 +1,9 @@
-"""The engines: a table from name to class, each imported only when it is used."""
+"""A model under an engine, which is imported only when it is used."""
 
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+import platform
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DeviceError, MissingExtraError, ModelError
+from fer_edge.runtime import cpu
+from fer_edge.runtime.backends.engines import ENGINES, Engine, file_for, no_engine
 from fer_edge.runtime.remembered import recall
 from fer_edge.spec import ModelSpec
 
@@ -22,48 +24,15 @@ class Backend(Protocol):
     """A loaded model: one call, and the contract it keeps."""
 
     @property
+    def engine(self) -> str:
+        """Its name in `ENGINES`."""
+
+    @property
     def spec(self) -> ModelSpec:
         """The contract inside the model."""
 
     def __call__(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`."""
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Where a backend lives and what it needs.
-
-    Attributes:
-        module, name: of the class, which takes a path, `device` and `threads`. The module also has
-            `devices()`, what the engine can use on this machine.
-        package: that must be importable.
-        extra: that installs the package; None: the base install does.
-        suffixes: of the files it reads.
-    """
-
-    module: str
-    name: str
-    package: str
-    extra: str | None
-    suffixes: tuple[str, ...]
-
-
-ENGINES = {
-    "onnxruntime": Engine(
-        "fer_edge.runtime.backends.onnxruntime_backend",
-        "OnnxRuntimeBackend",
-        "onnxruntime",
-        None,
-        (".onnx",),
-    ),
-    "openvino": Engine(
-        "fer_edge.runtime.backends.openvino_backend",
-        "OpenVinoBackend",
-        "openvino",
-        "openvino",
-        (".xml", ".onnx"),
-    ),
-}
 
 
 def open_backend(
@@ -78,18 +47,20 @@ def open_backend(
 
     Args:
         path: an exported model.
-        backend: a name of `ENGINES`; "auto": the first that is installed, reads the file's suffix
-            and has the device.
+        backend: a name of `ENGINES`; "auto": the first that is installed, reads the file and has
+            the device.
         device: a name of `DEVICES`; "auto": the CPU, under every engine. Each machine has one, and
             on it the answers are PyTorch's and the same everywhere; anything faster may be less
             exact, so it is taken only when it is asked for.
         threads: for one call on the CPU; 0 takes every core; None: 1, or what is remembered.
-        remembered: with "auto" on the CPU, take what `fer doctor` found to be the fastest for this
-            model on this machine. Proofs don't: their answers depend on nothing but the file.
+        remembered: an engine may read another file of the same model (see `file_for`); with "auto"
+            on the CPU, take what `fer doctor` found to be the fastest for this model on this
+            machine, and on ARM ncnn where nothing was found. Proofs do neither: their answers
+            depend on nothing but the file.
 
     Raises:
         DeviceError: no such backend, or none has that device here; `threads` is negative.
-        MissingExtraError: the engine isn't installed.
+        MissingExtraError: the engine isn't installed, or none is that reads the file.
         ModelError, SpecError: the file can't be used.
     """
     if backend != "auto" and backend not in ENGINES:
@@ -98,49 +69,55 @@ def open_backend(
         raise DeviceError(f"the device {device!r} is none of auto, {', '.join(DEVICES)}; {_here()}")
     if threads is not None and threads < 0:
         raise DeviceError(f"threads must be 0 (every core) or more, not {threads}")
-    fitting = {
-        name: engine
-        for name, engine in ENGINES.items()
-        if path.suffix in engine.suffixes and backend in ("auto", name)
-    }
-    if not fitting:
-        readable = sorted({s for engine in ENGINES.values() for s in engine.suffixes})
-        raise ModelError(
-            f"{path}: {'no backend reads' if backend == 'auto' else f'{backend} does not read'} "
-            f"{path.suffix or 'a file without suffix'}, only {', '.join(readable)}"
-        )
-    known = None
-    if remembered and backend == "auto" and device in ("auto", "cpu"):
-        known = recall(path, {name: engine.package for name, engine in fitting.items()})
-    if known is not None:
-        fitting = {known.backend: fitting[known.backend], **fitting}  # the others if it is broken
-        threads = known.threads if threads is None else threads
+    if backend != "auto":
+        names = [backend]
+    elif remembered and device in ("auto", "cpu"):
+        known = recall(path, {name: engine.package for name, engine in ENGINES.items()})
+        first = known.backend if known else "ncnn" if _ncnn_pays() else None
+        threads = known.threads if known and threads is None else threads
+        names = sorted(ENGINES, key=lambda name: name != first)  # the others if it is broken
+    else:
+        names = list(ENGINES)
     loaded = _first(
-        list(fitting.values()),
+        names,
         path,
         "cpu" if device == "auto" else device,
         1 if threads is None else threads,
+        stand_in=remembered,
     )
     _check(loaded, path)
     return loaded
 
 
-def _first(engines: list[Engine], path: Path, device: str, threads: int) -> Backend:
-    """The file loaded by the first engine that is installed and whose device works."""
+def _ncnn_pays() -> bool:
+    """Whether ncnn is the fastest for float models as far as is known without measuring."""
+    return platform.machine() in cpu.ARM and cpu.origin(ENGINES["ncnn"].package) is not None
+
+
+def _first(names: list[str], path: Path, device: str, threads: int, *, stand_in: bool) -> Backend:
+    """The model loaded by the first engine that has a file, is installed and whose device works."""
     missing: list[MissingExtraError] = []
     failures: list[str] = []
-    for engine in engines:
+    tried = 0
+    for name in names:
+        file = file_for(name, path, stand_in=stand_in)
+        if file is None:
+            continue
+        tried += 1
+        engine = ENGINES[name]
         try:
             module = _module(engine)
             if device in module.devices():
-                loaded: Backend = getattr(module, engine.name)(path, device=device, threads=threads)
+                loaded: Backend = getattr(module, engine.name)(file, device=device, threads=threads)
                 return loaded
         except MissingExtraError as error:
             missing.append(error)
         except DeviceError as error:
             failures.append(str(error))
-    if len(missing) == len(engines):
-        raise missing[0]
+    if not tried:
+        raise _unread(names, path)
+    if len(missing) == tried:
+        raise missing[0] if len(names) == 1 else _none(path, missing[0])
     why = f"doesn't work: {'; '.join(failures)}" if failures else "isn't here"
     raise DeviceError(
         f"the device {device!r} {why}: {_here()}. Choose one of these and a backend that has it, "
@@ -148,11 +125,25 @@ def _first(engines: list[Engine], path: Path, device: str, threads: int) -> Back
     )
 
 
+def _unread(names: list[str], path: Path) -> ModelError:
+    """What is to be said where no engine has a file for the model."""
+    readable = sorted({suffix for name in names for suffix in ENGINES[name].suffixes})
+    reads = f"{names[0]} does not read" if len(names) == 1 else "no backend reads"
+    said = f"{path}: {reads} {path.suffix or 'a file without suffix'}, only {', '.join(readable)}"
+    if len(names) == 1 and path.suffix in ENGINES[names[0]].stands_in:
+        said += f": fer export --format {names[0]} makes one, and --model names it"
+    return ModelError(said)
+
+
+def _none(path: Path, first: MissingExtraError) -> MissingExtraError:
+    return MissingExtraError(first.package, first.extra, f"{path}: {no_engine(path)}")
+
+
 def _module(engine: Engine) -> ModuleType:
     try:
         return importlib.import_module(engine.module)
     except ModuleNotFoundError as error:
-        if engine.extra is None or error.name != engine.package:
+        if error.name != engine.package:
             raise
         raise MissingExtraError(engine.package, engine.extra) from None
 

@@ -1,4 +1,4 @@
-"""The one thing that OpenVINO doesn't say of an `.onnx` file: which operator set it asks for."""
+"""An `.onnx` file's protobuf fields; and its operator set, which OpenVINO doesn't tell."""
 
 from __future__ import annotations
 
@@ -42,6 +42,21 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             at += size
     except (IndexError, KeyError):  # cut off, or no protobuf
         return
+
+
+def integers(value: int | memoryview) -> list[int]:
+    """One entry of a repeated field of integers: one of them, or a run of packed ones.
+
+    Raises:
+        IndexError: the run is cut off.
+    """
+    if isinstance(value, int):
+        return [value]
+    found, at = [], 0
+    while at < len(value):
+        number, at = _varint(value, at)
+        found.append(number)
+    return found
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

@@ -91,6 +91,8 @@ class OnnxRuntimeBackend:
     Runtime's way, and the answers stay right.
     """
 
+    engine = "onnxruntime"
+
     def __init__(self, path: Path, *, device: str = "cpu", threads: int = 1) -> None:
         self._session = open_session(path, device=device, threads=threads)
         metadata = self._session.get_modelmeta().custom_metadata_map

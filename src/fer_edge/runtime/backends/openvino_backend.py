@@ -39,6 +39,8 @@ class OpenVinoBackend:
     An NPU has no float32: there the answers are half precision's.
     """
 
+    engine = "openvino"
+
     def __init__(self, path: Path, *, device: str = "cpu", threads: int = 1) -> None:
         core = openvino.Core()
         model = read_model(core, path)

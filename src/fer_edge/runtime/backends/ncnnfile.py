@@ -1,0 +1,93 @@
+"""An ncnn model is three files: `NAME.ncnn.param`, the graph; `NAME.ncnn.bin`, the weights; and
+`NAME.ncnn.json`, the spec with the SHA-256 of the other two. No engine is needed to read it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fer_edge.errors import DamagedSpecError, MissingSpecError, ModelError
+from fer_edge.spec import ModelSpec
+
+SUFFIX = ".ncnn.param"
+"""Of the file that names the model."""
+DIGESTS = "sha256"
+"""The key that the document has beside the spec's own."""
+
+
+def describe(spec: ModelSpec, digests: dict[str, str]) -> str:
+    """The text of `NAME.ncnn.json`; the digests are by the suffix of their file."""
+    document = json.loads(spec.to_json())
+    return json.dumps({**document, DIGESTS: digests}, ensure_ascii=False) + "\n"
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """The spec of the model whose graph is at `path`.
+
+    Raises:
+        ModelError, SpecError: see `open_files`; the graph and the weights aren't looked at.
+    """
+    return _spec(_document(path), path)
+
+
+def open_files(path: Path) -> ModelSpec:
+    """The spec, once the graph at `path` and the weights are those that it was written with.
+
+    Raises:
+        ModelError: a file is missing, damaged, or of another model.
+        MissingSpecError: there is no `.json` beside it.
+        DamagedSpecError, NewerSpecError: it can't be used.
+    """
+    import hashlib  # here: OpenSSL takes as long to load as the model
+
+    document = _document(path)
+    spec = _spec(document, path)
+    for suffix, wanted in document[DIGESTS].items():
+        file = path.with_suffix(suffix)
+        try:
+            with file.open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise ModelError(f"{file}: {error.strerror}: {_ALL}") from None
+        if found != wanted:
+            raise ModelError(
+                f"{file}: damaged, or of another model than {_beside(path).name}: {_ALL}"
+            )
+    return spec
+
+
+_ALL = f"copy all three files again (*{SUFFIX}, .bin and .json), or export again"
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """What the `.json` holds."""
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such file")
+    file = _beside(path)
+    try:
+        document = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise MissingSpecError(
+            f"{path}: {file.name} isn't beside it, so its labels and input are unknown: {_ALL}"
+        ) from None
+    except OSError as error:
+        raise ModelError(f"{file}: {error.strerror}: {_ALL}") from None
+    except (ValueError, RecursionError):
+        raise DamagedSpecError(f"{file}: damaged or cut off: {_ALL}") from None
+    digests = document.get(DIGESTS) if isinstance(document, dict) else None
+    if not isinstance(digests, dict) or digests.keys() != {".param", ".bin"}:
+        raise DamagedSpecError(f"{file}: it doesn't name the files that it belongs to: {_ALL}")
+    checked: dict[str, Any] = document
+    return checked
+
+
+def _spec(document: dict[str, Any], path: Path) -> ModelSpec:
+    spec = ModelSpec.from_document(document, str(_beside(path)))
+    if spec.ncnn is None:
+        raise DamagedSpecError(f"{_beside(path)}: it isn't of an ncnn model: {_ALL}")
+    return spec

@@ -1,0 +1,169 @@
+"""A small convolutional ONNX graph in ncnn's terms, made when it is loaded.
+
+For the face detector, which is published as ONNX: a board that has ncnn alone reads that very file,
+and nothing has to be converted and kept beside it. It knows the operators of YuNet, no others; a
+model of expressions is converted by pnnx when it is exported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fer_edge.errors import ModelError
+from fer_edge.runtime.backends.onnxgraph import Node, OnnxGraph
+
+MAGIC = 7767517
+"""What ncnn's graphs begin with."""
+FLOAT32 = bytes(4)
+"""What stands before weights in float32."""
+
+
+@dataclass(frozen=True)
+class Translated:
+    """What ncnn loads.
+
+    Attributes:
+        param, weights: as they would lie in ncnn's `.param` and `.bin`.
+        given: the input's name.
+        outputs: by the name of each of ONNX's outputs: the blob with its numbers, `[channels,
+            height, width]` where ONNX has `[1, height x width, channels]`.
+    """
+
+    param: str
+    weights: bytes
+    given: str
+    outputs: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One line of ncnn's text."""
+
+    kind: str
+    inputs: tuple[str, ...]
+    output: str
+    parameters: str = ""
+
+
+class _Writer:
+    def __init__(self, graph: OnnxGraph) -> None:
+        self.tensors = graph.tensors
+        (self.given,) = (name for name in graph.inputs if name not in graph.tensors)
+        used = Counter(name for node in graph.nodes for name in node.inputs)
+        self.rectified = {
+            node.inputs[0]
+            for node in graph.nodes
+            if node.kind == "Relu" and used[node.inputs[0]] == 1
+        }
+        self.blobs = {self.given: self.given}  # ncnn's, by ONNX's name
+        self.layers: list[_Layer] = []
+        self.weights: list[bytes] = []
+
+    def add(self, node: Node, kind: str, parameters: str = "", inputs: int = 1) -> None:
+        given = tuple(self.blobs[name] for name in node.inputs[:inputs])
+        self.blobs[node.outputs[0]] = node.outputs[0]
+        self.layers.append(_Layer(kind, given, node.outputs[0], parameters))
+
+    def convolution(self, node: Node) -> None:
+        weight, bias = (self.tensors[name] for name in node.inputs[1:])
+        outputs, _, high, wide = weight.shape
+        group = node.numbers.get("group", [1])[0]
+        down, across = node.numbers.get("strides", [1, 1])
+        top, left, bottom, right = node.numbers.get("pads", [0] * 4)
+        if any(one != 1 for one in node.numbers.get("dilations", [])):
+            raise ModelError("YuNet's convolutions aren't dilated")
+        self.add(
+            node,
+            "Convolution" if group == 1 else "ConvolutionDepthWise",
+            f"0={outputs} 1={wide} 11={high} 3={across} 13={down} 4={left} 14={top} 15={right} "
+            f"16={bottom} 5=1 6={weight.size} 7={group} 9={int(node.outputs[0] in self.rectified)}",
+        )
+        self.weights += [FLOAT32, weight.tobytes(), bias.tobytes()]
+
+    def relu(self, node: Node) -> None:
+        if not self.layers[-1].output == node.inputs[0] in self.rectified:
+            raise ModelError("YuNet's Relu follows a convolution")
+        self.same(node)  # which does it
+
+    def pooling(self, node: Node) -> None:
+        high, wide = node.numbers["kernel_shape"]
+        down, across = node.numbers.get("strides", [1, 1])
+        if any(node.numbers.get("pads", []) + node.numbers.get("ceil_mode", [])):
+            raise ModelError("YuNet's MaxPool has no padding")
+        self.add(node, "Pooling", f"0=0 1={wide} 11={high} 2={across} 12={down} 5=1")
+
+    def resize(self, node: Node) -> None:
+        by = self.tensors[node.inputs[2]].tolist()
+        if node.texts.get("mode") != "nearest" or by[:2] != [1, 1]:
+            raise ModelError("YuNet's Resize repeats pixels")
+        self.add(node, "Interp", f"0=1 1={by[2]} 2={by[3]}")
+
+    def sum(self, node: Node) -> None:
+        self.add(node, "BinaryOp", "0=0", inputs=2)
+
+    def sigmoid(self, node: Node) -> None:
+        self.add(node, "Sigmoid")
+
+    def transpose(self, node: Node) -> None:
+        if node.numbers.get("perm") != [0, 2, 3, 1]:
+            raise ModelError("YuNet's Transpose puts the channels last")
+        self.same(node)
+
+    def same(self, node: Node) -> None:
+        """The same numbers, in another order at most."""
+        self.blobs[node.outputs[0]] = self.blobs[node.inputs[0]]
+
+
+KINDS: dict[str, Callable[[_Writer, Node], None]] = {
+    "Conv": _Writer.convolution,
+    "Relu": _Writer.relu,
+    "MaxPool": _Writer.pooling,
+    "Resize": _Writer.resize,
+    "Add": _Writer.sum,
+    "Sigmoid": _Writer.sigmoid,
+    "Transpose": _Writer.transpose,
+    "Reshape": _Writer.same,
+}
+
+
+def translate(graph: OnnxGraph) -> Translated:
+    """Say an ONNX graph in ncnn's terms.
+
+    Raises:
+        ModelError: it does what YuNet doesn't.
+    """
+    try:
+        writer = _Writer(graph)
+        for node in graph.nodes:
+            if node.kind not in KINDS:
+                raise ModelError(f"YuNet has no {node.kind}")
+            if node.texts.get("auto_pad", "NOTSET") != "NOTSET":
+                raise ModelError("YuNet's padding is in numbers")
+            KINDS[node.kind](writer, node)
+        outputs = {name: writer.blobs[name] for name in graph.outputs}
+    except (KeyError, IndexError, ValueError) as error:
+        raise ModelError(f"its graph isn't like YuNet's ({error})") from None
+    lines = _lines(writer.layers, writer.given)
+    blobs = sum(int(line.split()[3]) for line in lines)
+    param = "\n".join([str(MAGIC), f"{len(lines)} {blobs}", *lines, ""])
+    return Translated(param, b"".join(writer.weights), writer.given, outputs)
+
+
+def _lines(layers: list[_Layer], given: str) -> list[str]:
+    """ncnn's text: a blob that several layers take is split into one for each of them."""
+    used = Counter(name for layer in layers for name in layer.inputs)
+    taken: Counter[str] = Counter()
+    lines = [f"Input {given} 0 1 {given}"]
+    for layer in layers:
+        inputs = []
+        for name in layer.inputs:
+            inputs.append(name if used[name] == 1 else f"{name}:{taken[name]}")
+            taken[name] += 1
+        line = [layer.kind, layer.output, str(len(inputs)), "1", *inputs, layer.output]
+        lines.append(" ".join([*line, layer.parameters]).rstrip())
+        if (count := used[layer.output]) > 1:
+            parts = " ".join(f"{layer.output}:{i}" for i in range(count))
+            lines.append(f"Split {layer.output}: 1 {count} {layer.output} {parts}")
+    return lines

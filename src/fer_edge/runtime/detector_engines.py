@@ -1,0 +1,117 @@
+"""YuNet's network under each engine: from pixels to twelve outputs, not decoded yet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fer_edge.errors import ConfigError, MissingExtraError, ModelError
+from fer_edge.runtime.backends import engines
+from fer_edge.runtime.cpu import usable_cores
+from fer_edge.spec import NcnnOptions
+
+STRIDES = (8, 16, 32)
+KINDS = ("cls", "obj", "bbox", "kps")
+OUTPUTS = [f"{kind}_{stride}" for kind in KINDS for stride in STRIDES]
+
+Floats = npt.NDArray[np.float32]
+Run = Callable[[Floats], Mapping[str, Floats]]
+"""From BGR pixels, float32 `[1, 3, H, W]`, sides multiples of 32, to the outputs by name, each
+`[1, anchors, numbers]`."""
+Opened = tuple[Collection[str], Run]
+"""The outputs' names, and what gives them."""
+
+
+def open_network(path: Path, *, threads: int = 1, engine: str = "onnxruntime") -> Run:
+    """YuNet under an engine of `ENGINES`: what `detect` runs. Safe to share between threads.
+
+    Raises:
+        ConfigError, MissingExtraError, ModelError: see `Detector`.
+    """
+    if engine not in ENGINES:
+        raise ConfigError(f"the detector's engine {engine!r} is none of {', '.join(ENGINES)}")
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such detector: fer detector install puts one there")
+    try:
+        names, run = ENGINES[engine](path, threads)
+    except ModelError as error:
+        raise ModelError(f"{path}: not a detector ({error})") from None
+    except ModuleNotFoundError as error:
+        wanted = engines.ENGINES[engine]
+        if error.name != wanted.package:
+            raise
+        raise MissingExtraError(wanted.package, wanted.extra) from None
+    if missing := set(OUTPUTS).difference(names):
+        raise ModelError(f"{path}: not YuNet: it has no output {min(missing)!r}")
+    return run
+
+
+def _onnxruntime(path: Path, threads: int) -> Opened:
+    from fer_edge.runtime.backends.onnxruntime_backend import open_session
+
+    session = open_session(path, threads=threads)
+    entry = session.get_inputs()[0].name
+
+    def run(faces: Floats) -> dict[str, Floats]:
+        return dict(zip(OUTPUTS, session.run(OUTPUTS, {entry: faces}), strict=True))
+
+    return [output.name for output in session.get_outputs()], run
+
+
+def _openvino(path: Path, threads: int) -> Opened:
+    import openvino
+
+    from fer_edge.runtime.backends.openvino_backend import configuration, read_model, reason_of
+
+    core = openvino.Core()
+    try:
+        compiled = core.compile_model(
+            read_model(core, path), "CPU", configuration(core, "cpu", threads)
+        )
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO can't load it: {reason_of(error)}") from None
+    request = compiled.create_infer_request()
+    lock = threading.Lock()  # a request serves one call at a time
+
+    def run(faces: Floats) -> dict[str, Floats]:
+        with lock:
+            answer = request.infer([faces])
+            return {name: np.array(answer[name]) for name in OUTPUTS}
+
+    # an output has its node's name beside its own
+    return [name for output in compiled.outputs for name in output.names], run
+
+
+def _ncnn(path: Path, threads: int) -> Opened:
+    from tempfile import TemporaryDirectory  # here: the other engines need none
+
+    from fer_edge.runtime.backends.ncnn_backend import Network
+    from fer_edge.runtime.backends.onnx_to_ncnn import translate
+    from fer_edge.runtime.backends.onnxgraph import read_graph
+
+    told = translate(read_graph(path))
+    # in files: ncnn's Python would keep a pointer into memory that is gone when the call returns
+    with TemporaryDirectory() as folder:
+        graph, weights = Path(folder, "detector.param"), Path(folder, "detector.bin")
+        graph.write_text(told.param, "utf-8")
+        weights.write_bytes(told.weights)
+        network = Network(graph, weights, NcnnOptions(), threads or usable_cores())
+
+    def run(faces: Floats) -> dict[str, Floats]:
+        blobs = network(told.given, faces[0], [told.outputs[name] for name in OUTPUTS])
+        flat = (blob.reshape(len(blob), -1).T[None] for blob in blobs)
+        return dict(zip(OUTPUTS, flat, strict=True))
+
+    return told.outputs, run
+
+
+ENGINES: dict[str, Callable[[Path, int], Opened]] = {
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+    "ncnn": _ncnn,
+}
+"""What opens the file and takes a number of threads."""

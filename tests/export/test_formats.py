@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from fer_edge.cli.prove import Format as Choice
+from fer_edge.export.formats import FORMATS
+from fer_edge.runtime.backends import ENGINES
+from tests.conftest import needs_ncnn
+
+
+def test_the_command_offers_every_format() -> None:
+    assert get_args(Choice) == tuple(FORMATS)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_engine_reads_what_is_written(format: str) -> None:
+    suffix = FORMATS[format].suffix
+    assert any(suffix.endswith(engine.suffixes) for engine in ENGINES.values())
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_format_without_int8_says_why(format: str) -> None:
+    kind = FORMATS[format]
+    assert kind.precisions[:2] == ("fp32", "fp16")
+    assert ("int8" in kind.precisions) == (kind.no_int8 is None)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_makes_it_is_found(format: str) -> None:
+    needs_ncnn(format)
+    assert callable(FORMATS[format].builder())
