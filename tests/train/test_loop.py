@@ -46,7 +46,7 @@ def test_a_teacher_that_answers_alike_costs_nothing(
     alone = a_trainee(network, config).training_step(batch, 0)
     taught = a_trainee(network, config, (network,)).training_step(batch, 0)
     assert torch.allclose(taught, alone, atol=1e-6)
-    mirrored = replace(config, mirror_teachers=True)
+    mirrored = replace(config, teachers=("t",), mirror_teachers=True)
     assert a_trainee(network, mirrored, (network,)).training_step(batch, 0) > alone + 1e-4
 
 
