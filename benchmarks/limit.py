@@ -253,8 +253,8 @@ def main() -> None:
             f"{macs / 1e6:.2f}" if macs else "",
             f"{moved / 1e6:.2f}" if moved else "",
             f"{1e6 * seconds:.0f}",
-            f"{macs / seconds / most:.0%}" if macs else "",
-            f"{moved / seconds / bytes_a_second:.0%}" if moved else "",
+            f"{macs / seconds / most:.0%}" if macs and seconds > 0 else "",
+            f"{moved / seconds / bytes_a_second:.0%}" if moved and seconds > 0 else "",
         ]
         for kind, (number, macs, moved, seconds) in sorted(found.items(), key=lambda kv: -kv[1][3])
     ]
