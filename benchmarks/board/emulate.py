@@ -22,7 +22,7 @@ from pathlib import Path
 import budget
 import numpy as np
 from checks import NOT_OFFERED, Check, Finding, checks
-from machine import BOARDS, HERE, Machine, build, qemu_version
+from machine import BOARDS, CACHE, HERE, Machine, build, qemu_version
 from PIL import Image
 
 from fer_edge.runtime.backends import open_backend
@@ -30,6 +30,7 @@ from fer_edge.runtime.backends.ncnnfile import DIGESTS, describe, read_spec
 from fer_edge.runtime.bundled import bundled
 from fer_edge.runtime.detector import detect
 from fer_edge.runtime.detector_engines import open_network
+from fer_edge.runtime.modelfiles import COMPANIONS
 
 ROOT = HERE.parent.parent
 PICTURE = ROOT / "examples" / "astronaut.png"
@@ -83,7 +84,7 @@ def ncnn_files(cache: Path, scratch: Path) -> dict[str, Path]:
     found = {name: path for name, path in made.items() if path}
     if not found:
         raise SystemExit("--ncnn: pip install 'fer-edge[export,ncnn]' makes its files")
-    for suffix in (".param", ".bin", ".json"):
+    for suffix in (".param", *COMPANIONS[".param"]):
         shutil.copy(found["ncnn fp32"].with_suffix(suffix), scratch / f"half.ncnn{suffix}")
     path = scratch / "half.ncnn.param"
     beside, spec = path.with_suffix(".json"), read_spec(path)
@@ -189,10 +190,9 @@ def keep(rows: list[tuple[str, ...]], versions: dict[str, str], what: str) -> No
 
 
 def options() -> argparse.Namespace:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fer-edge-board"
     parser = argparse.ArgumentParser(prog="benchmarks/board/run", description=__doc__)
     parser.add_argument("boards", nargs="*", help=f"of {', '.join(BOARDS)}; without any, all")
-    parser.add_argument("--cache", type=Path, default=cache, help="folder of what is kept")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of what is kept")
     parser.add_argument("--wheel", type=Path, help="of the project; else it is built")
     parser.add_argument("--model", type=Path, help="one more .onnx file to compare")
     parser.add_argument(

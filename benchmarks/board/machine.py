@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 HERE = Path(__file__).parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fer-edge-board"
 PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "libgomp1")
 OLDEST_GLIBC = 17
 NOT_HERE = 77
@@ -155,7 +156,7 @@ class Machine:
         """QEMU, and the Python that it runs: without the packages of a system (-S) and a script's
         neighbours (-P)."""
         prefix = self._prefix(board)
-        python = prefix / "usr" / "bin" / _python(self.root)
+        python = prefix / "usr" / "bin" / python_of(self.root)
         return ["qemu-aarch64", "-L", str(prefix)], [str(python), "-S", "-P"]
 
 
@@ -178,16 +179,16 @@ def build(
         onnxruntime: a version, in place of what the wheel asks for.
         ncnn: whether the extra of that name is installed too.
     """
-    root = _once(cache / f"root-{_release()}", _root)
-    wheel = wheel or _wheel(scratch)
+    root = once(cache / f"root-{release()}", debian)
+    wheel = wheel or wheel_of(scratch)
     wanted = [
         f"onnxruntime=={onnxruntime}" if onnxruntime and one.startswith("onnxruntime") else one
         for one in _requirements(wheel, "ncnn" if ncnn else None)
     ]
-    tags = _tags(root)
+    tags = tags_of(root)
     key = hashlib.sha256(" ".join([*wanted, *tags]).encode()).hexdigest()[:12]
-    site = _once(cache / f"packages-{key}", lambda to: _install(to, tags, wanted))
-    _install(scratch / "project", tags, ["--no-deps", str(wheel)])
+    site = once(cache / f"packages-{key}", lambda to: install(to, tags, wanted))
+    install(scratch / "project", tags, ["--no-deps", str(wheel)])
     machine = Machine(root, (scratch / "project", site), _counter(scratch), scratch)
     for board in boards:
         machine.lay_out(board)
@@ -198,15 +199,27 @@ def qemu_version() -> str:
     return _said("qemu-aarch64", "--version").split("version ")[1].split()[0]
 
 
-def _root(to: Path) -> None:
-    """A Debian of the release that this machine has, from the sources that it has."""
+def debian(to: Path, architecture: str = "arm64", more: tuple[str, ...] = ()) -> None:
+    """A Debian of the release that this machine has, from the sources that it has.
+
+    The release as it came out: a mirror's updates for another architecture may lag behind their
+    own index, and nothing that is checked depends on them.
+
+    Args:
+        to: the folder that becomes its root.
+        architecture: as Debian calls it.
+        more: packages beside `PACKAGES`.
+    """
     asked = "$(ORIGIN) deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
     listed = _said("apt-get", "indextargets", "--format", asked, "Created-By: Packages")
-    sources = sorted({line[7:] for line in listed.splitlines() if line.startswith("Debian ")})
+    words = [line.split() for line in listed.splitlines()]
+    sources = sorted(
+        {" ".join(deb) for origin, *deb in words if origin == "Debian" and deb[2] == release()}
+    )
     if not sources:
         _not_here("apt-get knows no Debian archive: on Debian, apt-get update finds it")
-    command = ["mmdebstrap", "--quiet", "--variant=extract", "--architectures=arm64"]
-    command += [f"--include={','.join(PACKAGES)}", _release(), str(to), "-"]
+    command = ["mmdebstrap", "--quiet", "--variant=extract", f"--architectures={architecture}"]
+    command += [f"--include={','.join((*PACKAGES, *more))}", release(), str(to), "-"]
     if subprocess.run(command, input="\n".join(sources), text=True, check=False).returncode:
         _not_here("its Debian can't be had")
 
@@ -217,15 +230,15 @@ def _not_here(why: str) -> NoReturn:
     sys.exit(NOT_HERE)
 
 
-def _python(root: Path) -> str:
+def python_of(root: Path) -> str:
     return next((root / "usr" / "bin").glob("python3.*[0-9]")).name
 
 
-def _release() -> str:
+def release() -> str:
     return platform.freedesktop_os_release().get("VERSION_CODENAME", "unknown")
 
 
-def _wheel(scratch: Path) -> Path:
+def wheel_of(scratch: Path) -> Path:
     project = str(HERE.parent.parent)
     _pip("wheel", "--no-deps", "--wheel-dir", str(scratch / "wheel"), project)
     return next((scratch / "wheel").glob("*.whl"))
@@ -241,10 +254,10 @@ def _requirements(wheel: Path, extra: str | None = None) -> list[str]:
     return [*(one for one in asked if "extra ==" not in one), *own]
 
 
-def _tags(root: Path) -> list[str]:
+def tags_of(root: Path, architecture: str = "aarch64") -> list[str]:
     """What pip must know of the board; the root's release is this machine's, and so its glibc."""
     newest = int(platform.libc_ver()[1].split(".")[1])
-    return tags(_python(root).removeprefix("python"), newest)
+    return tags(python_of(root).removeprefix("python"), newest, architecture)
 
 
 def tags(python: str, newest: int, architecture: str = "aarch64") -> list[str]:
@@ -264,7 +277,7 @@ def tags(python: str, newest: int, architecture: str = "aarch64") -> list[str]:
     return [*platforms, *abis, f"--python-version={python}", "--implementation=cp"]
 
 
-def _install(to: Path, tags: list[str], wanted: list[str]) -> None:
+def install(to: Path, tags: list[str], wanted: list[str]) -> None:
     _pip("install", "--only-binary=:all:", "--target", str(to), *tags, *wanted)
 
 
@@ -286,7 +299,7 @@ def _counter(scratch: Path) -> Path:
     raise SystemExit(f"QEMU {qemu_version()} takes no plugin: {done.stderr.strip()}")
 
 
-def _once(path: Path, make: Callable[[Path], None]) -> Path:
+def once(path: Path, make: Callable[[Path], None]) -> Path:
     """A folder of the cache: made beside and renamed when it is whole."""
     if not path.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,88 @@
+"""ncnn on 32-bit ARM: a Raspberry Pi 2's core, with the packages that the system has itself.
+
+numpy and Pillow come from Debian, ncnn's wheel from pip. Asked are the engine's answers: all labels
+must be PyTorch's, and logits to 1e-4.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from checks import FLOAT_BAR
+from emulate import FACES_OF_NCNN, SECONDS, exported, faces
+from machine import CACHE, debian, install, once, python_of, release, tags_of, wheel_of
+
+from fer_edge.export.golden import draw_faces
+from fer_edge.runtime.bundled import bundled
+from fer_edge.train.checkpoint import load
+
+CORE = "cortex-a7"
+LIBRARIES = ("blas", "lapack", ".")
+"""Where Debian has them; what is only unpacked has no links to the first two."""
+ON_BOARD = """
+import platform, sys
+from pathlib import Path
+
+import ncnn
+import numpy as np
+
+from fer_edge.runtime.backends import open_backend
+
+model, asked, answers = sys.argv[1:]
+np.save(answers, open_backend(Path(model), backend="ncnn")(np.load(asked)))
+print(f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, "
+      f"ncnn {ncnn.__version__}")
+"""
+
+
+def ask(root: Path, site: Path, *arguments: Path) -> str:
+    """Run `ON_BOARD`; what it says."""
+    libraries = root / "usr" / "lib" / "arm-linux-gnueabihf"
+    set_there = {
+        "LD_LIBRARY_PATH": ":".join(str(libraries / name) for name in LIBRARIES),
+        "PYTHONHOME": str(root / "usr"),
+        "PYTHONPATH": f"{site}:{root / 'usr' / 'lib' / 'python3' / 'dist-packages'}",
+    }
+    command = ["qemu-arm", "-cpu", CORE, "-L", str(root)]
+    command += [word for pair in set_there.items() for word in ("-E", "=".join(pair))]
+    command += [str(root / "usr" / "bin" / python_of(root)), "-c", ON_BOARD, *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
+    if done.returncode:
+        raise SystemExit(f"the board's Python ended with {done.returncode}")
+    return done.stdout.strip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks/board/run arm32", description=__doc__)
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of what is kept")
+    cache = parser.parse_args().cache.resolve()
+    model = exported(cache, "ncnn")
+    if model is None:
+        raise SystemExit("pip install 'fer-edge[export,ncnn]' makes the model's files")
+    of_system = ("python3-numpy", "python3-pil")
+    root = once(cache / f"root-armhf-{release()}", lambda to: debian(to, "armhf", of_system))
+    shown, what = faces(FACES_OF_NCNN)
+    shown = np.concatenate([draw_faces(shown.shape[1]), shown])
+    with tempfile.TemporaryDirectory(prefix="arm32-") as name:
+        scratch = Path(name)
+        wanted = ["--no-deps", "ncnn", str(wheel_of(scratch))]
+        install(scratch / "site", tags_of(root, "armv7l"), wanted)
+        np.save(scratch / "faces.npy", shown)
+        files = (scratch / "faces.npy", scratch / "answers.npy")
+        versions = ask(root, scratch / "site", model, *files)
+        answers = np.load(files[1])
+    expected = load(bundled("checkpoint")).predict(shown)
+    same = int((answers.argmax(1) == expected.argmax(1)).sum())
+    largest = float(np.abs(answers - expected).max())
+    print(f"{versions}: {same} of {len(shown)} same label, {largest:.1e} from PyTorch")
+    print(f"{FACES_OF_NCNN} {what}, the others golden samples")
+    sys.exit(same < len(shown) or largest > FLOAT_BAR)
+
+
+if __name__ == "__main__":
+    main()
