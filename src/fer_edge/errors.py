@@ -27,6 +27,11 @@ class ConfigError(FerEdgeError, ValueError):
     """A setting is out of range, unknown, or contradicts another."""
 
 
+def wanted(package: str, extra: str | None) -> str:
+    """What pip is to install for a package: the extra that brings it; None: itself."""
+    return f"'fer-edge[{extra}]'" if extra else package
+
+
 class MissingExtraError(FerEdgeError, ImportError):
     """A package isn't installed: an optional one, or, without an extra, one of the base install
     that a board may leave out."""
@@ -34,8 +39,7 @@ class MissingExtraError(FerEdgeError, ImportError):
     def __init__(self, package: str, extra: str | None, said: str | None = None) -> None:
         self.package = package
         self.extra = extra
-        wanted = f"'fer-edge[{extra}]'" if extra else package
-        super().__init__(said or f"{package} isn't installed: pip install {wanted}")
+        super().__init__(said or f"{package} isn't installed: pip install {wanted(package, extra)}")
 
 
 class SpecError(FerEdgeError):

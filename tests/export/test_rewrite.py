@@ -18,9 +18,7 @@ from fer_edge.export import to_onnx as exporter
 from fer_edge.export.golden import draw_faces
 from fer_edge.export.quantize import default_recipe, quantize
 from fer_edge.export.rewrite import phases, rewritten
-from fer_edge.export.to_onnx import (
-    to_onnx,  # now: other tests put a copy that remembers into its place
-)
+from fer_edge.export.to_onnx import to_onnx
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train.datasets import read_data
 from tests.export.conftest import made

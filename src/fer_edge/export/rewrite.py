@@ -34,7 +34,7 @@ def rewritten(model: onnx.ModelProto, given: int, side: int) -> onnx.ModelProto:
     """
     for rule in (
         RewriteRule(_size_put_together, _resize_to_size),
-        *([RewriteRule(_shifted_pixels, _whole_pixels, _takes_shift_back)] * _exact(given, side)),
+        RewriteRule(_shifted_pixels, _whole_pixels, partial(_takes_shift_back, given, side)),
         RewriteRule(_stem, _phased_stem, partial(_is_stepping_stem, side)),
     ):
         model = rewrite(model, [rule])
@@ -64,12 +64,14 @@ def _shifted_pixels(op: Any, x: Any, shift: Any, step: Any, zero: Any) -> Any:
     return op.QuantizeLinear(op.Add(x, shift), step, zero)
 
 
-def _takes_shift_back(_: Any, shift: ir.Value, step: ir.Value, zero: ir.Value, **__: Any) -> bool:
+def _takes_shift_back(
+    given: int, side: int, _: Any, shift: ir.Value, step: ir.Value, zero: ir.Value, **__: Any
+) -> bool:
     numbers = [_array(value) for value in (shift, step, zero)]
     if any(number is None or number.size != 1 for number in numbers):
         return False
     by, one, z = (float(number.item()) for number in numbers if number is not None)
-    return one == 1 and by == -z and z % 2 == 0
+    return one == 1 and by == -z and z % 2 == 0 and _exact(given, side)
 
 
 def _whole_pixels(op: Any, x: ir.Value, step: ir.Value, **_: Any) -> Any:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.jit._trace import TracerWarning
 
 from fer_edge.errors import MissingExtraError, ModelError
-from fer_edge.export.graph import Graph
+from fer_edge.export.graph import Answers, Graph
 from fer_edge.runtime.backends.ncnnfile import describe
 from fer_edge.runtime.cpu import origin
 from fer_edge.spec import ModelSpec, NcnnOptions, Precision
@@ -62,19 +62,6 @@ WEIGHTED = {
 }
 
 
-class _Graph(nn.Module):
-    """Float pixels `[1, 1, S, S]`, 0 to 255 -> (logits, probabilities)."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        super().__init__()
-        self.model = checkpoint.model
-        self.temperature = checkpoint.spec.temperature
-
-    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.model.from_pixels(faces)
-        return logits, torch.softmax(logits / self.temperature, dim=1)
-
-
 def ncnn_graph(checkpoint: Checkpoint, precision: Precision) -> Graph:
     """The checkpoint as a graph of one face: `faces` to `logits` and `probabilities`.
 
@@ -90,7 +77,8 @@ def ncnn_graph(checkpoint: Checkpoint, precision: Precision) -> Graph:
         ModelError: pnnx can't convert it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        graph, weights = _converted(_Graph(checkpoint).eval(), checkpoint.spec, Path(folder))
+        answers = Answers(checkpoint, pixels=True).eval()
+        graph, weights = _converted(answers, checkpoint.spec, Path(folder))
     graph = renamed(graph)
     weights = stored(graph, weights, half=precision == "fp16")
 

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from fer_edge.errors import MissingExtraError
-from fer_edge.export.graph import Graph
+from fer_edge.export.graph import Answers, Graph
 from fer_edge.spec import KEY, ModelSpec, Precision, Weights
 from fer_edge.train import int8
 from fer_edge.train.checkpoint import Checkpoint
@@ -33,25 +32,12 @@ except ModuleNotFoundError as error:
 OPSET = 20
 TOOLS = {"onnx": onnx.__version__, "onnxscript": onnxscript.__version__}
 _INSIDE = "model.network."
-"""Where a weight lies in `_Graph`, before its name in the checkpoint."""
+"""Where a weight lies in `Answers`, before its name in the checkpoint."""
 _SMALLEST_HALVED = 256
 """Tensors with fewer numbers aren't worth the Cast node that half precision costs."""
 _SMALLEST_ROUNDED = 5_000
 """Tensors with fewer numbers, 2 % of a MobileNetV2, aren't rounded: the first layers are among
 them, and rounding them moves its logits by up to 0.05, all others by 0.004 (val of FER2013)."""
-
-
-class _Graph(nn.Module):
-    """uint8 faces -> (logits, probabilities), as the contract names them."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        super().__init__()
-        self.model = checkpoint.model
-        self.temperature = checkpoint.spec.temperature
-
-    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.model(faces)
-        return logits, torch.softmax(logits / self.temperature, dim=1)
 
 
 def onnx_graph(checkpoint: Checkpoint, precision: Precision) -> Graph:
@@ -91,7 +77,7 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
 
 
 def _exported(checkpoint: Checkpoint, *, exact: bool) -> onnx.ModelProto:
-    graph = _Graph(checkpoint).eval()
+    graph = Answers(checkpoint).eval()
     side = checkpoint.spec.input.side
     example = torch.zeros((2, side, side), dtype=torch.uint8)
     with _quiet():

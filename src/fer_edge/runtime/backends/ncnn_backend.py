@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ncnn
 import numpy as np
@@ -13,6 +15,9 @@ from fer_edge.errors import ModelError
 from fer_edge.runtime.backends.ncnnfile import open_files
 from fer_edge.runtime.cpu import usable_cores
 from fer_edge.spec import NcnnOptions
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Floats = npt.NDArray[np.float32]
 
@@ -107,13 +112,15 @@ class NcnnBackend:
         def answer(i: int) -> None:
             answers[i] = self._network("faces", pixels[i], ["logits"])[0]
 
-        at_once = min(len(faces), self._threads)
-        if at_once < 2:
+        if min(len(faces), self._threads) < 2:
             for i in range(len(faces)):
                 answer(i)
         else:
-            from concurrent.futures import ThreadPoolExecutor  # here: most runs need none
-
-            with ThreadPoolExecutor(at_once) as pool:
-                list(pool.map(answer, range(len(faces))))
+            list(self._pool.map(answer, range(len(faces))))
         return answers
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        from concurrent.futures import ThreadPoolExecutor  # here: most runs need none
+
+        return ThreadPoolExecutor(self._threads)
