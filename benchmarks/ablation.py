@@ -137,8 +137,8 @@ def main() -> None:
             if seed in step.seeds:
                 found[step.name].append(train(step, seed, given))
     rows = [row(step, found[step.name], found[STEPS[0].name]) for step in steps]
-    for line in [COLUMNS, *rows]:
-        print("| " + " | ".join(map(str, line)) + " |")
+    for cells in [COLUMNS, *rows]:
+        print("| " + " | ".join(map(str, cells)) + " |")
     if given.keep:
         command = "python benchmarks/ablation.py fer2013.tar.gz fer2013new.csv WEIGHTS RUNS --keep"
         print(f"written: {kept.keep('ablation', COLUMNS, rows, command=command)}", file=sys.stderr)

@@ -88,10 +88,10 @@ class Row:
         return None
 
 
-def told(row: Row, **places: Path) -> str:
-    """The contender as its process is told, with `{fp32}` and the like filled in."""
+def told(row: Row, fp32: Path) -> str:
+    """The contender as its process is told, with `{fp32}` and `{ncnn}` filled in."""
     filled = {
-        key: value.format(**places) if isinstance(value, str) else value
+        key: value.format(fp32=fp32, ncnn=of_ncnn(fp32)) if isinstance(value, str) else value
         for key, value in row.contender.told.items()
     }
     return json.dumps(filled)
@@ -110,7 +110,7 @@ def started(rows: list[Row], fp32: Path, cache: Path, detector: str | None) -> I
     for row in rows:
         if row.python is None or row.trouble:
             continue
-        what = json.loads(told(row, fp32=fp32, ncnn=of_ncnn(fp32)))
+        what = json.loads(told(row, fp32))
         if what["adapter"] == "ours_whole":
             what["detector"] = detector
         row.process = subprocess.Popen(
@@ -168,7 +168,7 @@ def cold_start(rows: list[Row], face: Path, fp32: Path, runs: int, cache: Path) 
             str(row.python),
             "-P",
             str(CHILD),
-            told(row, fp32=fp32, ncnn=of_ncnn(fp32)),
+            told(row, fp32),
             str(face),
         ]
         for row in rows
