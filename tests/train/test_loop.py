@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fer_edge.errors import ConfigError
 from fer_edge.spec import InputSpec
 from fer_edge.train.augment import Augmentation
 from fer_edge.train.config import TrainConfig
@@ -64,3 +65,31 @@ def test_the_first_epochs_are_of_a_smaller_side(
         own = network.from_pixels(pixels)
         assert torch.equal(network.from_pixels(pixels, 32), own)
         assert not torch.allclose(network.from_pixels(pixels, 24), own)
+
+
+def test_frozen_parts_stay_as_they_are(
+    config: TrainConfig, batch: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    network = settled("mobilenet_v3_small", SPEC)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    still = replace(config, lr=0.1, backbone_lr=1.0, frozen=("features.0", "features.1"))
+    trainee = a_trainee(network, still)
+    trainee.train()
+    trainee.on_train_epoch_start()
+    optimizer = trainee.configure_optimizers()["optimizer"]
+    trainee.training_step(batch, 0).backward()
+    optimizer.step()
+    moved = {
+        name.split(".")[2]
+        for name, tensor in network.state_dict().items()
+        if name.startswith("network.features.") and not torch.equal(tensor, before[name])
+    }
+    assert {"2", "3"} <= moved
+    assert not {"0", "1"} & moved
+
+
+def test_a_frozen_part_that_there_is_not_is_named(
+    network: FaceClassifier, config: TrainConfig
+) -> None:
+    with pytest.raises(ConfigError, match=r"frozen: the network has no part 'stem'"):
+        a_trainee(network, replace(config, frozen=("stem",)))

@@ -34,6 +34,9 @@ class TrainConfig:
             first (Smith & Topin, arXiv:1708.07120) and needs no warm-up.
         warmup: share of the run over which the cosine's rate rises.
         freeze_epochs: at the start, the backbone's rate is 0 for so long.
+        frozen: parts of the network that stay as they are, by torchvision's names ("features.0"):
+            a step needs no gradients of theirs, which for the first, with their large maps, is a
+            third of its time.
         first_side: the network's side in the first `first_share` of the epochs, a smaller one being
             cheaper to learn the rough from (progressive resizing); None: its own throughout.
         first_share: see `first_side`.
@@ -73,6 +76,7 @@ class TrainConfig:
     schedule: Literal["cosine", "onecycle"] = "onecycle"
     warmup: float = 0.05
     freeze_epochs: int = 1
+    frozen: tuple[str, ...] = ()
     first_side: int | None = None
     first_share: float = 0.4
     label_smoothing: float = 0.1

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fer_edge.errors import ConfigError
 from fer_edge.train.batches import mix
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.model import FaceClassifier, is_head
 from fer_edge.train.processes import average_buffers, total
+from fer_edge.train.small_maps import SmallMaps
 
 
 class Trainee(lightning.LightningModule):
@@ -39,6 +41,13 @@ class Trainee(lightning.LightningModule):
         self.config = config
         self.steps = steps
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=config.label_smoothing)
+        self.still = [_part(model, name) for name in config.frozen]
+        for part in self.still:
+            part.requires_grad_(False)
+
+    def on_train_epoch_start(self) -> None:
+        for part in self.still:  # their batch norms keep their figures too
+            part.eval()
 
     def on_train_batch_start(self, *_: Any) -> None:
         # Every step's draws follow from its number, so a resumed run repeats an unbroken one. (Not
@@ -53,7 +62,8 @@ class Trainee(lightning.LightningModule):
         if self.config.mixup:
             pixels, targets = mix(pixels, targets, self.config.mixup)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        logits = self.model.from_pixels(pixels, self._side())
+        with SmallMaps():
+            logits = self.model.from_pixels(pixels, self._side())
         loss: Tensor = self.loss(logits, targets)
         if self.teachers:
             mirror = self.config.mirror_teachers
@@ -96,7 +106,9 @@ class Trainee(lightning.LightningModule):
             chosen = [
                 parameter
                 for name, parameter in self.model.named_parameters()
-                if is_head(name, config.architecture) == head and (parameter.ndim >= 2) == decays
+                if parameter.requires_grad
+                and is_head(name, config.architecture) == head
+                and (parameter.ndim >= 2) == decays
             ]
             groups.append(
                 {
@@ -106,12 +118,19 @@ class Trainee(lightning.LightningModule):
                 }
             )
             schedules.append(_schedule(config, 0 if head else frozen, self.steps))
-        optimizer = torch.optim.AdamW(groups)
+        optimizer = torch.optim.AdamW(groups, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+
+def _part(model: FaceClassifier, name: str) -> nn.Module:
+    try:
+        return model.network.get_submodule(name)
+    except AttributeError:
+        raise ConfigError(f"frozen: the network has no part {name!r}") from None
 
 
 def _distance(
