@@ -38,7 +38,7 @@ def test_version_and_help(fer: Fer) -> None:
 
 def test_help_without_a_command_lists_them_in_order(fer: Fer) -> None:
     for group, names in (
-        ((), "infer info doctor benchmark detector train evaluate export parity data"),
+        ((), "infer info doctor benchmark detector train average evaluate export parity data"),
         (("detector",), "install"),
         (("data",), "inspect"),
     ):
@@ -300,6 +300,7 @@ def test_train_evaluate_export_parity(
         ran = fer("evaluate", file, "--data", csv_file, "--json")
         assert ran.code == 0, ran.err
         reports.append(json.loads(ran.out))
+        assert reports[-1]["size"] == file.stat().st_size
         assert Path(f"{file.name}-evaluation/confusion.png").exists()
     assert reports[0]["confusion"] == reports[1]["confusion"]
     assert reports[0]["accuracy"] == test["accuracy_exported"]

@@ -43,7 +43,7 @@ class Group(click.Group):
 COMMANDS = (
     *(infer.infer, read.info, doctor.doctor, benchmark.benchmark),
     Group("detector", commands=[read.install], help="What finds the faces in pictures."),
-    *(teach.train, evaluate.evaluate, prove.export, prove.parity),
+    *(teach.train, teach.average, evaluate.evaluate, prove.export, prove.parity),
     Group("data", commands=[teach.inspect], help="Look at training data."),
 )
 

@@ -6,12 +6,16 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fer_edge.cli.console import needs, print_json, show
 from fer_edge.cli.options import PATH, data_option, json_option, skip_bad_option
 from fer_edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fer_edge.spec import ModelSpec
 
 NEXT = {
     False: "fer evaluate {0} --data {1} ; fer export {0} --data {1}",
@@ -110,7 +114,6 @@ def train(
     if skip_bad:
         given["skip_bad"] = True
     with needs("train"):
-        from fer_edge.render.contract import spec_table
         from fer_edge.runtime.bundled import bundled
         from fer_edge.runtime.specfile import read_spec
         from fer_edge.train.config import settings
@@ -137,13 +140,55 @@ def train(
         sys.exit(1)
     if not is_first():
         return
-    spec = read_spec(path)
+    _tell(read_spec(path), path, data or config.data, twin=bool(config.qat_from), as_json=as_json)
+
+
+def _tell(
+    spec: ModelSpec, path: Path, data: Path | str, *, twin: bool = False, as_json: bool
+) -> None:
+    from fer_edge.render.contract import spec_table
+
     if as_json:
         print_json(json.loads(spec.to_json()))
-    else:
-        show([spec_table(spec, str(path))])
-        names = (shlex.quote(str(one)) for one in (path, data or config.data))
-        print(f"next: {NEXT[bool(config.qat_from)].format(*names)}", file=sys.stderr)
+        return
+    show([spec_table(spec, str(path))])
+    names = (shlex.quote(str(one)) for one in (path, data))
+    print(f"next: {NEXT[twin].format(*names)}", file=sys.stderr)
+
+
+@click.command
+@click.argument("runs", nargs=-1, required=True, type=PATH)
+@data_option
+@click.option("--output", type=PATH, default="average", help="The folder of what comes of it.")
+@skip_bad_option
+@json_option
+def average(
+    runs: tuple[Path, ...], data: Path | None, output: Path, skip_bad: bool, as_json: bool
+) -> None:
+    """The mean of several networks' weights, in OUTPUT/model.safetensors.
+
+    RUNS: two or more folders of runs that began with the same weights, or their checkpoints.
+    """
+    if data is None:
+        raise ConfigError("--data is missing: the faces whose val split the mean is measured on")
+    with needs("train"):
+        from fer_edge.runtime.specfile import read_spec
+        from fer_edge.train import checkpoint
+        from fer_edge.train.average import average
+        from fer_edge.train.datasets import read_data
+        from fer_edge.train.qat import MODEL, checkpoint_of
+
+    path = output / MODEL
+    if path.exists():
+        raise ConfigError(f"{path}: is there already: name another --output")
+    paths = [checkpoint_of(run) for run in runs]
+    side = read_spec(paths[0]).input.side
+    done = average(paths, read_data(data, side=side, skip_bad=skip_bad))
+    checkpoint.save(done, path)
+    for one, spec in [*((each, read_spec(each)) for each in paths), (path, done.spec)]:
+        for known in spec.metrics:
+            print(f"{one}: {known.accuracy:.2%} of {known.split}", file=sys.stderr)
+    _tell(done.spec, path, data, as_json=as_json)
 
 
 @click.command

@@ -25,8 +25,9 @@ def report_tables(report: Report) -> Iterable[Table | str]:
     """An evaluation: figures, labels, the confusion matrix and the commonest errors."""
     metrics = report.metrics()
     chance = report.ece_by_chance
+    size = f" ({report.size / 1e6:.2f} MB)" if report.size else ""
     yield (
-        f"{report.model} on {report.split}: {round(metrics.accuracy * metrics.n)} of {metrics.n} "
+        f"{report.model}{size} on {report.split}: {round(metrics.accuracy * metrics.n)} of {metrics.n} "
         f"right, accuracy {metrics.accuracy:.2%} (95 % interval {_range(report.accuracy_interval)})"
     )
     yield (

@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from fer_edge.atomic import write_text
 from fer_edge.errors import DataError, DeviceError, ModelError
+from fer_edge.runtime import modelfiles
 from fer_edge.runtime.backends import open_backend
+
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import ModelSpec
 from fer_edge.train import duplicates
@@ -29,11 +31,19 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Model:
-    """Anything that answers faces: `predict` takes uint8 `[N, S, S]`, gives `[N, labels]`."""
+    """Anything that answers faces.
+
+    Attributes:
+        name: what it is called in reports.
+        spec: the contract.
+        predict: takes uint8 `[N, S, S]`, gives float32 `[N, labels]`.
+        size: bytes of its files; 0 where it has none.
+    """
 
     name: str
     spec: ModelSpec
     predict: Predict
+    size: int = 0
 
 
 def open_model(
@@ -53,9 +63,9 @@ def open_model(
         from fer_edge.train import checkpoint
 
         loaded = checkpoint.load(path)
-        return Model(str(path), loaded.spec, loaded.predict)
+        return Model(str(path), loaded.spec, loaded.predict, modelfiles.size(path))
     engine = open_backend(path, backend=backend, device=device, threads=threads)
-    return Model(str(path), engine.spec, engine)
+    return Model(str(path), engine.spec, engine, modelfiles.size(path))
 
 
 @dataclass(frozen=True)
@@ -160,7 +170,8 @@ def evaluate(model: Model, faces: Faces, split: str, left_out: int = 0) -> Repor
     if not np.isfinite(logits).all():
         raise ModelError(f"{model.name}: some of its answers aren't numbers")
     probabilities = softmax(logits / model.spec.temperature).astype(np.float32)
-    return Report(model.name, split, model.spec.labels, faces.labels, probabilities, left_out)
+    labels = model.spec.labels
+    return Report(model.name, split, labels, faces.labels, probabilities, left_out, size=model.size)
 
 
 def write_report(

@@ -41,6 +41,7 @@ class Report:
         truth: int64 `[N]`.
         probabilities: float32 `[N, labels]`.
         left_out: faces of the split that weren't asked.
+        size: bytes of the model's files; 0 where it has none.
     """
 
     model: str
@@ -49,6 +50,7 @@ class Report:
     truth: Ints
     probabilities: npt.NDArray[np.float32]
     left_out: int = 0
+    size: int = 0
 
     @property
     def predicted(self) -> Ints:
@@ -140,6 +142,7 @@ class Report:
         metrics = self.metrics()
         return {
             "model": self.model,
+            "size": self.size,
             "split": self.split,
             "n": metrics.n,
             "left_out": self.left_out,

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fer_edge.errors import ConfigError, DataError
+from fer_edge.spec import ModelSpec
+from fer_edge.train.average import average
+from fer_edge.train.checkpoint import Checkpoint, load, save
+from fer_edge.train.datasets import read_data
+from fer_edge.train.model import build
+
+
+@pytest.fixture
+def runs(spec: ModelSpec, tmp_path: Path) -> list[Path]:
+    """Two runs' checkpoints, their weights drawn by chance."""
+    paths = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = build(spec.architecture, 7, spec.input).eval()
+        for name, number in model.named_buffers():
+            if name.endswith("running_var"):
+                number.fill_(1 + seed)
+        paths.append(tmp_path / f"run{seed}" / "model.safetensors")
+        save(Checkpoint(model, spec), paths[-1])
+    return paths
+
+
+def test_weights_and_figures_are_the_mean(runs: list[Path], csv_file: Path) -> None:
+    data = read_data(csv_file)
+    done = average(runs, data)
+    one, other, mean = (
+        m.state_dict() for m in (load(runs[0]).model, load(runs[1]).model, done.model)
+    )
+    weight = "network.features.3.block.0.0.weight"
+    expected = ((one[weight] + other[weight]) / 2).half().float()
+    assert torch.equal(mean[weight], expected)
+    assert set(mean["network.features.0.1.running_var"].tolist()) == {1.5}
+    assert done.twin is None
+    assert done.spec.quantization.int8 is None
+    assert [m.split for m in done.spec.metrics] == ["val"]
+    assert done.spec.metrics[0].n == len(data.split("val"))
+
+
+def test_networks_without_a_mean(
+    runs: list[Path], spec: ModelSpec, csv_file: Path, tmp_path: Path
+) -> None:
+    data = read_data(csv_file)
+    with pytest.raises(ConfigError, match="two checkpoints or more"):
+        average(runs[:1], data)
+    turned = replace(spec, labels=tuple(reversed(spec.labels)))
+    save(Checkpoint(load(runs[0]).model, turned), tmp_path / "turned.safetensors")
+    with pytest.raises(ConfigError, match=r"turned\.safetensors: not the same labels as"):
+        average([runs[0], tmp_path / "turned.safetensors"], data)
+    few = replace(data, labels=("angry", "bored"))
+    with pytest.raises(DataError, match="doesn't know the label 'bored'"):
+        average(runs, few)
+
+
+def test_the_command(
+    fer: Callable[..., Any], runs: list[Path], csv_file: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "mean"
+    ran = fer("average", runs[0].parent, runs[1], "--data", csv_file, "--output", output, "--json")
+    assert ran.code == 0, ran.err
+    path = output / "model.safetensors"
+    assert json.loads(ran.out) == json.loads(load(path).spec.to_json())
+    assert f"{path}: " in ran.err
+    assert "% of val" in ran.err
+    before = path.read_bytes()
+    ran = fer("average", *runs, "--data", csv_file, "--output", output)
+    assert (ran.code, "is there already: name another --output" in ran.err) == (2, True)
+    assert path.read_bytes() == before
+    assert "--data is missing" in fer("average", *runs, "--output", tmp_path / "other").err
+    assert fer("average").code == 2
