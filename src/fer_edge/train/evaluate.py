@@ -14,7 +14,6 @@ from fer_edge.atomic import write_text
 from fer_edge.errors import DataError, DeviceError, ModelError
 from fer_edge.runtime import modelfiles
 from fer_edge.runtime.backends import open_backend
-
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import ModelSpec
 from fer_edge.train import duplicates
