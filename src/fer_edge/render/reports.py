@@ -28,7 +28,8 @@ def report_tables(report: Report) -> Iterable[Table | str]:
     size = f" ({report.size / 1e6:.2f} MB)" if report.size else ""
     yield (
         f"{report.model}{size} on {report.split}: {round(metrics.accuracy * metrics.n)} of "
-        f"{metrics.n} right, accuracy {metrics.accuracy:.2%} (95 % interval {_range(report.accuracy_interval)})"
+        f"{metrics.n} right, accuracy {metrics.accuracy:.2%} "
+        f"(95 % interval {_range(report.accuracy_interval)})"
     )
     yield (
         f"balanced {metrics.balanced_accuracy:.2%}, calibration error {metrics.ece:.3f} "
