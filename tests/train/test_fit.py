@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from fer_edge.errors import ConfigError, DataError, ModelError
 from fer_edge.runtime.specfile import read_spec
@@ -20,7 +21,7 @@ from fer_edge.train.callbacks import read_log
 from fer_edge.train.confidence import fit_temperature
 from fer_edge.train.config import TrainConfig, settings
 from fer_edge.train.datasets import read_data
-from fer_edge.train.fit import fit
+from fer_edge.train.fit import _folded, fit
 from fer_edge.train.initial import initial_model
 from fer_edge.train.loop import Trainee
 from fer_edge.train.model import MEAN, STD, head_of
@@ -42,7 +43,7 @@ EpochLog.on_train_epoch_start = kill
 KILLED = f"""{KILLING}
 from pathlib import Path
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.fit import fit
+from fer_edge.train.fit import _folded, fit
 
 fit(TrainConfig.load(Path(sys.argv[1])), Path(sys.argv[2]))
 """
@@ -302,3 +303,14 @@ def test_a_twin_that_diverged_is_named(qat_config: TrainConfig, tmp_path: Path) 
     with pytest.raises(ModelError, match=r"the training diverged.*--lr"):
         fit(replace(qat_config, lr=1e30, epochs=1), tmp_path / "run")
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_folded_teacher_answers_as_its_network() -> None:
+    network = settled("mobilenet_v3_small", a_spec().input)
+    kept = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    folded = _folded(network)
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
+    faces = torch.randint(0, 256, (4, 48, 48), dtype=torch.uint8)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(faces), network(faces), rtol=1e-4, atol=1e-4)
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in network.state_dict().items())
