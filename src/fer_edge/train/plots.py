@@ -136,14 +136,8 @@ def curves(rows: list[dict[str, str]]) -> Figure:
     best = int(np.argmax(accuracy))
     right.plot(epochs, accuracy, ".-", color=RED)
     right.plot(epochs[best], accuracy[best], "o", color=GREEN)
-    right.annotate(
-        f"{accuracy[best]:.2f} %",
-        (epochs[best], accuracy[best]),
-        (0, -16),
-        textcoords="offset points",
-        ha="center",
-        color=GREEN,
-    )
+    # above the axes: beside the point it would lie on the line, or beyond the picture's edge
+    right.set_title(f"{accuracy[best]:.2f} % in epoch {epochs[best]}", color=GREEN, fontsize=11)
     right.set(xlabel="epoch", ylabel="validation accuracy, %")
     for axes in (left, right):
         axes.grid(alpha=0.3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -12,10 +13,11 @@ from torch.overrides import TorchFunctionMode
 class SmallMaps(TorchFunctionMode):
     """While it lasts, a 3 x 3 depthwise convolution takes a map of 2 x 2 as one of 3 x 3.
 
-    On CPUs oneDNN computes the gradient of its weights 15 times as slowly for 2 x 2 as for 3 x 3:
-    a sixth of a whole step of MobileNetV2 at 64 px (`benchmarks/training_step.py`, AVX2). A row and
-    a column of zeros more are those that its padding of 1 would have read, and what comes of
-    them is cut off, so answers and gradients are the same.
+    Without AVX-512, oneDNN computes the gradient of its weights 15 times as slowly for 2 x 2 as for
+    3 x 3, and three of MobileNetV2's blocks see such maps: at 64 px a step took 1.1 times as long
+    without this, at 48 px 1.2 times (`benchmarks/training_step.py`, one core that did other work
+    as well). A row and a column of zeros more are those that its padding of 1 would have read, and
+    what comes of them is cut off, so answers and gradients are the same.
     """
 
     def __torch_function__(
@@ -24,7 +26,9 @@ class SmallMaps(TorchFunctionMode):
         """Pass every call on, such a convolution with the larger map."""
         if func is torch.conv2d and not kwargs and _is_slow(*args):
             x, *rest = args
-            return func(functional.pad(x, (0, 1, 0, 1)), *rest)[..., :2, :2]
+            larger: Tensor = func(functional.pad(x, (0, 1, 0, 1)), *rest)
+            # a view would slow down the batch norm after it
+            return larger[..., :2, :2].contiguous(memory_format=torch.channels_last)
         return func(*args, **(kwargs or {}))
 
 
