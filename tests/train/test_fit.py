@@ -314,3 +314,19 @@ def test_a_folded_teacher_answers_as_its_network() -> None:
     with torch.no_grad():
         torch.testing.assert_close(folded(faces), network(faces), rtol=1e-4, atol=1e-4)
     assert all(torch.equal(tensor, kept[name]) for name, tensor in network.state_dict().items())
+
+
+def test_what_is_wrong_is_found_before_the_folder_holds_a_run(
+    config: TrainConfig, run: Path, tmp_path: Path
+) -> None:
+    larger = replace(config, side=32, teachers=(str(run / "model.safetensors"),))
+    votes = tmp_path / "votes.csv"
+    votes.write_text("none\n")
+    for wrong, error in (
+        (replace(config, frozen=("stem",)), ConfigError),
+        (larger, ConfigError),
+        (replace(config, ferplus=str(votes), soft_targets=0.5), DataError),
+    ):
+        with pytest.raises(error):
+            fit(wrong, tmp_path / "wrong")
+        assert not (tmp_path / "wrong").exists()

@@ -28,7 +28,7 @@ from fer_edge.train.evaluate import renumbered
 from fer_edge.train.faces import FaceData
 from fer_edge.train.finish import finish, finish_twin
 from fer_edge.train.initial import initial_model
-from fer_edge.train.loop import Trainee
+from fer_edge.train.loop import Trainee, parts
 from fer_edge.train.model import FaceClassifier
 from fer_edge.train.targets import targets_of
 
@@ -76,6 +76,10 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
         model = initial_model(replace(config, weights="none") if begun else config, data.labels)
     assert model is not None
     train, val = data.split("train"), data.split("val")
+    # whatever may be wrong is found before the folder holds a run
+    teachers = _teachers(config, data) + ((_folded(source.model),) if source else ())
+    targets = targets_of(config, data)
+    parts(model, config.frozen)
     if begun:
         _check_readable(last)
     elif chief:
@@ -104,9 +108,8 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
             log_every_n_steps=min(20, max(1, len(train) // config.batch_size)),
         )
         among = (trainer.global_rank, trainer.world_size)
-        batches = loader(train, config, targets=targets_of(config, data), among=among)
+        batches = loader(train, config, targets=targets, among=among)
         weights = class_weights(train.labels, len(data.labels), config.class_balance)
-        teachers = _teachers(config, data) + ((_folded(source.model),) if source else ())
         trainee = Trainee(model, config, weights, len(batches) * config.epochs, teachers)
         trainee.to(memory_format=torch.channels_last)
         trainer.fit(

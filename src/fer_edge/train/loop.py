@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -41,7 +42,7 @@ class Trainee(lightning.LightningModule):
         self.config = config
         self.steps = steps
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=config.label_smoothing)
-        self.still = [_part(model, name) for name in config.frozen]
+        self.still = parts(model, config.frozen)
         for part in self.still:
             part.requires_grad_(False)
 
@@ -126,11 +127,16 @@ class Trainee(lightning.LightningModule):
         }
 
 
-def _part(model: FaceClassifier, name: str) -> nn.Module:
-    try:
-        return model.network.get_submodule(name)
-    except AttributeError:
-        raise ConfigError(f"frozen: the network has no part {name!r}") from None
+def parts(model: FaceClassifier, names: Sequence[str]) -> list[nn.Module]:
+    """The network's parts of these names.
+
+    Raises:
+        ConfigError: it has none of that name.
+    """
+    known = dict(model.network.named_modules())
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"frozen: the network has no part {unknown[0]!r}")
+    return [known[name] for name in names]
 
 
 def _distance(
