@@ -1,4 +1,4 @@
-"""Rewrite the figures of the bundled model in README.md and docs/model-card.md.
+"""Rewrite the figures of the bundled model in README.md and docs/model-card.md, with its picture.
 
 FER2013=/path/to/fer2013.tar.gz python benchmarks/model_card.py fer2013new.csv
 
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from fer_edge.runtime.bundled import bundled
-from fer_edge.train import duplicates, people
+from fer_edge.train import duplicates, people, plots
 from fer_edge.train.datasets import read_data
 from fer_edge.train.evaluate import evaluate, matched, open_model
 from fer_edge.train.faces import FaceData
@@ -117,3 +117,4 @@ if __name__ == "__main__":
         "people": beside_people(test, Path(sys.argv[1]), data),
     }
     rewrite(ROOT / "docs" / "model-card.md", blocks)
+    plots.save(plots.reliability_diagram(test), ROOT / "docs" / "pictures" / "reliability.png")

@@ -43,7 +43,7 @@ EpochLog.on_train_epoch_start = kill
 KILLED = f"""{KILLING}
 from pathlib import Path
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.fit import _folded, fit
+from fer_edge.train.fit import fit
 
 fit(TrainConfig.load(Path(sys.argv[1])), Path(sys.argv[2]))
 """

@@ -15,7 +15,6 @@ from torch import Tensor
 from fer_edge.errors import ConfigError
 from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train.checkpoint import Checkpoint
-from fer_edge.train.config import TrainConfig
 from fer_edge.train.evaluate import renumbered
 from fer_edge.train.faces import FaceData
 from fer_edge.train.finish import finish
@@ -47,10 +46,8 @@ def average(paths: Sequence[Path], data: FaceData) -> Checkpoint:
     data = renumbered(data, first.spec, str(paths[0]))
     states = [one.model.state_dict() for one in loaded]
     first.model.load_state_dict({name: _mean([s[name] for s in states]) for name in states[0]})
-    config = TrainConfig(
-        data=str(data.path), architecture=first.spec.architecture, side=first.spec.input.side
-    )
-    return finish(first.model, config, data, seen(first.spec.data, data))
+    history = seen(first.spec.data, data)
+    return finish(first.model, data, history, architecture=first.spec.architecture, storage="fp16")
 
 
 def _mean(tensors: list[Tensor]) -> Tensor:

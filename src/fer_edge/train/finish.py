@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import replace
+from typing import Literal
 
 import lightning
 import numpy as np
@@ -39,26 +40,32 @@ INTENDED_USE = (
 
 
 def finish(
-    model: FaceClassifier, config: TrainConfig, data: FaceData, seen: DataSpec
+    model: FaceClassifier,
+    data: FaceData,
+    seen: DataSpec,
+    *,
+    architecture: str,
+    storage: Literal["fp16", "fp32"],
 ) -> Checkpoint:
     """Round the weights for storage, fit the temperature on validation, write the spec.
 
     Args:
         model: the trained network.
-        config: the run's settings.
         data: what it was trained on in this run.
         seen: what its weights were trained on, in this run and before.
+        architecture: its name.
+        storage: of the weights, see `TrainConfig`.
     """
-    if config.storage == "fp16":
+    if storage == "fp16":
         checkpoints.round_to_half(model)
     val = data.split("val")
     spec = ModelSpec(
-        name=f"fer-{config.architecture}",
-        architecture=config.architecture,
+        name=f"fer-{architecture}",
+        architecture=architecture,
         labels=data.labels,
         input=model.spec,
         crop=CropSpec(),
-        quantization=Quantization("fp32", "fp16-exact" if config.storage == "fp16" else "fp32"),
+        quantization=Quantization("fp32", "fp16-exact" if storage == "fp16" else "fp32"),
         temperature=1.0,
         data=seen,
         metrics=(),

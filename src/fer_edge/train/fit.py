@@ -129,7 +129,9 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
             done = finish_twin(source, config, data)
         else:
             seen = start.seen(first.data if first else None, data)
-            done = finish(trained, config, data, seen)
+            done = finish(
+                trained, data, seen, architecture=config.architecture, storage=config.storage
+            )
         checkpoints.save(done, path)
         plots.save(plots.curves(read_log(output / "metrics.csv")), output / "curves.png")
     return path
