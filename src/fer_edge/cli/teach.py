@@ -31,7 +31,9 @@ ARCHITECTURES = (
 @click.command
 @data_option
 @click.option("--output", type=PATH, default="run", help="The run's folder.")
-@click.option("--recipe", help="Settings in a TOML file, or by name: student, student-int8, qat.")
+@click.option(
+    "--recipe", help="Settings in a TOML file, or by name: student, finer, their -int8, qat."
+)
 @click.option("--arch", "architecture", help=ARCHITECTURES)
 @click.option(
     "--weights", help="bundled (default), imagenet (torchvision downloads), none, or a file."
