@@ -22,7 +22,7 @@ Script = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds at ten frames each: a happy face that moves, then lies on its side."""
+    """Four seconds at ten frames each: a happy face that moves, then stands on its head."""
     path = tmp_path_factory.mktemp("clips") / "clip.mkv"
     face = Image.open(EXAMPLE).convert("RGB")
     make: Any = av.VideoFrame.from_image
@@ -31,7 +31,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         stream.width, stream.height, stream.pix_fmt = 260, 260, "yuv420p"
         stream.bit_rate = 4_000_000
         for i in range(40):
-            shown = face if i < 20 else face.rotate(90)
+            shown = face if i < 20 else face.rotate(180)
             moved = Image.new("RGB", face.size)
             moved.paste(shown, (i % 4, i % 3))
             container.mux(stream.encode(make(moved)))
