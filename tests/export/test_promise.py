@@ -35,8 +35,8 @@ ENGINES = (
 EXACT = Bars(agreement=1.0, max_abs_logit_diff=1e-4)
 """fp32 everywhere; and ONNX Runtime computes the bundled model's int8 this way."""
 MISSED = {("openvino", "int8-qat"): ("recall of sad on test falls",)}
-"""The one bar that the bundled model misses, by 0.2 of a point: its twin has lost 2.9 of the 3 points
-allowed, and OpenVINO, which adds residuals before it rounds the branch, loses the rest."""
+"""The one bar that the bundled model misses, by 0.2 of a point: its twin has lost 2.9 of the 3
+points allowed, and OpenVINO, which adds residuals before it rounds the branch, loses the rest."""
 
 every_way = [
     pytest.mark.parametrize("threads", [1, 2]),
