@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,7 +37,8 @@ EXACT = Bars(agreement=1.0, max_abs_logit_diff=1e-4)
 """fp32 everywhere; and ONNX Runtime computes the bundled model's int8 this way."""
 MISSED = {("openvino", "int8-qat"): ("recall of sad on test falls",)}
 """The one bar that the bundled model misses, by 0.2 of a point: its twin has lost 2.9 of the 3
-points allowed, and OpenVINO, which adds residuals before it rounds the branch, loses the rest."""
+points allowed, and OpenVINO, which adds residuals before it rounds the branch, loses the rest. By
+more than half a point it mustn't be missed either."""
 
 every_way = [
     pytest.mark.parametrize("threads", [1, 2]),
@@ -115,6 +117,8 @@ def check(
     for bars in (BARS[kind], *([EXACT] if exact else [])):
         missed = MISSED.get((engine, kind), ())
         assert [one for one in judge(parity, bars).failures if not one.startswith(missed)] == []
+        if missed:
+            assert judge(parity, replace(bars, recall_loss=0.035)).failures == ()
 
 
 def parametrized(test: object) -> object:
