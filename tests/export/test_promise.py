@@ -36,9 +36,9 @@ ENGINES = (
 EXACT = Bars(agreement=1.0, max_abs_logit_diff=1e-4)
 """fp32 everywhere; and ONNX Runtime computes the bundled model's int8 this way."""
 MISSED = {("openvino", "int8-qat"): ("recall of sad on test falls",)}
-"""The one bar that the bundled model misses, by 0.2 of a point: its twin has lost 2.9 of the 3
-points allowed, and OpenVINO, which adds residuals before it rounds the branch, loses the rest. By
-more than half a point it mustn't be missed either."""
+"""The one bar that the bundled model misses, by 0.4 of a point: its twin has lost 2.9 of the 3
+points allowed, and OpenVINO loses the rest: this twin's scales have more bits than float32 has room
+for, as those of twins made now haven't. By more than half a point it mustn't be missed either."""
 
 every_way = [
     pytest.mark.parametrize("threads", [1, 2]),
@@ -155,7 +155,7 @@ def test_two_engines_agree_about_one_file(
         for engine in ("onnxruntime", "openvino")
     )
     share = (first.argmax(1) == second.argmax(1)).mean()
-    assert share >= (0.994 if precision == "int8" else 1.0)
+    assert share >= (0.997 if precision == "int8" else 1.0)
 
 
 def test_every_file_says_what_it_is(files: dict[tuple[str, Precision], Path]) -> None:

@@ -11,6 +11,7 @@ import openvino
 
 from fer_edge.errors import DeviceError, ModelError
 from fer_edge.runtime.backends.onnxfile import opset
+from fer_edge.runtime.backends.openvino_terms import round_terms
 from fer_edge.spec import KEY, ModelSpec
 
 FRAMEWORK = "framework"
@@ -89,13 +90,15 @@ def read_model(core: openvino.Core, path: Path) -> openvino.Model:
             "the newest it knows: export it again"
         )
     try:
-        return core.read_model(path)
+        model = core.read_model(path)
     except RuntimeError as error:
         both = "both files" if path.suffix == ".xml" else "it"
         raise ModelError(
             f"{path}: OpenVINO can't load it: {reason_of(error)}: "
             f"copy {both} again, or export again"
         ) from None
+    round_terms(model)
+    return model
 
 
 def configuration(core: openvino.Core, device: str, threads: int) -> dict[str, str | int]:
