@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+_MANTISSA = 2048
+
 
 class _ToGrid(torch.autograd.Function):
     """What `torch.fake_quantize_per_tensor_affine` gives, bit for bit, and its gradients.
@@ -137,12 +139,9 @@ class Rounded(nn.Module):
 
 
 def short(scale: Tensor) -> Tensor:
-    """The nearest scales of so few bits that float32 holds a scaled sum, and its bias, exactly.
-
-    They have 5 bits. The last is 1, which makes ties rare.
-    """
+    """Scales with 11 significant bits, the last of them 1: products with codes seldom tie."""
     mantissa, exponent = torch.frexp(scale)
-    return torch.ldexp(((mantissa * 16 - 0.5).round() + 0.5) / 16, exponent)
+    return torch.ldexp((2 * (mantissa * _MANTISSA / 2 - 0.5).round() + 1) / _MANTISSA, exponent)
 
 
 def _emit(operation: str, *inputs: Tensor, dtype: torch.dtype, **attributes: Any) -> Tensor:
