@@ -127,6 +127,8 @@ def main() -> None:
     options.add_argument("--seed", type=int, help="train those of it alone; no table")
     options.add_argument("--keep", action="store_true")
     given = options.parse_args()
+    if given.keep and given.seed is not None:
+        options.error("what is kept has every seed")
     given.runs.mkdir(parents=True, exist_ok=True)
     # a seed after the other, so that what is there first compares all steps
     found: dict[str, list[Metrics]] = {step.name: [] for step in STEPS}
