@@ -45,6 +45,7 @@ class OpenVinoBackend:
     def __init__(self, path: Path, *, device: str = "cpu", threads: int = 1) -> None:
         core = openvino.Core()
         model = read_model(core, path)
+        round_terms(model)
         # the spec is read before compiling, which may drop rt_info
         places = ([KEY], [FRAMEWORK, KEY])  # of an IR, of an ONNX file
         found = [model.get_rt_info(p).value for p in places if model.has_rt_info(p)]
@@ -90,15 +91,13 @@ def read_model(core: openvino.Core, path: Path) -> openvino.Model:
             "the newest it knows: export it again"
         )
     try:
-        model = core.read_model(path)
+        return core.read_model(path)
     except RuntimeError as error:
         both = "both files" if path.suffix == ".xml" else "it"
         raise ModelError(
             f"{path}: OpenVINO can't load it: {reason_of(error)}: "
             f"copy {both} again, or export again"
         ) from None
-    round_terms(model)
-    return model
 
 
 def configuration(core: openvino.Core, device: str, threads: int) -> dict[str, str | int]:
