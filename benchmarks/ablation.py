@@ -1,4 +1,4 @@
-"""What single settings of the `finer` recipe gain on FER2013's validation split, in short runs.
+"""What single settings of the `finer` recipe do on FER2013's validation split, in short runs.
 
 python benchmarks/ablation.py fer2013.tar.gz fer2013new.csv WEIGHTS RUNS [--seed N] [--keep]
 
@@ -25,6 +25,7 @@ import kept
 
 from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import Metrics
+from fer_edge.train.callbacks import read_log
 from fer_edge.train.recipe import read_recipe
 
 COMMON = {
@@ -56,7 +57,7 @@ STEPS = (
     Step("labels alone", {"soft_targets": None}),
     Step("80 px", {"network_side": 80}, seeds=(0,)),
 )
-COLUMNS = ["training", "seeds", "accuracy", "gain", "macro F1", "calibration error"]
+COLUMNS = ["training", "seeds", "accuracy", "difference", "loss", "macro F1", "calibration error"]
 
 
 def line(setting: tuple[str, object]) -> str:
@@ -68,8 +69,16 @@ def line(setting: tuple[str, object]) -> str:
     return f"{name} = {value!r}\n"
 
 
-def train(step: Step, seed: int, given: argparse.Namespace) -> Metrics:
-    """The figures of a run's kept epoch on validation; it is trained if that isn't done."""
+@dataclass(frozen=True)
+class Found:
+    """Of a run's kept epoch, on validation: its loss moves less by chance than its accuracy."""
+
+    metrics: Metrics
+    loss: float
+
+
+def train(step: Step, seed: int, given: argparse.Namespace) -> Found:
+    """What a run came to; it is trained if that isn't done."""
     folder = given.runs / f"{re.sub(r'[^a-z0-9]+', '-', step.name)}-{seed}"
     model = folder / "model.safetensors"
     wanted = {**step.settings, "seed": seed}
@@ -92,8 +101,10 @@ def train(step: Step, seed: int, given: argparse.Namespace) -> Metrics:
             command += ["--ferplus", given.ferplus] if "soft_targets" in wanted else []
         print(f"{step.name}, seed {seed}", flush=True)
         subprocess.run(command, check=True)
-    (found,) = (one for one in read_spec(model).metrics if one.split == "val")
-    return found
+    (metrics,) = (one for one in read_spec(model).metrics if one.split == "val")
+    epochs = read_log(folder / "metrics.csv")
+    best = max(epochs, key=lambda row: float(row["val_accuracy"]))  # the first of equals is kept
+    return Found(metrics, float(best["val_loss"]))
 
 
 def holds(known: object, value: object) -> bool:
@@ -102,18 +113,19 @@ def holds(known: object, value: object) -> bool:
     return known == value
 
 
-def row(step: Step, found: list[Metrics], base: list[Metrics]) -> list[str | int | float]:
-    """`base` are the first step's: a gain is taken among the same seeds."""
-    alike = mean(one.accuracy for one in base[: len(found)])
-    accuracies = [one.accuracy for one in found]
+def row(step: Step, found: list[Found], base: list[Found]) -> list[str | int | float]:
+    """`base` are the first step's: a difference is taken among the same seeds."""
+    alike = mean(one.metrics.accuracy for one in base[: len(found)])
+    accuracies = [one.metrics.accuracy for one in found]
     each = " and ".join(f"{100 * one:.2f}" for one in accuracies)
     return [
         step.name,
         len(found),
         f"{each} %",
         "" if step is STEPS[0] else f"{100 * (mean(accuracies) - alike):+.2f}",
-        f"{mean(one.macro_f1 for one in found):.3f}",
-        f"{mean(one.ece for one in found):.3f}",
+        " and ".join(f"{one.loss:.3f}" for one in found),
+        f"{mean(one.metrics.macro_f1 for one in found):.3f}",
+        f"{mean(one.metrics.ece for one in found):.3f}",
     ]
 
 
@@ -131,7 +143,7 @@ def main() -> None:
         options.error("what is kept has every seed")
     given.runs.mkdir(parents=True, exist_ok=True)
     # a seed after the other, so that what is there first compares all steps
-    found: dict[str, list[Metrics]] = {step.name: [] for step in STEPS}
+    found: dict[str, list[Found]] = {step.name: [] for step in STEPS}
     for seed in sorted({seed for step in STEPS for seed in step.seeds}):
         for step in STEPS:
             if seed in step.seeds and given.seed in (None, seed):

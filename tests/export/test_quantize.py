@@ -95,7 +95,7 @@ def test_onnx_runtime_computes_the_twin_bit_for_bit(
     faces = np.concatenate([draw_faces(48), np.random.default_rng(1).integers(
         0, 256, (48, 48, 48)).astype(np.uint8)])  # fmt: skip
     expected = twin.predict(faces)
-    assert expected.std(0).min() > 0.01
+    assert expected.std(0).min() > 0.005
     for batch in (1, 7, 64):
         got = np.concatenate(
             [open_backend(path)(faces[i : i + batch]) for i in range(0, 64, batch)]
@@ -103,16 +103,19 @@ def test_onnx_runtime_computes_the_twin_bit_for_bit(
         assert np.abs(got - expected).max() < 1e-5
 
 
-def test_openvino_computes_nearly_the_same(
+def test_openvino_computes_the_twin_too(
     files: dict[tuple[str, str], Exported], twins: dict[str, Path], data: FaceData
 ) -> None:
-    """It adds residuals before it rounds, so a few last bits differ."""
+    """MobileNetV3's gates, which aren't rounded, it computes otherwise: a few last bits differ."""
     pixels = data.split("test").pixels
     for (architecture, _), done in files.items():
         expected = checkpoints.load(twins[architecture]).int8().predict(pixels)
         got = open_backend(done.path, backend="openvino")(pixels)
-        assert (got.argmax(1) == expected.argmax(1)).mean() > 0.9
-        assert np.abs(got - expected).mean() < 0.05 * expected.std()
+        if architecture == "mobilenet_v2":
+            assert np.abs(got - expected).max() < 1e-5
+        else:
+            assert (got.argmax(1) == expected.argmax(1)).mean() > 0.9
+            assert np.abs(got - expected).mean() < 0.05 * expected.std()
 
 
 def test_the_engine_fuses_every_layer(
@@ -222,9 +225,14 @@ def test_the_search_leaves_in_float_what_it_must(source: Path, data: FaceData) -
         plain.predict(val).argmax(1) == reference
     ).sum()
 
-    # a bar that half of the blocks in float reach: no more of them are left than it takes
-    half = next(line for line in lines if " blocks in float" in line)
-    bar = float(half.split()[-1][:-1]) / 100 - 0.0101
+    # a bar that so many blocks in float reach, and rounding all doesn't: no more of them are left
+    def share(line: str) -> float:
+        return float(line.split()[-1][:-1]) / 100
+
+    all_rounded = max(share(line) for line in lines if line.startswith("ranges by"))
+    tried = (line for line in lines if " blocks in float" in line)
+    some = next(line for line in tried if share(line) > all_rounded)
+    bar = share(some) - 0.0101
     middle = search(source, data, lambda _: None, wanted=bar)
     blocks = {layer.split(".")[1] for layer in set(middle.float_layers) - set(start.float_layers)}
-    assert 0 < len(blocks) <= int(half.split()[0])
+    assert 0 < len(blocks) <= int(some.split()[0])

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from fer_edge.errors import ConfigError
-from fer_edge.spec import InputSpec
+from fer_edge.spec import InputSpec, Int8Recipe
 from fer_edge.train.augment import Augmentation
 from fer_edge.train.config import TrainConfig
+from fer_edge.train.int8 import default_float_layers, rounded, twin_of
 from fer_edge.train.loop import Trainee
 from fer_edge.train.model import FaceClassifier
 from tests.export.conftest import settled
@@ -32,7 +33,13 @@ def a_trainee(
 
 @pytest.fixture
 def config() -> TrainConfig:
-    return TrainConfig(data="d", epochs=10, label_smoothing=0, augmentation=STILL)
+    return TrainConfig(
+        data="d",
+        architecture="mobilenet_v3_small",
+        epochs=10,
+        label_smoothing=0,
+        augmentation=STILL,
+    )
 
 
 @pytest.fixture
@@ -86,6 +93,19 @@ def test_frozen_parts_stay_as_they_are(
     }
     assert {"2", "3"} <= moved
     assert not {"0", "1"} & moved
+
+
+def test_codes_move_faster_than_weights(config: TrainConfig) -> None:
+    network = settled("mobilenet_v3_small", SPEC)
+    recipe = Int8Recipe(float_layers=default_float_layers(network, config.architecture))
+    twin = twin_of(network, config.architecture, recipe)
+    trainee = a_trainee(twin, replace(config, lr=1e-3, backbone_lr=0.5))
+    groups = trainee.configure_optimizers()["optimizer"].param_groups
+    found = {id(one): group["initial_lr"] for group in groups for one in group["params"]}
+    assert len(found) == len(list(twin.parameters()))
+    in_codes = [p for layer in rounded(twin).values() for p in layer.layer.parameters()]
+    assert {found.pop(id(one)) for one in in_codes} == {0.05, 0.1}
+    assert set(found.values()) == {1e-3, 5e-4}
 
 
 def test_a_frozen_part_that_there_is_not_is_named(

@@ -14,9 +14,14 @@ from torch import Tensor, nn
 from fer_edge.errors import ConfigError
 from fer_edge.train.batches import mix
 from fer_edge.train.config import TrainConfig
+from fer_edge.train.int8 import rounded
 from fer_edge.train.model import FaceClassifier, is_head
 from fer_edge.train.processes import average_buffers, total
 from fer_edge.train.small_maps import SmallMaps
+
+_CODES = 100
+"""How much higher the rate of int8 layers is, whose weights are in units of their codes: up to 63,
+where a float layer's are a few hundredths."""
 
 
 class Trainee(lightning.LightningModule):
@@ -102,19 +107,25 @@ class Trainee(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         config = self.config
         frozen = min(config.freeze_epochs, config.epochs - 1) * self.steps // config.epochs
+        layers = rounded(self.model).values()
+        in_codes = {id(one) for layer in layers for one in layer.layer.parameters()}
         groups, schedules = [], []
-        for head, decays in itertools.product((False, True), (True, False)):
+        for codes, head, decays in itertools.product((True, False), (False, True), (True, False)):
             chosen = [
                 parameter
                 for name, parameter in self.model.named_parameters()
                 if parameter.requires_grad
+                and (id(parameter) in in_codes) == codes
                 and is_head(name, config.architecture) == head
                 and (parameter.ndim >= 2) == decays
             ]
+            if not chosen:
+                continue
+            rate = config.lr if head else config.lr * config.backbone_lr
             groups.append(
                 {
                     "params": chosen,
-                    "lr": config.lr if head else config.lr * config.backbone_lr,
+                    "lr": rate * _CODES if codes else rate,
                     "weight_decay": config.weight_decay if decays else 0.0,
                 }
             )

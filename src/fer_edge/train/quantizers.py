@@ -5,13 +5,11 @@ Both as in Jacob et al., arXiv:1712.05877, with straight-through gradients.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-_MANTISSA = 2048
 
 
 class _ToGrid(torch.autograd.Function):
@@ -63,32 +61,48 @@ class Grid(nn.Module):
 class Rounded(nn.Module):
     """A convolution or linear layer with int8 weights, a scale for each output channel.
 
+    Weights and bias are in units of `scale`, so that a step of training moves a weight by a share
+    of its code, whatever a batch norm that was folded into it has made of its size: in plain units
+    a step that is right for one channel turns another over.
+
     Attributes:
-        layer: its float weights and bias, which training moves.
+        layer: its float weights and bias, which training moves, in units of `scale`.
         most: the largest code: 63, since x86 without VNNI adds two products of uint8 and int8 in 16
             bits and saturates beyond; 127 for depthwise layers, which are computed otherwise.
         grid: of its input; the bias lies on `grid.scale * scale`, in int32.
+        scale: float32 `[out]`; 1 until it is set.
     """
 
     scale: Tensor
-    _zeros: Tensor
 
     def __init__(self, layer: nn.Conv2d | nn.Linear, grid: Grid) -> None:
         super().__init__()
         self.layer = layer
+        self.bias.requires_grad_()  # torch's folding leaves one that doesn't learn
         self.most = 127 if getattr(layer, "groups", 1) > 1 else 63
         self._grid = (grid,)  # in a tuple: the network owns it
-        channels = layer.weight.shape[0]
-        self.register_buffer("scale", torch.ones(channels))
-        self.register_buffer("_zeros", torch.zeros(channels, dtype=torch.int32), persistent=False)
+        self.register_buffer("scale", torch.ones(layer.weight.shape[0]))
         self.emitted: tuple[Tensor, ...] = ()
 
     @property
     def bias(self) -> Tensor:
-        """The float bias: folding a batch norm leaves one."""
+        """The bias in units of `scale`: folding a batch norm leaves one."""
         bias = self.layer.bias
         assert bias is not None
         return bias
+
+    def values(self) -> tuple[Tensor, Tensor]:
+        """Weights `[out, ...]` and bias `[out]` as they are, without gradients."""
+        weight, bias = self.layer.weight.detach(), self.bias.detach()
+        return weight * _column(self.scale, weight.ndim), bias * self.scale
+
+    def rescale(self, scale: Tensor) -> None:
+        """Other scales for the same values."""
+        weight, bias = self.values()
+        self.scale.copy_(scale)
+        with torch.no_grad():
+            self.layer.weight.copy_(weight / _column(scale, weight.ndim))
+            self.bias.copy_(bias / scale)
 
     @property
     def grid(self) -> Grid:
@@ -98,26 +112,25 @@ class Rounded(nn.Module):
     def codes(self) -> tuple[Tensor, Tensor]:
         """Weights int8 `[out, ...]` and bias int32 `[out]`."""
         with torch.no_grad():
-            weight = (self.layer.weight / _column(self.scale, self.layer.weight.ndim)).round()
-            bias = (self.bias / (self.grid.scale * self.scale)).round()
+            weight, bias = self.layer.weight.round(), (self.bias / self.grid.scale).round()
         return weight.clamp(-self.most, self.most).to(torch.int8), bias.to(torch.int32)
 
     def put(self, weight: Tensor, bias: Tensor) -> None:
         """Take over codes as `codes` gives them."""
         with torch.no_grad():
-            column = _column(self.scale, weight.ndim)
-            self.layer.weight.copy_(weight.float() * column)
-            self.bias.copy_(bias.double() * self.grid.scale * self.scale)
+            self.layer.weight.copy_(weight)
+            self.bias.copy_(bias.double() * self.grid.scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's answer, computed as an int8 engine does when not training."""
         if not self.grid.rounds:
-            return cast(Tensor, self.layer(x))
+            return self._compute(x, *self.values())
         if self.training:
-            weight = torch.fake_quantize_per_channel_affine(
-                self.layer.weight, self.scale, self._zeros, 0, -self.most, self.most
+            near = torch.fake_quantize_per_tensor_affine(
+                self.layer.weight, 1.0, 0, -self.most, self.most
             )
-            return self._compute(x, weight, self.layer.bias)
+            weight = near * _column(self.scale, near.ndim)
+            return self._compute(x, weight, self.bias * self.scale)
         if self.emitted:
             steps = (self.scale, self.grid.scale * self.scale)
             weight, bias = (
@@ -139,9 +152,12 @@ class Rounded(nn.Module):
 
 
 def short(scale: Tensor) -> Tensor:
-    """Scales with 11 significant bits, the last of them 1: products with codes seldom tie."""
+    """The nearest scales of so few bits that float32 holds a scaled sum, and its bias, exactly.
+
+    They have 5 bits. The last is 1, which makes ties rare.
+    """
     mantissa, exponent = torch.frexp(scale)
-    return torch.ldexp((2 * (mantissa * _MANTISSA / 2 - 0.5).round() + 1) / _MANTISSA, exponent)
+    return torch.ldexp(((mantissa * 16 - 0.5).round() + 0.5) / 16, exponent)
 
 
 def _emit(operation: str, *inputs: Tensor, dtype: torch.dtype, **attributes: Any) -> Tensor:
