@@ -106,6 +106,8 @@ def test_codes_move_faster_than_weights(config: TrainConfig) -> None:
     in_codes = [p for layer in rounded(twin).values() for p in layer.layer.parameters()]
     assert {found.pop(id(one)) for one in in_codes} == {0.05, 0.1}
     assert set(found.values()) == {1e-3, 5e-4}
+    shares = {group["initial_lr"] * group["weight_decay"] for group in groups}
+    assert {round(share / config.weight_decay, 6) for share in shares} == {0, 5e-4, 1e-3}
 
 
 def test_a_frozen_part_that_there_is_not_is_named(

@@ -121,14 +121,11 @@ class Trainee(lightning.LightningModule):
             ]
             if not chosen:
                 continue
+            unit = _CODES if codes else 1
             rate = config.lr if head else config.lr * config.backbone_lr
-            groups.append(
-                {
-                    "params": chosen,
-                    "lr": rate * _CODES if codes else rate,
-                    "weight_decay": config.weight_decay if decays else 0.0,
-                }
-            )
+            decay = config.weight_decay if decays else 0.0
+            # AdamW multiplies the two: a decay is a share of the weight, whatever its unit
+            groups.append({"params": chosen, "lr": unit * rate, "weight_decay": decay / unit})
             schedules.append(_schedule(config, 0 if head else frozen, self.steps))
         optimizer = torch.optim.AdamW(groups, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
