@@ -106,7 +106,7 @@ def test_onnx_runtime_computes_the_twin_bit_for_bit(
 def test_openvino_computes_the_twin_too(
     files: dict[tuple[str, str], Exported], twins: dict[str, Path], data: FaceData
 ) -> None:
-    """MobileNetV3's gates, which aren't rounded, it computes otherwise: a few last bits differ."""
+    """MobileNetV3's gates, which aren't rounded, it computes otherwise: a last bit grows."""
     pixels = data.split("test").pixels
     for (architecture, _), done in files.items():
         expected = checkpoints.load(twins[architecture]).int8().predict(pixels)

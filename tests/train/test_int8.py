@@ -82,11 +82,23 @@ def test_steps_make_every_engine_round_alike(made: Checkpoint) -> None:
         assert layer.most == (127 if getattr(layer.layer, "groups", 1) > 1 else 63)
 
 
-def test_float32_has_the_bits_of_an_answer_and_its_zero_point(made: Checkpoint) -> None:
-    assert made.twin is not None
-    found = list(int8.outputs(made.twin))
-    assert len(found) == len(int8.rounded(made.twin))
+@pytest.mark.parametrize("ranges", ["mse", "answer"])
+def test_float32_has_the_bits_of_an_answer_and_its_zero_point(ranges: str) -> None:
+    spec = a_spec("mobilenet_v2")
+    model = settled("mobilenet_v2", spec.input)
+    small, large = (model.network.features[i].conv[3] for i in (2, 3))
+    with torch.no_grad():  # a channel whose weights ask for less, one whose bias asks for more
+        small.weight[0] *= 1e-5
+        large.weight[0] *= 1e-5
+        large.bias[0] = 20
+    recipe = Int8Recipe(ranges, int8.default_float_layers(model, "mobilenet_v2"))
+    twin = int8.twin_of(model, "mobilenet_v2", recipe)
+    calibrate(twin, FACES, recipe)
+    found = list(int8.outputs(twin))
+    assert len(found) == len(int8.rounded(twin))
     for layer, grid in found:
+        _, bias = layer.codes()
+        assert bias.abs().max() <= 2**18 * 1.07  # the least scale is rounded to 5 bits
         if grid.zero_point:
             in_steps = layer.scale * layer.grid.scale / grid.scale
             assert (in_steps * 2**16 % 1 == 0).all()

@@ -27,13 +27,13 @@ def test_a_grid_rounds_and_learns_as_torch_does(step: float, zero: int, seed: in
     assert torch.equal(ours, theirs)
 
 
-@given(st.floats(1e-6, 1e3))
+@given(st.floats(2**-20, 2**10, width=32))
 def test_short_scales_have_five_bits_and_end_in_one(value: float) -> None:
     short = float(quantizers.short(torch.tensor([value]))[0])
     mantissa = math.frexp(short)[0] * 32
     assert mantissa == int(mantissa)
     assert int(mantissa) % 2 == 1
-    assert abs(short / value - 1) <= 1 / 16
+    assert abs(short / value - 1) <= 1 / 16 + 1e-6
 
 
 def test_other_scales_keep_the_values() -> None:
@@ -66,7 +66,8 @@ def test_the_order_of_the_arithmetic_makes_no_difference(wanted: float, seed: in
     grid.scale.fill_(2**-5)
     layer = quantizers.Rounded(nn.Conv2d(40, 8, 1), grid).eval()
     scale = quantizers.short(torch.tensor(wanted))
-    layer.scale.fill_(float(scale))
+    layer.rescale(scale.expand(8).clone())
+    assert layer.codes()[0].abs().max() > 4
     x = torch.randint(0, 256, (2, 40, 6, 6)) * grid.scale
     weight, bias = (codes.float() * scale for codes in layer.codes())
     late = nn.functional.conv2d(x, weight) + (bias * grid.scale)[:, None, None]

@@ -27,7 +27,7 @@ _VALUES = 8192
 """Of each tensor and batch, drawn by chance: enough to weigh steps against each other."""
 _LARGEST, _MIDDLE = 255, 128
 _LARGEST_BIAS = 2**18
-"""Times a scale's 5 bits, and with the weights' share of a sum, it stays below 2^24."""
+"""Half of what may be scaled by 5 bits within float32's 24; the weights' sums have the rest."""
 _FINEST = 2**-12
 """The smallest scale, in steps of an answer that has a zero point: OpenVINO adds that before it
 rounds, and between 128 and 256 float32 has 16 bits for what is less than a step."""

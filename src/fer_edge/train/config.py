@@ -28,7 +28,7 @@ class TrainConfig:
         mean, std: of pixel / 255; None: the starting checkpoint's, else ImageNet's in gray.
         epochs, batch_size, seed: as the words say.
         lr: AdamW's highest rate, of the head; `backbone_lr` times it for the backbone.
-            Int8 layers learn in units of their codes, at 100 times the rate.
+            Int8 layers learn in units of their weights' codes, at 100 times the rate.
         weight_decay: decoupled, on weights of convolutions and linear layers only
             (Loshchilov & Hutter, arXiv:1711.05101).
         schedule: after the warm-up, "cosine" falls to 0; "onecycle" rises for 30 % of the run

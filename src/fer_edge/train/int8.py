@@ -3,10 +3,10 @@
 Rounding is made so that its result doesn't depend on who computes it. Activations are uint8 and
 their steps are powers of two, weights are int8 with a scale of 5 bits a channel, all tensors that
 are added to each other share one step. Then every sum is a whole number of steps that float32
-holds, scaled and with its bias as well, and PyTorch, ONNX Runtime and OpenVINO round the same
-number to the same side. Where one of them breaks a tie otherwise, the error is carried from layer
-to layer and grows to the size of the rounding itself: with free steps two engines agree on 98 % of
-faces, not on all.
+holds, up to 2^19 scaled and with its bias as well, and PyTorch, ONNX Runtime and OpenVINO round the
+same number to the same side. Where one of them breaks a tie otherwise, the error is carried from
+layer to layer and grows to the size of the rounding itself: with free steps two engines agree on
+98 % of faces, not on all.
 """
 
 from __future__ import annotations

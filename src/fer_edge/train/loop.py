@@ -20,8 +20,8 @@ from fer_edge.train.processes import average_buffers, total
 from fer_edge.train.small_maps import SmallMaps
 
 _CODES = 100
-"""How much higher the rate of int8 layers is, whose weights are in units of their codes: up to 63,
-where a float layer's are a few hundredths."""
+"""How much higher the rate of int8 layers is, whose weights are in units of their codes: up to 63
+or 127, where a float layer's are a few hundredths."""
 
 
 class Trainee(lightning.LightningModule):

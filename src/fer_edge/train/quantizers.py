@@ -152,9 +152,9 @@ class Rounded(nn.Module):
 
 
 def short(scale: Tensor) -> Tensor:
-    """The nearest scales of so few bits that float32 holds a scaled sum, and its bias, exactly.
+    """The nearest scales of 5 bits, the last of them 1, which makes ties rare.
 
-    They have 5 bits. The last is 1, which makes ties rare.
+    Float32 holds a sum of up to 2^19 times such a scale exactly, with its bias as well.
     """
     mantissa, exponent = torch.frexp(scale)
     return torch.ldexp(((mantissa * 16 - 0.5).round() + 0.5) / 16, exponent)
