@@ -60,9 +60,7 @@ def test_a_twin_without_rounding_is_the_float_network(made: Checkpoint) -> None:
 def test_a_twin_answers_nearly_as_the_float_network(made: Checkpoint) -> None:
     got, want = made.int8().predict(FACES), made.predict(FACES)
     assert np.abs(got - want).mean() > 1e-4
-    # MobileNetV3-Small without training hardly tells these faces apart: its answers differ by 0.01
-    least = 0.5 if made.spec.architecture == "mobilenet_v3_small" else 0.6
-    assert np.corrcoef(got.ravel(), want.ravel())[0, 1] > least
+    assert np.corrcoef(got.ravel(), want.ravel())[0, 1] > 0.6
 
 
 def test_steps_make_every_engine_round_alike(made: Checkpoint) -> None:
