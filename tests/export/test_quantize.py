@@ -95,7 +95,7 @@ def test_onnx_runtime_computes_the_twin_bit_for_bit(
     faces = np.concatenate([draw_faces(48), np.random.default_rng(1).integers(
         0, 256, (48, 48, 48)).astype(np.uint8)])  # fmt: skip
     expected = twin.predict(faces)
-    assert expected.std(0).min() > 0.005
+    assert expected.std(0).min() > 0.01
     for batch in (1, 7, 64):
         got = np.concatenate(
             [open_backend(path)(faces[i : i + batch]) for i in range(0, 64, batch)]
