@@ -33,7 +33,7 @@ $(DEV)/installed: pyproject.toml
 
 # the tables of the documents, from what is kept in benchmarks/results
 benchmark: $(DEV)/installed
-	$(DEV)/bin/python benchmarks/kept.py
+	$(DEV)/bin/python benchmarks/lib/result_tables.py
 
 clean:
 	rm -rf $(VENV) $(DEV)

@@ -23,7 +23,7 @@ from statistics import mean
 
 import kept
 
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Metrics
 from fer_edge.train.callbacks import read_log
 from fer_edge.train.recipe import read_recipe

@@ -18,9 +18,13 @@ import torch
 from torch import Tensor
 
 from fer_edge.runtime.results import softmax
-from fer_edge.train.confidence import calibration_by_chance, calibration_error, reliability
-from fer_edge.train.datasets import read_data
-from fer_edge.train.evaluate import matched, open_model, predict_all
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.evaluation.calibration_error import (
+    calibration_by_chance,
+    calibration_error,
+    reliability,
+)
+from fer_edge.train.evaluation.evaluate import matched, open_model, predict_all
 
 FOLDS, LEAST = 5, 1e-3
 Map = Callable[[Tensor, Tensor], Tensor]

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_edge.runtime.detector import detect
-from fer_edge.runtime.detector_engines import open_network
-from fer_edge.train.datasets import read_data
+from fer_edge.runtime.detection.detector import detect
+from fer_edge.runtime.detection.engines import open_network
+from fer_edge.train.data.loading import read_data
 
 ENLARGED = 192
 

@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from fer_edge.runtime.detector import LEAST_SCORE, MOST_OVERLAP, detect
-from fer_edge.runtime.detector_engines import ENGINES, open_network
-from fer_edge.runtime.sources import open_picture
+from fer_edge.runtime.detection.detector import LEAST_SCORE, MOST_OVERLAP, detect
+from fer_edge.runtime.detection.engines import ENGINES, open_network
+from fer_edge.runtime.inputs.images import open_picture
 
 SIDES = (320, 640, 1280)
 LOOKS = 7

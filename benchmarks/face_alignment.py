@@ -1,7 +1,7 @@
 """Does it help to turn the crop so that the eyes' line is level?
 
 FER2013=/path/to/fer2013.tar.gz FER_EDGE_DETECTOR=/path/to/yunet.onnx \\
-    python benchmarks/eye_line.py [--faces N] [--fill edge|gray] [--disc]
+    python benchmarks/face_alignment.py [--faces N] [--fill edge|gray] [--disc]
 
 The validation faces are enlarged four times, laid on a canvas, turned about its centre and shown to
 the detector. Where it finds the face, the bundled model reads it twice: cut upright about the
@@ -29,11 +29,11 @@ import numpy as np
 from PIL import Image
 
 from fer_edge.runtime.backends import Backend, open_backend
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.detector import Detector, tilt
+from fer_edge.runtime.detection.detector import Detector, tilt
+from fer_edge.runtime.formats.bundled import bundled
 from fer_edge.runtime.preprocess import crop_face
-from fer_edge.train.datasets import read_data
-from fer_edge.train.evaluate import matched, predict_all
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.evaluation.evaluate import matched, predict_all
 
 ENLARGED, CANVAS = 192, 320
 ANGLES = (0, 10, -10, 20, -20, 30, -30, 45, -45)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from fer_edge.train.datasets import read_data
-from fer_edge.train.ferplus import read_votes
+from fer_edge.train.data.ferplus import read_votes
+from fer_edge.train.data.loading import read_data
 from fer_edge.train.targets import Reading
 
 data = read_data(Path(sys.argv[1]))

@@ -12,13 +12,14 @@ import re
 import sys
 from pathlib import Path
 
-from fer_edge.runtime.bundled import bundled
-from fer_edge.train import duplicates, people, plots
-from fer_edge.train.datasets import read_data
-from fer_edge.train.evaluate import evaluate, matched, open_model
-from fer_edge.train.faces import FaceData
-from fer_edge.train.ferplus import read_votes
-from fer_edge.train.metrics import Report, interval
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.train.data import duplicates
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.ferplus import read_votes
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.evaluation import annotator_agreement, plots
+from fer_edge.train.evaluation.evaluate import evaluate, matched, open_model
+from fer_edge.train.evaluation.metrics import Report, interval
 
 ROOT = Path(__file__).parent.parent
 
@@ -71,7 +72,7 @@ def per_label(report: Report) -> str:
 
 
 def beside_people(report: Report, ferplus: Path, data: FaceData) -> str:
-    found = people.compare(report, read_votes(ferplus, data)["test"])
+    found = annotator_agreement.compare(report, read_votes(ferplus, data)["test"])
     lines = [
         "| on PrivateTest | |",
         "| --- | --- |",

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer_edge.export.formats import FORMATS
-from fer_edge.export.worth import race
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.specfile import read_spec
-from fer_edge.train.evaluate import open_model
+from fer_edge.export.int8_savings import race
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.train.evaluation.evaluate import open_model
 
 PAGE = Path(__file__).parent.parent / "docs" / "parity.md"
 HEAD = """# Parity: what each exported file answers

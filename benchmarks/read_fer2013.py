@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fer_edge.train.datasets import read_data
+from fer_edge.train.data.loading import read_data
 
 with tempfile.TemporaryDirectory() as folder:
     os.environ["FER_EDGE_CACHE"] = folder

@@ -1,4 +1,4 @@
-"""How near a model is to what a core can do: python benchmarks/limit.py [MODEL] [--keep NAME]
+"""How near a model is to what a core can do: python benchmarks/roofline.py [MODEL] [--keep NAME]
 
 Peaks: the fastest of a few square matrix products under ONNX Runtime itself, one thread, constant
 right side, in the model's own arithmetic (float32, or uint8 x int8); and a copy of 64 MB for
@@ -31,8 +31,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 
 SIDES = (128, 256, 384, 512)
 ROUNDS, WARM_UP, CALLS = 150, 3, 10
@@ -281,7 +281,7 @@ def main() -> None:
             "seconds": whole,
             "layers": [[one.kind, one.end, one.macs, median(one.seconds)] for one in layers],
         }
-        command = f"python benchmarks/limit.py{model} --keep {arguments.keep}"
+        command = f"python benchmarks/roofline.py{model} --keep {arguments.keep}"
         kept.keep(arguments.keep, columns, rows, command=command, figures=figures)
 
 

@@ -1,4 +1,4 @@
-"""The same graph run in other ways: python benchmarks/ways.py [--keep]
+"""The same graph run in other ways: python benchmarks/session_options.py [--keep]
 
 What could make ONNX Runtime quicker with one face on one thread, each against the shipped model as
 the package runs it: the graph as PyTorch's exporter leaves it, the graph optimised beforehand (as
@@ -24,10 +24,10 @@ import numpy as np
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 
 from fer_edge.export import to_onnx as exporter
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec
-from fer_edge.train import checkpoint
+from fer_edge.train.networks import checkpoint
 
 ROUNDS, WARM_UP, CALLS, LOADS = 200, 3, 10, 10
 SHIPPED = "as shipped"
@@ -118,7 +118,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/ways.json")
+    parser.add_argument(
+        "--keep", action="store_true", help="write benchmarks/results/session_options.json"
+    )
     chosen = parser.parse_args()
     side = read_spec(bundled("model")).input.side
     face = np.random.default_rng(0).integers(0, 256, (1, side, side), np.uint8)
@@ -155,7 +157,7 @@ def main() -> None:
             "ways",
             COLUMNS,
             rows,
-            command="python benchmarks/ways.py --keep",
+            command="python benchmarks/session_options.py --keep",
         )
 
 

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from fer_edge.spec import InputSpec
 from fer_edge.train.augment import Augmentation
-from fer_edge.train.model import ARCHITECTURES, MEAN, STD, build
+from fer_edge.train.networks.architectures import ARCHITECTURES, MEAN, STD, build
 from fer_edge.train.small_maps import SmallMaps
 
 BATCH, WARM_UP, STEPS = 64, 3, 20

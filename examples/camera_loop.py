@@ -12,7 +12,7 @@ import argparse
 import sys
 
 from fer_edge import FerEdgeError, Recognizer
-from fer_edge.runtime.video import Cut
+from fer_edge.runtime.inputs.video import Cut
 
 
 def main() -> int:

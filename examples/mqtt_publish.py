@@ -25,7 +25,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fer_edge import FerEdgeError, Recognizer
-from fer_edge.runtime.video import Cut
+from fer_edge.runtime.inputs.video import Cut
 
 PATIENCE = 10
 """Seconds that the broker has to answer."""

@@ -16,7 +16,7 @@ import argparse
 import sys
 
 from fer_edge import Recognizer
-from fer_edge.runtime.tracks import Tracker
+from fer_edge.runtime.tracking import Tracker
 
 
 def main() -> int:

@@ -83,7 +83,7 @@ def yunet() -> Path:
 @pytest.fixture(scope="session")
 def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Each network is exported by PyTorch once, whichever test and process asks first."""
-    from tests.exported import Exporter, exporting
+    from tests.support.exported import Exporter, exporting
 
     folder = tmp_path_factory.getbasetemp()
     folder = (folder.parent if WORKER else folder) / "exported"
@@ -95,8 +95,8 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def fp32_model(exporter: None, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
     """The bundled checkpoint as an fp32 ONNX file, which every engine computes alike."""
-    from fer_edge.export.convert import export_file
-    from fer_edge.runtime.bundled import bundled
+    from fer_edge.export.exporter import export_file
+    from fer_edge.runtime.formats.bundled import bundled
 
     return export_file(bundled("checkpoint"), tmp_path_factory.mktemp("fp32") / "m.onnx").path
 
@@ -105,8 +105,8 @@ def fp32_model(exporter: None, tmp_path_factory: pytest.TempPathFactory) -> Path
 def ncnn_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled checkpoint as an fp32 ncnn model, its three files alone in their folder."""
     needs_ncnn()
-    from fer_edge.export.convert import export_file
-    from fer_edge.runtime.bundled import bundled
+    from fer_edge.export.exporter import export_file
+    from fer_edge.runtime.formats.bundled import bundled
 
     path = tmp_path_factory.mktemp("ncnn") / "m.ncnn.param"
     done = export_file(bundled("checkpoint"), path, format="ncnn")

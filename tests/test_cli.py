@@ -18,12 +18,12 @@ from PIL import Image
 
 import fer_edge
 from fer_edge.render.faces import result_text
-from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.runtime.results import Face, Result
-from fer_edge.runtime.specfile import read_spec
 from fer_edge.spec import ModelSpec, ParitySummary
 from tests.conftest import EXAMPLE, LABELS, Ran
-from tests.train.test_ferplus import votes_file
+from tests.train.data.test_ferplus import votes_file
 
 Fer = Callable[..., Ran]
 pytestmark = pytest.mark.usefixtures("exporter")
@@ -54,7 +54,7 @@ def test_ctrl_c_is_no_traceback(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> No
     def stopped(_: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fer_edge.runtime.specfile.read_spec", stopped)
+    monkeypatch.setattr("fer_edge.runtime.formats.spec_reader.read_spec", stopped)
     ran = fer("info")
     assert (ran.code, ran.out, ran.err) == (1, "", "\nAborted!\n")
 
@@ -221,7 +221,7 @@ def test_a_bug_is_no_traceback(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(_: Path) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("fer_edge.runtime.specfile.read_spec", broken)
+    monkeypatch.setattr("fer_edge.runtime.formats.spec_reader.read_spec", broken)
     ran = fer("info")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("ZeroDivisionError: by zero\nthis is a bug in fer-edge")
@@ -349,7 +349,7 @@ def test_int8_as_it_is_typed(
     """A float run, its twin, and both kinds of int8 file."""
     monkeypatch.chdir(tmp_path)
     # the search is the same without the slow ways to set ranges, which have tests of their own
-    monkeypatch.setattr("fer_edge.export.quantize._RANGES", ("mse", "minmax"))
+    monkeypatch.setattr("fer_edge.export.int8_search._RANGES", ("mse", "minmax"))
     data = ("--data", larger_csv_file)
     ran = fer(
         *("train", *data, "--arch", "mobilenet_v3_small", "--weights", "none"),
@@ -379,7 +379,7 @@ def test_int8_as_it_is_typed(
     assert "int8 search on val" in ran.err
     ran = fer(*export, "run/model.safetensors", *data, "--int8-like", "found.onnx")
     assert ran.code == 0, ran.err
-    again = Path("fer-mobilenet_v3_small-int8.onnx")
+    again = Path("fer-mobilenet_v3_small-quantized.onnx")
     recipes = [read_spec(path).quantization.int8 for path in (again, Path("found.onnx"))]
     assert recipes[0] == recipes[1]
 
@@ -404,7 +404,7 @@ def test_wrong_usage_of_int8(fer: Fer, arguments: tuple[str, ...], says: str) ->
 
 def test_parity_of_two_strangers_fails(fer: Fer, fp32_model: Path, tmp_path: Path) -> None:
     """A file against a checkpoint of other weights: exit 1, and the bar is named."""
-    from fer_edge.train import checkpoint, int8
+    from fer_edge.train.networks import checkpoint, quantized
 
     other = checkpoint.load(bundled("checkpoint"))
     for parameter in other.model.parameters():
@@ -433,7 +433,7 @@ def test_parity_of_two_strangers_fails(fer: Fer, fp32_model: Path, tmp_path: Pat
 
     # an int8 file must answer as the twin does
     assert other.twin is not None
-    for layer in int8.rounded(other.twin).values():
+    for layer in quantized.rounded(other.twin).values():
         layer.layer.weight.data *= -1
     checkpoint.save(other, path)
     ran = fer("parity", path, bundled("model"))
@@ -463,7 +463,7 @@ def test_export_without_the_gate_says_so(fer: Fer, tmp_path: Path) -> None:
 def test_info_shows_a_file_that_was_not_proved_in_red(spec: ModelSpec) -> None:
     from rich.console import Console
 
-    from fer_edge.render.contract import spec_table
+    from fer_edge.render.spec import spec_table
 
     def shown(parity: ParitySummary) -> str:
         out = io.StringIO()

@@ -18,8 +18,8 @@ from emulate import FACES_OF_NCNN, SECONDS, exported, faces
 from machine import CACHE, debian, install, once, python_of, release, tags_of, wheel_of
 
 from fer_edge.export.golden import draw_faces
-from fer_edge.runtime.bundled import bundled
-from fer_edge.train.checkpoint import load
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.train.networks.checkpoint import load
 
 CORE = "cortex-a7"
 LIBRARIES = ("blas", "lapack", ".")

@@ -1,4 +1,6 @@
-"""A model that is wrong, to see that it is found: python benchmarks/board/spoil.py WRONG.onnx
+"""A model that is wrong, to see that it is found.
+
+    python benchmarks/board/corrupt_model.py WRONG.onnx
 
 A copy of the shipped model in which one layer's scales are twice what they should be. Its shapes,
 its spec and its golden samples are right.
@@ -12,7 +14,7 @@ from pathlib import Path
 import onnx
 from onnx import numpy_helper
 
-from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.formats.bundled import bundled
 
 
 def spoiled(source: Path, target: Path) -> str:

@@ -26,11 +26,11 @@ from machine import BOARDS, CACHE, HERE, Machine, build, qemu_version
 from PIL import Image
 
 from fer_edge.runtime.backends import open_backend
-from fer_edge.runtime.backends.ncnnfile import DIGESTS, describe, read_spec
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.detector import detect
-from fer_edge.runtime.detector_engines import open_network
-from fer_edge.runtime.modelfiles import COMPANIONS
+from fer_edge.runtime.detection.detector import detect
+from fer_edge.runtime.detection.engines import open_network
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import COMPANIONS
+from fer_edge.runtime.formats.ncnn_files import DIGESTS, describe, read_spec
 
 ROOT = HERE.parent.parent
 PICTURE = ROOT / "examples" / "astronaut.png"
@@ -46,7 +46,7 @@ COLUMNS += ["ms, estimated"]
 def faces(count: int) -> tuple[np.ndarray, str]:
     """uint8 `[count, 48, 48]`, and what they are."""
     if path := os.environ.get("FER2013"):
-        from fer_edge.train.fer2013 import read_fer2013
+        from fer_edge.train.data.fer2013 import read_fer2013
 
         test = read_fer2013(Path(path)).splits["test"].pixels
         return test[:: len(test) // count][:count], "of FER2013's test faces"
@@ -102,7 +102,7 @@ def ask_here(models: dict[str, Path], detector: Path | None, answers: Path, coun
     arrays = {"faces": shown, "pixels": pixels}
     for name, path in models.items():
         if path.suffix == ".param":
-            from fer_edge.train.checkpoint import load
+            from fer_edge.train.networks.checkpoint import load
 
             some = shown[:FACES] if name == NOT_OFFERED else shown  # it is emulated slowly
             arrays[name] = load(bundled("checkpoint")).predict(some)

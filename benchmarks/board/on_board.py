@@ -50,7 +50,7 @@ def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
     import numpy as np
 
     from fer_edge.runtime.backends import open_backend
-    from fer_edge.runtime.tries import BARS
+    from fer_edge.runtime.diagnostics.self_test import BARS
 
     engine = "ncnn" if path.endswith(".param") else "onnxruntime"
     backend = open_backend(Path(path), backend=engine, threads=1)
@@ -76,8 +76,8 @@ def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
 def detector(path: str, answers: str, counts: str) -> dict[str, Any]:
     import numpy as np
 
-    from fer_edge.runtime.detector import detect
-    from fer_edge.runtime.detector_engines import open_network
+    from fer_edge.runtime.detection.detector import detect
+    from fer_edge.runtime.detection.engines import open_network
 
     run = open_network(Path(path), threads=1)
     with np.load(answers) as host:

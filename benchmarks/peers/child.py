@@ -1,4 +1,4 @@
-"""One contender of `benchmarks/peers.py`, run by its own environment's Python.
+"""One contender of `benchmarks/peers/run.py`, run by its own environment's Python.
 
 python -P peers_child.py CONTENDER          JSON lines in, JSON lines out, until the input ends
 python -P peers_child.py CONTENDER PICTURE  prints the label of one picture of one face
@@ -46,7 +46,7 @@ class Reader:
 def ours(*, engine: str, model: str | None = None) -> Reader:
     """An exported file under an engine; by default the one in the package."""
     from fer_edge.runtime.backends import open_backend
-    from fer_edge.runtime.bundled import bundled
+    from fer_edge.runtime.formats.bundled import bundled
     from fer_edge.runtime.preprocess import crop_face
 
     path = bundled("model") if model is None else Path(model)
@@ -83,8 +83,8 @@ def torch_module(*, compiled: bool) -> Reader:
     """The bundled checkpoint's float network in PyTorch."""
     import torch
 
-    from fer_edge.runtime.bundled import bundled
-    from fer_edge.train import checkpoint
+    from fer_edge.runtime.formats.bundled import bundled
+    from fer_edge.train.networks import checkpoint
 
     torch.set_num_threads(1)
     loaded = checkpoint.load(bundled("checkpoint"))
@@ -220,8 +220,8 @@ ADAPTERS: dict[str, Callable[..., Reader]] = {
 
 
 def _with_pillow(path: str) -> Any:
+    from fer_edge.runtime.inputs.images import open_picture
     from fer_edge.runtime.preprocess import to_gray
-    from fer_edge.runtime.sources import open_picture
 
     return to_gray(open_picture(Path(path)))
 

@@ -1,4 +1,4 @@
-"""Runs commands in turn and says what each cost: for `benchmarks/peers.py`, in a small process.
+"""Runs commands in turn and says what each cost: for `benchmarks/peers/run.py`, in a small process.
 
 It stands alone because the system counts a parent's memory for its children, until they start a
 program of their own (see `cold_start.py`): whoever measures must be small.

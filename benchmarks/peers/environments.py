@@ -1,4 +1,4 @@
-"""Fresh virtual environments for `benchmarks/peers.py`, one for each way of installing."""
+"""Fresh virtual environments for `benchmarks/peers/run.py`, one for each way of installing."""
 
 from __future__ import annotations
 

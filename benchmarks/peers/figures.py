@@ -1,4 +1,4 @@
-"""From answers and seconds to the figures of `benchmarks/peers.py`: no file, no process."""
+"""From answers and seconds to the figures of `benchmarks/peers/run.py`: no file, no process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contenders of `benchmarks/peers.py` as processes, and what they are asked."""
+"""The contenders of `benchmarks/peers/run.py` as processes, and what they are asked."""
 
 from __future__ import annotations
 

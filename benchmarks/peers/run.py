@@ -1,8 +1,8 @@
 """fer-edge and its neighbours, measured in one run on the same faces and photographs.
 
 FER2013=/path/to/fer2013.tar.gz FER_EDGE_DETECTOR=/path/to/yunet.onnx \\
-    python benchmarks/peers.py [PHOTOGRAPH...] [--faces N] [--rounds 40] [--runs 7] [--only WORD]
-                               [--cache FOLDER] [--timed-by COMMAND] [--settled] [--keep]
+    python benchmarks/peers/run.py [PHOTOGRAPH...] [--faces N] [--rounds 40] [--runs 7]
+        [--only WORD] [--cache FOLDER] [--timed-by COMMAND] [--settled] [--keep]
 
 Makes an environment for each neighbour (the first time: a quarter of an hour and 23 GB) and runs
 each contender there as a process of its own, on one core and one thread. The first half is what a
@@ -49,8 +49,8 @@ from peers_rows import Row, accuracy, cold_start, latency, of_ncnn, photographs,
 from peers_table import OURS, TABLE
 from PIL import Image
 
-from fer_edge.runtime.bundled import bundled
-from fer_edge.train.datasets import read_data
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.train.data.loading import read_data
 
 SETTLED = "settled.json"
 COLUMNS = [
@@ -222,7 +222,7 @@ def report(rows: list[Row], chosen: argparse.Namespace) -> None:
             None,
         ),
     }
-    given = " ".join(["python benchmarks/peers.py", *names[1:], f"--rounds {chosen.rounds}"])
+    given = " ".join(["python benchmarks/peers/run.py", *names[1:], f"--rounds {chosen.rounds}"])
     versions = {"Python": sys.version.split()[0], **rows[0].versions}
     for name, (columns, lines, numbers) in tables.items():
         if chosen.keep:

@@ -1,4 +1,4 @@
-"""The rows of `benchmarks/peers.py`: who is measured, in which environment, by which adapter."""
+"""The rows of `run.py`: who is measured, in which environment, by which adapter."""
 
 from __future__ import annotations
 

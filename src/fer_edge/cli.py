@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 
 from fer_edge import __version__
-from fer_edge.cli import benchmark, doctor, evaluate, infer, prove, read, teach
-from fer_edge.cli.console import complain
+from fer_edge.commands import benchmark, doctor, evaluate, export, infer, info, train
+from fer_edge.commands.console import complain
 from fer_edge.errors import ConfigError, FerEdgeError
 
 
@@ -41,10 +41,10 @@ class Group(click.Group):
 
 
 COMMANDS = (
-    *(infer.infer, read.info, doctor.doctor, benchmark.benchmark),
-    Group("detector", commands=[read.install], help="What finds the faces in pictures."),
-    *(teach.train, teach.average, evaluate.evaluate, prove.export, prove.parity),
-    Group("data", commands=[teach.inspect], help="Look at training data."),
+    *(infer.infer, info.info, doctor.doctor, benchmark.benchmark),
+    Group("detector", commands=[info.install], help="What finds the faces in pictures."),
+    *(train.train, train.average, evaluate.evaluate, export.export, export.parity),
+    Group("data", commands=[train.inspect], help="Look at training data."),
 )
 
 

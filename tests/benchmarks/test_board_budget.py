@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from fer_edge.runtime.backends import open_backend
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.cpu import cpus
-from fer_edge.runtime.tries import BARS
+from fer_edge.runtime.device.cpu import cpus
+from fer_edge.runtime.diagnostics.self_test import BARS
+from fer_edge.runtime.formats.bundled import bundled
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks" / "board"))

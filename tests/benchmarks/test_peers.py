@@ -1,4 +1,4 @@
-"""What benchmarks/peers.py makes of answers and seconds."""
+"""What benchmarks/peers/run.py makes of answers and seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.train.fer2013 import LABELS
+from fer_edge.train.data.fer2013 import LABELS
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.health import Health
-from fer_edge.runtime.timing import Timed
+from fer_edge.runtime.device.throttling import Health
+from fer_edge.runtime.diagnostics.worker import Timed
+from fer_edge.runtime.formats.bundled import bundled
+from tests.commands.test_doctor import words
 from tests.conftest import Ran
 from tests.runtime.test_torch_free import run
-from tests.test_doctor_command import words
 
 Fer = Callable[..., Ran]
 QUICK = ("--threads", "1", "--batch", "1", "--rounds", "1", "--seconds", "0.01")
@@ -31,7 +31,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
             return None, "it crashed: Illegal instruction (signal 4)"
         return json.loads(json.dumps(dataclasses.asdict(ONE))), None
 
-    monkeypatch.setattr("fer_edge.runtime.benchmark.child", child)
+    monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.child", child)
 
 
 def test_really(fer: Fer) -> None:
@@ -73,7 +73,7 @@ def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
             Health(85.1, (1500.0, 1000.0), ("throttled now", "throttled since boot")),
         ]
     )
-    monkeypatch.setattr("fer_edge.runtime.benchmark.health", lambda: next(seen))
+    monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.health", lambda: next(seen))
     ran = fer("benchmark", "--threads", "1", "--rounds", "1")
     assert ran.code == 0, ran.err
     shown = words(ran.out)

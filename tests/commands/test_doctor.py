@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.runtime import doctor, tries
+from fer_edge.runtime.diagnostics import doctor, self_test
 from tests.conftest import Ran
 
 RIGHT = {"samples": 16, "labels_differ": 0, "max_abs_logit_diff": 1e-7, "ms": 1.0}
@@ -16,7 +16,7 @@ RIGHT = {"samples": 16, "labels_differ": 0, "max_abs_logit_diff": 1e-7, "ms": 1.
 @pytest.fixture(autouse=True)
 def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr("fer_edge.runtime.board.usable_cores", lambda: 2)
+    monkeypatch.setattr("fer_edge.runtime.device.board.usable_cores", lambda: 2)
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, table: dict[str, object]) -> None:
@@ -29,7 +29,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, table: dict[str, object]) -> None:
         return (None, found) if isinstance(found, str) else (found, None)
 
     monkeypatch.setattr(doctor, "child", child)
-    monkeypatch.setattr(tries, "child", child)
+    monkeypatch.setattr(self_test, "child", child)
 
 
 def words(text: str) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from tests.conftest import Ran
 
 

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from fer_edge.cli.output import KINDS, Output
+from fer_edge.commands.results_file import KINDS, Output
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.recognizer import Recognizer
 from tests.conftest import Ran, drawn
-from tests.runtime.test_video import write
+from tests.runtime.inputs.test_video import write
 
 Fer = Callable[..., Ran]
 SCRIPT = "from fer_edge.cli import main; main()"

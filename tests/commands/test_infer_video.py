@@ -18,7 +18,7 @@ from PIL import Image
 
 from fer_edge import Recognizer
 from fer_edge.runtime.summary import Summary
-from fer_edge.runtime.tracks import Tracker
+from fer_edge.runtime.tracking import Tracker
 from tests.conftest import EXAMPLE, Ran, drawn
 
 Fer = Callable[..., Ran]

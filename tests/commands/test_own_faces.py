@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from tests.conftest import Ran, drawn
 
 Fer = Callable[..., Ran]

@@ -14,8 +14,8 @@ import av
 import pytest
 from PIL import Image
 
-from tests import fake_picamera2
 from tests.conftest import EXAMPLE, ROOT
+from tests.support import fake_picamera2
 
 Script = Callable[..., "subprocess.Popen[str]"]
 

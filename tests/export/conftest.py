@@ -10,9 +10,9 @@ from torch import nn
 
 from fer_edge.export.golden import draw_faces
 from fer_edge.spec import InputSpec, Quantization
-from fer_edge.train import checkpoint
-from fer_edge.train.checkpoint import Checkpoint, round_to_half
-from fer_edge.train.model import FaceClassifier, build, head_of
+from fer_edge.train.networks import checkpoint
+from fer_edge.train.networks.architectures import FaceClassifier, build, head_of
+from fer_edge.train.networks.checkpoint import Checkpoint, round_to_half
 from tests.conftest import LABELS, a_spec, drawn
 
 

@@ -13,19 +13,19 @@ import pytest
 from torch import nn
 
 from fer_edge.errors import ParityError
-from fer_edge.export import convert
+from fer_edge.export import exporter
 from fer_edge.export import to_onnx as of_onnx
-from fer_edge.export.bars import Bars
-from fer_edge.export.convert import export_file
+from fer_edge.export.exporter import export_file
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.gate import Gate
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.export.thresholds import Bars
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec, Precision
-from fer_edge.train.checkpoint import Checkpoint
-from fer_edge.train.datasets import read_data
-from fer_edge.train.evaluate import Model, evaluate, matched
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.evaluation.evaluate import Model, evaluate, matched
+from fer_edge.train.networks.checkpoint import Checkpoint
 from tests.conftest import Ran, needs_ncnn
-from tests.exported import exporting
+from tests.support.exported import exporting
 
 
 def test_with_data_the_whole_split_is_compared(
@@ -56,7 +56,7 @@ def test_every_face_is_answered_once(
     source: Path, csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = []
-    opened = convert.open_model
+    opened = exporter.open_model
 
     def counting(path: Path) -> Model:
         model = opened(path)
@@ -67,7 +67,7 @@ def test_every_face_is_answered_once(
 
         return replace(model, predict=predict)
 
-    monkeypatch.setattr(convert, "open_model", counting)
+    monkeypatch.setattr(exporter, "open_model", counting)
     done = export_file(source, tmp_path / "m.onnx", read_data(csv_file))
     assert answered == [16, 14]
     monkeypatch.undo()
@@ -160,14 +160,14 @@ def test_without_the_gate_a_spoiled_export_is_kept_and_says_so(
 def test_a_file_that_answers_nonsense_is_kept_without_the_gate(
     source: Path, csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = convert.open_model
+    opened = exporter.open_model
 
     def broken(path: Path) -> Model:
         return replace(
             opened(path), predict=lambda faces: np.full((len(faces), 7), np.float32("nan"))
         )
 
-    monkeypatch.setattr(convert, "open_model", broken)
+    monkeypatch.setattr(exporter, "open_model", broken)
     data = read_data(csv_file)
     with pytest.raises(ParityError, match="some answers to golden aren't numbers"):
         export_file(source, tmp_path / "m.onnx", data)
@@ -181,13 +181,13 @@ def test_a_file_that_answers_nonsense_is_kept_without_the_gate(
 def test_golden_samples_that_fail_are_not_hidden_by_a_split_that_passes(
     source: Path, csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = convert.open_model
+    opened = exporter.open_model
 
     def off_on_golden(path: Path) -> Model:
         model = opened(path)
         return replace(model, predict=lambda faces: model.predict(faces) + (len(faces) == 16))
 
-    monkeypatch.setattr(convert, "open_model", off_on_golden)
+    monkeypatch.setattr(exporter, "open_model", off_on_golden)
     done = export_file(source, tmp_path / "m.onnx", read_data(csv_file), gate=Gate(enforced=False))
     assert [parity.passed for parity in done.parities] == [False, True]
     assert done.spec.parity is not None
@@ -214,7 +214,7 @@ def test_a_report_that_cannot_be_written_keeps_the_model_back(
     def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(convert, "parity_page", full)
+    monkeypatch.setattr(exporter, "parity_page", full)
     with pytest.raises(OSError, match="No space left"):
         export_file(source, tmp_path / "m.onnx", precision="fp16")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

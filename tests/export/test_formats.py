@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from fer_edge.cli.prove import Format as Choice
+from fer_edge.commands.export import Format as Choice
 from fer_edge.export.formats import FORMATS
 from fer_edge.runtime.backends import ENGINES
 from tests.conftest import needs_ncnn

@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from fer_edge.export.bars import BARS, Bars
-from fer_edge.export.compare import judge
-from fer_edge.export.page import parity_page
+from fer_edge.export.html_report import parity_page
+from fer_edge.export.int8_savings import Worth
+from fer_edge.export.judge import judge
 from fer_edge.export.parity import Parity, measure
-from fer_edge.export.worth import Worth
+from fer_edge.export.thresholds import BARS, Bars
 from fer_edge.spec import GateState, ModelSpec, Quantization
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (50, 7)).astype(np.float32)

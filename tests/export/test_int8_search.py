@@ -13,21 +13,21 @@ import pytest
 
 from fer_edge.errors import ConfigError, DataError, ParityError
 from fer_edge.export import to_onnx as of_onnx
-from fer_edge.export.convert import Exported, export_file
+from fer_edge.export.exporter import Exported, export_file
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.gate import Gate
 from fer_edge.export.golden import draw_faces
-from fer_edge.export.quantize import aim, default_recipe, quantize, recipe_of, search
+from fer_edge.export.int8_search import aim, default_recipe, quantize, recipe_of, search
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import Int8Recipe
-from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train.checkpoint import Checkpoint
-from fer_edge.train.datasets import read_data
-from fer_edge.train.faces import FaceData
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.networks.checkpoint import Checkpoint
 from tests.conftest import drawn_rows, write_csv
 from tests.export.conftest import made
-from tests.exported import exporting
+from tests.support.exported import exporting
 
 ANY = Gate(changes={"agreement": 0.0, "accuracy_loss": 1.0, "recall_loss": 1.0})
 """Random networks lose what they will: here it counts that the file is the twin."""

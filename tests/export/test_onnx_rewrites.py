@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from fer_edge.export import to_onnx as exporter
 from fer_edge.export.golden import draw_faces
-from fer_edge.export.quantize import default_recipe, quantize
-from fer_edge.export.rewrite import phases, rewritten
+from fer_edge.export.int8_search import default_recipe, quantize
+from fer_edge.export.onnx_rewrites import phases, rewritten
 from fer_edge.export.to_onnx import to_onnx
-from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train.datasets import read_data
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.networks import checkpoint as checkpoints
 from tests.export.conftest import made
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from fer_edge.errors import DataError
-from fer_edge.export.bars import ADVICE, BARS, Bars
-from fer_edge.export.compare import compare, judge
+from fer_edge.export.judge import compare, judge
 from fer_edge.export.parity import measure
+from fer_edge.export.thresholds import ADVICE, BARS, Bars
 from fer_edge.spec import ModelSpec, Quantization
-from fer_edge.train.evaluate import Model, evaluate
-from fer_edge.train.faces import Faces
+from fer_edge.train.data.dataset import Faces
+from fer_edge.train.evaluation.evaluate import Model, evaluate
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (50, 7)).astype(np.float32)
 TRUTH = LOGITS.argmax(1).astype(np.int64)

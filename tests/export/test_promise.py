@@ -10,19 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fer_edge.export.bars import BARS, Bars
-from fer_edge.export.compare import judge, kind_of, sides
-from fer_edge.export.convert import export_file
+from fer_edge.export.exporter import export_file
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.golden import draw_faces
+from fer_edge.export.judge import judge, kind_of, sides
 from fer_edge.export.parity import measure
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.export.thresholds import BARS, Bars
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Precision
-from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train.datasets import read_data
-from fer_edge.train.evaluate import Model, open_model
-from fer_edge.train.faces import Faces
+from fer_edge.train.data.dataset import Faces
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.evaluation.evaluate import Model, open_model
+from fer_edge.train.networks import checkpoint as checkpoints
 from tests.conftest import needs_ncnn
 from tests.export.conftest import in_float32
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fer_edge.errors import ConfigError
-from fer_edge.export.bars import BARS, Bars
 from fer_edge.export.gate import DEFAULT_GATE, Gate, read_gate
+from fer_edge.export.thresholds import BARS, Bars
 
 
 @pytest.fixture

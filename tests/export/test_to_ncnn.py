@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from fer_edge.errors import ModelError
-from fer_edge.export.convert import export_file
+from fer_edge.export.exporter import export_file
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.golden import draw_faces
 from fer_edge.runtime.backends import open_backend
-from fer_edge.runtime.backends.ncnnfile import open_files
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.ncnn_files import open_files
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import NcnnOptions
-from fer_edge.train import checkpoint
+from fer_edge.train.networks import checkpoint
 from tests.conftest import Ran, needs_ncnn
 from tests.export.conftest import made
 

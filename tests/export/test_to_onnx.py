@@ -7,12 +7,12 @@ import onnx
 import onnxruntime
 import pytest
 
-from fer_edge.export.convert import export_file
+from fer_edge.export.exporter import export_file
 from fer_edge.export.golden import draw_faces
 from fer_edge.export.to_onnx import halve, to_onnx
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.results import softmax
-from fer_edge.train import checkpoint
+from fer_edge.train.networks import checkpoint
 from tests.export.conftest import made
 
 

@@ -14,7 +14,7 @@ from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime import pipeline
 from fer_edge.runtime.pipeline import Prepared
 from tests.conftest import EXAMPLE, drawn
-from tests.runtime.test_video import write
+from tests.runtime.inputs.test_video import write
 
 
 @pytest.fixture(scope="module")

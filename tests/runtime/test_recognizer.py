@@ -10,7 +10,7 @@ from PIL import Image
 
 from fer_edge import Recognizer
 from fer_edge.errors import ConfigError, DeviceError, ModelError, SourceError
-from fer_edge.runtime.detector import Detection, Detector
+from fer_edge.runtime.detection.detector import Detection, Detector
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.recognizer import Faces
 from fer_edge.spec import CropSpec
@@ -36,7 +36,7 @@ def test_a_path_an_image_and_an_array_answer_alike(recognizer: Recognizer) -> No
 
 def test_the_bundled_model_gives_its_golden_answers() -> None:
     from fer_edge.runtime.backends import open_backend
-    from fer_edge.runtime.bundled import bundled
+    from fer_edge.runtime.formats.bundled import bundled
 
     backend = open_backend(bundled("model"))
     faces = backend.spec.golden_faces()

@@ -13,7 +13,7 @@ from PIL import Image, ImageEnhance
 
 from fer_edge import Recognizer
 from fer_edge.runtime.backends import ENGINES
-from fer_edge.runtime.detector import Detector
+from fer_edge.runtime.detection.detector import Detector
 from tests.conftest import EXAMPLE
 
 THREADS = 8

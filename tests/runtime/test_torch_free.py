@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.formats.bundled import bundled
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.png"
 SCRIPT = """

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import Face, Track
-from fer_edge.runtime.tracks import Tracker, overlap
+from fer_edge.runtime.tracking import Tracker, overlap
 
 SMALL = st.integers(1, 40)
 PLACE = st.integers(-20, 60)

@@ -14,7 +14,7 @@ from fer_edge.export import to_onnx as of_onnx
 from fer_edge.export import to_openvino as of_openvino
 from fer_edge.export.to_onnx import to_onnx
 from fer_edge.spec import Precision
-from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.networks.checkpoint import Checkpoint
 
 Build = Callable[[Checkpoint, Precision], onnx.ModelProto]
 

@@ -12,9 +12,9 @@ import torch
 from fer_edge.errors import ConfigError, DataError
 from fer_edge.spec import ModelSpec
 from fer_edge.train.average import average
-from fer_edge.train.checkpoint import Checkpoint, load, save
-from fer_edge.train.datasets import read_data
-from fer_edge.train.model import build
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.networks.architectures import build
+from fer_edge.train.networks.checkpoint import Checkpoint, load, save
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ import torch
 from safetensors.torch import load_file
 
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.specfile import read_spec
-from fer_edge.train import checkpoint, processes
+from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.train import distributed
 from fer_edge.train.batches import loader
 from fer_edge.train.callbacks import read_log
 from fer_edge.train.config import TrainConfig, settings
-from fer_edge.train.datasets import read_data
+from fer_edge.train.data.loading import read_data
 from fer_edge.train.fit import fit
+from fer_edge.train.networks import checkpoint
 from fer_edge.train.targets import targets_of
 from tests.conftest import drawn_rows, write_csv
 from tests.export.conftest import made
@@ -160,27 +161,27 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_who_is_first(environment: Callable[..., None]) -> None:
-    assert processes.is_first()
+    assert distributed.is_first()
     environment(LOCAL_RANK=0, RANK=0)
-    assert processes.is_first()
+    assert distributed.is_first()
     environment(RANK=4)  # first of the second machine
-    assert not processes.is_first()
+    assert not distributed.is_first()
 
 
 def test_how_many_processes(environment: Callable[..., None]) -> None:
-    alone = processes.trainer_options(1, 64)
+    alone = distributed.trainer_options(1, 64)
     assert (alone["devices"], alone["num_nodes"], alone["strategy"]) == (1, 1, "auto")
     with pytest.raises(ConfigError, match="--batch-size 64 can't be shared evenly by 3 processes"):
-        processes.trainer_options(3, 64)
+        distributed.trainer_options(3, 64)
     environment(LOCAL_WORLD_SIZE=4, WORLD_SIZE=8)
-    found = processes.trainer_options(1, 64)
+    found = distributed.trainer_options(1, 64)
     assert (found["devices"], found["num_nodes"]) == (4, 2)
     with pytest.raises(ConfigError, match="--devices 2: torchrun has started 4: leave it out"):
-        processes.trainer_options(2, 64)
+        distributed.trainer_options(2, 64)
 
 
 def test_alone_there_is_nothing_to_bring_together() -> None:
     norm = torch.nn.BatchNorm2d(3)
-    processes.average_buffers(norm)
-    processes.leave()
+    distributed.average_buffers(norm)
+    distributed.leave()
     assert norm.running_var.tolist() == [1, 1, 1]

@@ -14,17 +14,18 @@ from safetensors.torch import load_file
 from torch import nn
 
 from fer_edge.errors import ConfigError, DataError, ModelError
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import InputSpec
-from fer_edge.train import checkpoint, int8, qat
+from fer_edge.train import qat
 from fer_edge.train.callbacks import read_log
-from fer_edge.train.confidence import fit_temperature
 from fer_edge.train.config import TrainConfig, settings
-from fer_edge.train.datasets import read_data
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.evaluation.calibration_error import fit_temperature
 from fer_edge.train.fit import _folded, fit
-from fer_edge.train.initial import initial_model
-from fer_edge.train.loop import Trainee
-from fer_edge.train.model import MEAN, STD, head_of
+from fer_edge.train.init_weights import initial_model
+from fer_edge.train.lightning_module import Trainee
+from fer_edge.train.networks import checkpoint, quantized
+from fer_edge.train.networks.architectures import MEAN, STD, head_of
 from tests.conftest import a_spec
 from tests.export.conftest import made, settled
 
@@ -174,7 +175,7 @@ def test_a_twin_is_trained_and_its_float_network_left_alone(
     untrained = qat.begin(qat_config, read_data(Path(qat_config.data), side=48))
     assert untrained.twin is not None
     assert after.twin is not None
-    ours, theirs = int8.state(after.twin), int8.state(untrained.twin)
+    ours, theirs = quantized.state(after.twin), quantized.state(untrained.twin)
     steps = [name for name in ours if name.endswith((".scale", ".zero_point"))]
     assert all(torch.equal(ours[name], theirs[name]) for name in steps)
     moved = [name for name in ours if not torch.equal(ours[name], theirs[name])]

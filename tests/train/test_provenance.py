@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import DataSpec, ModelSpec
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.faces import FaceData, Faces
-from fer_edge.train.start import FILE, first_checkpoint, origin, seen, words
+from fer_edge.train.data.dataset import FaceData, Faces
+from fer_edge.train.provenance import FILE, first_checkpoint, origin, seen, words
 
 
 def data(*, name: str = "mine", copies: int = 0) -> FaceData:

@@ -9,11 +9,11 @@ import torch
 
 from fer_edge.errors import DataError
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.faces import FaceData
-from fer_edge.train.fer2013 import read_fer2013
-from fer_edge.train.ferplus import COLUMNS, Votes
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.fer2013 import read_fer2013
+from fer_edge.train.data.ferplus import COLUMNS, Votes
 from fer_edge.train.targets import Reading, targets_of
-from tests.train.test_ferplus import votes_file
+from tests.train.data.test_ferplus import votes_file
 
 
 @pytest.fixture(scope="module")

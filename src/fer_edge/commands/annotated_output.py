@@ -6,12 +6,12 @@ import sys
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from fer_edge.cli.plots import Plots
+from fer_edge.commands.plots import Plots
 from fer_edge.errors import ConfigError
-from fer_edge.runtime import fonts
+from fer_edge.runtime.drawing import fonts
+from fer_edge.runtime.drawing.window import Window
+from fer_edge.runtime.drawing.writer import Saved
 from fer_edge.runtime.results import Result
-from fer_edge.runtime.save import Saved
-from fer_edge.runtime.show import Window
 from fer_edge.spec import ModelSpec
 
 

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 import click
 
-from fer_edge.cli.console import needs, print_json, show
-from fer_edge.cli.options import PATH, Backend, data_option, json_option, skip_bad_option
+from fer_edge.commands.console import needs, print_json, show
+from fer_edge.commands.options import PATH, Backend, data_option, json_option, skip_bad_option
 from fer_edge.errors import ConfigError
 
 Held = Literal["test", "val"]
@@ -81,8 +81,8 @@ def benchmark(
     if plot is not None:
         _can_plot(plot, data, threads, batches)
     from fer_edge.render.benchmark import benchmark_tables
-    from fer_edge.runtime.benchmark import benchmark as measure
-    from fer_edge.runtime.bundled import bundled
+    from fer_edge.runtime.diagnostics.benchmark import benchmark as measure
+    from fer_edge.runtime.formats.bundled import bundled
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -90,7 +90,7 @@ def benchmark(
     paths = models or (bundled("model"),)
     if data is not None:
         with needs("train"):
-            from fer_edge.train.accuracy import check, with_accuracy
+            from fer_edge.train.evaluation.benchmark_accuracy import check, with_accuracy
         check(paths, data, split, skip_bad=skip_bad)
     found = measure(
         paths,
@@ -105,8 +105,8 @@ def benchmark(
         found = with_accuracy(found, data, split, skip_bad=skip_bad, tell=tell)
     print_json(found.to_dict()) if as_json else show(benchmark_tables(found))
     if plot is not None:
-        from fer_edge.train.pareto import pareto
-        from fer_edge.train.plots import save
+        from fer_edge.train.evaluation.pareto import pareto
+        from fer_edge.train.evaluation.plots import save
 
         save(pareto(found), plot)
         print(f"wrote {plot}", file=sys.stderr)
@@ -130,4 +130,4 @@ def _can_plot(
     if plot.is_dir() or plot.suffix.lower() != ".png":
         raise ConfigError(f"{plot}: not a picture's name that can be written: end it in .png")
     with needs("train"):
-        from fer_edge.train import pareto  # noqa: F401 - missing, it is said first
+        from fer_edge.train.evaluation import pareto  # noqa: F401 - missing, it is said first

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from fer_edge.cli.console import print_json, show
-from fer_edge.cli.options import PATH, json_option
+from fer_edge.commands.console import print_json, show
+from fer_edge.commands.options import PATH, json_option
 
 
 @click.command
@@ -21,7 +21,7 @@ def doctor(model: Path | None, no_probe: bool, as_json: bool) -> None:
     MODEL: an exported model; bundled by default.
     """
     from fer_edge.render.doctor import doctor_tables
-    from fer_edge.runtime.doctor import diagnose
+    from fer_edge.runtime.diagnostics.doctor import diagnose
 
     def tell(line: str) -> None:
         print(f"trying {line}", file=sys.stderr, flush=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from fer_edge.cli.console import needs, print_json, show
-from fer_edge.cli.options import (
+from fer_edge.commands.console import needs, print_json, show
+from fer_edge.commands.options import (
     DATA,
     PATH,
     Backend,
@@ -63,10 +63,16 @@ def evaluate(
         raise ConfigError("a model is named twice")
     with needs("train"):
         from fer_edge.render.reports import people_tables, report_tables, spread_table
-        from fer_edge.train import plots  # noqa: F401 - missing, it is said first
-        from fer_edge.train.evaluate import ask, evaluate, matched, open_model, write_report
-        from fer_edge.train.people import compare
-        from fer_edge.train.spread import folder_names, spreads
+        from fer_edge.train.evaluation import plots  # noqa: F401 - missing, it is said first
+        from fer_edge.train.evaluation.annotator_agreement import compare
+        from fer_edge.train.evaluation.evaluate import (
+            ask,
+            evaluate,
+            matched,
+            open_model,
+            write_report,
+        )
+        from fer_edge.train.evaluation.seed_variance import folder_names, spreads
 
     opened = [open_model(model, backend=backend, device=device) for model in models]
     asked = {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
-from fer_edge.cli.console import needs, print_json
-from fer_edge.cli.options import (
+from fer_edge.commands.console import needs, print_json
+from fer_edge.commands.options import (
     PATH,
     Backend,
     Device,
@@ -111,14 +111,14 @@ def export(
             "--int8-search looks at val and train: the gate must look at --split test"
         )
     with needs("export"):
-        from fer_edge.export.convert import export_file
+        from fer_edge.export.exporter import export_file
         from fer_edge.export.formats import FORMATS
-        from fer_edge.export.quantize import recipe_of, search
+        from fer_edge.export.int8_search import recipe_of, search
         from fer_edge.render.reports import parity_text
-        from fer_edge.runtime.bundled import bundled
-        from fer_edge.runtime.specfile import read_spec
-        from fer_edge.train.datasets import read_data
-        from fer_edge.train.evaluate import CHECKPOINT
+        from fer_edge.runtime.formats.bundled import bundled
+        from fer_edge.runtime.formats.spec_reader import read_spec
+        from fer_edge.train.data.loading import read_data
+        from fer_edge.train.evaluation.evaluate import CHECKPOINT
 
     source = bundled("checkpoint") if checkpoint is None else checkpoint
     if source.suffix != CHECKPOINT:
@@ -196,11 +196,11 @@ def parity(
     """
     bars = _gate(gate, min_agreement, max_accuracy_loss, max_logit_diff, max_recall_loss)
     with needs("export"):
-        from fer_edge.export.compare import compare_all, kind_of, sides
+        from fer_edge.export.judge import compare_all, kind_of, sides
         from fer_edge.render.reports import parity_text
-        from fer_edge.train import checkpoint as checkpoints
-        from fer_edge.train.datasets import read_data
-        from fer_edge.train.evaluate import CHECKPOINT, open_model
+        from fer_edge.train.data.loading import read_data
+        from fer_edge.train.evaluation.evaluate import CHECKPOINT, open_model
+        from fer_edge.train.networks import checkpoint as checkpoints
 
         if checkpoint.suffix != CHECKPOINT:
             raise ConfigError(f"{checkpoint}: the first file is the checkpoint, a {CHECKPOINT}")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
-from fer_edge.cli.console import complain
-from fer_edge.cli.options import (
+from fer_edge.commands.console import complain
+from fer_edge.commands.options import (
     PATH,
     Backend,
     Device,
@@ -22,7 +22,7 @@ from fer_edge.cli.options import (
 from fer_edge.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
-    from fer_edge.cli.pictures import Pictures
+    from fer_edge.commands.annotated_output import Pictures
 
 Faces = Literal["auto", "whole", "detect"]
 
@@ -148,12 +148,12 @@ def infer(
 
     SOURCES: pictures, folders, patterns, videos, a camera's number; -: a list, line by line.
     """
-    from fer_edge.cli.output import Output, kind_of
-    from fer_edge.cli.progress import bar
+    from fer_edge.commands.progress import bar
+    from fer_edge.commands.results_file import Output, kind_of
     from fer_edge.render.faces import summary_text
+    from fer_edge.runtime.inputs.video import Cut, is_live
     from fer_edge.runtime.recognizer import Recognizer
     from fer_edge.runtime.summary import Summary
-    from fer_edge.runtime.video import Cut, is_live
 
     kind = kind_of(output, as_json=as_json, as_csv=as_csv, resume=resume)
     if resume and any(map(is_live, sources)):
@@ -176,7 +176,7 @@ def infer(
     )
     drawn: AbstractContextManager[Pictures | None] = nullcontext()
     if save or plot or show:
-        from fer_edge.cli.pictures import Pictures
+        from fer_edge.commands.annotated_output import Pictures
 
         drawn = Pictures(recognizer.spec, save, plot, show=show)
     skip = _Skipped(sources, save)

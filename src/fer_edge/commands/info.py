@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from fer_edge.cli.console import show
-from fer_edge.cli.options import PATH, json_option
+from fer_edge.commands.console import show
+from fer_edge.commands.options import PATH, json_option
 
 
 @click.command
 @click.option("--from", "source", type=PATH, help="The file; else OpenCV Zoo's address.")
 def install(source: Path | None) -> None:
     """Put the face detector (YuNet, OpenCV Zoo, 230 KB, MIT) into its place."""
-    from fer_edge.runtime.detector_file import install
+    from fer_edge.runtime.detection.install import install
 
     print(f"installed {install(source)}")
 
@@ -27,9 +27,9 @@ def info(model: Path | None, as_json: bool) -> None:
 
     MODEL: bundled by default.
     """
-    from fer_edge.render.contract import spec_table
-    from fer_edge.runtime.bundled import bundled
-    from fer_edge.runtime.specfile import read_spec
+    from fer_edge.render.spec import spec_table
+    from fer_edge.runtime.formats.bundled import bundled
+    from fer_edge.runtime.formats.spec_reader import read_spec
 
     path = bundled("model") if model is None else model
     spec = read_spec(path)

@@ -6,9 +6,9 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from fer_edge.runtime.drawing.timeline import Timeline, check
+from fer_edge.runtime.drawing.writer import unused
 from fer_edge.runtime.results import Result
-from fer_edge.runtime.save import unused
-from fer_edge.runtime.timeline import Timeline, check
 
 
 class Plots(AbstractContextManager["Plots"]):

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fer_edge.runtime.inputs.images import expand
+from fer_edge.runtime.inputs.video import is_video, length
 from fer_edge.runtime.results import Result
-from fer_edge.runtime.sources import expand
-from fer_edge.runtime.video import is_video, length
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fer_edge.cli.console import needs, print_json, show
-from fer_edge.cli.options import PATH, data_option, json_option, skip_bad_option
+from fer_edge.commands.console import needs, print_json, show
+from fer_edge.commands.options import PATH, data_option, json_option, skip_bad_option
 from fer_edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -116,12 +116,12 @@ def train(
     if skip_bad:
         given["skip_bad"] = True
     with needs("train"):
-        from fer_edge.runtime.bundled import bundled
-        from fer_edge.runtime.specfile import read_spec
+        from fer_edge.runtime.formats.bundled import bundled
+        from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.config import settings
-        from fer_edge.train.evaluate import CHECKPOINT
+        from fer_edge.train.distributed import is_first
+        from fer_edge.train.evaluation.evaluate import CHECKPOINT
         from fer_edge.train.fit import fit
-        from fer_edge.train.processes import is_first
         from fer_edge.train.qat import checkpoint_of
         from fer_edge.train.recipe import read_recipe
 
@@ -148,7 +148,7 @@ def train(
 def _tell(
     spec: ModelSpec, path: Path, data: Path | str, *, twin: bool = False, as_json: bool
 ) -> None:
-    from fer_edge.render.contract import spec_table
+    from fer_edge.render.spec import spec_table
 
     if as_json:
         print_json(json.loads(spec.to_json()))
@@ -174,10 +174,10 @@ def average(
     if data is None:
         raise ConfigError("--data is missing: the faces whose val split the mean is measured on")
     with needs("train"):
-        from fer_edge.runtime.specfile import read_spec
-        from fer_edge.train import checkpoint
+        from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.average import average
-        from fer_edge.train.datasets import read_data
+        from fer_edge.train.data.loading import read_data
+        from fer_edge.train.networks import checkpoint
         from fer_edge.train.qat import MODEL, checkpoint_of
 
     path = output / MODEL
@@ -204,8 +204,8 @@ def inspect(path: Path, ferplus: Path | None, skip_bad: bool, as_json: bool) -> 
     PATH: FER2013 file (.csv, .csv.gz, .tar.gz, .zip) or a folder of class folders.
     """
     with needs("train"):
-        from fer_edge.train.datasets import read_data
-        from fer_edge.train.inspection import inspect, tables
+        from fer_edge.train.data.inspection import inspect, tables
+        from fer_edge.train.data.loading import read_data
 
     found = inspect(read_data(path, skip_bad=skip_bad), ferplus)
     print_json(found.to_dict()) if as_json else show(tables(found))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_edge.spec import ModelSpec, NcnnOptions, Weights
-from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.networks.checkpoint import Checkpoint
 
 
 class Answers(nn.Module):

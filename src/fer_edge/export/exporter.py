@@ -13,22 +13,22 @@ import torch
 
 from fer_edge.atomic import named, whole_file
 from fer_edge.errors import ConfigError, ModelError, ParityError
-from fer_edge.export.bars import ADVICE, TRAIN_IT
-from fer_edge.export.compare import compare_all, kind_of, sides
+from fer_edge.export.exportable import Graph
 from fer_edge.export.formats import FORMATS, Format
 from fer_edge.export.gate import DEFAULT_GATE, Gate
 from fer_edge.export.golden import golden_samples
-from fer_edge.export.graph import Graph
-from fer_edge.export.page import parity_page
+from fer_edge.export.html_report import parity_page
+from fer_edge.export.int8_savings import Worth, race
+from fer_edge.export.int8_search import default_recipe, quantize
+from fer_edge.export.judge import compare_all, kind_of, sides
 from fer_edge.export.parity import Parity
-from fer_edge.export.quantize import default_recipe, quantize
-from fer_edge.export.worth import Worth, race
-from fer_edge.runtime.modelfiles import COMPANIONS, size
+from fer_edge.export.thresholds import ADVICE, TRAIN_IT
+from fer_edge.runtime.formats.model_files import COMPANIONS, size
 from fer_edge.spec import GateState, Int8Recipe, ModelSpec, Precision, Quantization
-from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train.checkpoint import Checkpoint
-from fer_edge.train.evaluate import Model, open_model
-from fer_edge.train.faces import FaceData, Split
+from fer_edge.train.data.dataset import FaceData, Split
+from fer_edge.train.evaluation.evaluate import Model, open_model
+from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.networks.checkpoint import Checkpoint
 
 REPORT_SUFFIX = ".parity.json"
 PAGE_SUFFIX = ".parity.html"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fer_edge.export.graph import Graph
+from fer_edge.export.exportable import Graph
 from fer_edge.export.to_onnx import onnx_graph
-from fer_edge.runtime.backends.ncnnfile import SUFFIX
+from fer_edge.runtime.formats.ncnn_files import SUFFIX
 from fer_edge.spec import Precision
-from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.networks.checkpoint import Checkpoint
 
 Build = Callable[[Checkpoint, Precision], Graph]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.errors import ConfigError
-from fer_edge.export.bars import BARS, Bars, Kind
+from fer_edge.export.thresholds import BARS, Bars, Kind
 from fer_edge.schema import parse
 from fer_edge.spec import GateState
 

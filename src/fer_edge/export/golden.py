@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.spec import GoldenSample
-from fer_edge.train.evaluate import Predict
+from fer_edge.train.evaluation.evaluate import Predict
 
 COUNT = 16
 SEED = 2013

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from string import Template
 
-from fer_edge.export.bars import Bars
+from fer_edge.export.int8_savings import Worth
 from fer_edge.export.parity import Parity
-from fer_edge.export.worth import Worth
+from fer_edge.export.thresholds import Bars
 from fer_edge.spec import ModelSpec
 
 _PAGE = Template("""<!doctype html>

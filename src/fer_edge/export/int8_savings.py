@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_edge.train.evaluate import Model
+from fer_edge.train.evaluation.evaluate import Model
 
 _WARM_UP = 20
 _RUNS = 200

@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import ConfigError
-from fer_edge.export.bars import BARS
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.export.thresholds import BARS
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Int8Recipe, Ranges
-from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train.calibrate import with_twin
-from fer_edge.train.checkpoint import Checkpoint
-from fer_edge.train.evaluate import matched
-from fer_edge.train.faces import FaceData
-from fer_edge.train.int8 import default_float_layers, layer_names
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.evaluation.evaluate import matched
+from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.networks.quantized import default_float_layers, layer_names
 
 _MARGIN = 0.01
 """Two splits of 3,589 faces differ by chance by 0.4 points, in one of a hundred cases by 0.9."""

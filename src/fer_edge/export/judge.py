@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError, ModelError
-from fer_edge.export.bars import BARS, Bars, Kind
 from fer_edge.export.golden import draw_faces
 from fer_edge.export.parity import Parity, measure
+from fer_edge.export.thresholds import BARS, Bars, Kind
 from fer_edge.spec import ModelSpec
-from fer_edge.train.checkpoint import Checkpoint
-from fer_edge.train.evaluate import Model, matched, predict_all
-from fer_edge.train.faces import FaceData, Split
+from fer_edge.train.data.dataset import FaceData, Split
+from fer_edge.train.evaluation.evaluate import Model, matched, predict_all
+from fer_edge.train.networks.checkpoint import Checkpoint
 
 _WHOLE = 1e-9
 """Shares of whole faces are compared in floating point: a loss of just the bar passes."""

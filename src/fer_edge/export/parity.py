@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.export.bars import Bars
+from fer_edge.export.thresholds import Bars
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import GateState, Metrics, ModelSpec, ParitySummary
-from fer_edge.train.metrics import Report
+from fer_edge.train.evaluation.metrics import Report
 
 _WORST = 10
 

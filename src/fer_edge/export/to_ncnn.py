@@ -16,11 +16,11 @@ from torch import nn
 from torch.jit._trace import TracerWarning
 
 from fer_edge.errors import MissingExtraError, ModelError
-from fer_edge.export.graph import Answers, Graph
-from fer_edge.runtime.backends.ncnnfile import describe
-from fer_edge.runtime.cpu import origin
+from fer_edge.export.exportable import Answers, Graph
+from fer_edge.runtime.device.cpu import origin
+from fer_edge.runtime.formats.ncnn_files import describe
 from fer_edge.spec import ModelSpec, NcnnOptions, Precision
-from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.networks.checkpoint import Checkpoint
 
 try:
     import pnnx

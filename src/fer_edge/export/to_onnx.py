@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from fer_edge.errors import MissingExtraError
-from fer_edge.export.graph import Answers, Graph
+from fer_edge.export.exportable import Answers, Graph
 from fer_edge.spec import KEY, ModelSpec, Precision, Weights
-from fer_edge.train import int8
-from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.networks import quantized
+from fer_edge.train.networks.checkpoint import Checkpoint
 
 try:
     import onnx
@@ -25,7 +25,7 @@ try:
     import onnxscript.optimizer
     from onnx import TensorProto, helper, numpy_helper
 
-    from fer_edge.export.rewrite import rewritten
+    from fer_edge.export.onnx_rewrites import rewritten
 except ModuleNotFoundError as error:
     raise MissingExtraError(str(error.name), "export") from None
 
@@ -71,7 +71,7 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
     """
     if precision == "int8":
         twin = checkpoint.int8()
-        with int8.emitting(twin.model):
+        with quantized.emitting(twin.model):
             return _exported(twin, exact=True)
     return _exported(checkpoint, exact=precision == "fp32")
 

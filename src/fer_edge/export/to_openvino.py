@@ -8,15 +8,15 @@ from pathlib import Path
 import onnx
 
 from fer_edge.errors import MissingExtraError
-from fer_edge.export.graph import Graph
+from fer_edge.export.exportable import Graph
 from fer_edge.export.to_onnx import TOOLS, to_onnx, weights_of
 from fer_edge.spec import KEY, ModelSpec, Precision
-from fer_edge.train.checkpoint import Checkpoint
+from fer_edge.train.networks.checkpoint import Checkpoint
 
 try:
     import openvino
 
-    from fer_edge.runtime.backends.openvino_terms import round_terms
+    from fer_edge.runtime.backends.openvino_rounding import round_terms
 except ModuleNotFoundError:
     raise MissingExtraError("openvino", "openvino") from None
 

@@ -8,8 +8,8 @@ from itertools import groupby
 from rich.table import Table
 from rich.text import Text
 
-from fer_edge.runtime.benchmark import Benchmark, Row
-from fer_edge.runtime.health import Health
+from fer_edge.runtime.device.throttling import Health
+from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
 
 NOTE = (
     "ms are of one call, with the median's 95 % interval; load: importing the engine + opening "

@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from fer_edge.runtime.backends.engines import no_engine
-from fer_edge.runtime.board import Board
-from fer_edge.runtime.doctor import Diagnosis
-from fer_edge.runtime.tries import Row, Verdict
+from fer_edge.runtime.backends.registry import no_engine
+from fer_edge.runtime.device.board import Board
+from fer_edge.runtime.diagnostics.doctor import Diagnosis
+from fer_edge.runtime.diagnostics.self_test import Row, Verdict
 from fer_edge.spec import ModelSpec
 
 STYLES: dict[Verdict, str] = {"right": "green", "close": "yellow", "wrong": "red", "failed": "red"}

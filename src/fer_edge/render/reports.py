@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from fer_edge.train.metrics import interval
+from fer_edge.train.evaluation.metrics import interval
 
 if TYPE_CHECKING:
     from fer_edge.export.parity import Parity
-    from fer_edge.train.metrics import Report
-    from fer_edge.train.people import Named, People
-    from fer_edge.train.spread import Spread
+    from fer_edge.train.evaluation.annotator_agreement import Named, People
+    from fer_edge.train.evaluation.metrics import Report
+    from fer_edge.train.evaluation.seed_variance import Spread
 
 _WIDE = 80
 """Columns for all labels side by side, up to which they can be read; else a picture has them."""

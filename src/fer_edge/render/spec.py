@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fer_edge.spec import Metrics, ModelSpec, ParitySummary
-from fer_edge.train.metrics import interval
+from fer_edge.train.evaluation.metrics import interval
 
 
 def spec_table(spec: ModelSpec, where: str) -> Table:

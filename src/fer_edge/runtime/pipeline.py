@@ -14,13 +14,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from fer_edge.errors import MissingExtraError, SourceError
-from fer_edge.runtime.ahead import Ahead, ahead
-from fer_edge.runtime.cpu import usable_cores
+from fer_edge.runtime.device.cpu import usable_cores
+from fer_edge.runtime.inputs.images import Picture, expand, listed, pixels
+from fer_edge.runtime.inputs.prefetch import Ahead, ahead
+from fer_edge.runtime.inputs.video import Cut, is_live, is_video
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import Result
-from fer_edge.runtime.sources import Picture, expand, listed, pixels
-from fer_edge.runtime.tracks import Tracker
-from fer_edge.runtime.video import Cut, is_live, is_video
+from fer_edge.runtime.tracking import Tracker
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor

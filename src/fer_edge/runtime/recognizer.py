@@ -13,17 +13,18 @@ import numpy as np
 from PIL import Image
 
 from fer_edge.errors import ConfigError, ModelError, SourceError
-from fer_edge.runtime import cpu, detector_file
 from fer_edge.runtime.backends import Backend, open_backend
-from fer_edge.runtime.backends.engines import ENGINES
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.detector import Detection, Detector, tilt
+from fer_edge.runtime.backends.registry import ENGINES
+from fer_edge.runtime.detection import install
+from fer_edge.runtime.detection.detector import Detection, Detector, tilt
+from fer_edge.runtime.device import cpu
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.inputs.images import Picture, from_array, open_picture
+from fer_edge.runtime.inputs.video import ALL, Cut, frames
 from fer_edge.runtime.pipeline import Prepared, read_all
 from fer_edge.runtime.preprocess import Box, crop_face, is_deep, to_gray, upright
 from fer_edge.runtime.results import Face, Result, named, softmax
-from fer_edge.runtime.sources import Picture, from_array, open_picture
-from fer_edge.runtime.tracks import Tracker
-from fer_edge.runtime.video import ALL, Cut, frames
+from fer_edge.runtime.tracking import Tracker
 from fer_edge.spec import ModelSpec
 
 Faces = Literal["auto", "whole", "detect"]
@@ -31,7 +32,7 @@ Faces = Literal["auto", "whole", "detect"]
 LEVEL_ABOVE = 10.0
 """Degrees that a face may be tilted and is cut as it is all the same. Validation faces that are
 turned by 20, 30 and 45 degrees gain 3, 7 and 14 points by being levelled, those under 10 none
-(`benchmarks/eye_line.py`)."""
+(`benchmarks/face_alignment.py`)."""
 SMALL = 2
 """A picture up to so many times the model's side is a face itself."""
 
@@ -119,7 +120,7 @@ class Recognizer:
             threads=threads,
             remembered=True,
         )
-        path = None if faces == "whole" else detector_file.find() if detector is None else detector
+        path = None if faces == "whole" else install.find() if detector is None else detector
 
         def opened() -> Detector:
             assert path is not None

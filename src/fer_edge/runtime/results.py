@@ -12,8 +12,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from fer_edge.atomic import whole_file
+from fer_edge.runtime.inputs.images import open_picture
 from fer_edge.runtime.preprocess import Box
-from fer_edge.runtime.sources import open_picture
 
 
 def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
@@ -136,7 +136,7 @@ class Result:
 
     def plot(self) -> Image.Image:
         """The picture with boxes, expressions and bars of probability drawn on it, RGB."""
-        from fer_edge.runtime.draw import draw
+        from fer_edge.runtime.drawing.annotate import draw
 
         return draw(self)
 

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from fer_edge.errors import ConfigError
-from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train.checkpoint import Checkpoint
-from fer_edge.train.evaluate import renumbered
-from fer_edge.train.faces import FaceData
-from fer_edge.train.finish import finish
-from fer_edge.train.start import seen
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.evaluation.evaluate import renumbered
+from fer_edge.train.finalize import finish
+from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.provenance import seen
 
 
 def average(paths: Sequence[Path], data: FaceData) -> Checkpoint:

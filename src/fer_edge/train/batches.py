@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.faces import Faces
+from fer_edge.train.data.dataset import Faces
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):

@@ -13,12 +13,19 @@ from torch import Tensor, nn
 
 from fer_edge.errors import DataError
 from fer_edge.spec import Int8Recipe
-from fer_edge.train.checkpoint import Checkpoint
-from fer_edge.train.evaluate import renumbered
-from fer_edge.train.faces import FaceData
-from fer_edge.train.int8 import chains, drop_activations, grids, outputs, rounded, twin_of
-from fer_edge.train.model import FaceClassifier
-from fer_edge.train.quantizers import Grid, short
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.evaluation.evaluate import renumbered
+from fer_edge.train.networks.architectures import FaceClassifier
+from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.networks.fake_quant import Grid, short
+from fer_edge.train.networks.quantized import (
+    chains,
+    drop_activations,
+    grids,
+    outputs,
+    rounded,
+    twin_of,
+)
 
 PER_LABEL = 64
 FEWEST = 50

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.schema import parse
 from fer_edge.train.augment import Augmentation
 from fer_edge.train.recipe import read_recipe

@@ -16,13 +16,13 @@ import fer_edge
 from fer_edge.errors import ModelError
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import CropSpec, DataSpec, ModelSpec, Quantization
-from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train.checkpoint import Checkpoint
-from fer_edge.train.confidence import fit_temperature
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.faces import FaceData
-from fer_edge.train.metrics import Report
-from fer_edge.train.model import FaceClassifier
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.evaluation.calibration_error import fit_temperature
+from fer_edge.train.evaluation.metrics import Report
+from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.networks.architectures import FaceClassifier
+from fer_edge.train.networks.checkpoint import Checkpoint
 
 TOOLS = {
     "fer-edge": fer_edge.__version__,

@@ -18,25 +18,26 @@ from torch.fx.experimental.optimization import fuse
 
 from fer_edge.atomic import write_text
 from fer_edge.errors import ConfigError, ModelError
-from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train import plots, processes, qat, start
+from fer_edge.train import distributed, provenance, qat
 from fer_edge.train.batches import class_weights, loader
 from fer_edge.train.callbacks import Averaged, EpochLog, Kept, read_log
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.datasets import read_data
-from fer_edge.train.evaluate import renumbered
-from fer_edge.train.faces import FaceData
-from fer_edge.train.finish import finish, finish_twin
-from fer_edge.train.initial import initial_model
-from fer_edge.train.loop import Trainee, parts
-from fer_edge.train.model import FaceClassifier
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.evaluation import plots
+from fer_edge.train.evaluation.evaluate import renumbered
+from fer_edge.train.finalize import finish, finish_twin
+from fer_edge.train.init_weights import initial_model
+from fer_edge.train.lightning_module import Trainee, parts
+from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.networks.architectures import FaceClassifier
 from fer_edge.train.targets import targets_of
 
 
 def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int = 1) -> Path:
     """Train as `config` says, in the run folder `output`.
 
-    The folder gets `config.json`, `start.json` (the spec of the checkpoint it begins with, where
+    The folder gets `config.json`, `provenance.json` (the spec of the checkpoint it begins with, where
     it does with one), `metrics.csv`, `tensorboard/`, `checkpoints/` (the best and the last epoch)
     and, at the end, `curves.png` and `model.safetensors`: the epoch with the best validation
     accuracy, its temperature fitted on validation, its spec in the header. The order of
@@ -51,22 +52,22 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
             torchrun, which has started them.
 
     Returns:
-        The path of `model.safetensors`, which the first process (`processes.is_first`) writes.
+        The path of `model.safetensors`, which the first process (`distributed.is_first`) writes.
 
     Raises:
         ConfigError: the folder holds a run already and `resume` wasn't asked for.
         DataError: the data is wrong or has no val split.
     """
-    options = processes.trainer_options(devices, config.batch_size)
+    options = distributed.trainer_options(devices, config.batch_size)
     last = output / "checkpoints" / "last.ckpt"
-    chief = processes.is_first()
+    chief = distributed.is_first()
     if chief and not resume and (output / "config.json").exists():
         raise ConfigError(
             f"{output}: holds a run already: --resume goes on with it, or name another"
         )
     data = read_data(Path(config.data), side=config.side, skip_bad=config.skip_bad)
     begun = resume and last.exists()
-    source, first = None, None if config.qat_from else start.origin(config, output)
+    source, first = None, None if config.qat_from else provenance.origin(config, output)
     if config.qat_from:
         source = qat.begin(config, data)
         data = renumbered(data, source.spec, config.qat_from)
@@ -85,8 +86,8 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
     elif chief:
         write_text(output / "config.json", _settled(config, model).to_json())
         if first:
-            write_text(output / start.FILE, first.to_json())
-        for line in start.words(data, first):
+            write_text(output / provenance.FILE, first.to_json())
+        for line in provenance.words(data, first):
             print(line, file=sys.stderr)
     best, every = Kept(last.parent, "best", "val_accuracy"), Kept(last.parent, last.stem)
     with _quiet():
@@ -119,7 +120,7 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
             ckpt_path=str(last) if begun else None,
             weights_only=True,
         )
-        processes.leave()
+        distributed.leave()
     path = output / qat.MODEL
     if chief:
         state = torch.load(best.path, map_location="cpu", weights_only=True)
@@ -128,7 +129,7 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
         if source:
             done = finish_twin(source, config, data)
         else:
-            seen = start.seen(first.data if first else None, data)
+            seen = provenance.seen(first.data if first else None, data)
             done = finish(
                 trained, data, seen, architecture=config.architecture, storage=config.storage
             )

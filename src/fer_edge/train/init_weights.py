@@ -6,10 +6,9 @@ import torch
 
 from fer_edge.errors import ConfigError
 from fer_edge.spec import InputSpec
-from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.model import (
+from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.networks.architectures import (
     ARCHITECTURES,
     MEAN,
     STD,
@@ -18,7 +17,8 @@ from fer_edge.train.model import (
     head_of,
     load_pretrained,
 )
-from fer_edge.train.start import first_checkpoint
+from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.provenance import first_checkpoint
 
 
 def initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceClassifier:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from fer_edge.errors import ConfigError
 from fer_edge.train.batches import mix
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.int8 import rounded
-from fer_edge.train.model import FaceClassifier, is_head
-from fer_edge.train.processes import average_buffers, total
+from fer_edge.train.distributed import average_buffers, total
+from fer_edge.train.networks.architectures import FaceClassifier, is_head
+from fer_edge.train.networks.quantized import rounded
 from fer_edge.train.small_maps import SmallMaps
 
 _CODES = 100

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import DataSpec, ModelSpec
-from fer_edge.train import duplicates
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.faces import FaceData
+from fer_edge.train.data import duplicates
+from fer_edge.train.data.dataset import FaceData
 
 FILE = "start.json"
 """In a run's folder: the spec of the checkpoint that it began with, where it began with one."""

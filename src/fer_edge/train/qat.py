@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from fer_edge.spec import Int8Recipe
-from fer_edge.train import checkpoint as checkpoints
 from fer_edge.train.calibrate import with_twin
-from fer_edge.train.checkpoint import Checkpoint
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.faces import FaceData
-from fer_edge.train.int8 import default_float_layers
-from fer_edge.train.start import seen
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.networks.quantized import default_float_layers
+from fer_edge.train.provenance import seen
 
 MODEL = "model.safetensors"
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.faces import FaceData
-from fer_edge.train.ferplus import Votes, read_votes
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.ferplus import Votes, read_votes
 
 
 def targets_of(config: TrainConfig, data: FaceData) -> Tensor:

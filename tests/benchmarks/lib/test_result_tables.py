@@ -17,7 +17,9 @@ import kept
 @pytest.mark.parametrize("document", kept.DOCUMENTS, ids=lambda path: path.name)
 def test_tables_and_results_agree(document: Path) -> None:
     text = document.read_text("utf-8")
-    assert kept.written(text) == text, "python benchmarks/kept.py writes the tables anew"
+    assert kept.written(text) == text, (
+        "python benchmarks/lib/result_tables.py writes the tables anew"
+    )
 
 
 def test_every_result_is_shown() -> None:

@@ -22,7 +22,7 @@ from fer_edge.runtime.backends import (
     open_backend,
     openvino_backend,
 )
-from fer_edge.runtime.backends.onnxfile import opset
+from fer_edge.runtime.formats.onnx_reader import opset
 from fer_edge.spec import KEY
 
 ModelFor = Callable[[str], Path]

@@ -14,13 +14,13 @@ import onnx
 import pytest
 
 from fer_edge import Recognizer
-from fer_edge.cli.options import Backend
+from fer_edge.commands.options import Backend
 from fer_edge.errors import MissingExtraError, ModelError
-from fer_edge.runtime import remembered
 from fer_edge.runtime.backends import ENGINES, open_backend
-from fer_edge.runtime.backends.engines import file_for
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.remembered import Choice
+from fer_edge.runtime.backends.registry import file_for
+from fer_edge.runtime.device import engine_choice
+from fer_edge.runtime.device.engine_choice import Choice
+from fer_edge.runtime.formats.bundled import bundled
 from fer_edge.spec import KEY
 from tests.conftest import EXAMPLE
 
@@ -98,7 +98,7 @@ def test_auto_takes_what_was_measured(
     machine: str, engine: str, pair: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    remembered.remember(pair, Choice(engine, 1, 0.5), ENGINES[engine].package)
+    engine_choice.remember(pair, Choice(engine, 1, 0.5), ENGINES[engine].package)
     assert open_backend(pair, remembered=True).engine == engine
     other = "onnxruntime" if engine == "ncnn" else "ncnn"
     assert open_backend(pair, backend=other, remembered=True).engine == other

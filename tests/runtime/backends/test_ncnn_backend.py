@@ -9,7 +9,7 @@ import pytest
 
 from fer_edge.errors import DeviceError, ModelError
 from fer_edge.runtime.backends import open_backend
-from fer_edge.runtime.backends.ncnnfile import describe, open_files
+from fer_edge.runtime.formats.ncnn_files import describe, open_files
 from fer_edge.spec import ModelSpec, NcnnOptions
 
 ncnn = pytest.importorskip("ncnn", reason="ncnn isn't installed")

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import openvino
 
-from fer_edge.runtime.backends.openvino_terms import round_terms
-from fer_edge.runtime.bundled import bundled
+from fer_edge.runtime.backends.openvino_rounding import round_terms
+from fer_edge.runtime.formats.bundled import bundled
 
 
 def kinds(model: openvino.Model) -> Counter[str]:

@@ -12,9 +12,9 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from fer_edge.errors import ConfigError, MissingExtraError, ModelError
-from fer_edge.runtime import detector as module
-from fer_edge.runtime.detector import Detection, Detector, detect, tilt
-from fer_edge.runtime.detector_engines import ENGINES, KINDS, STRIDES, open_network
+from fer_edge.runtime.detection import detector as module
+from fer_edge.runtime.detection.detector import Detection, Detector, detect, tilt
+from fer_edge.runtime.detection.engines import ENGINES, KINDS, STRIDES, open_network
 from tests.conftest import EXAMPLE
 
 

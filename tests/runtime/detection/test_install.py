@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge.errors import ModelError
-from fer_edge.runtime import detector_file
+from fer_edge.runtime.detection import install
 from tests.conftest import Ran
 
 CONTENT = b"a small detector"
@@ -18,7 +18,7 @@ CONTENT = b"a small detector"
 @pytest.fixture(autouse=True)
 def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr(detector_file, "SHA256", hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setattr(install, "SHA256", hashlib.sha256(CONTENT).hexdigest())
 
 
 @pytest.fixture
@@ -37,39 +37,39 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/yunet.onnx"
-        monkeypatch.setattr(detector_file, "ADDRESS", address)
+        monkeypatch.setattr(install, "ADDRESS", address)
         yield folder
         server.shutdown()
 
 
 def test_nothing_is_there_before_it_is_installed(tmp_path: Path) -> None:
-    assert detector_file.find() is None
+    assert install.find() is None
     (tmp_path / "d.onnx").write_bytes(CONTENT)
-    path = detector_file.install(tmp_path / "d.onnx")
+    path = install.install(tmp_path / "d.onnx")
     assert path.read_bytes() == CONTENT
-    assert detector_file.find() == path == tmp_path / "data" / "fer-edge" / detector_file.NAME
+    assert install.find() == path == tmp_path / "data" / "fer-edge" / install.NAME
 
 
 def test_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "own.onnx"
     monkeypatch.setenv("FER_EDGE_DETECTOR", str(path))
     with pytest.raises(ModelError, match=r"FER_EDGE_DETECTOR=.*own\.onnx: there is no such file"):
-        detector_file.find()
+        install.find()
     path.touch()
-    assert detector_file.find() == path
+    assert install.find() == path
 
 
 def test_another_file_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
     path = tmp_path / "d.onnx"
     path.write_bytes(CONTENT)
-    installed = detector_file.install(path)
+    installed = install.install(path)
     path.write_bytes(CONTENT + b"!")
     with pytest.raises(ModelError, match=r"d\.onnx: not the detector: its SHA-256 is"):
-        detector_file.install(path)
+        install.install(path)
     assert installed.read_bytes() == CONTENT
-    assert [p.name for p in installed.parent.iterdir()] == [detector_file.NAME]
+    assert [p.name for p in installed.parent.iterdir()] == [install.NAME]
     with pytest.raises(ModelError, match=r"no\.onnx: No such file"):
-        detector_file.install(tmp_path / "no.onnx")
+        install.install(tmp_path / "no.onnx")
 
 
 def test_download(fer: Callable[..., Ran], site: Path) -> None:
@@ -80,13 +80,13 @@ def test_download(fer: Callable[..., Ran], site: Path) -> None:
     (site / "yunet.onnx").write_bytes(CONTENT)
     ran = fer("detector", "install")
     assert ran.code == 0
-    assert ran.out == f"installed {detector_file.place()}\n"
-    assert detector_file.find() == detector_file.place()
+    assert ran.out == f"installed {install.place()}\n"
+    assert install.find() == install.place()
 
 
 def test_the_published_file_is_the_pinned_one(yunet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert hashlib.sha256(yunet.read_bytes()).hexdigest() == detector_file.SHA256
+    assert hashlib.sha256(yunet.read_bytes()).hexdigest() == install.SHA256
 
 
 def test_a_user_without_a_home_has_none_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +94,6 @@ def test_a_user_without_a_home_has_none_installed(monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    monkeypatch.delenv(detector_file.VARIABLE, raising=False)
+    monkeypatch.delenv(install.VARIABLE, raising=False)
     monkeypatch.setattr(Path, "home", homeless)
-    assert detector_file.find() is None
+    assert install.find() is None

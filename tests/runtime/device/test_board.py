@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.runtime import cpu
-from fer_edge.runtime.board import Board, Camera, board, cameras, has_picamera2
-from fer_edge.runtime.cpu import fingerprint, origin, usable_cores
+from fer_edge.runtime.device import cpu
+from fer_edge.runtime.device.board import Board, Camera, board, cameras, has_picamera2
+from fer_edge.runtime.device.cpu import fingerprint, origin, usable_cores
 
 ARM_CORE = """processor\t: {}
 BogoMIPS\t: 108.00

@@ -11,10 +11,11 @@ import pytest
 
 from fer_edge import Recognizer
 from fer_edge.errors import MissingExtraError
-from fer_edge.runtime import backends, cpu, remembered
+from fer_edge.runtime import backends
 from fer_edge.runtime.backends import ENGINES, Engine, open_backend
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.remembered import Choice, place, recall, remember
+from fer_edge.runtime.device import cpu, engine_choice
+from fer_edge.runtime.device.engine_choice import Choice, place, recall, remember
+from fer_edge.runtime.formats.bundled import bundled
 
 PACKAGES = {name: engine.package for name, engine in ENGINES.items()}
 CHOICE = Choice("openvino", 2, 0.5)
@@ -79,7 +80,7 @@ def test_an_engine_that_is_gone_or_has_been_updated(
 
 def entry(**changed: object) -> str:
     values = {"backend": "openvino", "threads": 2, "ms": 0.5, "build": "1-1", **changed}
-    machines = {cpu.fingerprint(): {remembered._key(bundled("model")): values}}
+    machines = {cpu.fingerprint(): {engine_choice._key(bundled("model")): values}}
     return json.dumps({"schema": 1, "machines": machines})
 
 

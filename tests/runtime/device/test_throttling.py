@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.runtime import health as module
-from fer_edge.runtime.cpu import clocks, own_core
-from fer_edge.runtime.health import Health, fell, health, slowed
-from tests.runtime.test_board import tree
+from fer_edge.runtime.device import throttling as module
+from fer_edge.runtime.device.cpu import clocks, own_core
+from fer_edge.runtime.device.throttling import Health, fell, health, slowed
+from tests.runtime.device.test_board import tree
 
 CPU = "sys/devices/system/cpu"
 FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from fer_edge.errors import ConfigError, ModelError
-from fer_edge.runtime import cpu
-from fer_edge.runtime.benchmark import Benchmark, Row, benchmark
-from fer_edge.runtime.board import board
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.health import Health
-from fer_edge.runtime.speed import Speed, pooled
-from fer_edge.runtime.timing import Timed
+from fer_edge.runtime.device import cpu
+from fer_edge.runtime.device.board import board
+from fer_edge.runtime.device.throttling import Health
+from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row, benchmark
+from fer_edge.runtime.diagnostics.statistics import Speed, pooled
+from fer_edge.runtime.diagnostics.worker import Timed
+from fer_edge.runtime.formats.bundled import bundled
 
 NO_HEALTH = Health(None, (), None)
 Key = tuple[str, int, int]
@@ -37,7 +37,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[Key, object]], l
         log: list[Key] = []
 
         def child(*arguments: str, module: str, seconds: float) -> tuple[object, str | None]:
-            assert (module, seconds) == ("fer_edge.runtime.timing", 2.0)
+            assert (module, seconds) == ("fer_edge.runtime.diagnostics.worker", 2.0)
             _, name, threads, batch, given = arguments
             assert given == "1.0"
             key = (name, int(threads), int(batch))
@@ -49,9 +49,9 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[Key, object]], l
                 return None, answer
             return json.loads(json.dumps(dataclasses.asdict(answer))), None  # type: ignore[call-overload]
 
-        monkeypatch.setattr("fer_edge.runtime.benchmark.child", child)
-        monkeypatch.setattr("fer_edge.runtime.board.usable_cores", lambda: 2)
-        monkeypatch.setattr("fer_edge.runtime.benchmark.health", lambda: NO_HEALTH)
+        monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.child", child)
+        monkeypatch.setattr("fer_edge.runtime.device.board.usable_cores", lambda: 2)
+        monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.health", lambda: NO_HEALTH)
         return log
 
     return put
@@ -167,7 +167,7 @@ def test_ncnn_and_the_size_of_its_files(
 
 
 def test_an_ir_and_its_size(children: Children, tmp_path: Path, fp32_model: Path) -> None:
-    from fer_edge.runtime.backends.onnxmetadata import metadata
+    from fer_edge.runtime.formats.onnxmetadata import metadata
 
     spec = metadata(fp32_model)["fer_edge"].replace("&", "&amp;").replace('"', "&quot;")
     (tmp_path / "m.xml").write_text(

@@ -14,15 +14,25 @@ import openvino
 import pytest
 
 from fer_edge.errors import MissingSpecError, ModelError
-from fer_edge.runtime import cpu, detector_file, doctor, remembered, tries
 from fer_edge.runtime.backends import ENGINES
-from fer_edge.runtime.backends.onnxmetadata import metadata
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.doctor import diagnose
-from fer_edge.runtime.probe import Measured
-from fer_edge.runtime.remembered import Choice
-from fer_edge.runtime.specfile import read_spec
-from fer_edge.runtime.tries import Row, Verdict, child, choose, judge, readable, thread_counts
+from fer_edge.runtime.detection import install
+from fer_edge.runtime.device import cpu, engine_choice
+from fer_edge.runtime.device.engine_choice import Choice
+from fer_edge.runtime.diagnostics import doctor, self_test
+from fer_edge.runtime.diagnostics.doctor import diagnose
+from fer_edge.runtime.diagnostics.probe import Measured
+from fer_edge.runtime.diagnostics.self_test import (
+    Row,
+    Verdict,
+    child,
+    choose,
+    judge,
+    readable,
+    thread_counts,
+)
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.onnxmetadata import metadata
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Precision
 from tests.conftest import Ran
 
@@ -34,7 +44,7 @@ OF_ONNX = [name for name, engine in ENGINES.items() if ".onnx" in engine.suffixe
 @pytest.fixture(autouse=True)
 def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr("fer_edge.runtime.board.usable_cores", lambda: 2)
+    monkeypatch.setattr("fer_edge.runtime.device.board.usable_cores", lambda: 2)
 
 
 Interpreter = Callable[[str], None]
@@ -67,7 +77,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, table: dict[tuple[str, str], object
         return (None, found) if isinstance(found, str) else ({**RIGHT, **found}, None)  # type: ignore[dict-item]
 
     monkeypatch.setattr(doctor, "child", answer)
-    monkeypatch.setattr(tries, "child", answer)
+    monkeypatch.setattr(self_test, "child", answer)
     return log
 
 
@@ -83,8 +93,8 @@ def test_this_machine(fp32_model: Path) -> None:
     assert all(engine.failure or engine.devices[0] == "cpu" for engine in found.engines)
     assert found.works
     assert found.choice == choose(list(found.rows))
-    assert found.remembered == str(remembered.place())
-    assert remembered.recall(fp32_model, PACKAGES) == found.choice
+    assert found.remembered == str(engine_choice.place())
+    assert engine_choice.recall(fp32_model, PACKAGES) == found.choice
     document = json.loads(json.dumps(found.to_dict()))
     assert document["model"]["precision"] == "fp32"
     assert document["board"]["cores"] == 2
@@ -144,7 +154,7 @@ def test_an_engine_that_dies_when_it_is_imported(interpreter: Interpreter) -> No
     ] * len(ENGINES)
     assert found.rows == ()
     assert not found.works
-    assert not remembered.place().exists()
+    assert not engine_choice.place().exists()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +171,7 @@ def test_an_engine_that_dies_when_it_is_imported(interpreter: Interpreter) -> No
 def test_what_may_happen_to_a_child(
     script: str, message: str, interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tries, "TIMEOUT", 0.3 if "sleep" in script else 60)
+    monkeypatch.setattr(self_test, "TIMEOUT", 0.3 if "sleep" in script else 60)
     interpreter(script)
     answer, failure = child("onnxruntime")
     assert answer is None
@@ -205,7 +215,7 @@ def test_after_a_failure_more_threads_are_not_tried(monkeypatch: pytest.MonkeyPa
     assert log == ["onnxruntime 1", "openvino 1", "openvino 2"]
     assert found.choice == Choice("openvino", 1, 2.0)
     assert found.works
-    assert remembered.recall(bundled("model"), PACKAGES) == found.choice
+    assert engine_choice.recall(bundled("model"), PACKAGES) == found.choice
 
 
 def test_wrong_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +225,7 @@ def test_wrong_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {row.verdict for row in found.rows} == {"wrong"}
     assert found.choice is found.remembered is None
     assert not found.works
-    assert not remembered.place().exists()
+    assert not engine_choice.place().exists()
 
 
 def test_a_choice_that_cannot_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -363,5 +373,5 @@ def test_the_detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path.write_bytes(b"detector")
     state = doctor._detector()
     assert (state.path, "its SHA-256 is" in str(state.failure)) == (str(path), True)
-    monkeypatch.setattr(detector_file, "SHA256", hashlib.sha256(b"detector").hexdigest())
+    monkeypatch.setattr(install, "SHA256", hashlib.sha256(b"detector").hexdigest())
     assert dataclasses.astuple(doctor._detector()) == (str(path), None)

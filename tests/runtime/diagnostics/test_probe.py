@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.runtime import probe
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.probe import describe, main, measure
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.diagnostics import probe
+from fer_edge.runtime.diagnostics.probe import describe, main, measure
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -74,7 +74,7 @@ def test_the_engine_says_what_it_is() -> None:
 
 
 def test_as_a_process() -> None:
-    command = [sys.executable, "-P", "-m", "fer_edge.runtime.probe", "onnxruntime"]
+    command = [sys.executable, "-P", "-m", "fer_edge.runtime.diagnostics.probe", "onnxruntime"]
     command += [str(bundled("model")), "1", "0.01"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

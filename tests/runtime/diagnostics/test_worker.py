@@ -12,10 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.runtime import timing
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.specfile import read_spec
-from fer_edge.runtime.timing import FEWEST, Timed, batches, interval, main, narrow, sample, warm_up
+from fer_edge.runtime.diagnostics import worker
+from fer_edge.runtime.diagnostics.worker import (
+    FEWEST,
+    Timed,
+    batches,
+    interval,
+    main,
+    narrow,
+    sample,
+    warm_up,
+)
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec
 
 
@@ -24,8 +33,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0
-        monkeypatch.setattr(timing.time, "perf_counter_ns", lambda: self.now)
-        monkeypatch.setattr(timing.time, "perf_counter", lambda: self.now / 1e9)
+        monkeypatch.setattr(worker.time, "perf_counter_ns", lambda: self.now)
+        monkeypatch.setattr(worker.time, "perf_counter", lambda: self.now / 1e9)
 
 
 class Slow:
@@ -76,7 +85,7 @@ def test_a_steady_machine_is_soon_known(monkeypatch: pytest.MonkeyPatch, spec: M
     backend = Slow(clock, lambda i: 1_000_000 + i % 7, spec)
     given = [np.full((1, 48, 48), i, np.uint8) for i in range(3)]
     times = sample(backend, given, seconds=60)
-    assert len(times) == timing.ENOUGH
+    assert len(times) == worker.ENOUGH
     assert times[:8] == tuple(1_000_000 + i % 7 for i in range(8))
     assert backend.given[:4] == [0, 1, 2, 0]
 
@@ -91,14 +100,14 @@ def test_a_restless_machine_is_measured_to_the_end(
         return sample(Slow(clock, lambda i: cost + i % 2 * cost, spec), given, seconds)
 
     assert len(measured(0.75, 1_000_000)) == 500
-    assert len(measured(60, 1_000_000)) == timing.MOST
+    assert len(measured(60, 1_000_000)) == worker.MOST
     assert len(measured(1, 1_000_000_000)) == FEWEST  # so few that they took longer
 
 
 def test_the_warm_up_does_not_count(monkeypatch: pytest.MonkeyPatch, spec: ModelSpec) -> None:
     clock = Clock(monkeypatch)
     given = [np.zeros((1, 48, 48), np.uint8)]
-    for seconds, cost, calls in ((0.1, 10_000_000, 10), (0.1, 1_000_000_000, timing.WARM_UP)):
+    for seconds, cost, calls in ((0.1, 10_000_000, 10), (0.1, 1_000_000_000, worker.WARM_UP)):
         backend = Slow(clock, lambda _, cost=cost: cost, spec)  # type: ignore[misc]
         warm_up(backend, given, seconds)
         assert backend.calls == calls
@@ -119,7 +128,13 @@ def test_batches_of_golden_faces_and_of_noise(spec: ModelSpec) -> None:
 
 
 def test_as_a_process() -> None:
-    command = [sys.executable, "-P", "-m", "fer_edge.runtime.timing", str(bundled("model"))]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "fer_edge.runtime.diagnostics.worker",
+        str(bundled("model")),
+    ]
     command += ["onnxruntime", "1", "2", "0.01"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -136,7 +151,7 @@ def test_as_a_process() -> None:
 HOG = """
 import subprocess, sys
 held = bytearray(300_000_000)
-subprocess.run([sys.executable, "-P", "-m", "fer_edge.runtime.timing", *sys.argv[1:]], check=True)
+subprocess.run([sys.executable, "-P", "-m", "fer_edge.runtime.diagnostics.worker", *sys.argv[1:]], check=True)
 """
 
 
@@ -155,7 +170,7 @@ class Refuse:
             raise ModuleNotFoundError(f"refused: {name}", name=name)
 
 sys.meta_path.insert(0, Refuse())
-from fer_edge.runtime.timing import main
+from fer_edge.runtime.diagnostics.worker import main
 main(sys.argv[1:])
 """
 

@@ -6,9 +6,9 @@ from PIL import Image, ImageColor
 
 from fer_edge import Face, Result
 from fer_edge.errors import ConfigError
-from fer_edge.runtime import draw as drawing
-from fer_edge.runtime import fonts
-from fer_edge.runtime.draw import PALETTE, draw
+from fer_edge.runtime.drawing import annotate as drawing
+from fer_edge.runtime.drawing import fonts
+from fer_edge.runtime.drawing.annotate import PALETTE, draw
 from tests.conftest import LABELS
 
 Box = tuple[int, int, int, int]

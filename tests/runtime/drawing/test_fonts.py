@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, features
 
 from fer_edge.errors import ConfigError
-from fer_edge.runtime import fonts
+from fer_edge.runtime.drawing import fonts
 
 PLAIN = fonts.font_for("happy", 20).getname()
 ENGLISH = ("angry", "happy")

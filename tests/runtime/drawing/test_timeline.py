@@ -10,10 +10,10 @@ from PIL import Image, ImageColor
 
 from fer_edge import Face, Result
 from fer_edge.errors import ConfigError
-from fer_edge.runtime import timeline_chart as chart
-from fer_edge.runtime.draw import PALE, PALETTE, UNSURE
+from fer_edge.runtime.drawing import timeline_chart as chart
+from fer_edge.runtime.drawing.annotate import PALE, PALETTE, UNSURE
+from fer_edge.runtime.drawing.timeline import BINS, FINEST, KEPT, Timeline, check
 from fer_edge.runtime.results import UNCERTAIN, Track
-from fer_edge.runtime.timeline import BINS, FINEST, KEPT, Timeline, check
 from tests.conftest import LABELS
 
 HAPPY, SAD, NEUTRAL = (LABELS.index(one) for one in ("happy", "sad", "neutral"))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageGrab
 
 from fer_edge.errors import DeviceError
-from fer_edge.runtime.show import Window, fitted
+from fer_edge.runtime.drawing.window import Window, fitted
 
 RED, GREEN = (200, 20, 20), (20, 200, 20)
 

@@ -8,14 +8,14 @@ import pytest
 
 import fer_edge
 from fer_edge.errors import ModelError
-from fer_edge.runtime import bundled as module
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats import bundled as module
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from tests.conftest import ROOT
 
 
 def test_the_model_came_from_the_checkpoint_beside_it() -> None:
-    from fer_edge.train.checkpoint import sha256
+    from fer_edge.train.networks.checkpoint import sha256
 
     assert read_spec(bundled("model")).source_sha256 == sha256(bundled("checkpoint"))
 

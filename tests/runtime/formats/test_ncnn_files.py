@@ -17,9 +17,9 @@ from fer_edge.errors import (
     ModelError,
     NewerSpecError,
 )
-from fer_edge.runtime import specfile
-from fer_edge.runtime.backends.ncnnfile import describe, open_files, read_spec
-from fer_edge.runtime.modelfiles import size
+from fer_edge.runtime.formats import spec_reader
+from fer_edge.runtime.formats.model_files import size
+from fer_edge.runtime.formats.ncnn_files import describe, open_files, read_spec
 from fer_edge.spec import ModelSpec, NcnnOptions
 from tests.conftest import Ran
 
@@ -48,7 +48,7 @@ def model(ncnn_spec: ModelSpec, tmp_path: Path) -> Path:
 
 
 def test_the_spec_comes_back(model: Path, ncnn_spec: ModelSpec) -> None:
-    assert open_files(model) == read_spec(model) == specfile.read_spec(model) == ncnn_spec
+    assert open_files(model) == read_spec(model) == spec_reader.read_spec(model) == ncnn_spec
     document = json.loads(model.with_suffix(".json").read_text("utf-8"))
     assert document.keys() - json.loads(ncnn_spec.to_json()).keys() == {"sha256"}
     assert size(model) == sum(path.stat().st_size for path in model.parent.iterdir())

@@ -16,8 +16,8 @@ from PIL import Image, features
 
 from fer_edge import Recognizer
 from fer_edge.errors import SourceError
+from fer_edge.runtime.inputs.images import open_picture
 from fer_edge.runtime.preprocess import to_gray
-from fer_edge.runtime.sources import open_picture
 from tests.conftest import EXAMPLE
 
 with Image.open(EXAMPLE) as example:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.sources import expand, from_array, listed, open_picture
+from fer_edge.runtime.inputs.images import expand, from_array, listed, open_picture
 from tests.conftest import EXAMPLE
 
 

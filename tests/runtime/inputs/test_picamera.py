@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime import video
-from fer_edge.runtime.video import Cut, frames
-from tests import fake_picamera2
+from fer_edge.runtime.inputs import video
+from fer_edge.runtime.inputs.video import Cut, frames
 from tests.conftest import EXAMPLE, Ran
-from tests.fake_picamera2 import MODULE, USB
+from tests.support import fake_picamera2
+from tests.support.fake_picamera2 import MODULE, USB
 
 LAVFI = ("testsrc=size=320x240:rate=30", "lavfi")
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.ahead import ahead
+from fer_edge.runtime.inputs.prefetch import ahead
 
 
 def counting(count: int, wait: float = 0.0) -> Generator[int]:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime import video
-from fer_edge.runtime.save import Saved, video_file
-from fer_edge.runtime.video import Cut, address, frames, is_live, is_video, length
+from fer_edge.runtime.drawing.writer import Saved, video_file
+from fer_edge.runtime.inputs import video
+from fer_edge.runtime.inputs.video import Cut, address, frames, is_live, is_video, length
 from tests.conftest import Ran
 
 

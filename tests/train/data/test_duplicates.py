@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_edge.train.duplicates import exact, near, nearest
-from fer_edge.train.faces import Faces
+from fer_edge.train.data.dataset import Faces
+from fer_edge.train.data.duplicates import exact, near, nearest
 from tests.conftest import drawn
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_edge.errors import DataError
-from fer_edge.train.fer2013 import parse_pixels, read_fer2013
+from fer_edge.train.data.fer2013 import parse_pixels, read_fer2013
 from tests.conftest import csv_row, drawn
 
 HEADER = "emotion,pixels,Usage"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from fer_edge.errors import DataError
-from fer_edge.train.faces import FaceData
-from fer_edge.train.fer2013 import read_fer2013
-from fer_edge.train.ferplus import COLUMNS, read_votes
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.fer2013 import read_fer2013
+from fer_edge.train.data.ferplus import COLUMNS, read_votes
 from tests.conftest import USAGES
 
 COUNTS = (42, 14, 14)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import DataError
-from fer_edge.train.folders import read_folders
+from fer_edge.train.data.folders import read_folders
 from tests.conftest import drawn
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import DataError
-from fer_edge.train import datasets, fer2013
-from fer_edge.train.datasets import read_data
+from fer_edge.train.data import fer2013, loading
+from fer_edge.train.data.loading import read_data
 from tests.conftest import drawn
 
 
@@ -93,4 +93,4 @@ def test_another_side(csv_file: Path) -> None:
 
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file or folder"):
-        datasets.read_data(tmp_path / "none")
+        loading.read_data(tmp_path / "none")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fer_edge.errors import DataError
-from fer_edge.train.ferplus import COLUMNS, Votes
-from fer_edge.train.metrics import Report, interval
-from fer_edge.train.people import Level, Named, People, compare
+from fer_edge.train.data.ferplus import COLUMNS, Votes
+from fer_edge.train.evaluation.annotator_agreement import Level, Named, People, compare
+from fer_edge.train.evaluation.metrics import Report, interval
 
 LABELS = ("angry", "happy", "sad")
 

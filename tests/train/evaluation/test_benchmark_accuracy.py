@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from fer_edge.errors import DataError
-from fer_edge.runtime.benchmark import Benchmark, Row
-from fer_edge.runtime.board import board
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.speed import Speed
-from fer_edge.train.accuracy import check, main, with_accuracy
+from fer_edge.runtime.device.board import board
+from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
+from fer_edge.runtime.diagnostics.statistics import Speed
+from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.train.evaluation.benchmark_accuracy import check, main, with_accuracy
 
 SPEED = Speed("1", 300, 1.0, (1.0, 1.0), 1.0, 1.0, (1.0,), 1.0, 1.0, 1.0, 2**26, ())
 
@@ -49,8 +49,8 @@ def test_once_for_each_model_and_engine(csv_file: Path) -> None:
 
 
 def test_it_is_what_evaluate_says(csv_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from fer_edge.train.datasets import read_data
-    from fer_edge.train.evaluate import evaluate, matched, open_model
+    from fer_edge.train.data.loading import read_data
+    from fer_edge.train.evaluation.evaluate import evaluate, matched, open_model
 
     opened = open_model(bundled("model"))
     read = read_data(csv_file)

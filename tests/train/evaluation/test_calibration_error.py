@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_edge.runtime.results import softmax
-from fer_edge.train.confidence import (
+from fer_edge.train.evaluation.calibration_error import (
     calibration_by_chance,
     calibration_error,
     fit_temperature,

@@ -11,9 +11,9 @@ from PIL import Image
 from fer_edge.errors import DataError
 from fer_edge.spec import ModelSpec
 from fer_edge.train.callbacks import read_log
-from fer_edge.train.datasets import read_data
-from fer_edge.train.evaluate import Model, evaluate, matched, predict_all, write_report
-from fer_edge.train.plots import curves, save
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.evaluation.evaluate import Model, evaluate, matched, predict_all, write_report
+from fer_edge.train.evaluation.plots import curves, save
 
 
 def by_brightness(faces: np.ndarray) -> np.ndarray:

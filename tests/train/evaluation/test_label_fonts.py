@@ -7,9 +7,9 @@ import pytest
 from matplotlib.ft2font import FT2Font
 
 from fer_edge.errors import ConfigError
-from fer_edge.train import lettering
-from fer_edge.train.metrics import Report
-from fer_edge.train.plots import confusion, save
+from fer_edge.train.evaluation import label_fonts
+from fer_edge.train.evaluation.metrics import Report
+from fer_edge.train.evaluation.plots import confusion, save
 
 PRIVATE = "\ue123"
 """In no font, since it means nothing."""
@@ -19,20 +19,20 @@ def test_what_no_font_has_is_marked_and_numbered(monkeypatch: pytest.MonkeyPatch
     def none(*_: object) -> None:
         raise ConfigError("no font here")
 
-    monkeypatch.setattr(lettering, "font_for", none)
-    families, labels = lettering.lettering(["müde", f"a{PRIVATE}", f"a{PRIVATE}{PRIVATE}"])
-    assert families == (lettering.OWN,)
+    monkeypatch.setattr(label_fonts, "font_for", none)
+    families, labels = label_fonts.lettering(["müde", f"a{PRIVATE}", f"a{PRIVATE}{PRIVATE}"])
+    assert families == (label_fonts.OWN,)
     assert labels == ("müde", "1: a?", "2: a??")
 
 
 def test_another_font_is_taken_for_what_the_first_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = Path(lettering.font_manager.findfont("STIXGeneral"))
-    monkeypatch.setattr(lettering, "font_for", lambda *_: FT2FontLike(other))
-    own = FT2Font(lettering.font_manager.findfont(lettering.OWN))
+    other = Path(label_fonts.font_manager.findfont("STIXGeneral"))
+    monkeypatch.setattr(label_fonts, "font_for", lambda *_: FT2FontLike(other))
+    own = FT2Font(label_fonts.font_manager.findfont(label_fonts.OWN))
     # one that STIX has and DejaVu hasn't
     stix = FT2Font(str(other)).get_charmap()
     rare = next(chr(code) for code in stix if code > 0xFFF and not own.get_char_index(code))
-    assert lettering.lettering(["a", rare]) == ((lettering.OWN, "STIXGeneral"), ("a", rare))
+    assert label_fonts.lettering(["a", rare]) == ((label_fonts.OWN, "STIXGeneral"), ("a", rare))
 
 
 class FT2FontLike:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_edge.train.metrics import Report, interval
+from fer_edge.train.evaluation.metrics import Report, interval
 
 LABELS = ("a", "b", "c")
 

@@ -8,11 +8,11 @@ from matplotlib.text import Annotation, Text
 from PIL import Image
 
 from fer_edge.errors import DataError
-from fer_edge.runtime.benchmark import Benchmark, Row
-from fer_edge.runtime.board import board
-from fer_edge.runtime.speed import Speed
-from fer_edge.train.pareto import Point, front, pareto, points
-from fer_edge.train.plots import save
+from fer_edge.runtime.device.board import board
+from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
+from fer_edge.runtime.diagnostics.statistics import Speed
+from fer_edge.train.evaluation.pareto import Point, front, pareto, points
+from fer_edge.train.evaluation.plots import save
 
 
 def row(

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.train.metrics import Report
-from fer_edge.train.spread import Spread, folder_names, spreads
+from fer_edge.train.evaluation.metrics import Report
+from fer_edge.train.evaluation.seed_variance import Spread, folder_names, spreads
 
 
 def report(*predicted: int) -> Report:

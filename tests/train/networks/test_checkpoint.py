@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fer_edge.errors import DamagedSpecError, MissingSpecError, ModelError
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import KEY, ModelSpec
-from fer_edge.train.checkpoint import Checkpoint, load, round_to_half, save
-from fer_edge.train.model import build
+from fer_edge.train.networks.architectures import build
+from fer_edge.train.networks.checkpoint import Checkpoint, load, round_to_half, save
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from fer_edge.train import quantizers
+from fer_edge.train.networks import fake_quant
 
 
 @given(
@@ -16,7 +16,7 @@ from fer_edge.train import quantizers
     seed=st.integers(0, 99),
 )
 def test_a_grid_rounds_and_learns_as_torch_does(step: float, zero: int, seed: int) -> None:
-    grid = quantizers.Grid()
+    grid = fake_quant.Grid()
     grid.scale.fill_(step)
     grid.zero_point.fill_(zero)
     torch.manual_seed(seed)
@@ -29,7 +29,7 @@ def test_a_grid_rounds_and_learns_as_torch_does(step: float, zero: int, seed: in
 
 @given(st.floats(2**-20, 2**10, width=32))
 def test_short_scales_have_five_bits_and_end_in_one(value: float) -> None:
-    short = float(quantizers.short(torch.tensor([value]))[0])
+    short = float(fake_quant.short(torch.tensor([value]))[0])
     mantissa = math.frexp(short)[0] * 32
     assert mantissa == int(mantissa)
     assert int(mantissa) % 2 == 1
@@ -38,7 +38,7 @@ def test_short_scales_have_five_bits_and_end_in_one(value: float) -> None:
 
 def test_other_scales_keep_the_values() -> None:
     torch.manual_seed(0)
-    layer = quantizers.Rounded(nn.Conv2d(6, 4, 3), quantizers.Grid())
+    layer = fake_quant.Rounded(nn.Conv2d(6, 4, 3), fake_quant.Grid())
     weight, bias = (one.clone() for one in layer.values())
     for scale in (torch.tensor([0.01, 0.02, 0.03, 0.1]), torch.full((4,), 0.005)):
         layer.rescale(scale)
@@ -51,7 +51,7 @@ def test_other_scales_keep_the_values() -> None:
 
 def test_a_layer_trains_as_it_answers() -> None:
     torch.manual_seed(0)
-    layer = quantizers.Rounded(nn.Conv2d(6, 4, 3), quantizers.Grid())
+    layer = fake_quant.Rounded(nn.Conv2d(6, 4, 3), fake_quant.Grid())
     layer.grid.scale.fill_(2**-4)
     layer.rescale(torch.tensor([0.011, 0.002, 0.005, 0.01]))
     x = torch.randint(0, 256, (2, 6, 5, 5)) * layer.grid.scale
@@ -62,10 +62,10 @@ def test_a_layer_trains_as_it_answers() -> None:
 def test_the_order_of_the_arithmetic_makes_no_difference(wanted: float, seed: int) -> None:
     """An engine may scale a sum and then add the scaled bias, or scale both together."""
     torch.manual_seed(seed)
-    grid = quantizers.Grid()
+    grid = fake_quant.Grid()
     grid.scale.fill_(2**-5)
-    layer = quantizers.Rounded(nn.Conv2d(40, 8, 1), grid).eval()
-    scale = quantizers.short(torch.tensor(wanted))
+    layer = fake_quant.Rounded(nn.Conv2d(40, 8, 1), grid).eval()
+    scale = fake_quant.short(torch.tensor(wanted))
     layer.rescale(scale.expand(8).clone())
     assert layer.codes()[0].abs().max() > 4
     x = torch.randint(0, 256, (2, 40, 6, 6)) * grid.scale

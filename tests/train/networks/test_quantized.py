@@ -10,13 +10,13 @@ import torch
 
 from fer_edge.errors import DataError, ModelError
 from fer_edge.spec import Int8Recipe, Quantization
-from fer_edge.train import checkpoint as checkpoints
-from fer_edge.train import int8
 from fer_edge.train.calibrate import calibrate, calibration_faces, with_twin
-from fer_edge.train.checkpoint import Checkpoint
-from fer_edge.train.faces import FaceData, Faces
-from fer_edge.train.model import ARCHITECTURES, build
-from fer_edge.train.quantizers import Grid
+from fer_edge.train.data.dataset import FaceData, Faces
+from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.networks import quantized
+from fer_edge.train.networks.architectures import ARCHITECTURES, build
+from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.networks.fake_quant import Grid
 from tests.conftest import LABELS, a_spec, drawn
 from tests.export.conftest import settled
 
@@ -28,12 +28,12 @@ def twin_checkpoint(architecture: str, **recipe: object) -> Checkpoint:
     model = settled(architecture, spec.input)
     chosen = Int8Recipe(
         **{  # type: ignore[arg-type]
-            "float_layers": int8.default_float_layers(model, architecture),
+            "float_layers": quantized.default_float_layers(model, architecture),
             "ranges": "mse",
             **recipe,
         }
     )
-    twin = int8.twin_of(model, architecture, chosen)
+    twin = quantized.twin_of(model, architecture, chosen)
     calibrate(twin, FACES, chosen)
     spec = replace(spec, quantization=Quantization("fp32", int8=chosen))
     return Checkpoint(model, spec, twin.eval())
@@ -50,8 +50,8 @@ def test_a_twin_without_rounding_is_the_float_network(made: Checkpoint) -> None:
     assert recipe is not None
     # an int8 stem pads with an even pixel, a float one with the mean
     recipe = replace(recipe, float_layers=(*recipe.float_layers, ARCHITECTURES[architecture].stem))
-    twin = int8.twin_of(made.model, architecture, recipe)
-    for grid in int8.grids(twin).values():
+    twin = quantized.twin_of(made.model, architecture, recipe)
+    for grid in quantized.grids(twin).values():
         grid.rounds = False
     got, want = Checkpoint(twin, made.spec).predict(FACES), made.predict(FACES)
     assert np.abs(got - want).max() < 1e-4
@@ -65,16 +65,16 @@ def test_a_twin_answers_nearly_as_the_float_network(made: Checkpoint) -> None:
 
 def test_steps_make_every_engine_round_alike(made: Checkpoint) -> None:
     assert made.twin is not None
-    for grid in int8.grids(made.twin).values():
+    for grid in quantized.grids(made.twin).values():
         step = float(grid.scale)
         assert math.frexp(step)[0] == 0.5
         assert int(grid.zero_point) % 2 == 0
         assert 0 <= int(grid.zero_point) <= 255
-    chains = int8.chains(made.twin)
+    chains = quantized.chains(made.twin)
     assert sum(map(len, chains)) == len({grid for chain in chains for grid in chain})
     for chain in chains:
         assert len({float(grid.scale) for grid in chain}) == 1
-    for layer in int8.rounded(made.twin).values():
+    for layer in quantized.rounded(made.twin).values():
         codes = layer.codes()[0]
         assert codes.abs().max() <= layer.most
         assert layer.most == (127 if getattr(layer.layer, "groups", 1) > 1 else 63)
@@ -89,11 +89,11 @@ def test_float32_has_the_bits_of_an_answer_and_its_zero_point(ranges: str) -> No
         small.weight[0] *= 1e-5
         large.weight[0] *= 1e-5
         large.bias[0] = 20
-    recipe = Int8Recipe(ranges, int8.default_float_layers(model, "mobilenet_v2"))
-    twin = int8.twin_of(model, "mobilenet_v2", recipe)
+    recipe = Int8Recipe(ranges, quantized.default_float_layers(model, "mobilenet_v2"))
+    twin = quantized.twin_of(model, "mobilenet_v2", recipe)
     calibrate(twin, FACES, recipe)
-    found = list(int8.outputs(twin))
-    assert len(found) == len(int8.rounded(twin))
+    found = list(quantized.outputs(twin))
+    assert len(found) == len(quantized.rounded(twin))
     for layer, grid in found:
         _, bias = layer.codes()
         assert bias.abs().max() <= 2**18 * 1.07  # the least scale is rounded to 5 bits
@@ -106,7 +106,7 @@ def test_residual_sums_are_on_chains() -> None:
     made = twin_checkpoint("mobilenet_v2")
     assert made.twin is not None
     # 10 additions: those of blocks of one stage hang together
-    assert [len(chain) for chain in int8.chains(made.twin)] == [3, 5, 7, 5, 5]
+    assert [len(chain) for chain in quantized.chains(made.twin)] == [3, 5, 7, 5, 5]
 
 
 def test_no_activation_is_left_before_a_grid_from_zero(made: Checkpoint) -> None:
@@ -152,11 +152,11 @@ def test_a_damaged_twin_is_named(change: object, says: str) -> None:
     recipe = made.spec.quantization.int8
     assert made.twin is not None
     assert recipe is not None
-    tensors = int8.state(made.twin)
+    tensors = quantized.state(made.twin)
     change(tensors)  # type: ignore[operator]
-    twin = int8.twin_of(made.model, made.spec.architecture, recipe)
+    twin = quantized.twin_of(made.model, made.spec.architecture, recipe)
     with pytest.raises(ValueError, match=says):
-        int8.load_state(twin, tensors)
+        quantized.load_state(twin, tensors)
 
 
 def test_training_moves_weights_through_the_rounding() -> None:
@@ -164,7 +164,7 @@ def test_training_moves_weights_through_the_rounding() -> None:
     assert made.twin is not None
     made.twin.train()
     made.twin(torch.from_numpy(FACES)).square().sum().backward()
-    layers = int8.rounded(made.twin)
+    layers = quantized.rounded(made.twin)
     moved = [name for name, layer in layers.items() if layer.layer.weight.grad is not None]
     assert moved == list(layers)
     assert all(layer.layer.weight.grad.abs().sum() > 0 for layer in layers.values())  # type: ignore[union-attr]
@@ -175,7 +175,7 @@ def test_training_brings_the_twin_closer_to_its_teacher() -> None:
     assert made.twin is not None
     faces, wanted = torch.from_numpy(FACES), torch.from_numpy(made.predict(FACES))
     made.twin.train()
-    layers = int8.rounded(made.twin).values()
+    layers = quantized.rounded(made.twin).values()
     in_codes = [one for layer in layers for one in layer.layer.parameters()]
     optimizer = torch.optim.Adam(in_codes, lr=1e-2)
     far = []
@@ -232,10 +232,10 @@ def test_a_channel_without_weights_keeps_its_bias() -> None:
     norm = model.network.features[1].conv[0][1]
     with torch.no_grad():
         norm.weight[3], norm.bias[3] = 0.0, 0.5
-    recipe = Int8Recipe("mse", int8.default_float_layers(model, "mobilenet_v2"))
-    twin = int8.twin_of(model, "mobilenet_v2", recipe)
+    recipe = Int8Recipe("mse", quantized.default_float_layers(model, "mobilenet_v2"))
+    twin = quantized.twin_of(model, "mobilenet_v2", recipe)
     calibrate(twin, FACES, recipe)
-    layer = int8.rounded(twin)["features.1.conv.0.0"]
+    layer = quantized.rounded(twin)["features.1.conv.0.0"]
     weight, bias = layer.codes()
     assert not weight[3].any()
     assert float(bias[3] * layer.grid.scale * layer.scale[3]) == pytest.approx(0.5, rel=1e-4)
@@ -251,8 +251,8 @@ def test_a_chain_covers_all_that_was_seen(monkeypatch: pytest.MonkeyPatch) -> No
         assert isinstance(grid, Grid)
         seen[grid] = (inputs[0].min().item(), inputs[0].max().item())
 
-    chained = [grid for chain in int8.chains(made.twin) for grid in chain]
-    for grid in int8.grids(made.twin).values():
+    chained = [grid for chain in quantized.chains(made.twin) for grid in chain]
+    for grid in quantized.grids(made.twin).values():
         grid.rounds = False
     for grid in chained:
         grid.register_forward_hook(note)

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DeviceError, MissingExtraError, ModelError
-from fer_edge.runtime import cpu
-from fer_edge.runtime.backends.engines import ENGINES, Engine, file_for, no_engine
-from fer_edge.runtime.remembered import recall
+from fer_edge.runtime.backends.registry import ENGINES, Engine, file_for, no_engine
+from fer_edge.runtime.device import cpu
+from fer_edge.runtime.device.engine_choice import recall
 from fer_edge.spec import ModelSpec
 
 DEVICES = ("cpu", "gpu", "npu")

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import ModelError
-from fer_edge.runtime.backends.ncnnfile import open_files
-from fer_edge.runtime.cpu import usable_cores
+from fer_edge.runtime.device.cpu import usable_cores
+from fer_edge.runtime.formats.ncnn_files import open_files
 from fer_edge.spec import NcnnOptions
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import openvino
 
 from fer_edge.errors import DeviceError, ModelError
-from fer_edge.runtime.backends.onnxfile import opset
-from fer_edge.runtime.backends.openvino_terms import round_terms
+from fer_edge.runtime.backends.openvino_rounding import round_terms
+from fer_edge.runtime.formats.onnx_reader import opset
 from fer_edge.spec import KEY, ModelSpec
 
 FRAMEWORK = "framework"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer_edge.errors import FerEdgeError, wanted
-from fer_edge.runtime.backends.ncnnfile import SUFFIX
+from fer_edge.runtime.formats.ncnn_files import SUFFIX
 from fer_edge.spec import ModelSpec
 
 
@@ -80,7 +80,9 @@ def file_for(name: str, path: Path, *, stand_in: bool = True) -> Path | None:
     other = path.with_suffix(SUFFIX)
     if not stand_in or path.suffix not in engine.stands_in or not other.is_file():
         return None
-    from fer_edge.runtime.specfile import read_spec  # here: most starts have no such file
+    from fer_edge.runtime.formats.spec_reader import (
+        read_spec,  # here: most starts have no such file
+    )
 
     try:
         return other if _alike(read_spec(path), read_spec(other)) else None

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fer_edge.runtime.detector_engines import KINDS, STRIDES, Floats, Run, open_network
+from fer_edge.runtime.detection.engines import KINDS, STRIDES, Floats, Run, open_network
 from fer_edge.runtime.preprocess import Box
 
 LEAST_SCORE = 0.6

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import ConfigError, MissingExtraError, ModelError
-from fer_edge.runtime.backends import engines
-from fer_edge.runtime.cpu import usable_cores
+from fer_edge.runtime.backends import registry
+from fer_edge.runtime.device.cpu import usable_cores
 from fer_edge.spec import NcnnOptions
 
 STRIDES = (8, 16, 32)
@@ -41,7 +41,7 @@ def open_network(path: Path, *, threads: int = 1, engine: str = "onnxruntime") -
     except ModelError as error:
         raise ModelError(f"{path}: not a detector ({error})") from None
     except ModuleNotFoundError as error:
-        wanted = engines.ENGINES[engine]
+        wanted = registry.ENGINES[engine]
         if error.name != wanted.package:
             raise
         raise MissingExtraError(wanted.package, wanted.extra) from None
@@ -90,8 +90,8 @@ def _ncnn(path: Path, threads: int) -> Opened:
     from tempfile import TemporaryDirectory  # here: the other engines need none
 
     from fer_edge.runtime.backends.ncnn_backend import Network
-    from fer_edge.runtime.backends.onnx_to_ncnn import translate
-    from fer_edge.runtime.backends.onnxgraph import read_graph
+    from fer_edge.runtime.detection.yunet_to_ncnn import translate
+    from fer_edge.runtime.formats.onnxgraph import read_graph
 
     told = translate(read_graph(path))
     # in files: ncnn's Python would keep a pointer into memory that is gone when the call returns

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fer_edge.runtime.cpu import ROOT, cpus, origin, read, usable_cores, values
+from fer_edge.runtime.device.cpu import ROOT, cpus, origin, read, usable_cores, values
 
 FEATURES = (
     *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8"),

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.atomic import write_text
-from fer_edge.runtime import cpu
-from fer_edge.runtime.modelfiles import described_in
+from fer_edge.runtime.device import cpu
+from fer_edge.runtime.formats.model_files import described_in
 
 SCHEMA = 1
 _TAIL = 65536

@@ -10,9 +10,9 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fer_edge.runtime import cpu
-from fer_edge.runtime.board import temperature
-from fer_edge.runtime.cpu import ROOT, read
+from fer_edge.runtime.device import cpu
+from fer_edge.runtime.device.board import temperature
+from fer_edge.runtime.device.cpu import ROOT, read
 
 NOW, SINCE_BOOT = " now", " since boot"
 BITS = {

@@ -10,13 +10,10 @@ from typing import Any
 
 import fer_edge
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.backends.engines import ENGINES, file_for
-from fer_edge.runtime.board import Board, board
-from fer_edge.runtime.health import Health, fell, health, slowed
-from fer_edge.runtime.modelfiles import size
-from fer_edge.runtime.speed import APART, Speed, pooled
-from fer_edge.runtime.timing import NARROW, Timed
-from fer_edge.runtime.tries import (
+from fer_edge.runtime.backends.registry import ENGINES, file_for
+from fer_edge.runtime.device.board import Board, board
+from fer_edge.runtime.device.throttling import Health, fell, health, slowed
+from fer_edge.runtime.diagnostics.self_test import (
     Tell,
     child,
     not_installed,
@@ -25,10 +22,13 @@ from fer_edge.runtime.tries import (
     silent,
     thread_counts,
 )
+from fer_edge.runtime.diagnostics.statistics import APART, Speed, pooled
+from fer_edge.runtime.diagnostics.worker import NARROW, Timed
+from fer_edge.runtime.formats.model_files import size
 from fer_edge.schema import parse
 from fer_edge.spec import Precision
 
-MODULE = "fer_edge.runtime.timing"
+MODULE = "fer_edge.runtime.diagnostics.worker"
 BATCHES = (1, 8)
 SECONDS, ROUNDS = 3.0, 3
 

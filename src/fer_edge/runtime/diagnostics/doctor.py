@@ -9,12 +9,12 @@ from typing import Any
 
 import fer_edge
 from fer_edge.errors import ModelError
-from fer_edge.runtime import board, cpu, detector_file, remembered
-from fer_edge.runtime.backends.engines import ENGINES, file_for
-from fer_edge.runtime.board import Board, Camera
-from fer_edge.runtime.bundled import bundled
-from fer_edge.runtime.remembered import Choice
-from fer_edge.runtime.tries import (
+from fer_edge.runtime.backends.registry import ENGINES, file_for
+from fer_edge.runtime.detection import install
+from fer_edge.runtime.device import board, cpu, engine_choice
+from fer_edge.runtime.device.board import Board, Camera
+from fer_edge.runtime.device.engine_choice import Choice
+from fer_edge.runtime.diagnostics.self_test import (
     SECONDS,
     Row,
     Tell,
@@ -26,6 +26,7 @@ from fer_edge.runtime.tries import (
     silent,
     thread_counts,
 )
+from fer_edge.runtime.formats.bundled import bundled
 from fer_edge.spec import ModelSpec
 
 
@@ -128,7 +129,7 @@ def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = sile
     kept = refused = None
     if choice is not None:
         try:
-            kept = str(remembered.remember(path, choice, ENGINES[choice.backend].package))
+            kept = str(engine_choice.remember(path, choice, ENGINES[choice.backend].package))
         except (OSError, RuntimeError) as error:
             refused = str(error)
     return Diagnosis(
@@ -159,15 +160,15 @@ def _engine(name: str) -> EngineState:
 
 def _detector() -> DetectorState:
     try:
-        path = detector_file.find()
+        path = install.find()
         if path is None:
             return DetectorState(None, "not installed: fer detector install")
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except (ModelError, OSError) as error:
         return DetectorState(None, str(error))
-    if found == detector_file.SHA256:
+    if found == install.SHA256:
         return DetectorState(str(path))
-    known = detector_file.SHA256
+    known = install.SHA256
     return DetectorState(
         str(path),
         f"its SHA-256 is {found[:12]}..., not {known[:12]}...: another edition, or damaged: "

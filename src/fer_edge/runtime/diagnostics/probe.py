@@ -1,7 +1,7 @@
 """One engine tried in a process of its own, which may die of it.
 
-`python -m fer_edge.runtime.probe BACKEND` says what the engine is;
-`python -m fer_edge.runtime.probe BACKEND MODEL THREADS SECONDS` asks the model for its golden
+`python -m fer_edge.runtime.diagnostics.probe BACKEND` says what the engine is;
+`python -m fer_edge.runtime.diagnostics.probe BACKEND MODEL THREADS SECONDS` asks the model for its golden
 samples and measures its speed. Either prints one line of JSON.
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from fer_edge.errors import FerEdgeError
 from fer_edge.runtime.backends import Backend, open_backend
-from fer_edge.runtime.backends.engines import ENGINES, Engine
+from fer_edge.runtime.backends.registry import ENGINES, Engine
 
 WARM_UP = 5
 LEAST_RUNS = 5

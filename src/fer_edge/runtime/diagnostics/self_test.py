@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fer_edge.errors import ModelError
-from fer_edge.runtime import cpu
-from fer_edge.runtime.backends.engines import ENGINES
-from fer_edge.runtime.probe import Measured
-from fer_edge.runtime.remembered import Choice
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.backends.registry import ENGINES
+from fer_edge.runtime.device import cpu
+from fer_edge.runtime.device.engine_choice import Choice
+from fer_edge.runtime.diagnostics.probe import Measured
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.schema import parse
 from fer_edge.spec import ModelSpec, Precision
 
@@ -36,7 +36,7 @@ MOST_THREADS = 8
 """A face takes a millisecond or so: more threads only wait for each other."""
 SECONDS = 0.3
 TIMEOUT = 60.0
-PROBE = "fer_edge.runtime.probe"
+PROBE = "fer_edge.runtime.diagnostics.probe"
 
 NOT_OFFERED: dict[tuple[str, Precision], str] = {
     ("openvino", "int8"): "OpenVINO's int8 on ARM fails to compile or answers wrongly: "

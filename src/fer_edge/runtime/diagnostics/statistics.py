@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
-from fer_edge.runtime.timing import NARROW, Timed, interval
+from fer_edge.runtime.diagnostics.worker import NARROW, Timed, interval
 
 APART = 0.05
 """Rounds whose medians differ by more than this share tell of a machine that did other work."""

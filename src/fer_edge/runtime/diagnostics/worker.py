@@ -1,6 +1,6 @@
 """One model timed under one engine, in a process of its own, whose memory is then the model's.
 
-`python -m fer_edge.runtime.timing MODEL BACKEND THREADS BATCH SECONDS` prints one line of JSON: a
+`python -m fer_edge.runtime.diagnostics.worker MODEL BACKEND THREADS BATCH SECONDS` prints one line of JSON: a
 `Timed`.
 """
 
@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import FerEdgeError
-from fer_edge.runtime import cpu
 from fer_edge.runtime.backends import Backend, open_backend
-from fer_edge.runtime.backends.engines import ENGINES
-from fer_edge.runtime.probe import version
+from fer_edge.runtime.backends.registry import ENGINES
+from fer_edge.runtime.device import cpu
+from fer_edge.runtime.diagnostics.probe import version
 from fer_edge.spec import ModelSpec
 
 NARROW = 0.02

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from fer_edge.runtime.fonts import font_for
+from fer_edge.runtime.drawing.fonts import font_for
 from fer_edge.runtime.preprocess import is_deep, to_gray
 
 if TYPE_CHECKING:

@@ -143,7 +143,7 @@ class Timeline:
         Raises:
             ConfigError: no font has a label's characters.
         """
-        from fer_edge.runtime.timeline_chart import chart  # which reads a Timeline
+        from fer_edge.runtime.drawing.timeline_chart import chart  # which reads a Timeline
 
         return chart(self, font=font)
 

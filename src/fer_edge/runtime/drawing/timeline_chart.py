@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageColor, ImageDraw
 
-from fer_edge.runtime.draw import INK, ON_COLOUR, PALE, PALETTE, PAPER, UNSURE
-from fer_edge.runtime.fonts import font_for, readable
+from fer_edge.runtime.drawing.annotate import INK, ON_COLOUR, PALE, PALETTE, PAPER, UNSURE
+from fer_edge.runtime.drawing.fonts import font_for, readable
 from fer_edge.runtime.results import UNCERTAIN
 
 if TYPE_CHECKING:
-    from fer_edge.runtime.timeline import Seen, Timeline
+    from fer_edge.runtime.drawing.timeline import Seen, Timeline
 
 WIDTH, MOST_HEIGHT = 1600, 900
 LEFT, RIGHT, BOTTOM = 190, 1560, 56

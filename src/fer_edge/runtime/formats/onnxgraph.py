@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import ModelError
-from fer_edge.runtime.backends.onnxfile import fields, integers
+from fer_edge.runtime.formats.onnx_reader import fields, integers
 
 Floats = npt.NDArray[np.float32]
 FLOAT32 = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fer_edge.runtime.backends.onnxfile import fields
+from fer_edge.runtime.formats.onnx_reader import fields
 
 METADATA_PROPS = 14  # field of a ModelProto
 KEY, VALUE = 1, 2  # fields of a StringStringEntryProto

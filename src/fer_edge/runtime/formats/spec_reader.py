@@ -9,9 +9,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from fer_edge.errors import ModelError
-from fer_edge.runtime.backends import ncnnfile
-from fer_edge.runtime.backends.onnxfile import opset
-from fer_edge.runtime.backends.onnxmetadata import metadata
+from fer_edge.runtime.formats import ncnn_files
+from fer_edge.runtime.formats.onnx_reader import opset
+from fer_edge.runtime.formats.onnxmetadata import metadata
 from fer_edge.spec import ModelSpec
 
 _LONGEST_HEADER = 100_000_000  # the format's own limit
@@ -60,7 +60,7 @@ _READERS: dict[str, Callable[[Path], ModelSpec]] = {
     ".safetensors": _inside(_safetensors_metadata),
     ".onnx": _inside(_onnx_metadata),
     ".xml": _inside(_openvino_metadata),
-    ".param": ncnnfile.read_spec,
+    ".param": ncnn_files.read_spec,
 }
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 
 from fer_edge.errors import MissingExtraError, SourceError
-from fer_edge.runtime import picamera
-from fer_edge.runtime.ahead import ahead
-from fer_edge.runtime.sources import VIDEOS
+from fer_edge.runtime.inputs import picamera
+from fer_edge.runtime.inputs.images import VIDEOS
+from fer_edge.runtime.inputs.prefetch import ahead
 
 _FILES = ("file", "ftp", "http", "https", "sftp")
 """Schemes of addresses under which files lie, too."""

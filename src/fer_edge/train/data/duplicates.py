@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.train.faces import Faces
+from fer_edge.train.data.dataset import Faces
 
 THUMB = 24
 NEAR = 0.95

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError
-from fer_edge.train.faces import SPLITS, Bad, FaceData, Faces, Split
+from fer_edge.train.data.dataset import SPLITS, Bad, FaceData, Faces, Split
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SIDE = 48

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError
-from fer_edge.train.faces import FaceData, Split
-from fer_edge.train.fer2013 import USAGE
-from fer_edge.train.folders import SYNONYMS
+from fer_edge.train.data.dataset import FaceData, Split
+from fer_edge.train.data.fer2013 import USAGE
+from fer_edge.train.data.folders import SYNONYMS
 
 COLUMNS = (
     *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear"),

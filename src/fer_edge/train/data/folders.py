@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from fer_edge.errors import DataError, SourceError
+from fer_edge.runtime.inputs.images import SUFFIXES, open_picture
 from fer_edge.runtime.preprocess import crop_face, to_gray
-from fer_edge.runtime.sources import SUFFIXES, open_picture
 from fer_edge.spec import CropSpec
-from fer_edge.train.faces import SPLITS, Bad, FaceData, Faces, Split
-from fer_edge.train.fer2013 import LABELS
+from fer_edge.train.data.dataset import SPLITS, Bad, FaceData, Faces, Split
+from fer_edge.train.data.fer2013 import LABELS
 
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from fer_edge.train import duplicates
-from fer_edge.train.faces import Bad, FaceData
-from fer_edge.train.ferplus import read_votes
+from fer_edge.train.data import duplicates
+from fer_edge.train.data.dataset import Bad, FaceData
+from fer_edge.train.data.ferplus import read_votes
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from fer_edge.atomic import whole_file
 from fer_edge.errors import DataError
 from fer_edge.runtime.preprocess import crop_face
 from fer_edge.spec import CropSpec
-from fer_edge.train import fer2013
-from fer_edge.train.faces import SPLITS, Bad, FaceData, Faces
-from fer_edge.train.folders import read_folders
+from fer_edge.train.data import fer2013
+from fer_edge.train.data.dataset import SPLITS, Bad, FaceData, Faces
+from fer_edge.train.data.folders import read_folders
 
 _VERSION = 2  # of the cache's layout; raise it when readers change what they read
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError
-from fer_edge.train.ferplus import COLUMNS, Votes
-from fer_edge.train.metrics import Report, interval
+from fer_edge.train.data.ferplus import COLUMNS, Votes
+from fer_edge.train.evaluation.metrics import Report, interval
 
 Ints = npt.NDArray[np.int64]
 

@@ -1,6 +1,6 @@
 """How many faces of a split the models of a benchmark answer rightly.
 
-`python -m fer_edge.train.accuracy MODEL BACKEND DATA SPLIT SKIP_BAD` prints one line of JSON: an
+`python -m fer_edge.train.evaluation.benchmark_accuracy MODEL BACKEND DATA SPLIT SKIP_BAD` prints one line of JSON: an
 `Accuracy`. SKIP_BAD is 0 or 1.
 """
 
@@ -13,14 +13,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fer_edge.errors import FerEdgeError
-from fer_edge.runtime.benchmark import Benchmark
-from fer_edge.runtime.tries import Tell, child, readable, silent
+from fer_edge.runtime.diagnostics.benchmark import Benchmark
+from fer_edge.runtime.diagnostics.self_test import Tell, child, readable, silent
 from fer_edge.schema import parse
-from fer_edge.train.datasets import read_data
-from fer_edge.train.evaluate import evaluate, matched, open_model
-from fer_edge.train.faces import SPLITS, Split
+from fer_edge.train.data.dataset import SPLITS, Split
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.evaluation.evaluate import evaluate, matched, open_model
 
-MODULE = "fer_edge.train.accuracy"
+MODULE = "fer_edge.train.evaluation.benchmark_accuracy"
 SECONDS = 3600.0
 """A slow board needs minutes for a test split."""
 

@@ -12,16 +12,16 @@ import numpy.typing as npt
 
 from fer_edge.atomic import write_text
 from fer_edge.errors import DataError, DeviceError, ModelError
-from fer_edge.runtime import modelfiles
 from fer_edge.runtime.backends import open_backend
+from fer_edge.runtime.formats import model_files
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import ModelSpec
-from fer_edge.train import duplicates
-from fer_edge.train.datasets import read_data
-from fer_edge.train.faces import FaceData, Faces, Split
-from fer_edge.train.ferplus import Votes, read_votes
-from fer_edge.train.metrics import Report
-from fer_edge.train.people import People
+from fer_edge.train.data import duplicates
+from fer_edge.train.data.dataset import FaceData, Faces, Split
+from fer_edge.train.data.ferplus import Votes, read_votes
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.evaluation.annotator_agreement import People
+from fer_edge.train.evaluation.metrics import Report
 
 Predict = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 CHECKPOINT = ".safetensors"
@@ -59,12 +59,12 @@ def open_model(
                 f"{path}: a checkpoint is answered by PyTorch on the CPU: --backend and --device "
                 "are for exported files"
             )
-        from fer_edge.train import checkpoint
+        from fer_edge.train.networks import checkpoint
 
         loaded = checkpoint.load(path)
-        return Model(str(path), loaded.spec, loaded.predict, modelfiles.size(path))
+        return Model(str(path), loaded.spec, loaded.predict, model_files.size(path))
     engine = open_backend(path, backend=backend, device=device, threads=threads)
-    return Model(str(path), engine.spec, engine, modelfiles.size(path))
+    return Model(str(path), engine.spec, engine, model_files.size(path))
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def write_report(
     Raises:
         MissingExtraError: matplotlib isn't installed.
     """
-    from fer_edge.train import plots
+    from fer_edge.train.evaluation import plots
 
     pictures = {
         "confusion.png": plots.confusion(report),

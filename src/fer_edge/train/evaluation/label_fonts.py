@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.fonts import font_for
-from fer_edge.train.metrics import Report
+from fer_edge.runtime.drawing.fonts import font_for
+from fer_edge.train.evaluation.metrics import Report
 
 OWN = "DejaVu Sans"
 """In matplotlib's package: Latin, Greek, Cyrillic and more."""

@@ -9,7 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.spec import Metrics
-from fer_edge.train.confidence import ByChance, calibration_by_chance, calibration_error
+from fer_edge.train.evaluation.calibration_error import (
+    ByChance,
+    calibration_by_chance,
+    calibration_error,
+)
 
 Ints = npt.NDArray[np.int64]
 

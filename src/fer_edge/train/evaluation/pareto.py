@@ -15,8 +15,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from fer_edge.errors import DataError
-from fer_edge.runtime.benchmark import Benchmark
-from fer_edge.train.plots import BLUE, GREEN, RED
+from fer_edge.runtime.diagnostics.benchmark import Benchmark
+from fer_edge.train.evaluation.plots import BLUE, GREEN, RED
 
 COLOURS = (BLUE, RED, "#8a5fa8", "#b8862b")
 """Of engines, in the order of the rows."""

@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from fer_edge.atomic import whole_file
 from fer_edge.errors import MissingExtraError
-from fer_edge.train.confidence import reliability
-from fer_edge.train.metrics import Report, interval
-from fer_edge.train.people import People
+from fer_edge.train.evaluation.annotator_agreement import People
+from fer_edge.train.evaluation.calibration_error import reliability
+from fer_edge.train.evaluation.metrics import Report, interval
 
 try:
     from matplotlib.figure import Figure
 
-    from fer_edge.train.lettering import lettered
+    from fer_edge.train.evaluation.label_fonts import lettered
 except ModuleNotFoundError:
     raise MissingExtraError("matplotlib", "train") from None
 

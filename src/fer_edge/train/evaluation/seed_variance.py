@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_edge.train.metrics import Report
+from fer_edge.train.evaluation.metrics import Report
 
 
 @dataclass(frozen=True)

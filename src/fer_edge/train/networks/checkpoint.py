@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from fer_edge.atomic import whole_file
 from fer_edge.errors import ConfigError, ModelError
-from fer_edge.runtime.specfile import read_spec
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import KEY, ModelSpec
-from fer_edge.train import int8
-from fer_edge.train.model import FaceClassifier, build
+from fer_edge.train.networks import quantized
+from fer_edge.train.networks.architectures import FaceClassifier, build
 
 _AT_ONCE = 256
 _TWIN = "int8/"  # what the twin's tensors begin with: no module's name holds a slash
@@ -71,7 +71,7 @@ def round_to_half(model: FaceClassifier) -> None:
     Biases and batch norms stay in full: they are 1 % of the weights and carry the scale. So do
     int8 layers, which are kept as their codes.
     """
-    codes = {id(layer.layer.weight) for layer in int8.rounded(model).values()}
+    codes = {id(layer.layer.weight) for layer in quantized.rounded(model).values()}
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim >= 2 and id(parameter) not in codes:
@@ -83,7 +83,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     tensors = {}
     network, twin = checkpoint.model.network, checkpoint.twin
     everything = network.state_dict() | (
-        {f"{_TWIN}{name}": t for name, t in int8.state(twin).items()} if twin else {}
+        {f"{_TWIN}{name}": t for name, t in quantized.state(twin).items()} if twin else {}
     )
     for name, tensor in everything.items():
         half = tensor.half() if tensor.dtype == torch.float32 and tensor.ndim >= 2 else tensor
@@ -123,9 +123,9 @@ def load(path: Path) -> Checkpoint:
     recipe = spec.quantization.int8
     if recipe is None:
         return Checkpoint(model, spec)
-    twin = int8.twin_of(model, spec.architecture, recipe)
+    twin = quantized.twin_of(model, spec.architecture, recipe)
     try:
-        int8.load_state(twin, rounded)
+        quantized.load_state(twin, rounded)
     except ValueError as error:
         raise ModelError(
             f"{path}: its int8 twin doesn't fit {spec.architecture}: {error}"

@@ -1,0 +1,1 @@
+"""One file a command: parse, import late, call, print."""

@@ -1,0 +1,1 @@
+"""Results on images, videos and charts."""

@@ -1,0 +1,1 @@
+"""Data sets of faces: FER2013, FER+ and class folders."""

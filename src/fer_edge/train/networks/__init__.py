@@ -1,0 +1,1 @@
+"""Architectures, quantized layers and checkpoints."""
