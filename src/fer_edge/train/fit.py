@@ -37,9 +37,9 @@ from fer_edge.train.targets import targets_of
 def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int = 1) -> Path:
     """Train as `config` says, in the run folder `output`.
 
-    The folder gets `config.json`, `provenance.json` (the spec of the checkpoint it begins with, where
-    it does with one), `metrics.csv`, `tensorboard/`, `checkpoints/` (the best and the last epoch)
-    and, at the end, `curves.png` and `model.safetensors`: the epoch with the best validation
+    The folder gets `config.json`, `provenance.json` (the spec of the checkpoint it begins with,
+    where it does with one), `metrics.csv`, `tensorboard/`, `checkpoints/` (the best and the last
+    epoch) and, at the end, `curves.png` and `model.safetensors`: the epoch with the best validation
     accuracy, its temperature fitted on validation, its spec in the header. The order of
     faces and every draw follow from the seed and their number alone, so a run that was killed and
     resumed ends as an unbroken one.

@@ -151,7 +151,8 @@ def test_as_a_process() -> None:
 HOG = """
 import subprocess, sys
 held = bytearray(300_000_000)
-subprocess.run([sys.executable, "-P", "-m", "fer_edge.runtime.diagnostics.worker", *sys.argv[1:]], check=True)
+command = [sys.executable, "-P", "-m", "fer_edge.runtime.diagnostics.worker", *sys.argv[1:]]
+subprocess.run(command, check=True)
 """
 
 

@@ -1,8 +1,8 @@
 """One engine tried in a process of its own, which may die of it.
 
 `python -m fer_edge.runtime.diagnostics.probe BACKEND` says what the engine is;
-`python -m fer_edge.runtime.diagnostics.probe BACKEND MODEL THREADS SECONDS` asks the model for its golden
-samples and measures its speed. Either prints one line of JSON.
+`python -m fer_edge.runtime.diagnostics.probe BACKEND MODEL THREADS SECONDS` asks the model for
+its golden samples and measures its speed. Either prints one line of JSON.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One model timed under one engine, in a process of its own, whose memory is then the model's.
 
-`python -m fer_edge.runtime.diagnostics.worker MODEL BACKEND THREADS BATCH SECONDS` prints one line of JSON: a
-`Timed`.
+`python -m fer_edge.runtime.diagnostics.worker MODEL BACKEND THREADS BATCH SECONDS` prints one
+line of JSON: a `Timed`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How many faces of a split the models of a benchmark answer rightly.
 
-`python -m fer_edge.train.evaluation.benchmark_accuracy MODEL BACKEND DATA SPLIT SKIP_BAD` prints one line of JSON: an
-`Accuracy`. SKIP_BAD is 0 or 1.
+`python -m fer_edge.train.evaluation.benchmark_accuracy MODEL BACKEND DATA SPLIT SKIP_BAD` prints
+one line of JSON: an `Accuracy`. SKIP_BAD is 0 or 1.
 """
 
 from __future__ import annotations
