@@ -24,7 +24,7 @@ NEXT = {
 """What to do with a checkpoint, and with one that has a twin."""
 WORDS = ("bundled", "imagenet", "none")
 ARCHITECTURES = (
-    "mobilenet_v2 (default), mobilenet_v3_small, mobilenet_v3_large, resnet18 or vgg16_bn."
+    "mobilenet_v2 (default), mobilenet_v3_small, mobilenet_v3_large, resnet18, vgg16_bn or tiny."
 )
 
 

@@ -17,7 +17,7 @@ from fer_edge.train.networks.architectures import (
 )
 
 SPEC = InputSpec(side=48, network_side=32, mean=0.4, std=0.2)
-SMALL = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet18")
+SMALL = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet18", "tiny")
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fer_edge.errors import ConfigError, ModelError
 from fer_edge.spec import InputSpec
+from fer_edge.train.networks.tiny import tiny
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ ARCHITECTURES = {
     ),
     "resnet18": Architecture(torchvision.models.resnet18, "conv1", "fc", 96),
     "vgg16_bn": Architecture(_vgg16_bn, "features.0", "classifier.1", 48),
+    "tiny": Architecture(tiny, "features.0.0", "classifier.1", 32),  # for tests and tryouts
 }
 
 # ImageNet's, the three channels' weighted as in a gray picture; V3-Small's weights of other origin
