@@ -6,15 +6,60 @@ import sys
 import pytest
 
 import fer_edge
+from fer_edge import errors
 
 
 def test_public_names() -> None:
     assert fer_edge.__all__ == [
-        "Face", "FerEdgeError", "ModelSpec", "Recognizer", "Result", "__version__",
+        "ConfigError", "Cut", "DamagedSpecError", "DataError", "DeviceError", "Face",
+        "FerEdgeError", "MissingExtraError", "MissingSpecError", "ModelError", "ModelSpec",
+        "NewerSpecError", "ParityError", "Recognizer", "Result", "SourceError", "SpecError",
+        "Tracker", "__version__", "evaluate", "export", "train",
     ]  # fmt: skip
     for name in fer_edge.__all__:
         assert getattr(fer_edge, name) is not None
     assert dir(fer_edge) == fer_edge.__all__
+
+
+def test_every_error_is_public() -> None:
+    raised = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert raised <= set(fer_edge.__all__)
+
+
+def test_packages_that_are_functions_stay_callable_once_a_module_of_theirs_is_imported() -> None:
+    code = (
+        "import fer_edge, fer_edge.train.augment, fer_edge.export.formats;"
+        "assert callable(fer_edge.train) and callable(fer_edge.export);"
+        "assert fer_edge.train.augment"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("call", "extra"),
+    [
+        ("train('faces', 'run')", "train"),
+        ("evaluate('model.safetensors', 'faces')", "train"),
+        ("export('model.safetensors')", "export"),
+    ],
+)
+def test_without_its_extra_a_function_names_it(call: str, extra: str) -> None:
+    code = (
+        "import sys, fer_edge;"
+        "sys.modules.update(dict.fromkeys(['torch', 'lightning', 'onnx', 'matplotlib']));"
+        f"fer_edge.{call}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith("fer_edge.errors.MissingExtraError")
+    assert f"pip install 'fer-edge[{extra}]' (in a clone: pip install '.[{extra}]')" in last
 
 
 def test_unknown_name() -> None:

@@ -1,4 +1,4 @@
-"""Facial expressions on small boards, with the same answer as PyTorch.
+"""Facial expressions on small boards, with the same predictions as PyTorch.
 
 ```python
 from fer_edge import Recognizer
@@ -16,28 +16,74 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fer_edge.errors import FerEdgeError
+    from fer_edge.errors import (
+        ConfigError,
+        DamagedSpecError,
+        DataError,
+        DeviceError,
+        FerEdgeError,
+        MissingExtraError,
+        MissingSpecError,
+        ModelError,
+        NewerSpecError,
+        ParityError,
+        SourceError,
+        SpecError,
+    )
+    from fer_edge.library import evaluate, export, train
+    from fer_edge.runtime.inputs.video import Cut
     from fer_edge.runtime.recognizer import Recognizer
     from fer_edge.runtime.results import Face, Result
+    from fer_edge.runtime.tracking import Tracker
     from fer_edge.spec import ModelSpec
 
 __version__ = "0.1.0"
-__all__ = ["Face", "FerEdgeError", "ModelSpec", "Recognizer", "Result", "__version__"]
+__all__ = [
+    "ConfigError",
+    "Cut",
+    "DamagedSpecError",
+    "DataError",
+    "DeviceError",
+    "Face",
+    "FerEdgeError",
+    "MissingExtraError",
+    "MissingSpecError",
+    "ModelError",
+    "ModelSpec",
+    "NewerSpecError",
+    "ParityError",
+    "Recognizer",
+    "Result",
+    "SourceError",
+    "SpecError",
+    "Tracker",
+    "__version__",
+    "evaluate",
+    "export",
+    "train",
+]
 
-_HOMES = {
+_MODULES = {
+    "Cut": "fer_edge.runtime.inputs.video",
     "Face": "fer_edge.runtime.results",
-    "FerEdgeError": "fer_edge.errors",
     "ModelSpec": "fer_edge.spec",
     "Recognizer": "fer_edge.runtime.recognizer",
     "Result": "fer_edge.runtime.results",
+    "Tracker": "fer_edge.runtime.tracking",
+    "evaluate": "fer_edge.library",
 }
+_PACKAGES = ("export", "train")
+"""Packages that are called as functions, see `fer_edge.callable_package`."""
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for: `import fer_edge` alone loads nothing."""
-    if name not in _HOMES:
+    """Load a public name on first use: `import fer_edge` alone loads nothing."""
+    if name in _PACKAGES:
+        return importlib.import_module(f"fer_edge.{name}")
+    module = _MODULES.get(name) or ("fer_edge.errors" if name in __all__ else None)
+    if module is None:
         raise AttributeError(f"module 'fer_edge' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(module), name)
 
 
 def __dir__() -> list[str]:

@@ -1,9 +1,10 @@
-"""Files that appear whole or not at all."""
+"""Files that appear complete or not at all."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Let an OSError of the block name `path` where it names no file, as "disk full" doesn't."""
+    """Make an OSError of the block name `path` where it names no file, as "disk full" does not."""
     try:
         yield
     except OSError as error:
@@ -22,30 +23,29 @@ def named(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_file(path: Path, *companions: str) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; rename it to `path` when the block ends well.
+    """Yield a path beside `path` to write to; rename it to `path` when the block succeeds.
 
     Args:
         path: the final name.
         companions: suffixes of further files that the block writes next to the yielded path and
             that belong next to `path`; they are renamed first.
 
-    The temporary name keeps the suffix, since some writers choose the format by it, and is removed
-    when the block raises. Missing parent folders are made.
+    The temporary file keeps the suffix, since some writers choose the format by it, and is removed
+    when the block raises. Missing parent folders are created.
 
     Raises:
-        OSError: the folder can't be made or written to, or the disk is full; it names `path`.
+        OSError: the folder cannot be created or written to, or the disk is full; it names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".fer-{secrets.token_hex(8)}{path.suffix}")
     suffixes = (*companions, path.suffix)
     try:
         with named(path):
+            mode = _mode_of_new_file(beside)
             yield beside
-        # some writers make private files; a result is as readable as any new file
-        mask = os.umask(0)
-        os.umask(mask)
+        # some writers make private files; a result gets the mode of any new file
         for suffix in suffixes:
-            beside.with_suffix(suffix).chmod(0o666 & ~mask)
+            beside.with_suffix(suffix).chmod(mode)
         for suffix in suffixes:
             beside.with_suffix(suffix).replace(path.with_suffix(suffix))
     finally:
@@ -53,7 +53,18 @@ def whole_file(path: Path, *companions: str) -> Iterator[Path]:
             beside.with_suffix(suffix).unlink(missing_ok=True)
 
 
+def _mode_of_new_file(path: Path) -> int:
+    """The mode that a new file at `path` gets here: reading the umask would change it for a moment
+    in every thread."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+        path.unlink()
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 to `path`, whole or not at all."""
+    """Write `text` as UTF-8 to `path`, completely or not at all."""
     with whole_file(path) as beside:
         beside.write_text(text, encoding="utf-8")

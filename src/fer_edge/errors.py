@@ -2,21 +2,24 @@
 
 ```
 FerEdgeError
-├── ConfigError         a setting that can't be (exit code 2, as any wrong usage)
-├── MissingExtraError   an optional package isn't installed
-├── SpecError           the contract inside a model
+├── ConfigError         a setting is invalid (exit code 2, as any wrong usage)
+├── MissingExtraError   an optional package is not installed
+├── SpecError           the spec inside a model
 │   ├── MissingSpecError
 │   ├── NewerSpecError
 │   └── DamagedSpecError
-├── ModelError          a model file that can't be read or run
-├── DeviceError         a device or backend that this machine doesn't have
+├── ModelError          a model file that cannot be read or run
+├── DeviceError         a device or backend that this machine does not have
 ├── DataError           training or evaluation data
-├── SourceError         a picture, folder or pattern to read faces from
-└── ParityError         an exported file that doesn't answer as its checkpoint
+├── SourceError         an image, video, folder or pattern to read faces from
+└── ParityError         an exported file that does not predict as its checkpoint
 ```
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class FerEdgeError(Exception):
@@ -27,52 +30,78 @@ class ConfigError(FerEdgeError, ValueError):
     """A setting is out of range, unknown, or contradicts another."""
 
 
-def wanted(package: str, extra: str | None) -> str:
-    """What pip is to install for a package: the extra that brings it; None: itself."""
-    return f"'fer-edge[{extra}]'" if extra else package
-
-
 class MissingExtraError(FerEdgeError, ImportError):
-    """A package isn't installed: an optional one, or, without an extra, one of the base install
-    that a board may leave out."""
+    """A package is not installed.
 
-    def __init__(self, package: str, extra: str | None, said: str | None = None) -> None:
+    Args:
+        package: name of the package.
+        extra: the extra of fer-edge that brings it; None: a package of the base install, which a
+            board may lack.
+        message: replaces the default text.
+    """
+
+    def __init__(self, package: str, extra: str | None, message: str | None = None) -> None:
         self.package = package
         self.extra = extra
-        super().__init__(said or f"{package} isn't installed: pip install {wanted(package, extra)}")
+        super().__init__(
+            message or f"{package} is not installed: {install_command(package, extra)}"
+        )
 
 
 class SpecError(FerEdgeError):
-    """The contract inside a model is missing or can't be used."""
+    """The spec inside a model is missing or invalid."""
 
 
 class MissingSpecError(SpecError):
-    """The file carries no fer-edge spec: nothing about it may be guessed."""
+    """The file carries no fer-edge spec, so nothing about it is known."""
 
 
 class NewerSpecError(SpecError):
-    """The spec was written by a later fer-edge than this one."""
+    """The spec was written by a later version of fer-edge."""
 
 
 class DamagedSpecError(SpecError):
-    """The spec is there but isn't valid."""
+    """The spec is present but invalid."""
 
 
 class ModelError(FerEdgeError):
-    """A model file can't be read, or isn't of a kind that can be used here."""
+    """A model file cannot be read, or cannot be used here."""
 
 
 class DeviceError(FerEdgeError):
-    """The device or backend asked for isn't on this machine."""
+    """This machine does not have the requested device or backend."""
 
 
 class DataError(FerEdgeError):
-    """Training or evaluation data is wrong; the text names the file and the row."""
+    """Training or evaluation data is invalid; the text names the file and the row."""
 
 
 class SourceError(FerEdgeError):
-    """A picture, folder or pattern can't be read."""
+    """An image, video, folder or pattern cannot be read."""
 
 
 class ParityError(FerEdgeError):
-    """An exported file doesn't answer as its checkpoint does; the text names each bar missed."""
+    """An exported file does not predict as its checkpoint; the text names each missed threshold."""
+
+
+def requirement(package: str, extra: str | None) -> str:
+    """The argument of `pip install` that brings a package: its extra; without one, itself."""
+    return f"'fer-edge[{extra}]'" if extra else package
+
+
+def install_command(package: str, extra: str | None) -> str:
+    """The command that installs a package, for a release and for a clone of the repository."""
+    command = f"pip install {requirement(package, extra)}"
+    return f"{command} (in a clone: pip install '.[{extra}]')" if extra else command
+
+
+@contextmanager
+def requires_extra(extra: str) -> Iterator[None]:
+    """Turn a missing import inside the block into a `MissingExtraError` that names `extra`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package in ("", "fer_edge"):
+            raise
+        raise MissingExtraError(package, extra) from None

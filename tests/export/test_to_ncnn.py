@@ -201,7 +201,7 @@ def test_what_is_not_installed_is_named_at_once(
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
-    wanted = f"{package} isn't installed: pip install 'fer-edge[{extra}]'"
+    wanted = f"{package} is not installed: pip install 'fer-edge[{extra}]'"
     assert done.stderr == f"MissingExtraError: {wanted}\n"
     assert list(tmp_path.iterdir()) == []
 

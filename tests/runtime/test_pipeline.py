@@ -138,7 +138,7 @@ def test_videos_in_a_folder(
     errors: list[SourceError] = []
     results = list(recognizer.stream(tmp_path, on_error=errors.append))
     assert [Path(r.source).name for r in results] == ["a.png"]
-    assert "b.mkv: av isn't installed: pip install 'fer-edge[video]'" in str(errors[0])
+    assert "b.mkv: av is not installed: pip install 'fer-edge[video]'" in str(errors[0])
     with pytest.raises(MissingExtraError):
         list(recognizer.stream(tmp_path / "b.mkv", on_error=errors.append))
 

@@ -47,7 +47,7 @@ def test_a_video_without_pyav_says_how_to_get_it(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()
     done = run("infer", tmp_path / "clip.mp4")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "MissingExtraError: av isn't installed: pip install 'fer-edge[video]'" in done.stderr
+    assert "MissingExtraError: av is not installed: pip install 'fer-edge[video]'" in done.stderr
 
 
 def test_info_needs_no_torch() -> None:

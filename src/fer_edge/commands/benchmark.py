@@ -8,9 +8,9 @@ from typing import Literal, get_args
 
 import click
 
-from fer_edge.commands.console import needs, print_json, show
+from fer_edge.commands.console import print_json, show
 from fer_edge.commands.options import PATH, Backend, data_option, json_option, skip_bad_option
-from fer_edge.errors import ConfigError
+from fer_edge.errors import ConfigError, requires_extra
 
 Held = Literal["test", "val"]
 """Splits that a model wasn't trained on."""
@@ -89,7 +89,7 @@ def benchmark(
 
     paths = models or (bundled("model"),)
     if data is not None:
-        with needs("train"):
+        with requires_extra("train"):
             from fer_edge.train.evaluation.benchmark_accuracy import check, with_accuracy
         check(paths, data, split, skip_bad=skip_bad)
     found = measure(
@@ -129,5 +129,5 @@ def _can_plot(
         raise ConfigError("--plot shows one face with one thread: --threads and --batch lack a 1")
     if plot.is_dir() or plot.suffix.lower() != ".png":
         raise ConfigError(f"{plot}: not a picture's name that can be written: end it in .png")
-    with needs("train"):
+    with requires_extra("train"):
         from fer_edge.train.evaluation import pareto  # noqa: F401 - missing, it is said first

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-
-from fer_edge.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,15 +28,3 @@ def show(parts: Iterable[RenderableType]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 110, markup=False)
     for part in parts:
         console.print(part, highlight=False)
-
-
-@contextmanager
-def needs(extra: str) -> Iterator[None]:
-    """Turn the missing import of an optional package into its named error."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
-        if package in ("", "fer_edge"):
-            raise
-        raise MissingExtraError(package, extra) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fer_edge.commands.console import needs, print_json, show
+from fer_edge.commands.console import print_json, show
 from fer_edge.commands.options import (
     DATA,
     PATH,
@@ -20,7 +20,7 @@ from fer_edge.commands.options import (
     skip_bad_option,
     split_option,
 )
-from fer_edge.errors import ConfigError
+from fer_edge.errors import ConfigError, requires_extra
 
 
 @click.command
@@ -61,7 +61,7 @@ def evaluate(
         raise ConfigError("--without-duplicates leaves out copies of train: --split val or test")
     if len({model.absolute() for model in models}) < len(models):
         raise ConfigError("a model is named twice")
-    with needs("train"):
+    with requires_extra("train"):
         from fer_edge.render.reports import people_tables, report_tables, spread_table
         from fer_edge.train.evaluation import plots  # noqa: F401 - missing, it is said first
         from fer_edge.train.evaluation.annotator_agreement import compare

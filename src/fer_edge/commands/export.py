@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
-from fer_edge.commands.console import needs, print_json
+from fer_edge.commands.console import print_json
 from fer_edge.commands.options import (
     PATH,
     Backend,
@@ -21,7 +21,7 @@ from fer_edge.commands.options import (
     skip_bad_option,
     split_option,
 )
-from fer_edge.errors import ConfigError
+from fer_edge.errors import ConfigError, requires_extra
 
 if TYPE_CHECKING:
     from fer_edge.export.gate import Gate
@@ -110,7 +110,7 @@ def export(
         raise ConfigError(
             "--int8-search looks at val and train: the gate must look at --split test"
         )
-    with needs("export"):
+    with requires_extra("export"):
         from fer_edge.export.exporter import export_file
         from fer_edge.export.formats import FORMATS
         from fer_edge.export.int8_search import recipe_of, search
@@ -195,7 +195,7 @@ def parity(
     CHECKPOINT: the .safetensors file. MODEL: the exported file.
     """
     bars = _gate(gate, min_agreement, max_accuracy_loss, max_logit_diff, max_recall_loss)
-    with needs("export"):
+    with requires_extra("export"):
         from fer_edge.export.judge import compare_all, kind_of, sides
         from fer_edge.render.reports import parity_text
         from fer_edge.train.data.loading import read_data

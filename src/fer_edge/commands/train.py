@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fer_edge.commands.console import needs, print_json, show
+from fer_edge.commands.console import print_json, show
 from fer_edge.commands.options import PATH, data_option, json_option, skip_bad_option
-from fer_edge.errors import ConfigError
+from fer_edge.errors import ConfigError, requires_extra
 
 if TYPE_CHECKING:
     from fer_edge.spec import ModelSpec
@@ -115,7 +115,7 @@ def train(
         given["teachers"] = tuple(str(teacher.resolve()) for teacher in teachers)
     if skip_bad:
         given["skip_bad"] = True
-    with needs("train"):
+    with requires_extra("train"):
         from fer_edge.runtime.formats.bundled import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.config import settings
@@ -173,7 +173,7 @@ def average(
     """
     if data is None:
         raise ConfigError("--data is missing: the faces whose val split the mean is measured on")
-    with needs("train"):
+    with requires_extra("train"):
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.average import average
         from fer_edge.train.data.loading import read_data
@@ -203,7 +203,7 @@ def inspect(path: Path, ferplus: Path | None, skip_bad: bool, as_json: bool) -> 
 
     PATH: FER2013 file (.csv, .csv.gz, .tar.gz, .zip) or a folder of class folders.
     """
-    with needs("train"):
+    with requires_extra("train"):
         from fer_edge.train.data.inspection import inspect, tables
         from fer_edge.train.data.loading import read_data
 

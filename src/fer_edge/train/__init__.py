@@ -1,1 +1,5 @@
-"""From faces to a checkpoint, and from a checkpoint to figures."""
+"""From faces to a checkpoint, and from a model to its metrics."""
+
+from fer_edge.callable_package import make_callable
+
+make_callable(__name__)

@@ -291,7 +291,7 @@ def test_openvino_is_imported_only_when_it_is_used(
     have_providers(monkeypatch)
     for device in ("cpu", "auto"):
         assert right(open_backend(fp32_model, device=device))
-    with pytest.raises(DeviceError, match="onnxruntime has cpu; openvino isn't installed: pip"):
+    with pytest.raises(DeviceError, match="onnxruntime has cpu; openvino is not installed: pip"):
         open_backend(fp32_model, device="gpu")
 
 

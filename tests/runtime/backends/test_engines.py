@@ -146,9 +146,9 @@ def test_where_no_engine_is_installed(monkeypatch: pytest.MonkeyPatch, ncnn_mode
         "'fer-edge[openvino]'; or fer export --format ncnn, where PyTorch is, makes a model for "
         "ncnn"
     )
-    with pytest.raises(MissingExtraError, match=r"pip install 'fer-edge\[ncnn\]'$"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'fer-edge\[ncnn\]'"):
         Recognizer.load(ncnn_model)
-    with pytest.raises(MissingExtraError, match=r"isn't installed: pip install onnxruntime$"):
+    with pytest.raises(MissingExtraError, match=r"is not installed: pip install onnxruntime$"):
         Recognizer.load(backend="onnxruntime")
 
 

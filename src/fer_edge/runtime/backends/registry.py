@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_edge.errors import FerEdgeError, wanted
+from fer_edge.errors import FerEdgeError, requirement
 from fer_edge.runtime.formats.ncnn_files import SUFFIX
 from fer_edge.spec import ModelSpec
 
@@ -33,7 +33,7 @@ class Engine:
     @property
     def wanted(self) -> str:
         """What pip is to install for it."""
-        return wanted(self.package, self.extra)
+        return requirement(self.package, self.extra)
 
 
 ENGINES = {

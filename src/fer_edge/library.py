@@ -1,0 +1,148 @@
+"""Training, evaluation and export as functions, as `fer train`, `evaluate` and `export` do them.
+
+```python
+import fer_edge
+
+checkpoint = fer_edge.train("my_faces/", "runs/mine", architecture="mobilenet_v2", epochs=20)
+report = fer_edge.evaluate(checkpoint, "my_faces/")
+exported = fer_edge.export(checkpoint, format="onnx", precision="int8", data="my_faces/")
+print(report.accuracy, exported.path)
+```
+
+PyTorch and the other heavy packages are imported inside the functions, so this module loads in the
+base install, where a call names the extra to install.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_edge.errors import requires_extra
+from fer_edge.spec import Precision
+
+if TYPE_CHECKING:
+    from fer_edge.export.exporter import Exported
+    from fer_edge.train.data.dataset import Split
+    from fer_edge.train.evaluation.metrics import Report
+
+
+def train(
+    data: str | Path | None = None,
+    output: str | Path = "run",
+    *,
+    recipe: str | None = None,
+    resume: bool = False,
+    devices: int = 1,
+    **settings: object,
+) -> Path:
+    """Fine-tune a network on faces, or resume a run.
+
+    Args:
+        data: FER2013 (`.csv`, `.csv.gz`, `.tar.gz`, `.zip`) or a folder of class folders; None when
+            a run is resumed with its own data.
+        output: the run's folder; it gets the settings, metrics, curves and checkpoints.
+        recipe: name of a recipe in the package, or path of a TOML file.
+        resume: continue the run in `output` after its last finished epoch.
+        devices: number of processes on this machine, one GPU each where there are GPUs.
+        settings: fields of `fer_edge.train.config.TrainConfig`, which override the recipe's.
+
+    Returns:
+        The path of the run's `model.safetensors`.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range, or the folder holds a run already.
+        DataError: the data cannot be read or has no validation split.
+        MissingExtraError: the extra `train` is not installed.
+    """
+    with requires_extra("train"):
+        from fer_edge.train.config import settings as make_config
+        from fer_edge.train.fit import fit
+        from fer_edge.train.recipe import read_recipe
+
+    if data is not None:
+        settings["data"] = str(Path(data).resolve())
+    base = read_recipe(recipe) if recipe else None
+    config = make_config(settings, Path(output), resume=resume, recipe=base)
+    return fit(config, Path(output), resume=resume, devices=devices)
+
+
+def evaluate(
+    model: str | Path,
+    data: str | Path,
+    *,
+    split: Split = "test",
+    backend: str = "auto",
+    device: str = "cpu",
+    skip_bad: bool = False,
+) -> Report:
+    """Measure a checkpoint or an exported model on a split.
+
+    Args:
+        model: a checkpoint (`.safetensors`) or an exported file.
+        data: see `train`.
+        split: "train", "val" or "test".
+        backend: the engine of an exported file; "auto" takes the first that is installed.
+        device: the device of an exported file.
+        skip_bad: leave damaged rows and images out instead of failing.
+
+    Returns:
+        Accuracy, balanced accuracy, macro F1, calibration error and confusion, each in [0, 1].
+
+    Raises:
+        ModelError, SpecError, DeviceError: the model cannot be used here.
+        DataError: the data cannot be read, lacks the split, or does not fit the model.
+        MissingExtraError: the extra `train` is not installed.
+    """
+    with requires_extra("train"):
+        from fer_edge.train.data.loading import read_data
+        from fer_edge.train.evaluation import evaluate as evaluation
+
+        opened = evaluation.open_model(Path(model), backend=backend, device=device)
+    faces = read_data(Path(data), side=opened.spec.input.side, skip_bad=skip_bad)
+    matched = evaluation.matched(faces, faces.split(split), opened.spec, opened.name)
+    return evaluation.evaluate(opened, matched, split)
+
+
+def export(
+    checkpoint: str | Path | None = None,
+    *,
+    format: str = "onnx",
+    precision: Precision = "fp32",
+    data: str | Path | None = None,
+    split: Split = "test",
+    output: str | Path | None = None,
+    skip_bad: bool = False,
+) -> Exported:
+    """Export a checkpoint and keep the file only if it predicts as PyTorch does.
+
+    Args:
+        checkpoint: a `.safetensors` file of fer-edge; None: the bundled one.
+        format: "onnx", "openvino" or "ncnn".
+        precision: "fp32", "fp16" or "int8", where the format has it.
+        data: faces to compare on besides the golden samples; see `train`.
+        split: of the data.
+        output: path of the file; None: the model's name in the current folder.
+        skip_bad: leave damaged rows and images out instead of failing.
+
+    Returns:
+        The file, its report, and the comparison with PyTorch.
+
+    Raises:
+        ParityError: the file missed a threshold and was not kept.
+        ConfigError: the format has no such precision.
+        ModelError, SpecError, DataError: the checkpoint or the data cannot be used.
+        MissingExtraError: the extra `export` is not installed.
+    """
+    with requires_extra("export"):
+        from fer_edge.export.exporter import export_file
+        from fer_edge.export.formats import FORMATS
+        from fer_edge.runtime.formats.bundled import bundled
+        from fer_edge.runtime.formats.spec_reader import read_spec
+        from fer_edge.train.data.loading import read_data
+
+    source = bundled("checkpoint") if checkpoint is None else Path(checkpoint)
+    spec = read_spec(source)
+    path = Path(f"{spec.name}-{precision}{FORMATS[format].suffix}" if output is None else output)
+    faces = None if data is None else read_data(Path(data), side=spec.input.side, skip_bad=skip_bad)
+    return export_file(source, path, faces, split=split, format=format, precision=precision)
