@@ -128,6 +128,9 @@ def test_which_pictures_are_faces(
     (face,) = chosen(Image.new("L", (20, size))).faces
     assert face.box == ((0, 0, 20, size) if whole else box)
     assert chosen.is_face(20, size) == whole
+    result = chosen(Image.new("L", (20, size)))
+    assert result.faces_from == ("whole" if whole else "detector")
+    assert result.to_dict()["faces_from"] == result.faces_from
     assert recognizer.is_face(20, size)
 
 

@@ -26,6 +26,7 @@ def test_to_dict() -> None:
         "source": "x.png",
         "width": 60,
         "height": 40,
+        "faces_from": "whole",
         "faces": [
             {
                 "box": [1, 2, 3, 4],

@@ -19,7 +19,7 @@ from fer_edge.runtime.inputs.images import Picture, expand, listed, pixels
 from fer_edge.runtime.inputs.prefetch import Ahead, ahead
 from fer_edge.runtime.inputs.video import Cut, is_live, is_video
 from fer_edge.runtime.preprocess import Box
-from fer_edge.runtime.results import Result
+from fer_edge.runtime.results import FacesFrom, Result
 from fer_edge.runtime.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Prepared:
         found: box and score of each face.
         crops: uint8 `[side, side]` of each face.
         seconds: spent so far.
+        faces_from: as in `Result`.
         held: whether it counts among the pictures that were given in memory.
     """
 
@@ -60,6 +61,7 @@ class Prepared:
     found: Sequence[tuple[Box, float]]
     crops: Sequence[npt.NDArray[np.uint8]]
     seconds: float
+    faces_from: FacesFrom
     held: bool = False
 
 

@@ -23,7 +23,7 @@ from fer_edge.runtime.inputs.images import Picture, from_array, open_picture
 from fer_edge.runtime.inputs.video import ALL, Cut, frames
 from fer_edge.runtime.pipeline import Prepared, read_all
 from fer_edge.runtime.preprocess import Box, crop_face, is_deep, to_gray, upright
-from fer_edge.runtime.results import Face, Result, named, softmax
+from fer_edge.runtime.results import Face, FacesFrom, Result, named, softmax
 from fer_edge.runtime.tracking import Tracker
 from fer_edge.spec import ModelSpec
 
@@ -256,6 +256,7 @@ class Recognizer:
                 tuple(self._face(*found, next(answers)) for found in picture.found),
                 picture.picture,
                 seconds=picture.seconds + share,
+                faces_from=picture.faces_from,
             )
             for picture in pictures
         ]
@@ -268,10 +269,12 @@ class Recognizer:
             gray = to_gray(image)
             if self.is_face(*image.size):
                 # the whole picture is the frame: nothing is to be widened
+                faces_from: FacesFrom = "whole"
                 found = [((0, 0, image.width, image.height), 1.0)]
                 tilts = [0.0]
                 crop = replace(self.spec.crop, margin=0.0)
             else:
+                faces_from = "detector"
                 shown = Image.fromarray(gray) if is_deep(image) else image
                 seen = self._detector(shown)
                 found = [(one.box, one.score) for one in seen]
@@ -284,7 +287,9 @@ class Recognizer:
             ]
         except SourceError as error:
             raise SourceError(f"{source}: {error}") from None
-        return Prepared(source, image.size, picture, found, crops, perf_counter() - began)
+        return Prepared(
+            source, image.size, picture, found, crops, perf_counter() - began, faces_from
+        )
 
     @cached_property
     def _detector(self) -> Detector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[An
     return shares
 
 
+FacesFrom: TypeAlias = Literal["whole", "detector"]
+"""Where the boxes come from: the whole image was taken as one face, or a detector found them."""
 UNCERTAIN = "uncertain"
 """Shown in place of a label whose probability is under the recognizer's least confidence."""
 
@@ -103,6 +105,8 @@ class Result:
         picture: the upright picture, or the path of its file.
         frame, time: of a video: the frame's number from 0 and its seconds from the beginning.
         seconds: that it took to read and to answer, without waiting for other pictures.
+        faces_from: "whole": the whole image was taken as one face; "detector": a detector searched
+            the image for faces.
     """
 
     source: str
@@ -113,6 +117,7 @@ class Result:
     frame: int | None = None
     time: float | None = None
     seconds: float = field(default=0.0, compare=False)
+    faces_from: FacesFrom = "whole"
 
     @property
     def image(self) -> Image.Image:
@@ -131,6 +136,7 @@ class Result:
             **place,
             "width": self.width,
             "height": self.height,
+            "faces_from": self.faces_from,
             "faces": [face.to_dict() for face in self.faces],
         }
 
