@@ -7,13 +7,17 @@ VENV_OPTIONS ?=
 # tests at a time; 0: one after the other, in this process
 WORKERS ?= 2
 
-.PHONY: demo test lint benchmark clean
+.PHONY: demo test test-all lint benchmark clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/fer infer --faces whole examples/astronaut.png
 
 test: $(DEV)/installed
 	$(DEV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
+
+# the slow ones too
+test-all: $(DEV)/installed
+	$(DEV)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m 'slow or not slow'
 
 lint: $(DEV)/installed
 	$(DEV)/bin/ruff check .
@@ -33,7 +37,7 @@ $(DEV)/installed: pyproject.toml
 
 # the tables of the documents, from what is kept in benchmarks/results
 benchmark: $(DEV)/installed
-	$(DEV)/bin/python benchmarks/lib/result_tables.py
+	$(DEV)/bin/python -m benchmarks.lib.result_tables
 
 clean:
 	rm -rf $(VENV) $(DEV)

@@ -1,6 +1,6 @@
 """What single settings of the `finer` recipe do on FER2013's validation split, in short runs.
 
-python benchmarks/ablation.py fer2013.tar.gz fer2013new.csv WEIGHTS RUNS [--seed N] [--keep]
+python -m benchmarks.ablation fer2013.tar.gz fer2013new.csv WEIGHTS RUNS [--seed N] [--keep]
 
 WEIGHTS is the network that all begin with (`first/model.safetensors` of docs/training.md),
 fer2013new.csv FER+'s votes, RUNS a folder: a run that was interrupted is resumed there, one that is
@@ -21,8 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 
-import kept
-
+from benchmarks.lib import result_tables
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Metrics
 from fer_edge.train.callbacks import read_log
@@ -154,8 +153,11 @@ def main() -> None:
     for cells in [COLUMNS, *rows]:
         print("| " + " | ".join(map(str, cells)) + " |")
     if given.keep:
-        command = "python benchmarks/ablation.py fer2013.tar.gz fer2013new.csv WEIGHTS RUNS --keep"
-        print(f"written: {kept.keep('ablation', COLUMNS, rows, command=command)}", file=sys.stderr)
+        command = "python -m benchmarks.ablation fer2013.tar.gz fer2013new.csv WEIGHTS RUNS --keep"
+        print(
+            f"written: {result_tables.keep('ablation', COLUMNS, rows, command=command)}",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What keeps a model's calibration error up: chance, its bins, or a shape no temperature can bend.
 
-    python benchmarks/calibration.py MODEL... --data fer2013.tar.gz
+    python -m benchmarks.calibration MODEL... --data fer2013.tar.gz
 
 All on validation: the error as it is, with other numbers of bins, what chance alone makes, how far
 a bootstrap of the faces moves it; then what other maps of the logits would reach, each fitted on

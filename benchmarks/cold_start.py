@@ -1,6 +1,6 @@
 """What `fer infer face.pgm` costs as a whole process, and what each part of it costs.
 
-python benchmarks/cold_start.py [--runs 7] [--model FILE]
+python -m benchmarks.cold_start [--runs 7] [--model FILE]
 
 Run it in an environment that has the base install alone. Each line is a process of its own,
 `--runs` times in turn with the others; printed are the smallest and the median seconds from its

@@ -1,7 +1,7 @@
 """How large is FER2013's frame, measured in boxes of the detector?
 
 FER2013=/path/to/fer2013.tar.gz FER_EDGE_DETECTOR=/path/to/yunet.onnx \\
-    python benchmarks/crop_margin.py
+    python -m benchmarks.crop_margin
 
 The validation faces are enlarged four times and shown to the detector. Where it finds a face, the
 frame's side is compared with the longer side of the box, and the two centres with each other. The

@@ -1,6 +1,6 @@
 """Are our faces OpenCV's?
 
-FER_EDGE_DETECTOR=/path/to/yunet.onnx python benchmarks/detection.py PHOTOGRAPH...
+FER_EDGE_DETECTOR=/path/to/yunet.onnx python -m benchmarks.detection PHOTOGRAPH...
 
 Each photograph, shrunk to several sizes, is shown to OpenCV's FaceDetectorYN and to our own
 decoding of the same network under each engine: how many faces each finds, how far apart the boxes,

@@ -1,7 +1,7 @@
 """Does it help to turn the crop so that the eyes' line is level?
 
 FER2013=/path/to/fer2013.tar.gz FER_EDGE_DETECTOR=/path/to/yunet.onnx \\
-    python benchmarks/face_alignment.py [--faces N] [--fill edge|gray] [--disc]
+    python -m benchmarks.face_alignment [--faces N] [--fill edge|gray] [--disc]
 
 The validation faces are enlarged four times, laid on a canvas, turned about its centre and shown to
 the detector. Where it finds the face, the bundled model reads it twice: cut upright about the

@@ -1,6 +1,6 @@
 """What the annotators' votes tell about FER2013's labels.
 
-    python benchmarks/ferplus_targets.py fer2013.tar.gz fer2013new.csv
+    python -m benchmarks.ferplus_targets fer2013.tar.gz fer2013new.csv
 
 Fitted on train, asked about validation: the share of faces whose label is the most probable one,
 and the mean negative log of the label's probability.

@@ -1,6 +1,6 @@
 """100,000 small pictures: rate, memory, `kill -9` and `--resume`.
 
-python benchmarks/folder_at_scale.py [--pictures 100000] [--folder FOLDER]
+python -m benchmarks.folder_at_scale [--pictures 100000] [--folder FOLDER]
 
 The pictures are made up (48 x 48 PNG files, a thousand in a folder) and stay in FOLDER where one is
 named.

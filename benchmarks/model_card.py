@@ -1,6 +1,6 @@
 """Rewrite the figures of the bundled model in README.md and docs/model-card.md, with its picture.
 
-FER2013=/path/to/fer2013.tar.gz python benchmarks/model_card.py fer2013new.csv
+FER2013=/path/to/fer2013.tar.gz python -m benchmarks.model_card fer2013new.csv
 
 The file is FER+'s votes: what ten people answered about each face.
 """

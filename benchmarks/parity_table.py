@@ -1,6 +1,6 @@
 """Write docs/parity.md: every file that a checkpoint exports to, measured on the whole test split.
 
-FER2013=/path/to/fer2013.tar.gz python benchmarks/parity_table.py [NAME=CHECKPOINT...]
+FER2013=/path/to/fer2013.tar.gz python -m benchmarks.parity_table [NAME=CHECKPOINT...]
 
 Without an argument the bundled checkpoint alone. Each file is made and compared by `fer export`, as
 a user would do it; a ratio is taken in one process, the two files in turns, one thread.
@@ -38,7 +38,7 @@ MobileNetV3-Small, where it stands below, comes from
     fer train --data fer2013.tar.gz --arch mobilenet_v3_small --weights imagenet \\
         --epochs 10 --label-smoothing 0 --storage fp32 --output v3
     fer train --data fer2013.tar.gz --qat --from v3 --epochs 3 --output v3-int8
-    python benchmarks/parity_table.py "MobileNetV3-Small, freshly trained=v3-int8/model.safetensors"
+    python -m benchmarks.parity_table "MobileNetV3-Small, freshly trained=v3-int8/model.safetensors"
 
 with a local file of ImageNet weights. Its weights are float32, so fp16 rounds them; the bundled
 checkpoint's were rounded at the end of its training.

@@ -1,4 +1,4 @@
-"""How long reading FER2013 takes: python benchmarks/read_fer2013.py FILE"""
+"""How long reading FER2013 takes: python -m benchmarks.read_fer2013 FILE"""
 
 from __future__ import annotations
 

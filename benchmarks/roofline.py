@@ -1,4 +1,4 @@
-"""How near a model is to what a core can do: python benchmarks/roofline.py [MODEL] [--keep NAME]
+"""How near a model is to what a core can do: python -m benchmarks.roofline [MODEL] [--keep NAME]
 
 Peaks: the fastest of a few square matrix products under ONNX Runtime itself, one thread, constant
 right side, in the model's own arithmetic (float32, or uint8 x int8); and a copy of 64 MB for
@@ -25,12 +25,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import kept
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.lib import result_tables
 from fer_edge.runtime.formats.bundled import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 
@@ -281,8 +281,8 @@ def main() -> None:
             "seconds": whole,
             "layers": [[one.kind, one.end, one.macs, median(one.seconds)] for one in layers],
         }
-        command = f"python benchmarks/roofline.py{model} --keep {arguments.keep}"
-        kept.keep(arguments.keep, columns, rows, command=command, figures=figures)
+        command = f"python -m benchmarks.roofline{model} --keep {arguments.keep}"
+        result_tables.keep(arguments.keep, columns, rows, command=command, figures=figures)
 
 
 if __name__ == "__main__":

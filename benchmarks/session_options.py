@@ -1,4 +1,4 @@
-"""The same graph run in other ways: python benchmarks/session_options.py [--keep]
+"""The same graph run in other ways: python -m benchmarks.session_options [--keep]
 
 What could make ONNX Runtime quicker with one face on one thread, each against the shipped model as
 the package runs it: the graph as PyTorch's exporter leaves it, the graph optimised beforehand (as
@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-import kept
 import numpy as np
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 
+from benchmarks.lib import result_tables
 from fer_edge.export import to_onnx as exporter
 from fer_edge.runtime.formats.bundled import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
@@ -153,11 +153,11 @@ def main() -> None:
     for row in [COLUMNS, *rows]:
         print(f"{row[0]:<44}" + "".join(f"{value:>24}" for value in row[1:]))
     if chosen.keep:
-        kept.keep(
-            "ways",
+        result_tables.keep(
+            "session_options",
             COLUMNS,
             rows,
-            command="python benchmarks/session_options.py --keep",
+            command="python -m benchmarks.session_options --keep",
         )
 
 

@@ -1,4 +1,4 @@
-"""Where a training step's time goes: python benchmarks/training_step.py [ARCHITECTURE [SIDE]]
+"""Where a training step's time goes: python -m benchmarks.training_step [ARCHITECTURE [SIDE]]
 
 Medians of 20 steps of 64 faces; the shares count, the milliseconds are this machine's. Every step
 is taken twice, in turns with and without `SmallMaps`, whose gain is the last line.

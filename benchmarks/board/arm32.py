@@ -13,10 +13,19 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from checks import FLOAT_BAR
-from emulate import FACES_OF_NCNN, SECONDS, exported, faces
-from machine import CACHE, debian, install, once, python_of, release, tags_of, wheel_of
 
+from benchmarks.board.checks import FLOAT_BAR
+from benchmarks.board.emulate import FACES_OF_NCNN, SECONDS, exported, faces
+from benchmarks.board.machine import (
+    CACHE,
+    debian,
+    install,
+    once,
+    python_of,
+    release,
+    tags_of,
+    wheel_of,
+)
 from fer_edge.export.golden import draw_faces
 from fer_edge.runtime.formats.bundled import bundled
 from fer_edge.train.networks.checkpoint import load

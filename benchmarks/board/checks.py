@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from machine import BOARDS
+from benchmarks.board.machine import BOARDS
 
 FLOAT_BAR = 1e-4
 """Largest |Δlogit| between a float file's answers here and on the board; int8 has none."""

@@ -1,6 +1,6 @@
 """A model that is wrong, to see that it is found.
 
-    python benchmarks/board/corrupt_model.py WRONG.onnx
+    python -m benchmarks.board.corrupt_model WRONG.onnx
 
 A copy of the shipped model in which one layer's scales are twice what they should be. Its shapes,
 its spec and its golden samples are right.

@@ -19,12 +19,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import budget
 import numpy as np
-from checks import NOT_OFFERED, Check, Finding, checks
-from machine import BOARDS, CACHE, HERE, Machine, build, qemu_version
 from PIL import Image
 
+from benchmarks.board import budget
+from benchmarks.board.checks import NOT_OFFERED, Check, Finding, checks
+from benchmarks.board.machine import BOARDS, CACHE, HERE, Machine, build, qemu_version
+from benchmarks.lib import result_tables
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.detection.detector import detect
 from fer_edge.runtime.detection.engines import open_network
@@ -50,7 +51,6 @@ def faces(count: int) -> tuple[np.ndarray, str]:
 
         test = read_fer2013(Path(path)).splits["test"].pixels
         return test[:: len(test) // count][:count], "of FER2013's test faces"
-    sys.path.insert(0, str(ROOT))
     from tests.conftest import drawn
 
     return np.stack([drawn(i % 7, i) for i in range(count)]), "made-up faces"
@@ -175,10 +175,7 @@ def report(rows: list[tuple[str, ...]], boards: list[str]) -> None:
 
 
 def keep(rows: list[tuple[str, ...]], versions: dict[str, str], what: str) -> None:
-    sys.path.insert(0, str(HERE.parent))
-    from kept import keep as write
-
-    write(
+    result_tables.keep(
         "boards",
         COLUMNS,
         sorted([list(row) for row in rows], key=lambda row: row[0]),

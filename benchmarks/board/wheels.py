@@ -1,4 +1,4 @@
-"""Which systems have wheels of what the package needs: python benchmarks/board/wheels.py [--keep]
+"""Which systems have wheels of what the package needs: python -m benchmarks.board.wheels [--keep]
 
 Asks pip, of the package index that it uses here, for each package's newest version that has a wheel
 for a system. Nothing is downloaded.
@@ -12,7 +12,8 @@ import subprocess
 import sys
 from importlib.metadata import version
 
-from machine import HERE, tags
+from benchmarks.board.machine import tags
+from benchmarks.lib.result_tables import keep
 
 SYSTEMS = {
     "Raspberry Pi OS 12 (bookworm)": ("3.11", 36),
@@ -55,14 +56,11 @@ def main() -> None:
             rows.append([f"{system}, {bits}", python, *found])
             print(*rows[-1], sep="  ", flush=True)
     if chosen.keep:
-        sys.path.insert(0, str(HERE.parent))
-        from kept import keep
-
         keep(
             "wheels",
             ["system", "Python", *packages],
             rows,
-            command="python benchmarks/board/wheels.py --keep",
+            command="python -m benchmarks.board.wheels --keep",
             machine="the package index that pip uses",
             versions={"pip": version("pip")},
         )

@@ -1,7 +1,7 @@
 """Results that are kept: `benchmarks/results/NAME.json`, and the tables that are written from them.
 
-python benchmarks/lib/result_tables.py          writes the tables of README.md and docs/*.md anew
-python benchmarks/lib/result_tables.py --check  says which don't agree with the results, exit code 1
+python -m benchmarks.lib.result_tables          writes the tables of README.md and docs/*.md anew
+python -m benchmarks.lib.result_tables --check  says which don't agree with the results, exit code 1
 
 A benchmark calls `keep(name, columns, rows, ...)` with its rows as they are to be read. A document
 has the place `<!-- results: NAME -->` ... `<!-- end -->`, between which the table is written, with
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from fer_edge.runtime.device.board import board
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PLACE = re.compile(

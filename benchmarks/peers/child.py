@@ -1,7 +1,7 @@
 """One contender of `benchmarks/peers/run.py`, run by its own environment's Python.
 
-python -P peers_child.py CONTENDER          JSON lines in, JSON lines out, until the input ends
-python -P peers_child.py CONTENDER PICTURE  prints the label of one picture of one face
+python -P child.py CONTENDER          JSON lines in, JSON lines out, until the input ends
+python -P child.py CONTENDER PICTURE  prints the label of one picture of one face
 
 CONTENDER is JSON: {"adapter": a name of ADAPTERS, and what that one takes}. This file imports
 nothing that a neighbour's environment might lack, and no adapter imports more than it needs:

@@ -11,8 +11,8 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-PINS = Path(__file__).parent / "peers-requirements.txt"
+ROOT = Path(__file__).parent.parent.parent
+PINS = Path(__file__).parent / "requirements.txt"
 LONGEST = 1800
 """Seconds that pip may take."""
 EVERY_VENV_HAS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence")

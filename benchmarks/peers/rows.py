@@ -15,16 +15,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from peers_environments import Environment, quiet
-from peers_figures import Latency, Score, latencies, score
+from benchmarks.peers.environments import Environment, quiet
+from benchmarks.peers.figures import Latency, Score, latencies, score
 
-CHILD, COLD = (Path(__file__).parent / name for name in ("peers_child.py", "peers_cold.py"))
+CHILD, COLD = (Path(__file__).parent / name for name in ("child.py", "cold_start.py"))
 WARM, CALLS = 3, 10
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A row: how it is called, where it runs, and what `peers_child.py` is told."""
+    """A row: how it is called, where it runs, and what `child.py` is told."""
 
     name: str
     environment: Environment

@@ -1,7 +1,7 @@
 """fer-edge and its neighbours, measured in one run on the same faces and photographs.
 
 FER2013=/path/to/fer2013.tar.gz FER_EDGE_DETECTOR=/path/to/yunet.onnx \\
-    python benchmarks/peers/run.py [PHOTOGRAPH...] [--faces N] [--rounds 40] [--runs 7]
+    python -m benchmarks.peers.run [PHOTOGRAPH...] [--faces N] [--rounds 40] [--runs 7]
         [--only WORD] [--cache FOLDER] [--timed-by COMMAND] [--settled] [--keep]
 
 Makes an environment for each neighbour (the first time: a quarter of an hour and 23 GB) and runs
@@ -36,19 +36,19 @@ from statistics import median
 from textwrap import shorten
 from typing import Any
 
-import kept
 import numpy as np
-from peers_environments import (
+from PIL import Image
+
+from benchmarks.lib import result_tables
+from benchmarks.peers.environments import (
     ROOT,
     NotInstalled,
     build_wheel,
     installed_bytes,
     make,
 )
-from peers_rows import Row, accuracy, cold_start, latency, of_ncnn, photographs, started
-from peers_table import OURS, TABLE
-from PIL import Image
-
+from benchmarks.peers.rows import Row, accuracy, cold_start, latency, of_ncnn, photographs, started
+from benchmarks.peers.table import OURS, TABLE
 from fer_edge.runtime.formats.bundled import bundled
 from fer_edge.train.data.loading import read_data
 
@@ -174,7 +174,13 @@ def main() -> None:
         with started(rows, fp32, cache, detector):
             accuracy(rows, faces, truth)
         write_settled(rows, cache, len(pixels))
-        again = [*shlex.split(chosen.timed_by), sys.executable, __file__, *sys.argv[1:]]
+        again = [
+            *shlex.split(chosen.timed_by),
+            sys.executable,
+            "-m",
+            "benchmarks.peers.run",
+            *sys.argv[1:],
+        ]
         sys.exit(subprocess.run([*again, "--settled"], check=False).returncode)
     read_settled(rows, cache, len(pixels))
     with started(rows, fp32, cache, detector):
@@ -222,11 +228,11 @@ def report(rows: list[Row], chosen: argparse.Namespace) -> None:
             None,
         ),
     }
-    given = " ".join(["python benchmarks/peers/run.py", *names[1:], f"--rounds {chosen.rounds}"])
+    given = " ".join(["python -m benchmarks.peers.run", *names[1:], f"--rounds {chosen.rounds}"])
     versions = {"Python": sys.version.split()[0], **rows[0].versions}
     for name, (columns, lines, numbers) in tables.items():
         if chosen.keep:
-            path = kept.keep(
+            path = result_tables.keep(
                 name,
                 columns,
                 lines,

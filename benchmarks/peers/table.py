@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from peers_environments import Environment
-from peers_rows import Contender
+from benchmarks.peers.environments import Environment
+from benchmarks.peers.rows import Contender
 
 BASE = Environment("fer-edge", ("{wheel}",))
 OPENVINO = Environment("fer-edge-openvino", ("{wheel}[openvino]",))

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.board import budget, checks, corrupt_model, machine
 
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.device.cpu import cpus
 from fer_edge.runtime.diagnostics.self_test import BARS
 from fer_edge.runtime.formats.bundled import bundled
-from tests.conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks" / "board"))
-import budget
-import checks
-import machine
-import spoil
 
 
 @pytest.mark.parametrize(
@@ -84,7 +77,7 @@ def test_int8_must_be_the_same_and_float_near(more: dict[str, Any], right: bool)
 def test_a_model_with_a_wrong_scale_is_found(tmp_path: Path) -> None:
     """What an emulated board would answer with it, too: the golden samples tell."""
     path = tmp_path / "wrong.onnx"
-    spoil.spoiled(bundled("model"), path)
+    corrupt_model.spoiled(bundled("model"), path)
     backend = open_backend(path)
     apart = np.abs(backend(backend.spec.golden_faces()) - backend.spec.golden_logits()).max()
     found = answer(golden=float(apart), golden_bar=BARS[backend.spec.quantization.precision])

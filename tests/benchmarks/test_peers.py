@@ -7,20 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.peers import child, figures, run
+from benchmarks.peers.figures import latencies, own_label, score
+from benchmarks.peers.rows import Row
+from benchmarks.peers.table import OURS, TABLE
 
 from fer_edge.train.data.fer2013 import LABELS
 from tests.conftest import ROOT
 
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import peers
-import peers_child
-import peers_figures
-from peers_figures import latencies, own_label, score
-
 
 def test_labels_are_fer2013s() -> None:
-    assert peers_figures.LABELS == LABELS
-    assert tuple(map(own_label, peers_child.FER2013)) == LABELS
+    assert figures.LABELS == LABELS
+    assert tuple(map(own_label, child.FER2013)) == LABELS
 
 
 @pytest.mark.parametrize(
@@ -43,8 +41,8 @@ def test_a_name_that_nobody_knows() -> None:
 
 
 def test_facex_has_every_label_in_an_order_of_its_own() -> None:
-    assert sorted(map(str, map(own_label, peers_child.FACEX))) == sorted(LABELS)
-    assert tuple(map(own_label, peers_child.FACEX)) != LABELS
+    assert sorted(map(str, map(own_label, child.FACEX))) == sorted(LABELS)
+    assert tuple(map(own_label, child.FACEX)) != LABELS
 
 
 def test_fewer_labels_are_scored_on_all_and_on_their_own() -> None:
@@ -97,32 +95,32 @@ def test_who_stops_on_the_way_has_the_rounds_before() -> None:
 
 
 def test_every_row_names_an_adapter_and_is_named_once() -> None:
-    assert {one.told["adapter"] for one in peers.TABLE} == peers_child.ADAPTERS.keys()
-    assert len({one.name for one in peers.TABLE}) == len(peers.TABLE)
-    assert peers.TABLE[0].name == peers.OURS
+    assert {one.told["adapter"] for one in TABLE} == child.ADAPTERS.keys()
+    assert len({one.name for one in TABLE}) == len(TABLE)
+    assert TABLE[0].name == OURS
 
 
 def test_what_did_not_run_says_why() -> None:
-    row = peers.Row(peers.TABLE[-1], trouble="pip: ERROR: no")
-    cells = peers.as_read(row, row)
-    assert len(cells) == len(peers.COLUMNS)
-    assert cells[0] == peers.TABLE[-1].name
+    row = Row(TABLE[-1], trouble="pip: ERROR: no")
+    cells = run.as_read(row, row)
+    assert len(cells) == len(run.COLUMNS)
+    assert cells[0] == TABLE[-1].name
     assert "pip: ERROR: no" in cells[-1]
 
 
 def test_a_row_as_it_is_read() -> None:
-    def row(seconds: float, installed: int) -> peers.Row:
-        found = peers.Row(peers.TABLE[0], installed=installed)
+    def row(seconds: float, installed: int) -> Row:
+        found = Row(TABLE[0], installed=installed)
         found.score = score(["happy", "sad"], ["happy", "happy"], LABELS)
         found.latency = latencies([{"a": 0.001}, {"a": 0.001}], "a")["a"]
         found.cold = [[seconds, 70.0, "happy"], [seconds + 1, 80.0, "happy"]]
         return found
 
     ours = row(0.5, 200_000_000)
-    assert peers.as_read(ours, ours)[1:-1] == [
+    assert run.as_read(ours, ours)[1:-1] == [
         "50.00 %", "1.00", "1.00 (1.00 to 1.00)", "0.50 (1.00)", "80", "200",
     ]  # fmt: skip
-    assert peers.as_read(row(5.0, 700_000_000), ours)[4:-1] == [
+    assert run.as_read(row(5.0, 700_000_000), ours)[4:-1] == [
         "5.00 (5.50), 10.0 x",
         "80",
         "700, 3.5 x",
@@ -130,21 +128,21 @@ def test_a_row_as_it_is_read() -> None:
 
 
 def test_the_second_half_takes_over_what_the_first_found(tmp_path: Path) -> None:
-    first = peers.Row(peers.TABLE[0], python=Path("python"), installed=7)
+    first = Row(TABLE[0], python=Path("python"), installed=7)
     first.score = score(["happy", "sad"], ["happy", "happy"], LABELS)
-    peers.write_settled([first], tmp_path, 2)
-    second = peers.Row(peers.TABLE[0])
-    peers.read_settled([second], tmp_path, 2)
+    run.write_settled([first], tmp_path, 2)
+    second = Row(TABLE[0])
+    run.read_settled([second], tmp_path, 2)
     assert (second.python, second.installed, second.score) == (first.python, 7, first.score)
     with pytest.raises(SystemExit, match="isn't of this model and these faces"):
-        peers.read_settled([second], tmp_path, 3)
+        run.read_settled([second], tmp_path, 3)
     with pytest.raises(SystemExit, match="lacks"):
-        peers.read_settled([second, peers.Row(peers.TABLE[1])], tmp_path, 2)
+        run.read_settled([second, Row(TABLE[1])], tmp_path, 2)
 
 
-@pytest.mark.parametrize("name", ["peers_child", "peers_cold"])
+@pytest.mark.parametrize("name", ["child", "cold_start"])
 def test_they_import_nothing_that_an_environment_may_lack(name: str) -> None:
-    tree = ast.parse((ROOT / "benchmarks" / f"{name}.py").read_text("utf-8"))
+    tree = ast.parse((ROOT / "benchmarks" / "peers" / f"{name}.py").read_text("utf-8"))
     imported = {
         alias.name if isinstance(node, ast.Import) else node.module
         for node in tree.body
