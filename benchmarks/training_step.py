@@ -16,8 +16,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from fer_edge.spec import InputSpec
-from fer_edge.train.augment import Augmentation
-from fer_edge.train.networks.architectures import ARCHITECTURES, MEAN, STD, build
+from fer_edge.train.augment import augment
+from fer_edge.train.config import Augmentation
+from fer_edge.train.networks.architectures import MEAN, STD, build
+from fer_edge.train.networks.registry import ARCHITECTURES
 from fer_edge.train.small_maps import SmallMaps
 
 BATCH, WARM_UP, STEPS = 64, 3, 20
@@ -27,7 +29,6 @@ side = int(sys.argv[2]) if len(sys.argv) > 2 else ARCHITECTURES[name].side
 model = build(name, 7, InputSpec(48, side, MEAN, STD)).train()
 model = model.to(memory_format=torch.channels_last)
 optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-augment = Augmentation()
 faces = torch.randint(0, 256, (BATCH, 48, 48), dtype=torch.uint8)
 labels = torch.randint(0, 7, (BATCH,))
 
@@ -35,7 +36,7 @@ labels = torch.randint(0, 7, (BATCH,))
 def step(larger: bool) -> dict[str, float]:
     """Seconds of each part."""
     marks = [time.perf_counter()]
-    pixels = augment(faces).contiguous(memory_format=torch.channels_last)
+    pixels = augment(faces, Augmentation()).contiguous(memory_format=torch.channels_last)
     marks.append(time.perf_counter())
     with SmallMaps() if larger else contextlib.nullcontext():
         loss = cross_entropy(model.from_pixels(pixels), labels)

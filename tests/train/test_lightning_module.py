@@ -7,8 +7,7 @@ import torch
 
 from fer_edge.errors import ConfigError
 from fer_edge.spec import InputSpec, Int8Recipe
-from fer_edge.train.augment import Augmentation
-from fer_edge.train.config import TrainConfig
+from fer_edge.train.config import Augmentation, TrainConfig
 from fer_edge.train.lightning_module import Trainee
 from fer_edge.train.networks.architectures import FaceClassifier
 from fer_edge.train.networks.quantized import default_float_layers, rounded, twin_of

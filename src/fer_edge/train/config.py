@@ -10,8 +10,39 @@ from typing import Literal
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.schema import parse
-from fer_edge.train.augment import Augmentation
 from fer_edge.train.recipe import read_recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """How far each draw may go; 0 turns a kind off.
+
+    Attributes:
+        rotation: degrees either way.
+        scale: relative size either way, 0.1 for 0.9 to 1.1.
+        shift: share of the side either way, in x and in y.
+        flip: probability of a left-right mirror.
+        brightness: share of 255 added or taken.
+        contrast: relative change about the face's own mean either way.
+        erase: probability that a rectangle is filled with the face's mean.
+        erase_area: the largest rectangle's share of the face.
+    """
+
+    rotation: float = 12.0
+    scale: float = 0.1
+    shift: float = 0.06
+    flip: float = 0.5
+    brightness: float = 0.15
+    contrast: float = 0.25
+    erase: float = 0.25
+    erase_area: float = 0.15
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "shift", "flip", "brightness", "contrast", "erase", "erase_area"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], not {getattr(self, name)}")
+        if not 0 <= self.rotation <= 180:
+            raise ValueError(f"rotation must be in [0, 180] degrees, not {self.rotation}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +51,7 @@ class TrainConfig:
 
     Attributes:
         data: FER2013 file or folder of classes.
-        architecture: a name of `model.ARCHITECTURES`.
+        architecture: a name of `ARCHITECTURES`.
         weights: "bundled" (the checkpoint inside the package), "imagenet" (torchvision downloads),
             "none", or a file: `.safetensors` of fer-edge or `.pth` under torchvision's names.
         side: of the faces, the graph's input, in pixels.

@@ -9,7 +9,6 @@ from fer_edge.spec import InputSpec
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.architectures import (
-    ARCHITECTURES,
     MEAN,
     STD,
     FaceClassifier,
@@ -18,6 +17,7 @@ from fer_edge.train.networks.architectures import (
     load_pretrained,
 )
 from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.networks.registry import ARCHITECTURES
 from fer_edge.train.provenance import first_checkpoint
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_edge.errors import ConfigError
+from fer_edge.train.augment import augment
 from fer_edge.train.batches import mix
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.distributed import average_buffers, total
@@ -64,7 +65,7 @@ class Trainee(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         faces, targets = batch
-        pixels = self.config.augmentation(faces)
+        pixels = augment(faces, self.config.augmentation)
         if self.config.mixup:
             pixels, targets = mix(pixels, targets, self.config.mixup)
         pixels = pixels.contiguous(memory_format=torch.channels_last)

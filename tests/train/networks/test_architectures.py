@@ -9,12 +9,12 @@ from torch import nn
 from fer_edge.errors import ConfigError, ModelError
 from fer_edge.spec import InputSpec
 from fer_edge.train.networks.architectures import (
-    ARCHITECTURES,
     build,
     head_of,
     is_head,
     load_pretrained,
 )
+from fer_edge.train.networks.registry import ARCHITECTURES
 
 SPEC = InputSpec(side=48, network_side=32, mean=0.4, std=0.2)
 SMALL = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet18", "tiny")

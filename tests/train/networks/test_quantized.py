@@ -14,9 +14,10 @@ from fer_edge.train.calibrate import calibrate, calibration_faces, with_twin
 from fer_edge.train.data.dataset import FaceData, Faces
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks import quantized
-from fer_edge.train.networks.architectures import ARCHITECTURES, build
+from fer_edge.train.networks.architectures import build
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.fake_quant import Grid
+from fer_edge.train.networks.registry import ARCHITECTURES
 from tests.conftest import LABELS, a_spec, drawn
 from tests.export.conftest import settled
 

@@ -1,59 +1,15 @@
-"""The networks: one table, one path from pre-trained weights to the graph's contract."""
+"""The networks: one path from pre-trained weights to the graph's contract."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from fer_edge.errors import ConfigError, ModelError
 from fer_edge.spec import InputSpec
-from fer_edge.train.networks.tiny import tiny
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """How to build a torchvision network and where its ends are.
-
-    Attributes:
-        build: torchvision's constructor.
-        stem: name of the first convolution, whose weights are summed over the input channels.
-        head: name of the last linear layer, replaced for the number of labels.
-        side: the side that pays best on a board, in pixels.
-    """
-
-    build: Callable[..., nn.Module]
-    stem: str
-    head: str
-    side: int
-
-
-def _vgg16_bn(**options: object) -> nn.Module:
-    """VGG with global pooling: its 224 px classifier would be 120 M of 135 M weights."""
-    network: nn.Module = torchvision.models.vgg16_bn(**options)
-    network.avgpool = nn.AdaptiveAvgPool2d(1)
-    network.classifier = nn.Sequential(nn.Dropout(0.5), nn.Linear(512, 1000))
-    return network
-
-
-ARCHITECTURES = {
-    "mobilenet_v2": Architecture(
-        torchvision.models.mobilenet_v2, "features.0.0", "classifier.1", 64
-    ),
-    "mobilenet_v3_small": Architecture(
-        torchvision.models.mobilenet_v3_small, "features.0.0", "classifier.3", 96
-    ),
-    "mobilenet_v3_large": Architecture(
-        torchvision.models.mobilenet_v3_large, "features.0.0", "classifier.3", 96
-    ),
-    "resnet18": Architecture(torchvision.models.resnet18, "conv1", "fc", 96),
-    "vgg16_bn": Architecture(_vgg16_bn, "features.0", "classifier.1", 48),
-    "tiny": Architecture(tiny, "features.0.0", "classifier.1", 32),  # for tests and tryouts
-}
+from fer_edge.train.networks.registry import ARCHITECTURES, Architecture
 
 # ImageNet's, the three channels' weighted as in a gray picture; V3-Small's weights of other origin
 # expect 0.5 and 0.5: `--mean`, `--std`.
