@@ -33,7 +33,7 @@ def test_newer_schema_says_upgrade(spec: ModelSpec) -> None:
     document = json.loads(spec.to_json())
     document["schema"] = SCHEMA + 1
     document["labels"] = {"changed": "meaning"}
-    with pytest.raises(NewerSpecError, match=r"m: .* schema 2.*pip install --upgrade fer-edge"):
+    with pytest.raises(NewerSpecError, match=r"m: .* schema 2.*upgrade fer-edge"):
         ModelSpec.from_metadata({KEY: json.dumps(document)}, "m")
 
 
@@ -50,7 +50,7 @@ def test_newer_schema_says_upgrade(spec: ModelSpec) -> None:
         ("input", {"side": 4, "network_side": 64, "mean": 0.5, "std": 0.2}, "side must be in"),
         ("crop", {"margin": -1}, "margin must be in"),
         ("crop", {"resize": "nearest"}, "'nearest' is none of"),
-        ("golden", [{"face": "AAAA", "logits": [0.0] * 7}], "isn't a face of 48 x 48"),
+        ("golden", [{"face": "AAAA", "logits": [0.0] * 7}], "is not a face of 48 x 48 pixels"),
         ("golden", [{"face": "AAAA", "logits": [0.0] * 3}], "3 logits for 7 labels"),
         ("name", "../x", "name must be a plain name"),
         ("schema", None, "no schema number"),
@@ -68,7 +68,7 @@ def test_damaged_values_are_named(spec: ModelSpec, key: str, value: Any, message
 
 
 def test_cut_json_is_damaged(spec: ModelSpec) -> None:
-    with pytest.raises(DamagedSpecError, match="m: the spec isn't valid JSON"):
+    with pytest.raises(DamagedSpecError, match="m: the spec is not valid JSON"):
         ModelSpec.from_json(spec.to_json()[:-5], "m")
 
 

@@ -1,7 +1,7 @@
-"""Frozen dataclasses from plain JSON or TOML values, every field checked against its annotation.
+"""Frozen dataclasses from plain JSON or TOML values, each field checked against its annotation.
 
-Supports what the project's documents use: `str`, `int`, `float`, `bool`, `Literal`, `X | None`,
-`tuple[X, ...]`, `dict[str, X]` and nested dataclasses.
+Supports the types that the project's documents use: `str`, `int`, `float`, `bool`, `Literal`,
+`X | None`, `tuple[X, ...]`, `dict[str, X]` and nested dataclasses.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ T = TypeVar("T")
 
 
 def parse(cls: type[T], value: object, where: str, *, unknown: Literal["ignore", "reject"]) -> T:
-    """Build the dataclass `cls` from `value`, a mapping as `json.loads` or `tomllib.loads` gives.
+    """Build the dataclass `cls` from a mapping that `json.loads` or `tomllib.loads` returned.
 
     Args:
         cls: a dataclass type.
-        value: the document; lists become tuples, whole numbers are accepted for floats.
-        where: the name of the place, the first words of every message.
-        unknown: what to do with a key that `cls` doesn't have.
+        value: the document; lists become tuples, and integers are accepted for floats.
+        where: what every error message begins with.
+        unknown: whether a key that `cls` does not have is an error.
 
     Raises:
-        ValueError: a key is missing, unknown or of the wrong type, or `cls` refuses the values; the
-            message starts with the path of the key.
+        ValueError: a key is missing, unknown or of the wrong type, or `cls` rejects the values; the
+            message begins with the path of the key.
     """
     if not isinstance(value, dict):
         raise ValueError(f"{where}: expected an object, found {type(value).__name__}")

@@ -1,8 +1,8 @@
-"""The contract that travels inside every model: what goes in, what comes out, and how it was made.
+"""The spec inside every model: its input, its output, and how it was made.
 
 A spec is one JSON document under the key `fer_edge`: in ONNX `metadata_props`, in OpenVINO IR
-`rt_info`, in the header of a safetensors checkpoint; beside an ncnn model it is a file of its own.
-Nothing is guessed from a file's name.
+`rt_info`, in the header of a safetensors checkpoint; an ncnn model has it as a file of its own.
+Nothing is inferred from a file name.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ GateState = Literal["default", "changed", "off"]
 
 @dataclasses.dataclass(frozen=True)
 class CropSpec:
-    """How a face's box becomes the square that is resized to the input's side.
+    """How a face box becomes the square that is resized to the input side.
 
     Attributes:
-        margin: what is added on each side, as a share of the square's side, in [0, 2].
-        square: "longer": the square's side is the box's longer side, about the box's centre.
-        outside: "edge": what lies outside the picture repeats its nearest pixel.
+        margin: added on each side, as a fraction of the square's side, in [0, 2].
+        square: "longer": the square's side is the longer side of the box; both have one centre.
+        outside: "edge": pixels outside the image repeat the nearest pixel of the image.
         resize: Pillow's resampling filter, antialiased.
     """
 
@@ -51,12 +51,12 @@ class CropSpec:
 
 @dataclasses.dataclass(frozen=True)
 class InputSpec:
-    """The graph's input `faces`, uint8 `[N, side, side]`, and what the graph does with it.
+    """The graph's input `faces`, uint8 `[N, side, side]`, and how the graph normalizes it.
 
     Attributes:
-        side: pixels of the square input's side.
-        network_side: the side that the graph resizes to (bilinear, half-pixel centres, no
-            antialiasing) before its first convolution.
+        side: side of the square input, in pixels.
+        network_side: side that the graph resizes to (bilinear, half-pixel centres, no
+            antialiasing) before its first convolution, in pixels.
         mean, std: of pixel / 255; the graph computes (pixel / 255 - mean) / std.
     """
 
@@ -83,12 +83,12 @@ class DataSpec:
     name: str
     licence: str
     faces: dict[str, int]
-    """Number of faces in each split."""
+    """Number of faces by split."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Metrics:
-    """What was measured, and on what. Shares in [0, 1]."""
+    """Metrics of a model on a split, each in [0, 1], and the number of faces `n`."""
 
     split: str
     n: int
@@ -105,14 +105,15 @@ class Metrics:
 
 @dataclasses.dataclass(frozen=True)
 class Int8Recipe:
-    """How a float network becomes its int8 twin.
+    """How a float network is quantized to int8.
 
     Attributes:
-        ranges: what an activation's range is taken from: the extremes seen, their 0.05 and 99.95 %
-            points, the range with the least squared error, or that range halved or doubled wherever
-            it brings the network's answer closer to the float network's.
+        ranges: how the range of an activation is chosen: "minmax", the extremes; "percentile",
+            their 0.05 and 99.95 % points; "mse", the range with the smallest squared error;
+            "answer", that range halved or doubled where this brings the network's logits closer to
+            the float network's.
         float_layers: names of convolutions and linear layers that stay in float32.
-        trained: epochs of quantization-aware training, 0 for rounding alone.
+        trained: epochs of quantization-aware training; 0: post-training quantization.
     """
 
     ranges: Ranges = "answer"
@@ -126,18 +127,18 @@ class Int8Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class Quantization:
-    """How a file's numbers are stored and computed.
+    """How the numbers of a file are stored and computed.
 
     Attributes:
-        precision: as it was asked for.
-        weights: how the weights lie in the file; "fp16-exact" are float32 weights that half
-            precision holds without loss, "fp16" were rounded to it.
-        method: the quantizer, or None.
-        calibration: which faces the ranges were taken from, or None.
-        int8: of an int8 file: how it was made; of a checkpoint: that it holds a trained int8 twin
-            beside its float weights.
-        temperature: of a checkpoint with such a twin: the twin's own, which an int8 file of it has
-            as its spec's temperature; None: that of the float network, which is the spec's.
+        precision: the precision that the export was given.
+        weights: how the weights are stored; "fp16-exact" are float32 weights that half precision
+            holds without loss, "fp16" were rounded to it.
+        method: name of the quantization method, or None.
+        calibration: the faces that the ranges were taken from, or None.
+        int8: of an int8 file: how it was quantized; of a checkpoint: how the trained quantized
+            model was made that it holds beside its float weights.
+        temperature: of a checkpoint with a quantized model: that model's softmax temperature, which
+            an int8 export of it gets as its own; None: the spec's temperature serves both.
     """
 
     precision: Precision = "fp32"
@@ -154,14 +155,14 @@ class Quantization:
 
 @dataclasses.dataclass(frozen=True)
 class NcnnOptions:
-    """How ncnn computes the model; how many threads it takes, the host says.
+    """Options of ncnn that the model needs; the host chooses the number of threads.
 
     Attributes:
-        packing: several channels lie side by side in a vector register.
-        winograd: 3x3 convolutions by Winograd's transforms, which need fewer products and round
-            otherwise.
-        arithmetic: "fp32"; or "fp16": on a CPU that computes in half precision, which x86 and ARM
-            before v8.2 don't.
+        packing: store several channels side by side in a vector register.
+        winograd: compute 3x3 convolutions by Winograd's transforms, which need fewer
+            multiplications and round differently.
+        arithmetic: "fp32", or "fp16" on a CPU that computes in half precision (ARM v8.2 and later;
+            not x86).
     """
 
     packing: bool = True
@@ -171,17 +172,17 @@ class NcnnOptions:
 
 @dataclasses.dataclass(frozen=True)
 class ParitySummary:
-    """The exported file against the checkpoint it came from, over the same faces.
+    """The exported file compared with its checkpoint on the same faces.
 
     Attributes:
-        faces: what was compared: "golden" or a split's name.
+        faces: "golden" for the golden samples, or the name of a split.
         n: number of faces.
-        agreement: share of faces with the same label, in [0, 1].
-        max_abs_logit_diff: None where an answer wasn't a number.
-        accuracy_reference, accuracy_exported: None where the faces have no labels.
-        passed: whether every bar was reached, on the golden samples too.
-        gate: "default": by the bars of its precision; "changed": by bars that the user set;
-            "off": the file was kept whatever it reached.
+        agreement: fraction of faces with the same label, in [0, 1].
+        max_abs_logit_diff: largest |difference of a logit|; None: a logit was not finite.
+        accuracy_reference, accuracy_exported: in [0, 1]; None: the faces have no labels.
+        passed: whether every threshold was met, on the golden samples as well.
+        gate: "default": the thresholds of its precision; "changed": thresholds set by the user;
+            "off": the file was kept whatever the comparison gave.
     """
 
     faces: str
@@ -196,11 +197,11 @@ class ParitySummary:
 
 @dataclasses.dataclass(frozen=True)
 class GoldenSample:
-    """A made-up face and the checkpoint's answer to it, for a self-test without any data.
+    """A synthetic face and PyTorch's logits for it: a self-test that needs no data.
 
     Attributes:
-        face: base64 of side x side uint8, row by row.
-        logits: what PyTorch answered, one float32 a label.
+        face: base64 of side x side uint8 pixels, row by row.
+        logits: PyTorch's logits, one float32 per label.
     """
 
     face: str
@@ -209,7 +210,7 @@ class GoldenSample:
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
-    """Everything a host must know to feed a model and to read its answer. Valid once made.
+    """Everything a host needs to run a model and to read its output; validated when made.
 
     Raises:
         ValueError: at construction, when the values contradict each other.
@@ -229,9 +230,9 @@ class ModelSpec:
     parity: ParitySummary | None = None
     golden: tuple[GoldenSample, ...] = ()
     source_sha256: str | None = None
-    """SHA-256 of the checkpoint that an exported file was made from."""
+    """Of an exported file: SHA-256 of its checkpoint."""
     ncnn: NcnnOptions | None = None
-    """Of an ncnn model."""
+    """Of an ncnn model: its options."""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -249,7 +250,7 @@ class ModelSpec:
                 )
             if _decoded_size(sample.face) != self.input.side**2:
                 raise ValueError(
-                    f"golden[{i}] isn't a face of {self.input.side} x {self.input.side}"
+                    f"golden[{i}] is not a face of {self.input.side} x {self.input.side} pixels"
                 )
 
     def to_json(self) -> str:
@@ -258,23 +259,23 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, text: str, where: str) -> ModelSpec:
-        """Read a spec; `where` names the file in messages.
+        """Read a spec; `where` names the file in error messages.
 
         Raises:
-            DamagedSpecError: the text isn't JSON or its values aren't valid.
-            NewerSpecError: it was written by a later schema than this package reads.
+            DamagedSpecError: the text is not JSON, or a value is invalid.
+            NewerSpecError: its schema is later than the latest that this package reads.
         """
         try:
             document: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise DamagedSpecError(
-                f"{where}: the spec isn't valid JSON ({error}): export the model again"
+                f"{where}: the spec is not valid JSON ({error}): export the model again"
             ) from None
         return cls.from_document(document, where)
 
     @classmethod
     def from_document(cls, document: object, where: str) -> ModelSpec:
-        """Read a spec from plain JSON values; keys that it doesn't have are ignored.
+        """Read a spec from plain JSON values; unknown keys are ignored.
 
         Raises:
             DamagedSpecError, NewerSpecError: as `from_json`.
@@ -286,8 +287,8 @@ class ModelSpec:
             )
         if schema > SCHEMA:
             raise NewerSpecError(
-                f"{where}: its spec has schema {schema}, this fer-edge reads up to {SCHEMA}: "
-                "pip install --upgrade fer-edge"
+                f"{where}: its spec has schema {schema}, this version of fer-edge reads up to "
+                f"{SCHEMA}: upgrade fer-edge"
             )
         try:
             return parse(cls, document, "spec", unknown="ignore")
@@ -305,17 +306,17 @@ class ModelSpec:
         if KEY not in metadata:
             raise MissingSpecError(
                 f"{where}: no {KEY!r} spec inside, so its labels and input are unknown: "
-                "use a file made by `fer train` or `fer export`"
+                "use a file written by `fer train` or `fer export`"
             )
         return cls.from_json(metadata[KEY], where)
 
     def golden_faces(self) -> npt.NDArray[np.uint8]:
-        """The golden samples' faces, uint8 `[N, side, side]`."""
+        """Faces of the golden samples, uint8 `[N, side, side]`."""
         raw = b"".join(base64.b64decode(sample.face) for sample in self.golden)
         return np.frombuffer(raw, np.uint8).reshape(-1, self.input.side, self.input.side)
 
     def golden_logits(self) -> npt.NDArray[np.float32]:
-        """The golden samples' expected logits, float32 `[N, labels]`."""
+        """Expected logits of the golden samples, float32 `[N, labels]`."""
         logits = [sample.logits for sample in self.golden]
         return np.array(logits, np.float32).reshape(-1, len(self.labels))
 
