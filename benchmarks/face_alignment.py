@@ -30,7 +30,7 @@ from PIL import Image
 
 from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.detection.detector import Detector, tilt
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.preprocess import crop_face
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.evaluate import matched, predict_all

@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.train.data import duplicates
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.ferplus import read_votes

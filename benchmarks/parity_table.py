@@ -19,7 +19,7 @@ from pathlib import Path
 
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.int8_savings import race
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.evaluation.evaluate import open_model
 

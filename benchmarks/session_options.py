@@ -24,7 +24,7 @@ from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 
 from benchmarks.lib import result_tables
 from fer_edge.export import to_onnx as exporter
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec
 from fer_edge.train.networks import checkpoint

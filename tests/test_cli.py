@@ -18,7 +18,7 @@ from PIL import Image
 
 import fer_edge
 from fer_edge.render.faces import result_text
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.runtime.results import Face, Result
 from fer_edge.spec import ModelSpec, ParitySummary

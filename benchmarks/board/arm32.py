@@ -27,7 +27,7 @@ from benchmarks.board.machine import (
     wheel_of,
 )
 from fer_edge.export.golden import draw_faces
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.train.networks.checkpoint import load
 
 CORE = "cortex-a7"

@@ -14,7 +14,7 @@ from pathlib import Path
 import onnx
 from onnx import numpy_helper
 
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 
 
 def spoiled(source: Path, target: Path) -> str:

@@ -29,8 +29,7 @@ from benchmarks.lib import result_tables
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.detection.detector import detect
 from fer_edge.runtime.detection.engines import open_network
-from fer_edge.runtime.formats.bundled import bundled
-from fer_edge.runtime.formats.model_files import COMPANIONS
+from fer_edge.runtime.formats.model_files import COMPANIONS, bundled
 from fer_edge.runtime.formats.ncnn_files import DIGESTS, describe, read_spec
 
 ROOT = HERE.parent.parent

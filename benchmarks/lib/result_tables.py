@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from fer_edge.runtime.device.board import board
+from fer_edge.runtime.device.board import read_board
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -55,7 +55,7 @@ def keep(
     """
     if any(len(row) != len(columns) for row in rows):
         raise ValueError(f"{name}: a row hasn't {len(columns)} values")
-    here = board()
+    here = read_board()
     cores = "one core" if here.cores == 1 else f"{here.cores} cores"
     document = {
         "name": name,

@@ -46,7 +46,7 @@ class Reader:
 def ours(*, engine: str, model: str | None = None) -> Reader:
     """An exported file under an engine; by default the one in the package."""
     from fer_edge.runtime.backends import open_backend
-    from fer_edge.runtime.formats.bundled import bundled
+    from fer_edge.runtime.formats.model_files import bundled
     from fer_edge.runtime.preprocess import crop_face
 
     path = bundled("model") if model is None else Path(model)
@@ -83,7 +83,7 @@ def torch_module(*, compiled: bool) -> Reader:
     """The bundled checkpoint's float network in PyTorch."""
     import torch
 
-    from fer_edge.runtime.formats.bundled import bundled
+    from fer_edge.runtime.formats.model_files import bundled
     from fer_edge.train.networks import checkpoint
 
     torch.set_num_threads(1)

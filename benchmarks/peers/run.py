@@ -49,7 +49,7 @@ from benchmarks.peers.environments import (
 )
 from benchmarks.peers.rows import Row, accuracy, cold_start, latency, of_ncnn, photographs, started
 from benchmarks.peers.table import OURS, TABLE
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.train.data.loading import read_data
 
 SETTLED = "settled.json"

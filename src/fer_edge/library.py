@@ -137,7 +137,7 @@ def export(
     with requires_extra("export"):
         from fer_edge.export.exporter import export_file
         from fer_edge.export.formats import FORMATS
-        from fer_edge.runtime.formats.bundled import bundled
+        from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.data.loading import read_data
 

@@ -11,9 +11,9 @@ import pytest
 from benchmarks.board import budget, checks, corrupt_model, machine
 
 from fer_edge.runtime.backends import open_backend
-from fer_edge.runtime.device.cpu import cpus
+from fer_edge.runtime.device.cpu import core_names
 from fer_edge.runtime.diagnostics.self_test import BARS
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_one_face_read_alike() -> None:
 
 def test_a_board_tells_its_core() -> None:
     for board in machine.BOARDS.values():
-        assert cpus(board.cpuinfo()) == [board.cpu()]
+        assert core_names(board.cpuinfo()) == [board.cpu()]

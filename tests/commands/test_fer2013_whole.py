@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from tests.conftest import Ran
 

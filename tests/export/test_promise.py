@@ -16,7 +16,7 @@ from fer_edge.export.golden import draw_faces
 from fer_edge.export.judge import judge, kind_of, sides
 from fer_edge.export.parity import measure
 from fer_edge.export.thresholds import BARS, Bars
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Precision
 from fer_edge.train.data.dataset import Faces

@@ -36,7 +36,7 @@ def test_a_path_an_image_and_an_array_answer_alike(recognizer: Recognizer) -> No
 
 def test_the_bundled_model_gives_its_golden_answers() -> None:
     from fer_edge.runtime.backends import open_backend
-    from fer_edge.runtime.formats.bundled import bundled
+    from fer_edge.runtime.formats.model_files import bundled
 
     backend = open_backend(bundled("model"))
     faces = backend.spec.golden_faces()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import DataSpec, ModelSpec
 from fer_edge.train.config import TrainConfig

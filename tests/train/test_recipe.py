@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.train.config import settings
 from fer_edge.train.recipe import names, read_recipe
 

@@ -82,7 +82,7 @@ def benchmark(
         _can_plot(plot, data, threads, batches)
     from fer_edge.render.benchmark import benchmark_tables
     from fer_edge.runtime.diagnostics.benchmark import benchmark as measure
-    from fer_edge.runtime.formats.bundled import bundled
+    from fer_edge.runtime.formats.model_files import bundled
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -74,7 +74,8 @@ def evaluate(
         )
         from fer_edge.train.evaluation.seed_variance import folder_names, spreads
 
-    opened = [open_model(model, backend=backend, device=device) for model in models]
+    with requires_extra("train"):  # of a checkpoint
+        opened = [open_model(model, backend=backend, device=device) for model in models]
     asked = {
         side: ask(
             data,

@@ -115,7 +115,7 @@ def export(
         from fer_edge.export.formats import FORMATS
         from fer_edge.export.int8_search import recipe_of, search
         from fer_edge.render.reports import parity_text
-        from fer_edge.runtime.formats.bundled import bundled
+        from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.data.loading import read_data
         from fer_edge.train.evaluation.evaluate import CHECKPOINT

@@ -28,7 +28,7 @@ def info(model: Path | None, as_json: bool) -> None:
     MODEL: bundled by default.
     """
     from fer_edge.render.spec import spec_table
-    from fer_edge.runtime.formats.bundled import bundled
+    from fer_edge.runtime.formats.model_files import bundled
     from fer_edge.runtime.formats.spec_reader import read_spec
 
     path = bundled("model") if model is None else model

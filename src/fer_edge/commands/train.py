@@ -116,7 +116,7 @@ def train(
     if skip_bad:
         given["skip_bad"] = True
     with requires_extra("train"):
-        from fer_edge.runtime.formats.bundled import bundled
+        from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.config import settings
         from fer_edge.train.distributed import is_first

@@ -23,7 +23,7 @@ from fer_edge.export.int8_search import default_recipe, quantize
 from fer_edge.export.judge import compare_all, kind_of, sides
 from fer_edge.export.parity import Parity
 from fer_edge.export.thresholds import ADVICE, TRAIN_IT
-from fer_edge.runtime.formats.model_files import COMPANIONS, size
+from fer_edge.runtime.formats.model_files import COMPANIONS, model_size
 from fer_edge.spec import GateState, Int8Recipe, ModelSpec, Precision, Quantization
 from fer_edge.train.data.dataset import FaceData, Split
 from fer_edge.train.evaluation.evaluate import Model, open_model
@@ -146,7 +146,7 @@ def export_file(
             )
         if precision == "int8":
             worth = _worth(beside, checkpoint, form, spec)
-        total = size(beside)
+        total = model_size(beside)
         done = Exported(output, format, total, report, page, spec, tuple(parities), worth)
         document = json.dumps(done.to_dict(), indent=2, allow_nan=False) + "\n"
         report_beside.write_text(document, "utf-8")
@@ -184,7 +184,7 @@ def _worth(path: Path, checkpoint: Checkpoint, form: Format, spec: ModelSpec) ->
         plain = Path(folder, "fp32").with_suffix(form.suffix)
         form.builder()(checkpoint, "fp32").write(spec, plain)
         times = race([open_model(one, threads=1) for one in (path, plain)])
-        return Worth(size(path), size(plain), *times)
+        return Worth(model_size(path), model_size(plain), *times)
 
 
 def _proved(spec: ModelSpec, parities: Sequence[Parity], gate: GateState) -> ModelSpec:

@@ -17,7 +17,7 @@ from torch.jit._trace import TracerWarning
 
 from fer_edge.errors import MissingExtraError, ModelError
 from fer_edge.export.exportable import Answers, Graph
-from fer_edge.runtime.device.cpu import origin
+from fer_edge.runtime.device.packages import find_package
 from fer_edge.runtime.formats.ncnn_files import describe
 from fer_edge.spec import ModelSpec, NcnnOptions, Precision
 from fer_edge.train.networks.checkpoint import Checkpoint
@@ -26,7 +26,7 @@ try:
     import pnnx
 except ModuleNotFoundError as error:
     raise MissingExtraError(str(error.name), "export") from None
-if origin("ncnn") is None:  # said before minutes go into a file that can't be proved
+if find_package("ncnn") is None:  # said before minutes go into a file that can't be proved
     raise MissingExtraError("ncnn", "ncnn")
 
 OPTIONS = NcnnOptions()

@@ -17,8 +17,8 @@ from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.runtime.detection import install
 from fer_edge.runtime.detection.detector import Detection, Detector, tilt
-from fer_edge.runtime.device import cpu
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.device import packages
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.inputs.images import Picture, from_array, open_picture
 from fer_edge.runtime.inputs.video import ALL, Cut, frames
 from fer_edge.runtime.pipeline import Prepared, read_all
@@ -309,6 +309,6 @@ class Recognizer:
 def _beside(backend: Backend) -> str:
     """The engine that finds the faces: no second one is loaded beside ncnn; else ONNX Runtime,
     where it is installed, since OpenVINO prepares itself anew for each size of a picture."""
-    if backend.engine == "ncnn" or cpu.origin(ENGINES["onnxruntime"].package) is None:
+    if backend.engine == "ncnn" or packages.find_package(ENGINES["onnxruntime"].package) is None:
         return backend.engine
     return "onnxruntime"

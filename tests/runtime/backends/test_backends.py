@@ -22,7 +22,7 @@ from fer_edge.runtime.backends import (
     open_backend,
     openvino_backend,
 )
-from fer_edge.runtime.formats.onnx_reader import opset
+from fer_edge.runtime.formats.onnx_reader import read_opset
 from fer_edge.spec import KEY
 
 ModelFor = Callable[[str], Path]
@@ -299,11 +299,11 @@ def test_openvino_is_imported_only_when_it_is_used(
 def test_an_opset_of_the_future(name: str, tmp_path: Path, fp32_model: Path) -> None:
     path = tmp_path / "m.onnx"
     model = onnx.load(fp32_model)
-    assert opset(fp32_model) == model.opset_import[0].version
+    assert read_opset(fp32_model) == model.opset_import[0].version
     model.opset_import.insert(0, onnx.helper.make_opsetid("other", 1000))
     model.opset_import[1].version = 999
     onnx.save(model, path)
-    assert opset(path) == 999
+    assert read_opset(path) == 999
     with pytest.raises(ModelError, match=r"m\.onnx: .*newer than .*export it again"):
         open_backend(path, backend=name)
 
@@ -312,7 +312,7 @@ def test_an_opset_of_the_future(name: str, tmp_path: Path, fp32_model: Path) -> 
 def test_no_opset_in_a_damaged_file(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
-    assert opset(path) == 0
+    assert read_opset(path) == 0
 
 
 def test_a_damaged_ir(tmp_path: Path, fp32_model: Path) -> None:

@@ -20,7 +20,7 @@ from fer_edge.runtime.backends import ENGINES, open_backend
 from fer_edge.runtime.backends.registry import file_for
 from fer_edge.runtime.device import engine_choice
 from fer_edge.runtime.device.engine_choice import Choice
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.spec import KEY
 from tests.conftest import EXAMPLE
 
@@ -98,7 +98,7 @@ def test_auto_takes_what_was_measured(
     machine: str, engine: str, pair: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    engine_choice.remember(pair, Choice(engine, 1, 0.5), ENGINES[engine].package)
+    engine_choice.store_choice(pair, Choice(engine, 1, 0.5), ENGINES[engine].package)
     assert open_backend(pair, remembered=True).engine == engine
     other = "onnxruntime" if engine == "ncnn" else "ncnn"
     assert open_backend(pair, backend=other, remembered=True).engine == other

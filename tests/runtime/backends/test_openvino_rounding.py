@@ -6,7 +6,7 @@ import numpy as np
 import openvino
 
 from fer_edge.runtime.backends.openvino_rounding import round_terms
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 
 
 def kinds(model: openvino.Model) -> Counter[str]:

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from fer_edge.errors import ModelError
 from fer_edge.runtime.detection.engines import OUTPUTS, open_network
 from fer_edge.runtime.detection.yunet_to_ncnn import MAGIC, translate
-from fer_edge.runtime.formats.bundled import bundled
-from fer_edge.runtime.formats.onnxgraph import read_graph
+from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.onnx_reader import read_graph
 from fer_edge.spec import NcnnOptions
 
 F = TensorProto.FLOAT

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.runtime.device import cpu
-from fer_edge.runtime.device.board import Board, Camera, board, cameras, has_picamera2
-from fer_edge.runtime.device.cpu import fingerprint, origin, usable_cores
+from fer_edge.runtime.device import packages
+from fer_edge.runtime.device.board import Board, Camera, has_picamera2, list_cameras, read_board
+from fer_edge.runtime.device.cpu import cpu_fingerprint, usable_cores
+from fer_edge.runtime.device.packages import find_package
 
 ARM_CORE = """processor\t: {}
 BogoMIPS\t: 108.00
@@ -73,18 +74,18 @@ def pi(root: Path, name: str, part: str, features: str) -> Path:
 def test_a_raspberry_pi(
     name: str, part: str, features: str, cpu_name: str, found: tuple[str, ...], tmp_path: Path
 ) -> None:
-    here = board(pi(tmp_path, name, part, features))
+    here = read_board(pi(tmp_path, name, part, features))
     assert (here.name, here.cpu, here.features) == (name, cpu_name, found)
     assert here.memory == 3884360 * 1024
     assert here.system == "Debian GNU/Linux 12 (bookworm)"
     assert here.temperature == pytest.approx(48.312)
-    assert fingerprint(tmp_path) == f"{cpu_name} x {usable_cores()}"
+    assert cpu_fingerprint(tmp_path) == f"{cpu_name} x {usable_cores()}"
 
 
 def test_a_32_bit_system_names_the_core_and_not_the_instruction_set(tmp_path: Path) -> None:
     core = ARM_CORE.format(0, "half thumb fastmult vfp edsp neon vfpv4", "0xd08")
     core = core.replace("BogoMIPS", "model name\t: ARMv7 Processor rev 3 (v7l)\nBogoMIPS")
-    here = board(tree(tmp_path, {"proc/cpuinfo": core}))
+    here = read_board(tree(tmp_path, {"proc/cpuinfo": core}))
     assert (here.cpu, here.features) == ("Cortex-A72", ("neon",))
 
 
@@ -92,12 +93,12 @@ def test_two_kinds_of_cores_and_one_that_is_not_known(tmp_path: Path) -> None:
     parts = ("0xd05", "0xd05", "0xd0b", "0xfff")
     text = "".join(ARM_CORE.format(i, WITH_DOT, part) for i, part in enumerate(parts))
     tree(tmp_path, {"proc/cpuinfo": text})
-    assert board(tmp_path).cpu == "Cortex-A55 + Cortex-A76 + ARM 0x41 part 0xfff"
-    assert fingerprint(tmp_path).startswith("Cortex-A55 x ")
+    assert read_board(tmp_path).cpu == "Cortex-A55 + Cortex-A76 + ARM 0x41 part 0xfff"
+    assert cpu_fingerprint(tmp_path).startswith("Cortex-A55 x ")
 
 
 def test_a_pc(tmp_path: Path) -> None:
-    here = board(
+    here = read_board(
         tree(
             tmp_path,
             {
@@ -119,22 +120,22 @@ def test_a_pc(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_says_nothing(tmp_path: Path) -> None:
-    here = board(tmp_path)
+    here = read_board(tmp_path)
     assert (here.name, here.cpu, here.features) == ("unknown", "unknown", ())
     assert here.memory is here.temperature is None
     assert here.cores >= 1
     assert here.system
-    assert cameras(tmp_path) == ()
+    assert list_cameras(tmp_path) == ()
 
 
 def test_a_sensor_that_fails(tmp_path: Path) -> None:
     (tmp_path / "sys/class/thermal/thermal_zone0/temp").mkdir(parents=True)  # can't be read
     tree(tmp_path, {"sys/class/thermal/thermal_zone1/temp": "-2000\n"})
-    assert board(tmp_path).temperature == -2.0
+    assert read_board(tmp_path).temperature == -2.0
 
 
 def test_this_machine() -> None:
-    here = board()
+    here = read_board()
     assert here.python == sys.version.split()[0]
     assert here.bits == 64
     assert json.loads(json.dumps(here.to_dict()))["cpu"] == here.cpu
@@ -164,7 +165,7 @@ def test_cameras(tmp_path: Path) -> None:
             f"{about}/video20/index": "0\n",
         },
     )
-    assert cameras(tmp_path) == (
+    assert list_cameras(tmp_path) == (
         Camera("/dev/video0", "HD Webcam C270"),
         Camera("/dev/video2", "unknown"),
         Camera("/dev/video20", "unicam-image"),
@@ -172,13 +173,13 @@ def test_cameras(tmp_path: Path) -> None:
 
 
 def test_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert origin("numpy") == Path(sys.modules["numpy"].__file__ or "")
-    assert origin("no_such_package") is None
+    assert find_package("numpy") == Path(sys.modules["numpy"].__file__ or "")
+    assert find_package("no_such_package") is None
     monkeypatch.setitem(sys.modules, "picamera2", None)
     assert not has_picamera2()
 
     def refuse(name: str) -> None:
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr(cpu.importlib.util, "find_spec", refuse)
-    assert origin("numpy") is None
+    monkeypatch.setattr(packages.importlib.util, "find_spec", refuse)
+    assert find_package("numpy") is None

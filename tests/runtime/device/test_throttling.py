@@ -5,8 +5,13 @@ from pathlib import Path
 import pytest
 
 from fer_edge.runtime.device import throttling as module
-from fer_edge.runtime.device.cpu import clocks, own_core
-from fer_edge.runtime.device.throttling import Health, fell, health, slowed
+from fer_edge.runtime.device.cpu import current_core, read_clocks
+from fer_edge.runtime.device.throttling import (
+    Health,
+    clock_drop,
+    read_health,
+    throttling_reasons,
+)
 from tests.runtime.device.test_board import tree
 
 CPU = "sys/devices/system/cpu"
@@ -20,14 +25,14 @@ def vcgencmd(root: Path, script: str, folder: str = "usr/bin") -> Path:
 
 
 def test_a_machine_that_says_nothing(tmp_path: Path) -> None:
-    assert health(tmp_path) == Health(None, (), None)
+    assert read_health(tmp_path) == Health(None, (), None)
 
 
 def test_this_machine() -> None:
-    now = health()
+    now = read_health()
     assert now.temperature is None or -40 < now.temperature < 150
     assert all(10 < clock < 20_000 for clock in now.clocks)
-    assert own_core() >= 0
+    assert current_core() >= 0
 
 
 def test_a_raspberry_pi(tmp_path: Path) -> None:
@@ -43,7 +48,7 @@ def test_a_raspberry_pi(tmp_path: Path) -> None:
         },
     )
     vcgencmd(tmp_path, '[ "$1" = get_throttled ] && echo throttled=0xe0008')
-    assert health(tmp_path) == Health(
+    assert read_health(tmp_path) == Health(
         84.1,
         tuple(600 + i / 1000 for i in range(12)),
         (
@@ -53,7 +58,7 @@ def test_a_raspberry_pi(tmp_path: Path) -> None:
             "soft temperature limit since boot",
         ),
     )
-    assert list(clocks(tmp_path)) == list(range(12))
+    assert list(read_clocks(tmp_path)) == list(range(12))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +81,7 @@ def test_a_raspberry_pi(tmp_path: Path) -> None:
     ],
 )
 def test_the_bits(bits: str, words: tuple[str, ...], tmp_path: Path) -> None:
-    assert health(vcgencmd(tmp_path, f"echo throttled={bits}")).throttled == words
+    assert read_health(vcgencmd(tmp_path, f"echo throttled={bits}")).throttled == words
 
 
 @pytest.mark.parametrize(
@@ -92,24 +97,24 @@ def test_the_bits(bits: str, words: tuple[str, ...], tmp_path: Path) -> None:
 def test_a_tool_that_fails_leaves_it_to_the_kernel(
     script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SECONDS", 0.3 if "sleep" in script else 30)
+    monkeypatch.setattr(module, "TIMEOUT", 0.3 if "sleep" in script else 30)
     vcgencmd(tmp_path, script, "opt/vc/bin")
-    assert health(tmp_path).throttled is None
+    assert read_health(tmp_path).throttled is None
     tree(tmp_path, {FIRMWARE: "20002\n"})
-    assert health(tmp_path).throttled == ("clock capped now", "clock capped since boot")
+    assert read_health(tmp_path).throttled == ("clock capped now", "clock capped since boot")
     tree(tmp_path, {FIRMWARE: "what\n"})
-    assert health(tmp_path).throttled is None
+    assert read_health(tmp_path).throttled is None
 
 
 def test_a_tool_that_can_not_be_started(tmp_path: Path) -> None:
     tree(vcgencmd(tmp_path, ""), {"usr/bin/vcgencmd": "\x7fELF of another machine"})
-    assert health(tmp_path).throttled is None
+    assert read_health(tmp_path).throttled is None
 
 
 def test_a_raspberry_pi_5_without_the_tool(tmp_path: Path) -> None:
     soc = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware"
     tree(tmp_path, {f"{soc}/get_throttled": "80000\n"})
-    assert health(tmp_path).throttled == ("soft temperature limit since boot",)
+    assert read_health(tmp_path).throttled == ("soft temperature limit since boot",)
 
 
 def test_another_board_that_its_kernel_cools(tmp_path: Path) -> None:
@@ -121,7 +126,7 @@ def test_another_board_that_its_kernel_cools(tmp_path: Path) -> None:
             f"{about}/cooling_device0/cur_state": "3\n",
         },
     )
-    assert health(tmp_path).throttled is None  # a fan slows nothing down
+    assert read_health(tmp_path).throttled is None  # a fan slows nothing down
     tree(
         tmp_path,
         {
@@ -129,9 +134,9 @@ def test_another_board_that_its_kernel_cools(tmp_path: Path) -> None:
             f"{about}/cooling_device1/cur_state": "0\n",
         },
     )
-    assert health(tmp_path).throttled == ()
+    assert read_health(tmp_path).throttled == ()
     tree(tmp_path, {f"{about}/cooling_device1/cur_state": "2\n"})
-    assert health(tmp_path).throttled == ("slowed down for its heat now",)
+    assert read_health(tmp_path).throttled == ("slowed down for its heat now",)
 
 
 def seen(*words: tuple[str, ...] | None) -> list[Health]:
@@ -157,7 +162,7 @@ def seen(*words: tuple[str, ...] | None) -> list[Health]:
 def test_what_slowed_it_down_meanwhile(
     words: list[tuple[str, ...] | None], found: tuple[str, ...]
 ) -> None:
-    assert slowed(seen(*words)) == found
+    assert throttling_reasons(seen(*words)) == found
 
 
 @pytest.mark.parametrize(
@@ -171,11 +176,11 @@ def test_what_slowed_it_down_meanwhile(
     ],
 )
 def test_a_clock_that_falls(measured: list[float], fall: tuple[float, float] | None) -> None:
-    assert fell(measured) == fall
+    assert clock_drop(measured) == fall
 
 
 def test_the_core_that_a_thread_is_on(tmp_path: Path) -> None:
     fields = " ".join(["S", *map(str, range(4, 39)), "3", "0", "0"])
     tree(tmp_path, {"proc/self/stat": f"1 (a) name) {fields}\n"})
-    assert own_core(tmp_path) == 3
-    assert own_core(tmp_path / "none") == 0
+    assert current_core(tmp_path) == 3
+    assert current_core(tmp_path / "none") == 0

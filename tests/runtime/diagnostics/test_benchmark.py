@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from fer_edge.errors import ConfigError, ModelError
-from fer_edge.runtime.device import cpu
-from fer_edge.runtime.device.board import board
+from fer_edge.runtime.device import packages
+from fer_edge.runtime.device.board import read_board
 from fer_edge.runtime.device.throttling import Health
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row, benchmark
 from fer_edge.runtime.diagnostics.statistics import Speed, pooled
 from fer_edge.runtime.diagnostics.worker import Timed
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 
 NO_HEALTH = Health(None, (), None)
 Key = tuple[str, int, int]
@@ -51,7 +51,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[Key, object]], l
 
         monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.child", child)
         monkeypatch.setattr("fer_edge.runtime.device.board.usable_cores", lambda: 2)
-        monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.health", lambda: NO_HEALTH)
+        monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.read_health", lambda: NO_HEALTH)
         return log
 
     return put
@@ -138,7 +138,9 @@ def test_engines_that_are_not_tried(
         *(False, True, False, False)
     ]
     assert len(log) == 9
-    monkeypatch.setattr(cpu, "origin", lambda name: None if name == "openvino" else tmp_path)
+    monkeypatch.setattr(
+        packages, "find_package", lambda name: None if name == "openvino" else tmp_path
+    )
     found = benchmark([fp32_model], threads=[1], batches=[1], seconds=1.0)
     assert [row.backend for row in found.rows] == ["onnxruntime"]
     found = benchmark([fp32_model], backends=["openvino"], threads=[1, 2], seconds=1.0)
@@ -167,9 +169,9 @@ def test_ncnn_and_the_size_of_its_files(
 
 
 def test_an_ir_and_its_size(children: Children, tmp_path: Path, fp32_model: Path) -> None:
-    from fer_edge.runtime.formats.onnxmetadata import metadata
+    from fer_edge.runtime.formats.onnx_reader import read_metadata
 
-    spec = metadata(fp32_model)["fer_edge"].replace("&", "&amp;").replace('"', "&quot;")
+    spec = read_metadata(fp32_model)["fer_edge"].replace("&", "&amp;").replace('"', "&quot;")
     (tmp_path / "m.xml").write_text(
         f'<net><rt_info><fer_edge value="{spec}" /></rt_info></net>', "utf-8"
     )
@@ -260,7 +262,7 @@ def test_few_runs_have_no_high_percentiles() -> None:
 
 def doubtful(*speeds: Speed, health: tuple[Health, ...] = ()) -> tuple[str, ...]:
     rows = [Row("m.onnx", "fp32", 1, "onnxruntime", 2, 8, speed) for speed in speeds]
-    return Benchmark("0", board(), health, tuple(rows)).warnings
+    return Benchmark("0", read_board(), health, tuple(rows)).warnings
 
 
 def test_warnings() -> None:

@@ -16,7 +16,7 @@ import pytest
 from fer_edge.errors import MissingSpecError, ModelError
 from fer_edge.runtime.backends import ENGINES
 from fer_edge.runtime.detection import install
-from fer_edge.runtime.device import cpu, engine_choice
+from fer_edge.runtime.device import engine_choice, packages
 from fer_edge.runtime.device.engine_choice import Choice
 from fer_edge.runtime.diagnostics import doctor, self_test
 from fer_edge.runtime.diagnostics.doctor import diagnose
@@ -30,8 +30,8 @@ from fer_edge.runtime.diagnostics.self_test import (
     readable,
     thread_counts,
 )
-from fer_edge.runtime.formats.bundled import bundled
-from fer_edge.runtime.formats.onnxmetadata import metadata
+from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.onnx_reader import read_metadata
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Precision
 from tests.conftest import Ran
@@ -93,8 +93,8 @@ def test_this_machine(fp32_model: Path) -> None:
     assert all(engine.failure or engine.devices[0] == "cpu" for engine in found.engines)
     assert found.works
     assert found.choice == choose(list(found.rows))
-    assert found.remembered == str(engine_choice.place())
-    assert engine_choice.recall(fp32_model, PACKAGES) == found.choice
+    assert found.remembered == str(engine_choice.choice_file())
+    assert engine_choice.read_choice(fp32_model, PACKAGES) == found.choice
     document = json.loads(json.dumps(found.to_dict()))
     assert document["model"]["precision"] == "fp32"
     assert document["board"]["cores"] == 2
@@ -124,9 +124,9 @@ def test_a_file_beside_is_tried_and_remembered(
 def test_where_no_engine_reads_the_model(
     monkeypatch: pytest.MonkeyPatch, fer: Callable[..., Ran]
 ) -> None:
-    origin = cpu.origin
+    find = packages.find_package
     gone = ("onnxruntime", "openvino")
-    monkeypatch.setattr(cpu, "origin", lambda name: None if name in gone else origin(name))
+    monkeypatch.setattr(packages, "find_package", lambda name: None if name in gone else find(name))
     ran = fer("doctor", "--no-probe")
     assert ran.code == 1
     said = " ".join(ran.out.split())
@@ -154,7 +154,7 @@ def test_an_engine_that_dies_when_it_is_imported(interpreter: Interpreter) -> No
     ] * len(ENGINES)
     assert found.rows == ()
     assert not found.works
-    assert not engine_choice.place().exists()
+    assert not engine_choice.choice_file().exists()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_after_a_failure_more_threads_are_not_tried(monkeypatch: pytest.MonkeyPa
     assert log == ["onnxruntime 1", "openvino 1", "openvino 2"]
     assert found.choice == Choice("openvino", 1, 2.0)
     assert found.works
-    assert engine_choice.recall(bundled("model"), PACKAGES) == found.choice
+    assert engine_choice.read_choice(bundled("model"), PACKAGES) == found.choice
 
 
 def test_wrong_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +225,7 @@ def test_wrong_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {row.verdict for row in found.rows} == {"wrong"}
     assert found.choice is found.remembered is None
     assert not found.works
-    assert not engine_choice.place().exists()
+    assert not engine_choice.choice_file().exists()
 
 
 def test_a_choice_that_cannot_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_int8_under_openvino_on_arm(
 def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, {("onnxruntime", count): {} for count in "12"})
     monkeypatch.setattr(
-        cpu, "origin", lambda name: None if name == "openvino" else Path(json.__file__)
+        packages, "find_package", lambda name: None if name == "openvino" else Path(json.__file__)
     )
     found = diagnose(bundled("model"))
     assert found.engines[1].failure == "not installed: pip install 'fer-edge[openvino]'"
@@ -269,7 +269,7 @@ def test_an_ir_is_tried_under_openvino_alone(
 ) -> None:
     path = tmp_path / "m.xml"
     model = openvino.Core().read_model(fp32_model)
-    model.set_rt_info(metadata(fp32_model)["fer_edge"], "fer_edge")
+    model.set_rt_info(read_metadata(fp32_model)["fer_edge"], "fer_edge")
     openvino.save_model(model, path, compress_to_fp16=False)
     log = answers(monkeypatch, {("openvino", count): {"ms": 1.0 / int(count)} for count in "12"})
     assert diagnose(path).choice == Choice("openvino", 2, 0.5)
@@ -279,7 +279,7 @@ def test_an_ir_is_tried_under_openvino_alone(
 def test_the_spec_is_read_without_an_engine(fp32_model: Path, tmp_path: Path) -> None:
     for path in (fp32_model, bundled("model")):
         model = onnx.load(path)
-        assert metadata(path) == {entry.key: entry.value for entry in model.metadata_props}
+        assert read_metadata(path) == {entry.key: entry.value for entry in model.metadata_props}
         assert readable(path) == read_spec(path)
     path = tmp_path / "m.onnx"
     for content in (b"", b"hello", fp32_model.read_bytes()[:10_000]):

@@ -13,7 +13,7 @@ import pytest
 
 from fer_edge.runtime.diagnostics import probe
 from fer_edge.runtime.diagnostics.probe import describe, main, measure
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec
 

@@ -23,7 +23,7 @@ from fer_edge.runtime.diagnostics.worker import (
     sample,
     warm_up,
 )
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec
 

@@ -18,7 +18,7 @@ from fer_edge.errors import (
     NewerSpecError,
 )
 from fer_edge.runtime.formats import spec_reader
-from fer_edge.runtime.formats.model_files import size
+from fer_edge.runtime.formats.model_files import model_size
 from fer_edge.runtime.formats.ncnn_files import describe, open_files, read_spec
 from fer_edge.spec import ModelSpec, NcnnOptions
 from tests.conftest import Ran
@@ -51,7 +51,7 @@ def test_the_spec_comes_back(model: Path, ncnn_spec: ModelSpec) -> None:
     assert open_files(model) == read_spec(model) == spec_reader.read_spec(model) == ncnn_spec
     document = json.loads(model.with_suffix(".json").read_text("utf-8"))
     assert document.keys() - json.loads(ncnn_spec.to_json()).keys() == {"sha256"}
-    assert size(model) == sum(path.stat().st_size for path in model.parent.iterdir())
+    assert model_size(model) == sum(path.stat().st_size for path in model.parent.iterdir())
 
 
 @pytest.mark.parametrize("suffix", [".param", ".bin", ".json"])

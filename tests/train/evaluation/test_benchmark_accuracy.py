@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from fer_edge.errors import DataError
-from fer_edge.runtime.device.board import board
+from fer_edge.runtime.device.board import read_board
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
 from fer_edge.runtime.diagnostics.statistics import Speed
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.train.evaluation.benchmark_accuracy import check, main, with_accuracy
 
 SPEED = Speed("1", 300, 1.0, (1.0, 1.0), 1.0, 1.0, (1.0,), 1.0, 1.0, 1.0, 2**26, ())
@@ -20,7 +20,7 @@ SPEED = Speed("1", 300, 1.0, (1.0, 1.0), 1.0, 1.0, (1.0,), 1.0, 1.0, 1.0, 2**26,
 def measured(*rows: tuple[Path, str, int, Speed | None]) -> Benchmark:
     return Benchmark(
         "0",
-        board(),
+        read_board(),
         (),
         tuple(
             Row(str(path), "int8", 1, backend, threads, 1, speed, None if speed else "it crashed")

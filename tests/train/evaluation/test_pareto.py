@@ -8,7 +8,7 @@ from matplotlib.text import Annotation, Text
 from PIL import Image
 
 from fer_edge.errors import DataError
-from fer_edge.runtime.device.board import board
+from fer_edge.runtime.device.board import read_board
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
 from fer_edge.runtime.diagnostics.statistics import Speed
 from fer_edge.train.evaluation.pareto import Point, front, pareto, points
@@ -24,7 +24,7 @@ def row(
 
 
 def rated(*rows: Row) -> Benchmark:
-    return Benchmark("0", board(), (), rows, "test", 3589)
+    return Benchmark("0", read_board(), (), rows, "test", 3589)
 
 
 def names(some: list[Point]) -> list[str]:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from fer_edge.errors import DeviceError, MissingExtraError, ModelError
 from fer_edge.runtime.backends.registry import ENGINES, Engine, file_for, no_engine
-from fer_edge.runtime.device import cpu
-from fer_edge.runtime.device.engine_choice import recall
+from fer_edge.runtime.device import packages
+from fer_edge.runtime.device.cpu import ARM
+from fer_edge.runtime.device.engine_choice import read_choice
 from fer_edge.spec import ModelSpec
 
 DEVICES = ("cpu", "gpu", "npu")
@@ -72,7 +73,7 @@ def open_backend(
     if backend != "auto":
         names = [backend]
     elif remembered and device in ("auto", "cpu"):
-        known = recall(path, {name: engine.package for name, engine in ENGINES.items()})
+        known = read_choice(path, {name: engine.package for name, engine in ENGINES.items()})
         first = known.backend if known else "ncnn" if _ncnn_pays() else None
         threads = known.threads if known and threads is None else threads
         names = sorted(ENGINES, key=lambda name: name != first)  # the others if it is broken
@@ -91,7 +92,7 @@ def open_backend(
 
 def _ncnn_pays() -> bool:
     """Whether ncnn is the fastest for float models as far as is known without measuring."""
-    return platform.machine() in cpu.ARM and cpu.origin(ENGINES["ncnn"].package) is not None
+    return platform.machine() in ARM and packages.find_package(ENGINES["ncnn"].package) is not None
 
 
 def _first(names: list[str], path: Path, device: str, threads: int, *, stand_in: bool) -> Backend:

@@ -11,7 +11,7 @@ import openvino
 
 from fer_edge.errors import DeviceError, ModelError
 from fer_edge.runtime.backends.openvino_rounding import round_terms
-from fer_edge.runtime.formats.onnx_reader import opset
+from fer_edge.runtime.formats.onnx_reader import read_opset
 from fer_edge.spec import KEY, ModelSpec
 
 FRAMEWORK = "framework"
@@ -85,7 +85,7 @@ def read_model(core: openvino.Core, path: Path) -> openvino.Model:
         raise ModelError(f"{path}: there is no such file")
     if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
         raise ModelError(f"{path}: its .bin is missing: copy both")
-    if path.suffix == ".onnx" and (version := opset(path)) > NEWEST_OPSET:
+    if path.suffix == ".onnx" and (version := read_opset(path)) > NEWEST_OPSET:
         raise ModelError(
             f"{path}: OpenVINO can't load it: opset {version} is newer than {NEWEST_OPSET}, "
             "the newest it knows: export it again"

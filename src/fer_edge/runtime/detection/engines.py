@@ -91,7 +91,7 @@ def _ncnn(path: Path, threads: int) -> Opened:
 
     from fer_edge.runtime.backends.ncnn_backend import Network
     from fer_edge.runtime.detection.yunet_to_ncnn import translate
-    from fer_edge.runtime.formats.onnxgraph import read_graph
+    from fer_edge.runtime.formats.onnx_reader import read_graph
 
     told = translate(read_graph(path))
     # in files: ncnn's Python would keep a pointer into memory that is gone when the call returns

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from fer_edge.atomic import whole_file
-from fer_edge.errors import ModelError
+from fer_edge.errors import ConfigError, ModelError
+from fer_edge.paths import data_folder
 
 VARIABLE = "FER_EDGE_DETECTOR"
 NAME = "face_detection_yunet_2026may.onnx"
@@ -18,9 +19,12 @@ _SECONDS = 60
 
 
 def place() -> Path:
-    """Where `install` puts the detector: the user's data folder (XDG Base Directory)."""
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "fer-edge" / NAME
+    """Where `install` puts the detector.
+
+    Raises:
+        ConfigError: see `data_folder`.
+    """
+    return data_folder() / NAME
 
 
 def find() -> Path | None:
@@ -36,7 +40,7 @@ def find() -> Path | None:
         return path
     try:
         return place() if place().is_file() else None
-    except (OSError, RuntimeError):  # another user's home folder, or none: nothing is installed
+    except (OSError, ConfigError):  # another user's home folder, or none: nothing is installed
         return None
 
 

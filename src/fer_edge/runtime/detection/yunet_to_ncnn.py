@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fer_edge.errors import ModelError
-from fer_edge.runtime.formats.onnxgraph import Node, OnnxGraph
+from fer_edge.runtime.formats.onnx_reader import Node, OnnxGraph
 
 MAGIC = 7767517
 """What ncnn's graphs begin with."""

@@ -1,7 +1,7 @@
-"""What `fer doctor` found to be the fastest, for `backend="auto"`.
+"""The fastest engine of each model as `fer doctor` measured it, stored for `backend="auto"`.
 
-One JSON document in the user's state folder. It is a hint: absent, damaged or of another machine,
-everything works as if there were none.
+It is one JSON document in the user's state folder, and only a hint: where it is absent, damaged or
+of another machine, everything works without it.
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.atomic import write_text
-from fer_edge.runtime.device import cpu
-from fer_edge.runtime.formats.model_files import described_in
+from fer_edge.errors import ConfigError
+from fer_edge.paths import state_folder
+from fer_edge.runtime.device.cpu import cpu_fingerprint
+from fer_edge.runtime.device.packages import build_of
+from fer_edge.runtime.formats.model_files import spec_file
 
 SCHEMA = 1
 _TAIL = 65536
-"""Bytes at a model's end: there its spec lies, with the checkpoint's SHA-256 and the precision."""
+"""Bytes at a model's end that identify it: its spec lies there, with the checkpoint's SHA-256."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """An engine's name, its threads for one call (1 or more), and the milliseconds a face took.
+    """An engine's name, its threads for one call (1 or more), and its milliseconds per face.
 
     Raises:
-        ValueError: at construction, when a value is of the wrong kind or out of its range.
+        ValueError: at construction, when a value is of the wrong type or out of its range.
     """
 
     backend: str
@@ -35,76 +38,76 @@ class Choice:
     ms: float
 
     def __post_init__(self) -> None:
-        kinds = (self.backend, str), (self.threads, int), (self.ms, float)
-        if not all(isinstance(value, kind) for value, kind in kinds):
-            raise ValueError(f"{self} has a value of the wrong kind")
+        types = (self.backend, str), (self.threads, int), (self.ms, float)
+        if not all(isinstance(value, kind) for value, kind in types):
+            raise ValueError(f"{self} has a value of the wrong type")
         if self.threads < 1 or not 0 < self.ms < float("inf"):
-            raise ValueError(f"{self.threads} threads or {self.ms} ms can't be")
+            raise ValueError(f"{self.threads} threads or {self.ms} ms is out of range")
 
 
-def place() -> Path:
-    """Where it is kept: the user's state folder (XDG Base Directory).
+def choice_file() -> Path:
+    """The file that holds the choices.
 
     Raises:
-        RuntimeError: the user has no home folder.
+        ConfigError: see `state_folder`.
     """
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "fer-edge" / "doctor.json"
+    return state_folder() / "doctor.json"
 
 
-def recall(path: Path, packages: Mapping[str, str]) -> Choice | None:
-    """What was found for a model on this machine.
+def read_choice(path: Path, packages: Mapping[str, str]) -> Choice | None:
+    """The stored choice for a model on this machine.
 
     Args:
         path: the model's file; a copy of it counts as the same.
-        packages: by the name of each engine that may be used: the package it needs.
+        packages: by the name of each engine that may be used: the package that it needs.
 
     Returns:
-        None: nothing was, or it can't be read, or that engine isn't among `packages`, isn't
-        installed, or has been updated since.
+        None: none is stored or can be read, or its engine isn't in `packages`, isn't installed, or
+        has been updated since.
     """
-    machines = _load()
+    machines = _read_machines()
     if not machines:
         return None
     try:
-        entry = machines[cpu.fingerprint()][_key(path)]
+        entry = machines[cpu_fingerprint()][_model_key(path)]
         choice = Choice(entry["backend"], entry["threads"], entry["ms"])
-        measured = entry["build"]
-    except (KeyError, TypeError, ValueError):  # nothing for it, or damaged
+        build = entry["build"]
+    except (KeyError, TypeError, ValueError):  # no entry, or a damaged one
         return None
-    except OSError:  # the model can't be read: for its engine to say
+    except OSError:  # the model can't be read: its engine names the reason
         return None
-    if choice.backend not in packages or measured is None:
+    if choice.backend not in packages or build is None:
         return None
-    return choice if measured == _build(packages[choice.backend]) else None
+    # a new build may be slower, wrong or not made for this CPU: it has to be measured first
+    return choice if build == build_of(packages[choice.backend]) else None
 
 
-def remember(path: Path, choice: Choice, package: str) -> Path:
-    """Keep a choice for a model on this machine; `package` is what its engine needs.
+def store_choice(path: Path, choice: Choice, package: str) -> Path:
+    """Store a choice for a model on this machine; `package` is what its engine needs.
 
     Returns:
-        The file that was written; one that was damaged is begun anew.
+        The file that was written; a damaged one is replaced.
 
     Raises:
-        OSError, RuntimeError: there is no folder to write to.
+        OSError, ConfigError: there is no folder to write to.
     """
-    machines, here = _load(), cpu.fingerprint()
+    machines, here = _read_machines(), cpu_fingerprint()
     models = machines[here] if isinstance(machines.get(here), dict) else {}
-    models[_key(path)] = {**dataclasses.asdict(choice), "build": _build(package)}
+    models[_model_key(path)] = {**dataclasses.asdict(choice), "build": build_of(package)}
     document = {"schema": SCHEMA, "machines": {**machines, here: models}}
-    write_text(place(), json.dumps(document, indent=1) + "\n")
-    return place()
+    write_text(choice_file(), json.dumps(document, indent=1) + "\n")
+    return choice_file()
 
 
-def _load() -> dict[str, Any]:
-    """By machine, since a home folder may be shared between boards: models and their entries.
+def _read_machines() -> dict[str, Any]:
+    """Models and their entries by machine, since several boards may share a home folder.
 
-    Written out by hand: `fer_edge.schema` and its dataclasses would cost every start more than all
-    the rest here.
+    Parsed by hand: `fer_edge.schema` would cost every start more than all the rest here.
     """
     try:
-        document = json.loads(place().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RuntimeError):  # absent, damaged, too deep; no home folder
+        document = json.loads(choice_file().read_text(encoding="utf-8"))
+    # absent, damaged, nested too deeply; no home folder
+    except (OSError, ValueError, RecursionError, ConfigError):
         return {}
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         return {}
@@ -112,23 +115,11 @@ def _load() -> dict[str, Any]:
     return machines if isinstance(machines, dict) else {}
 
 
-def _key(path: Path) -> str:
-    """Which model that is, from its size and its end: nothing else is read."""
-    import hashlib  # here: most starts have nothing to recall
+def _model_key(path: Path) -> str:
+    """Identity of a model, from its size and its end: no more of it is read."""
+    import hashlib  # here: most starts have no stored choice
 
-    with described_in(path).open("rb") as stream:
+    with spec_file(path).open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, size - _TAIL))
         return f"{hashlib.sha256(stream.read()).hexdigest()[:32]}-{size}{path.suffix}"
-
-
-def _build(package: str) -> str | None:
-    """Which build of a package is installed, without importing it; None: none is.
-
-    A new one may be slower, wrong or not made for this CPU, so it has to be measured first.
-    """
-    start = cpu.origin(package)
-    if start is None or not start.is_file():
-        return None
-    found = start.stat()
-    return f"{found.st_size}-{found.st_mtime_ns}"

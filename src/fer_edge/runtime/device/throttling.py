@@ -1,4 +1,4 @@
-"""Whether a machine is hot, slowed down or short of power, as its firmware and kernel tell it."""
+"""Whether a machine is hot, throttled or short of power, from its firmware and kernel."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fer_edge.runtime.device import cpu
-from fer_edge.runtime.device.board import temperature
-from fer_edge.runtime.device.cpu import ROOT, read
+from fer_edge.runtime.device.board import read_temperature
+from fer_edge.runtime.device.cpu import read_clocks
+from fer_edge.runtime.device.system_files import ROOT, read_text
 
 NOW, SINCE_BOOT = " now", " since boot"
 BITS = {
-    bit + shift: f"{word}{when}"
+    bit + shift: f"{state}{when}"
     for shift, when in ((0, NOW), (16, SINCE_BOOT))
-    for bit, word in enumerate(
+    for bit, state in enumerate(
         ("under-voltage", "clock capped", "throttled", "soft temperature limit")
     )
 }
-"""Of a Raspberry Pi's `get_throttled`: four states, and 16 bits higher whether they have been."""
+"""Bits of a Raspberry Pi's `get_throttled`: four states now, and 16 bits higher since boot."""
 COOLED = f"slowed down for its heat{NOW}"
 
 FOLDERS = ("usr/bin", "usr/local/bin", "opt/vc/bin")
-"""Where `vcgencmd` is, in one edition of the system or another."""
+"""Folders that hold `vcgencmd`, depending on the version of Raspberry Pi OS."""
 FIRMWARE = "sys/devices/platform/soc*/*firmware/get_throttled"
-"""The same number, as the kernel last heard it: it asks every two seconds."""
-SECONDS = 5.0
+"""The same number from the kernel, which polls the firmware every two seconds."""
+TIMEOUT = 5.0
+"""Seconds that `vcgencmd` may take."""
 
-FELL = 0.9
-"""A clock below this share of what it was has fallen; less is its governor's play."""
+CLOCK_DROP_RATIO = 0.9
+"""A clock below this fraction of its highest value has dropped; the governor changes it by less."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +41,10 @@ class Health:
     """A machine at one moment.
 
     Attributes:
-        temperature: of the CPU, in degrees Celsius; None: there is no sensor.
-        clocks: of each core, in MHz; empty: the system doesn't say. An idle core's is low.
-        throttled: what slows it down or has done so, in words; None: it can't be asked.
+        temperature: CPU temperature in degrees Celsius; None: there is no sensor.
+        clocks: clock of each core in MHz; low for an idle core. Empty: the system reports none.
+        throttled: descriptions of what slows it down or has done so; None: the system reports
+            nothing about it.
     """
 
     temperature: float | None
@@ -50,35 +52,35 @@ class Health:
     throttled: tuple[str, ...] | None
 
 
-def health(root: Path = ROOT) -> Health:
-    """This machine now; `root` is where `usr`, `opt` and `sys` are looked for."""
+def read_health(root: Path = ROOT) -> Health:
+    """This machine now; `root` is the folder that holds `usr`, `opt` and `sys`."""
     bits, cooled = _bits(root), _cooled(root)
-    words = [word for bit, word in BITS.items() if bits is not None and bits >> bit & 1]
+    states = [state for bit, state in BITS.items() if bits is not None and bits >> bit & 1]
     unknown = bits is None and cooled is None
     return Health(
-        temperature=temperature(root),
-        clocks=tuple(cpu.clocks(root).values()),
-        throttled=None if unknown else (*words, *([COOLED] if cooled else [])),
+        temperature=read_temperature(root),
+        clocks=tuple(read_clocks(root).values()),
+        throttled=None if unknown else (*states, *([COOLED] if cooled else [])),
     )
 
 
-def slowed(seen: Sequence[Health]) -> tuple[str, ...]:
-    """What slowed a machine down while it was seen so, in words.
+def throttling_reasons(seen: Sequence[Health]) -> tuple[str, ...]:
+    """What slowed a machine down during a run.
 
     Args:
-        seen: the machine before, in between and after. What had been before isn't counted.
+        seen: the machine before, during and after the run. What happened before isn't counted.
     """
-    words = [[*(one.throttled or ())] for one in seen]
-    before = {word for word in (words[0] if words else []) if word.endswith(SINCE_BOOT)}
-    found = [word for one in words for word in one if word not in before]
-    return tuple(dict.fromkeys(w.removesuffix(NOW).removesuffix(SINCE_BOOT) for w in found))
+    states = [[*(one.throttled or ())] for one in seen]
+    before = {state for state in (states[0] if states else []) if state.endswith(SINCE_BOOT)}
+    found = [state for one in states for state in one if state not in before]
+    return tuple(dict.fromkeys(s.removesuffix(NOW).removesuffix(SINCE_BOOT) for s in found))
 
 
-def fell(clocks: Iterable[float]) -> tuple[float, float] | None:
-    """The first fall of a clock below `FELL` of what it was: from and to, in MHz."""
+def clock_drop(clocks: Iterable[float]) -> tuple[float, float] | None:
+    """The first drop below `CLOCK_DROP_RATIO` of the highest clock: from and to, in MHz."""
     highest = 0.0
     for clock in clocks:
-        if clock < FELL * highest:
+        if clock < CLOCK_DROP_RATIO * highest:
             return highest, clock
         highest = max(highest, clock)
     return None
@@ -87,7 +89,7 @@ def fell(clocks: Iterable[float]) -> tuple[float, float] | None:
 def _bits(root: Path) -> int | None:
     """From the firmware itself, else from the kernel; None: this is no Raspberry Pi."""
     found = re.search(r"throttled=0x([0-9a-fA-F]+)", _vcgencmd(root))
-    texts = [found[1]] if found else [read(path).strip() for path in root.glob(FIRMWARE)]
+    texts = [found[1]] if found else [read_text(path).strip() for path in root.glob(FIRMWARE)]
     return next((int(text, 16) for text in texts if re.fullmatch("[0-9a-fA-F]+", text)), None)
 
 
@@ -102,16 +104,20 @@ def _vcgencmd(root: Path) -> str:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=SECONDS,
+            timeout=TIMEOUT,
             check=False,
             stdin=subprocess.DEVNULL,
         ).stdout
-    except (OSError, subprocess.TimeoutExpired):  # without the right to ask, the kernel is asked
+    except (OSError, subprocess.TimeoutExpired):  # the kernel file is read instead
         return ""
 
 
 def _cooled(root: Path) -> bool | None:
-    """Whether the kernel slows the cores down for their heat; None: it has no such means."""
+    """Whether the kernel slows the cores down for their heat; None: it can't."""
     devices = (root / "sys" / "class" / "thermal").glob("cooling_device*")
-    states = [read(one / "cur_state").strip() for one in devices if "cpufreq" in read(one / "type")]
+    states = [
+        read_text(one / "cur_state").strip()
+        for one in devices
+        if "cpufreq" in read_text(one / "type")
+    ]
     return any(state not in ("", "0") for state in states) if states else None

@@ -11,8 +11,13 @@ from typing import Any
 import fer_edge
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.backends.registry import ENGINES, file_for
-from fer_edge.runtime.device.board import Board, board
-from fer_edge.runtime.device.throttling import Health, fell, health, slowed
+from fer_edge.runtime.device.board import Board, read_board
+from fer_edge.runtime.device.throttling import (
+    Health,
+    clock_drop,
+    read_health,
+    throttling_reasons,
+)
 from fer_edge.runtime.diagnostics.self_test import (
     Tell,
     child,
@@ -24,7 +29,7 @@ from fer_edge.runtime.diagnostics.self_test import (
 )
 from fer_edge.runtime.diagnostics.statistics import APART, Speed, pooled
 from fer_edge.runtime.diagnostics.worker import NARROW, Timed
-from fer_edge.runtime.formats.model_files import size
+from fer_edge.runtime.formats.model_files import model_size
 from fer_edge.schema import parse
 from fer_edge.spec import Precision
 
@@ -97,9 +102,9 @@ class Benchmark:
         """What makes the figures doubtful, in words."""
         measured = [(row, row.speed) for row in self.rows if row.speed is not None]
         found = []
-        if why := slowed(self.health):
+        if why := throttling_reasons(self.health):
             found.append(f"the machine was slowed down during the run: {', '.join(why)}")
-        falls = [(fall, row.name) for row, speed in measured if (fall := fell(speed.clocks))]
+        falls = [(fall, row.name) for row, speed in measured if (fall := clock_drop(speed.clocks))]
         if falls:
             (before, after), name = min(falls, key=lambda one: one[0][1] / one[0][0])
             found.append(f"the clock fell from {before:.0f} to {after:.0f} MHz ({name})")
@@ -150,7 +155,7 @@ def benchmark(
         ModelError: no engine reads such a file, or it isn't there.
         SpecError: it holds no spec, or one that can't be used.
     """
-    here = board()
+    here = read_board()
     counts = tuple(threads) or tuple(thread_counts(here.cores))
     if not batches or min(*counts, *batches, rounds) < 1 or not seconds > 0:
         raise ConfigError(
@@ -170,7 +175,7 @@ def benchmark(
         for count, batch in pairs
     ]
     found: list[list[Timed]] = [[] for _ in rows]
-    seen = [health()]
+    seen = [read_health()]
     for turn in range(rounds):
         # there and back, so that what changes evenly favours neither the first nor the last
         for place in range(len(rows))[:: -1 if turn % 2 else 1]:
@@ -186,7 +191,7 @@ def benchmark(
             if failure is None:
                 found[place].append(parse(Timed, answer, "timing", unknown="reject"))
             rows[place] = dataclasses.replace(row, failure=failure)
-        seen.append(health())
+        seen.append(read_health())
     return Benchmark(
         version=fer_edge.__version__,
         board=here,
@@ -211,5 +216,5 @@ def _engines(path: Path, backends: Sequence[str], machine: str) -> list[Row]:
         unread = f"it doesn't read {path.suffix}" if file is None else None
         why = unread or missing or not_offered(name, precision, machine)
         read = file or path
-        rows.append(Row(str(read), precision, size(read), name, 1, 1, failure=why))
+        rows.append(Row(str(read), precision, model_size(read), name, 1, 1, failure=why))
     return rows

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import fer_edge
-from fer_edge.errors import ModelError
+from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.backends.registry import ENGINES, file_for
 from fer_edge.runtime.detection import install
-from fer_edge.runtime.device import board, cpu, engine_choice
+from fer_edge.runtime.device import board, engine_choice, packages
 from fer_edge.runtime.device.board import Board, Camera
 from fer_edge.runtime.device.engine_choice import Choice
 from fer_edge.runtime.diagnostics.self_test import (
@@ -26,7 +26,7 @@ from fer_edge.runtime.diagnostics.self_test import (
     silent,
     thread_counts,
 )
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.spec import ModelSpec
 
 
@@ -109,7 +109,7 @@ def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = sile
     """
     path = bundled("model") if model is None else model
     spec = readable(path)
-    here = board.board()
+    here = board.read_board()
     engines = tuple(_engine(name) for name in ENGINES)
     works = {engine.name for engine in engines if engine.failure is None}
     rows: list[Row] = []
@@ -129,15 +129,15 @@ def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = sile
     kept = refused = None
     if choice is not None:
         try:
-            kept = str(engine_choice.remember(path, choice, ENGINES[choice.backend].package))
-        except (OSError, RuntimeError) as error:
+            kept = str(engine_choice.store_choice(path, choice, ENGINES[choice.backend].package))
+        except (OSError, ConfigError) as error:
             refused = str(error)
     return Diagnosis(
         version=fer_edge.__version__,
         board=here,
-        cameras=board.cameras(),
+        cameras=board.list_cameras(),
         picamera2=board.has_picamera2(),
-        pyav=cpu.origin("av") is not None,
+        pyav=packages.find_package("av") is not None,
         engines=engines,
         detector=_detector(),
         path=str(path),

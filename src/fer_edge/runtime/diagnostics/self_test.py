@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from fer_edge.errors import ModelError
 from fer_edge.runtime.backends.registry import ENGINES
-from fer_edge.runtime.device import cpu
+from fer_edge.runtime.device import packages
+from fer_edge.runtime.device.cpu import ARM
 from fer_edge.runtime.device.engine_choice import Choice
 from fer_edge.runtime.diagnostics.probe import Measured
 from fer_edge.runtime.formats.spec_reader import read_spec
@@ -121,14 +122,14 @@ def readable(path: Path) -> ModelSpec:
 def not_installed(name: str) -> str | None:
     """How to get an engine that isn't installed; None: it is."""
     engine = ENGINES[name]
-    if cpu.origin(engine.package) is not None:
+    if packages.find_package(engine.package) is not None:
         return None
     return f"not installed: pip install {engine.wanted}"
 
 
 def not_offered(name: str, precision: Precision, machine: str) -> str | None:
     """Why an engine isn't tried with such a model on a machine; None: it is."""
-    return NOT_OFFERED.get((name, precision)) if machine in cpu.ARM else None
+    return NOT_OFFERED.get((name, precision)) if machine in ARM else None
 
 
 def thread_counts(cores: int) -> list[int]:

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from fer_edge.errors import FerEdgeError
 from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.backends.registry import ENGINES
-from fer_edge.runtime.device import cpu
+from fer_edge.runtime.device.cpu import current_core, read_clocks
+from fer_edge.runtime.device.system_files import find_values, read_text
 from fer_edge.runtime.diagnostics.probe import version
 from fer_edge.spec import ModelSpec
 
@@ -176,13 +177,13 @@ def timed(path: Path, name: str, threads: int, batch: int, seconds: float) -> Ti
 
 
 def _clock() -> tuple[float, ...]:
-    mhz = cpu.clocks().get(cpu.own_core())
+    mhz = read_clocks().get(current_core())
     return () if mhz is None else (mhz,)
 
 
 def _peak_memory() -> int | None:
     # not ru_maxrss: a child that is started by vfork inherits its parent's
-    text = cpu.values(cpu.read(Path("/proc/self/status")), "VmHWM")
+    text = find_values(read_text(Path("/proc/self/status")), "VmHWM")
     return int(text[0].split()[0]) * 1024 if text else None
 
 

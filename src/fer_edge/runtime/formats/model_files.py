@@ -1,20 +1,36 @@
-"""Which files one exported model consists of."""
+"""Which files a model consists of, and where the bundled ones are."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from fer_edge.errors import ModelError
+
+FOLDER = Path(__file__).parents[2] / "models"
+BUNDLED = {"model": "default.onnx", "checkpoint": "default.safetensors"}
 COMPANIONS: dict[str, tuple[str, ...]] = {".xml": (".bin",), ".param": (".bin", ".json")}
-"""By the suffix of the file that the engine is given: of those that belong beside it."""
+"""By the suffix of the file that the engine opens: suffixes of the files that belong beside it."""
 
 
-def size(path: Path) -> int:
-    """Bytes of the file and of what belongs to it, where it is there."""
+def bundled(kind: str) -> Path:
+    """Path of the bundled "model" or "checkpoint".
+
+    Raises:
+        ModelError: this installation lacks it.
+    """
+    path = FOLDER / BUNDLED[kind]
+    if not path.is_file():
+        raise ModelError(f"{path}: the bundled {kind} is missing: reinstall fer-edge")
+    return path
+
+
+def model_size(path: Path) -> int:
+    """Bytes of a model's file and of its companions that exist."""
     suffixes = (path.suffix, *COMPANIONS.get(path.suffix, ()))
     files = [path.with_suffix(suffix) for suffix in suffixes]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def described_in(path: Path) -> Path:
-    """The file at whose end the model's spec lies."""
+def spec_file(path: Path) -> Path:
+    """The file whose end holds the spec of the model at `path`."""
     return path.with_suffix(".json") if path.suffix == ".param" else path

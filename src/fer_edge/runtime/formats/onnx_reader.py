@@ -1,30 +1,165 @@
-"""An `.onnx` file's protobuf fields; and its operator set, which OpenVINO doesn't tell."""
+"""Read an `.onnx` file's operator set, metadata and graph without an engine.
+
+An engine that is missing or crashes on this machine must not hide what a file is. Field numbers are
+those of `onnx.proto`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-OPSET_IMPORT = 8  # field of a ModelProto
-DOMAIN, VERSION = 1, 2  # fields of an OperatorSetIdProto
-OWN_DOMAINS = (b"", b"ai.onnx")
+import numpy as np
+import numpy.typing as npt
+
+from fer_edge.errors import ModelError
+
+FLOAT32 = 1  # TensorProto.DataType.FLOAT
 FIXED_SIZES = {1: 8, 5: 4}  # bytes of a value, by protobuf's wire type
+OWN_DOMAINS = (b"", b"ai.onnx")
+
+# field numbers of each message
+MODEL_GRAPH, MODEL_OPSET, MODEL_METADATA = 7, 8, 14
+OPSET_DOMAIN, OPSET_VERSION = 1, 2
+ENTRY_KEY, ENTRY_VALUE = 1, 2
+GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
+VALUE_NAME = 1
+NODE_INPUT, NODE_OUTPUT, NODE_OP_TYPE, NODE_ATTRIBUTE = 1, 2, 4, 5
+ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_STRING, ATTRIBUTE_INTS = 1, 3, 4, 8
+TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_DATA = 1, 2, 8, 9
+
+Floats = npt.NDArray[np.float32]
+Field = int | memoryview
+Message = dict[int, list[Field]]
 
 
-def opset(path: Path) -> int:
-    """Version of ONNX's own operators in that file; 0 when it names none, or is damaged."""
-    found = 0
-    for number, value in fields(memoryview(path.read_bytes())):
-        if number == OPSET_IMPORT and isinstance(value, memoryview):
-            entry = dict(fields(value))
-            domain, version = entry.get(DOMAIN, b""), entry.get(VERSION, 0)
-            if domain in OWN_DOMAINS and isinstance(version, int):
-                found = max(found, version)
-    return found
+@dataclass(frozen=True)
+class Node:
+    """One operator: the names of its tensors, and its attributes by name.
+
+    Attributes:
+        numbers: attributes that hold one or more integers.
+        texts: attributes that hold a string.
+    """
+
+    kind: str
+    inputs: list[str]
+    outputs: list[str]
+    numbers: dict[str, list[int]]
+    texts: dict[str, str]
 
 
-def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field of a protobuf message, up to where it stops making sense."""
+@dataclass(frozen=True)
+class OnnxGraph:
+    """Operators in topological order, the float32 constants by name, and the names of the inputs
+    and outputs."""
+
+    nodes: list[Node]
+    tensors: dict[str, Floats]
+    inputs: list[str]
+    outputs: list[str]
+
+
+def read_opset(path: Path) -> int:
+    """Version of ONNX's own operator set in a file; 0: it names none, or it is damaged.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    version = 0
+    for number, value in _fields(memoryview(path.read_bytes())):
+        if number == MODEL_OPSET and isinstance(value, memoryview):
+            entry = dict(_fields(value))
+            domain, found = entry.get(OPSET_DOMAIN, b""), entry.get(OPSET_VERSION, 0)
+            if domain in OWN_DOMAINS and isinstance(found, int):
+                version = max(version, found)
+    return version
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The `metadata_props` of a file; empty where it is damaged.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    metadata = {}
+    for number, value in _fields(memoryview(path.read_bytes())):
+        if number == MODEL_METADATA and isinstance(value, memoryview):
+            entry = dict(_fields(value))
+            key, text = entry.get(ENTRY_KEY), entry.get(ENTRY_VALUE)
+            if isinstance(key, memoryview) and isinstance(text, memoryview):
+                metadata[str(key, "utf-8", "replace")] = str(text, "utf-8", "replace")
+    return metadata
+
+
+def read_graph(path: Path) -> OnnxGraph:
+    """The graph of a file that holds its weights itself.
+
+    Raises:
+        ModelError: the file can't be read, or isn't an ONNX graph.
+    """
+    try:
+        graph = _message(_message(memoryview(path.read_bytes()))[MODEL_GRAPH][0])
+        tensors = (_tensor(_message(one)) for one in graph.get(GRAPH_INITIALIZER, []))
+        return OnnxGraph(
+            nodes=[_node(_message(one)) for one in graph[GRAPH_NODE]],
+            tensors=dict(filter(None, tensors)),
+            inputs=[_text(_message(one)[VALUE_NAME][0]) for one in graph[GRAPH_INPUT]],
+            outputs=[_text(_message(one)[VALUE_NAME][0]) for one in graph[GRAPH_OUTPUT]],
+        )
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from None
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise ModelError(f"{path}: damaged, or no ONNX file: copy it again") from None
+
+
+def _node(message: Message) -> Node:
+    numbers, texts = {}, {}
+    for one in message.get(NODE_ATTRIBUTE, []):
+        attribute = _message(one)
+        name = _text(attribute[ATTRIBUTE_NAME][0])
+        if ATTRIBUTE_STRING in attribute:
+            texts[name] = _text(attribute[ATTRIBUTE_STRING][0])
+        values = attribute.get(ATTRIBUTE_INTS) or attribute.get(ATTRIBUTE_INT, [])
+        numbers[name] = [number for value in values for number in _integers(value)]
+    return Node(
+        _text(message[NODE_OP_TYPE][0]),
+        [_text(name) for name in message.get(NODE_INPUT, [])],
+        [_text(name) for name in message[NODE_OUTPUT]],
+        numbers,
+        texts,
+    )
+
+
+def _tensor(message: Message) -> tuple[str, Floats] | None:
+    """A float32 constant; None: it has another type, or its bytes aren't in the file."""
+    if message[TENSOR_TYPE][0] != FLOAT32 or TENSOR_DATA not in message:
+        return None
+    shape = [number for value in message.get(TENSOR_DIMS, []) for number in _integers(value)]
+    data = message[TENSOR_DATA][0]
+    assert isinstance(data, memoryview)
+    return _text(message[TENSOR_NAME][0]), np.frombuffer(data, "<f4").reshape(shape)
+
+
+def _message(value: Field) -> Message:
+    """The fields of a message, by number."""
+    if isinstance(value, int):
+        raise TypeError("an integer where a message is expected")
+    message: Message = {}
+    for number, field in _fields(value):
+        message.setdefault(number, []).append(field)
+    return message
+
+
+def _text(value: Field) -> str:
+    if isinstance(value, int):
+        raise TypeError("an integer where a string is expected")
+    return str(value, "utf-8")
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, Field]]:
+    """Number and value of each field of a protobuf message, up to where the data is damaged."""
     at = 0
     try:
         while at < len(data):
@@ -44,23 +179,23 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         return
 
 
-def integers(value: int | memoryview) -> list[int]:
-    """One entry of a repeated field of integers: one of them, or a run of packed ones.
+def _integers(value: Field) -> list[int]:
+    """One entry of a repeated integer field: a single integer, or a run of packed ones.
 
     Raises:
         IndexError: the run is cut off.
     """
     if isinstance(value, int):
         return [value]
-    found, at = [], 0
+    numbers, at = [], 0
     while at < len(value):
         number, at = _varint(value, at)
-        found.append(number)
-    return found
+        numbers.append(number)
+    return numbers
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """An integer in groups of seven bits, lowest first, and where the next value starts."""
+    """An integer in groups of seven bits, lowest first, and the offset after it."""
     value = shift = 0
     while True:
         byte = data[at]

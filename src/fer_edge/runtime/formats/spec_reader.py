@@ -10,8 +10,7 @@ from xml.etree import ElementTree
 
 from fer_edge.errors import ModelError
 from fer_edge.runtime.formats import ncnn_files
-from fer_edge.runtime.formats.onnx_reader import opset
-from fer_edge.runtime.formats.onnxmetadata import metadata
+from fer_edge.runtime.formats.onnx_reader import read_metadata, read_opset
 from fer_edge.spec import ModelSpec
 
 _LONGEST_HEADER = 100_000_000  # the format's own limit
@@ -37,9 +36,9 @@ def _safetensors_metadata(path: Path) -> dict[str, str]:
 
 def _onnx_metadata(path: Path) -> dict[str, str]:
     # without an engine: one that is missing, or crashes here, mustn't hide what the file is
-    if not opset(path):
+    if not read_opset(path):
         raise ModelError(f"{path}: damaged or cut off: copy it again, or export it again")
-    return metadata(path)
+    return read_metadata(path)
 
 
 def _openvino_metadata(path: Path) -> dict[str, str]:

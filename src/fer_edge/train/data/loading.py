@@ -12,10 +12,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from platformdirs import user_cache_path
 
 from fer_edge.atomic import whole_file
 from fer_edge.errors import DataError
+from fer_edge.paths import cache_folder
 from fer_edge.runtime.preprocess import crop_face
 from fer_edge.spec import CropSpec
 from fer_edge.train.data import fer2013
@@ -80,9 +80,8 @@ def _stamps(path: Path) -> Iterator[str]:
 
 
 def _cache_path(path: Path, side: int, skip_bad: bool) -> Path:
-    folder = os.environ.get("FER_EDGE_CACHE") or user_cache_path("fer-edge")
     key = "\n".join([f"{_VERSION}:{side}:{skip_bad}", *_stamps(path)])
-    return Path(folder) / f"{hashlib.sha256(os.fsencode(key)).hexdigest()[:24]}.npz"
+    return cache_folder() / f"{hashlib.sha256(os.fsencode(key)).hexdigest()[:24]}.npz"
 
 
 def _from_cache(cached: Path, path: Path) -> FaceData | None:

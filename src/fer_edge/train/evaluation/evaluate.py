@@ -62,9 +62,9 @@ def open_model(
         from fer_edge.train.networks import checkpoint
 
         loaded = checkpoint.load(path)
-        return Model(str(path), loaded.spec, loaded.predict, model_files.size(path))
+        return Model(str(path), loaded.spec, loaded.predict, model_files.model_size(path))
     engine = open_backend(path, backend=backend, device=device, threads=threads)
-    return Model(str(path), engine.spec, engine, model_files.size(path))
+    return Model(str(path), engine.spec, engine, model_files.model_size(path))
 
 
 @dataclass(frozen=True)

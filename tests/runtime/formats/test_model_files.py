@@ -8,8 +8,8 @@ import pytest
 
 import fer_edge
 from fer_edge.errors import ModelError
-from fer_edge.runtime.formats import bundled as module
-from fer_edge.runtime.formats.bundled import bundled
+from fer_edge.runtime.formats import model_files as module
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from tests.conftest import ROOT
 
@@ -40,6 +40,6 @@ def test_the_documents_say_what_the_spec_says(document: str) -> None:
 
 
 def test_a_missing_file_says_reinstall(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(module.NAMES, "model", "none.onnx")
+    monkeypatch.setitem(module.BUNDLED, "model", "none.onnx")
     with pytest.raises(ModelError, match="the bundled model is missing: reinstall fer-edge"):
         bundled("model")
