@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer_edge.export.formats import FORMATS
-from fer_edge.export.int8_savings import race
+from fer_edge.export.int8_savings import measure_latencies
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.evaluation.evaluate import open_model
@@ -85,7 +85,7 @@ def table(found: list[Row]) -> str:
     times = {}
     for format in FORMATS:
         mine = [row for row in found if row.format == format]
-        taken = race([open_model(row.path, threads=1) for row in mine])
+        taken = measure_latencies([open_model(row.path, threads=1) for row in mine])
         times |= {row.path: taken[0] / one for row, one in zip(mine, taken, strict=True)}
     for row in found:
         p = row.parity

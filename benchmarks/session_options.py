@@ -84,10 +84,10 @@ def ways(folder: Path) -> dict[str, Callable[[], Call]]:
     untouched, optimised = folder / "exporter.onnx", folder / "optimised.onnx"
     flat = folder / "optimised.ort"
     twin = checkpoint.load(bundled("checkpoint"))
-    rewritten = exporter.rewritten
-    exporter.rewritten = lambda model, *_: model
+    rewrite_graph = exporter.rewrite_graph
+    exporter.rewrite_graph = lambda model, *_: model
     exporter.write_onnx(exporter.to_onnx(twin, "int8"), spec, untouched)
-    exporter.rewritten = rewritten
+    exporter.rewrite_graph = rewrite_graph
     for path in (optimised, flat):
         opened(shipped, optimized_model_filepath=str(path))
     off = GraphOptimizationLevel.ORT_DISABLE_ALL

@@ -95,21 +95,21 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def fp32_model(exporter: None, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
     """The bundled checkpoint as an fp32 ONNX file, which every engine computes alike."""
-    from fer_edge.export.exporter import export_file
+    from fer_edge.export.exporter import export_checkpoint
     from fer_edge.runtime.formats.model_files import bundled
 
-    return export_file(bundled("checkpoint"), tmp_path_factory.mktemp("fp32") / "m.onnx").path
+    return export_checkpoint(bundled("checkpoint"), tmp_path_factory.mktemp("fp32") / "m.onnx").path
 
 
 @pytest.fixture(scope="session")
 def ncnn_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled checkpoint as an fp32 ncnn model, its three files alone in their folder."""
     needs_ncnn()
-    from fer_edge.export.exporter import export_file
+    from fer_edge.export.exporter import export_checkpoint
     from fer_edge.runtime.formats.model_files import bundled
 
     path = tmp_path_factory.mktemp("ncnn") / "m.ncnn.param"
-    done = export_file(bundled("checkpoint"), path, format="ncnn")
+    done = export_checkpoint(bundled("checkpoint"), path, format="ncnn")
     done.report.unlink()
     done.page.unlink()
     return path

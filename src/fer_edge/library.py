@@ -112,6 +112,8 @@ def export(
     data: str | Path | None = None,
     split: Split = "test",
     output: str | Path | None = None,
+    name: str | None = None,
+    force: bool = False,
     skip_bad: bool = False,
 ) -> Exported:
     """Export a checkpoint and keep the file only if it predicts as PyTorch does.
@@ -122,7 +124,10 @@ def export(
         precision: "fp32", "fp16" or "int8", where the format has it.
         data: faces to compare on besides the golden samples; see `train`.
         split: of the data.
-        output: path of the file; None: the model's name in the current folder.
+        output: a file or a folder; None: the run's folder, or the current folder for a checkpoint
+            outside a run.
+        name: replaces the model's name in the default file name.
+        force: replace an existing file of another checkpoint or with a stronger proof.
         skip_bad: leave damaged rows and images out instead of failing.
 
     Returns:
@@ -130,19 +135,22 @@ def export(
 
     Raises:
         ParityError: the file missed a threshold and was not kept.
-        ConfigError: the format has no such precision.
+        ConfigError: the format has no such precision, or an existing file may not be replaced.
         ModelError, SpecError, DataError: the checkpoint or the data cannot be used.
         MissingExtraError: the extra `export` is not installed.
     """
     with requires_extra("export"):
-        from fer_edge.export.exporter import export_file
-        from fer_edge.export.formats import FORMATS
+        from fer_edge.export.exporter import export_checkpoint
+        from fer_edge.export.output import resolve_output
         from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.data.loading import read_data
 
     source = bundled("checkpoint") if checkpoint is None else Path(checkpoint)
-    spec = read_spec(source)
-    path = Path(f"{spec.name}-{precision}{FORMATS[format].suffix}" if output is None else output)
-    faces = None if data is None else read_data(Path(data), side=spec.input.side, skip_bad=skip_bad)
-    return export_file(source, path, faces, split=split, format=format, precision=precision)
+    folder = None if output is None else Path(output)
+    path = resolve_output(source, format=format, precision=precision, output=folder, name=name)
+    side = read_spec(source).input.side
+    faces = None if data is None else read_data(Path(data), side=side, skip_bad=skip_bad)
+    return export_checkpoint(
+        source, path, faces, split=split, format=format, precision=precision, force=force
+    )

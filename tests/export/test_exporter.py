@@ -15,10 +15,9 @@ from torch import nn
 from fer_edge.errors import ParityError
 from fer_edge.export import exporter
 from fer_edge.export import to_onnx as of_onnx
-from fer_edge.export.exporter import export_file
+from fer_edge.export.exporter import export_checkpoint
 from fer_edge.export.formats import FORMATS
-from fer_edge.export.gate import Gate
-from fer_edge.export.thresholds import Bars
+from fer_edge.export.thresholds import Gate, Thresholds
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec, Precision
 from fer_edge.train.data.loading import read_data
@@ -31,7 +30,7 @@ from tests.support.exported import exporting
 def test_with_data_the_whole_split_is_compared(
     source: Path, csv_file: Path, tmp_path: Path
 ) -> None:
-    done = export_file(source, tmp_path / "m.onnx", read_data(csv_file))
+    done = export_checkpoint(source, tmp_path / "m.onnx", read_data(csv_file))
     golden, test = done.parities
     assert (golden.faces, golden.n, test.faces, test.n) == ("golden", 16, "test", 14)
     assert test.accuracy_reference == test.accuracy_exported
@@ -44,10 +43,10 @@ def test_with_data_the_whole_split_is_compared(
     assert {p.name for p in tmp_path.iterdir()} == {
         "m.onnx", "m.onnx.parity.json", "m.onnx.parity.html",
     }  # fmt: skip
-    assert document["page"] == str(done.page)
+    assert document["html_report"] == str(done.html_report)
     assert document["gate"] == "default"
-    page = done.page.read_text("utf-8")
-    assert "test: 14 faces" in page
+    page = done.html_report.read_text("utf-8")
+    assert "Split test: 14 faces" in page
     assert f"{done.size / 1e6:.2f} MB" in page
     assert f"{source.stat().st_size / 1e6:.2f} MB" in page
 
@@ -68,7 +67,7 @@ def test_every_face_is_answered_once(
         return replace(model, predict=predict)
 
     monkeypatch.setattr(exporter, "open_model", counting)
-    done = export_file(source, tmp_path / "m.onnx", read_data(csv_file))
+    done = export_checkpoint(source, tmp_path / "m.onnx", read_data(csv_file))
     assert answered == [16, 14]
     monkeypatch.undo()
     data = read_data(csv_file)
@@ -122,8 +121,8 @@ def spoil_ncnn(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
 @pytest.mark.parametrize(
     ("precision", "advice"),
     [
-        ("fp32", "a difference in fp32 is a bug of the export: report it"),
-        ("fp16", "--precision fp32 keeps every weight as it is"),
+        ("fp32", "a difference in fp32 is a bug in the export: please report it"),
+        ("fp16", "use --precision fp32, which stores every weight without loss"),
     ],
 )
 def test_a_spoiled_export_is_refused_and_leaves_nothing(
@@ -135,7 +134,7 @@ def test_a_spoiled_export_is_refused_and_leaves_nothing(
     options = ("--precision", precision, "--format", format, "--output", tmp_path)
     ran = fer("export", source, *options)
     assert (ran.code, ran.out) == (1, "")
-    assert "isn't kept: " in ran.err
+    assert "is not kept, it differs from " in ran.err
     assert "max |Δlogit| on golden is" in ran.err
     assert ran.err.endswith(f"What to try: {advice}\n")
     assert list(tmp_path.iterdir()) == []
@@ -146,7 +145,7 @@ def test_without_the_gate_a_spoiled_export_is_kept_and_says_so(
 ) -> None:
     spoil(monkeypatch, "weights")
     path = tmp_path / "m.onnx"
-    done = export_file(source, path, read_data(csv_file), gate=Gate(enforced=False))
+    done = export_checkpoint(source, path, read_data(csv_file), gate=Gate(enforced=False))
     parity = read_spec(path).parity
     assert parity is not None
     assert (parity.passed, parity.gate) == (False, "off")
@@ -154,7 +153,7 @@ def test_without_the_gate_a_spoiled_export_is_kept_and_says_so(
     assert document["gate"] == "off"
     assert document["golden"]["passed"] is False
     assert document["golden"]["failures"]
-    assert "The gate was off" in done.page.read_text("utf-8")
+    assert "The gate was off" in done.html_report.read_text("utf-8")
 
 
 def test_a_file_that_answers_nonsense_is_kept_without_the_gate(
@@ -169,9 +168,9 @@ def test_a_file_that_answers_nonsense_is_kept_without_the_gate(
 
     monkeypatch.setattr(exporter, "open_model", broken)
     data = read_data(csv_file)
-    with pytest.raises(ParityError, match="some answers to golden aren't numbers"):
-        export_file(source, tmp_path / "m.onnx", data)
-    done = export_file(source, tmp_path / "m.onnx", data, gate=Gate(enforced=False))
+    with pytest.raises(ParityError, match="some logits on golden are NaN or infinite"):
+        export_checkpoint(source, tmp_path / "m.onnx", data)
+    done = export_checkpoint(source, tmp_path / "m.onnx", data, gate=Gate(enforced=False))
     assert done.spec.parity is not None
     assert done.spec.parity.max_abs_logit_diff is None
     assert done.spec.metrics == ()
@@ -188,7 +187,9 @@ def test_golden_samples_that_fail_are_not_hidden_by_a_split_that_passes(
         return replace(model, predict=lambda faces: model.predict(faces) + (len(faces) == 16))
 
     monkeypatch.setattr(exporter, "open_model", off_on_golden)
-    done = export_file(source, tmp_path / "m.onnx", read_data(csv_file), gate=Gate(enforced=False))
+    done = export_checkpoint(
+        source, tmp_path / "m.onnx", read_data(csv_file), gate=Gate(enforced=False)
+    )
     assert [parity.passed for parity in done.parities] == [False, True]
     assert done.spec.parity is not None
     assert not done.spec.parity.passed
@@ -198,25 +199,25 @@ def test_changed_bars_let_a_file_out_and_the_spec_says_so(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(monkeypatch, "mean")
-    gate = Gate({"fp32": Bars(agreement=0.0)})
-    done = export_file(source, tmp_path / "m.onnx", gate=gate)
+    gate = Gate({"fp32": Thresholds(agreement=0.0)})
+    done = export_checkpoint(source, tmp_path / "m.onnx", gate=gate)
     assert done.spec.parity is not None
     assert (done.spec.parity.passed, done.spec.parity.gate) == (True, "changed")
-    assert done.to_dict()["parity"]["bars"]["agreement"] == 0.0
+    assert done.to_dict()["parity"]["thresholds"]["agreement"] == 0.0
 
 
 def test_a_report_that_cannot_be_written_keeps_the_model_back(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    export_file(source, tmp_path / "m.onnx")
+    export_checkpoint(source, tmp_path / "m.onnx")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(exporter, "parity_page", full)
+    monkeypatch.setattr(exporter, "render_html_report", full)
     with pytest.raises(OSError, match="No space left"):
-        export_file(source, tmp_path / "m.onnx", precision="fp16")
+        export_checkpoint(source, tmp_path / "m.onnx", precision="fp16", force=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

@@ -28,6 +28,6 @@ def test_a_format_without_int8_says_why(format: str) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_what_makes_it_is_found(format: str) -> None:
+def test_the_converter_is_found(format: str) -> None:
     needs_ncnn(format)
-    assert callable(FORMATS[format].builder())
+    assert callable(FORMATS[format].load_converter())

@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from fer_edge.export.html_report import parity_page
-from fer_edge.export.int8_savings import Worth
-from fer_edge.export.judge import judge
+from fer_edge.export.html_report import render_html_report
+from fer_edge.export.int8_savings import Savings
+from fer_edge.export.judge import check_thresholds
 from fer_edge.export.parity import Parity, measure
-from fer_edge.export.thresholds import BARS, Bars
+from fer_edge.export.thresholds import DEFAULT_THRESHOLDS, Thresholds
 from fer_edge.spec import GateState, ModelSpec, Quantization
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (50, 7)).astype(np.float32)
@@ -51,7 +51,7 @@ class Reader(HTMLParser):
 
 def page_of(spec: ModelSpec, *parities: Parity, gate: GateState = "default") -> str:
     spec = replace(spec, parity=parities[-1].summary(gate))
-    return parity_page("m.onnx", spec, parities, SIZES)
+    return render_html_report("m.onnx", spec, parities, SIZES)
 
 
 def test_the_figures_are_there(spec: ModelSpec) -> None:
@@ -60,30 +60,33 @@ def test_the_figures_are_there(spec: ModelSpec) -> None:
         quantization=Quantization("int8", "int8", method="static", calibration="500 of train"),
         tools={"onnx": "1.23"},
     )
-    golden = judge(measure(LOGITS, LOGITS, spec, "golden"), BARS["int8"])
-    test = judge(measure(LOGITS, OTHER, spec, "test", TRUTH), replace(BARS["int8"], few=0))
+    golden = check_thresholds(measure(LOGITS, LOGITS, spec, "golden"), DEFAULT_THRESHOLDS["int8"])
+    test = check_thresholds(
+        measure(LOGITS, OTHER, spec, "test", TRUTH),
+        replace(DEFAULT_THRESHOLDS["int8"], max_chance_losses=0),
+    )
     page = page_of(spec, golden, test)
     reader = Reader(page)
     assert reader.open == []
     for row in (
-        ["architecture", "fer-mobilenet_v3_small (mobilenet_v3_small)"],
-        ["size of the file", "2.50 MB"],
-        ["size of the checkpoint", "9.10 MB"],
-        ["precision", "int8"],
-        ["quantized by", "static"],
-        ["calibrated with", "500 of train"],
-        ["made with", "onnx 1.23"],
-        ["same label", "100.0000%", "at least 97.00%"],
-        ["same label", "98.0000%", "at least 97.00%"],
-        ["accuracy in PyTorch", "100.00%", ""],
-        ["accuracy of the file", "98.00%", "may fall by 0.50%"],
+        ["Model", "fer-mobilenet_v3_small (mobilenet_v3_small)"],
+        ["Size of the file", "2.50 MB"],
+        ["Size of the checkpoint", "9.10 MB"],
+        ["Precision", "int8"],
+        ["Quantization", "static"],
+        ["Calibration", "500 of train"],
+        ["Tools", "onnx 1.23"],
+        ["Same label", "100.0000%", "at least 97.00%"],
+        ["Same label", "98.0000%", "at least 97.00%"],
+        ["Accuracy in PyTorch", "100.00%", ""],
+        ["Accuracy of the file", "98.00%", "at most 0.50% lost"],
         ["7", f"{test.max_abs_logit_diff:.3g}"],
     ):
         assert row in reader.rows, row
     label = spec.labels[TRUTH[7]]
     after = test.recall_exported[label]
     assert [label, "100.00%", f"{after:.2%}", f"{after - 1:+.2%}"] in reader.rows
-    matrix = reader.rows[reader.rows.index(["PyTorch \\ file", *spec.labels]) + 1 :][:7]
+    matrix = reader.rows[reader.rows.index(["", *spec.labels]) + 1 :][:7]
     found = {
         f"{row[0]} > {b}": int(cell)
         for row in matrix
@@ -91,33 +94,37 @@ def test_the_figures_are_there(spec: ModelSpec) -> None:
         if cell
     }
     assert found == test.disagreements
-    assert page.count(">passed<") == page.count(">FAILED<") == 1
-    assert page.index(">Missed a bar:<") < page.index("2.50 MB") < page.index("test: 50 faces")
-    assert page.index("test: 50 faces") < page.index("golden: 50 faces")
+    assert page.count(">Passed<") == page.count(">Failed<") == 1
+    assert page.index(">Failed: ") < page.index("2.50 MB") < page.index("Split test: 50 faces")
+    assert page.index("Split test: 50 faces") < page.index("Golden samples: 50 faces")
     assert all(page.count(failure) == 1 for failure in test.failures)
 
 
 def test_one_face_of_a_few_that_may_differ_is_in_the_bar(spec: ModelSpec) -> None:
-    few = judge(measure(LOGITS[:16], OTHER[:16], spec, "golden"), BARS["int8"])
+    few = check_thresholds(
+        measure(LOGITS[:16], OTHER[:16], spec, "golden"), DEFAULT_THRESHOLDS["int8"]
+    )
     page = page_of(spec, few)
-    assert ["same label", "93.7500%", "at least 97.00%, or all but 1"] in Reader(page).rows
-    assert ">Passed every bar.<" in page
+    assert ["Same label", "93.7500%", "at least 97.00%, or all but 1"] in Reader(page).rows
+    assert ">Passed: the file reaches every threshold.<" in page
 
 
 def test_what_int8_saves_is_on_the_page(spec: ModelSpec) -> None:
-    parity = judge(measure(LOGITS, LOGITS, spec, "test"), BARS["int8"])
+    parity = check_thresholds(measure(LOGITS, LOGITS, spec, "test"), DEFAULT_THRESHOLDS["int8"])
     spec = replace(spec, parity=parity.summary())
-    worth = Worth(2_500_000, 4_800_000, 1.0, 0.8)
-    rows = Reader(parity_page("m.onnx", spec, [parity], SIZES, worth)).rows
-    assert ["beside fp32", str(worth)] in rows
-    assert "int8 isn't faster here (0.80 times as fast)" in str(worth)
+    savings = Savings(2_500_000, 4_800_000, 1.0, 0.8)
+    rows = Reader(render_html_report("m.onnx", spec, [parity], SIZES, savings)).rows
+    assert ["Savings", str(savings)] in rows
+    assert "not faster than fp32 (0.80 times as fast) on this machine" in str(savings)
 
 
 def test_the_float_model_is_shown_where_there_is_one(spec: ModelSpec) -> None:
-    parity = judge(measure(OTHER, OTHER, spec, "test", TRUTH, LOGITS), BARS["int8-qat"])
+    parity = check_thresholds(
+        measure(OTHER, OTHER, spec, "test", TRUTH, LOGITS), DEFAULT_THRESHOLDS["int8-qat"]
+    )
     reader = Reader(page_of(spec, parity))
-    assert ["accuracy of the float model", "100.00%", ""] in reader.rows
-    assert ["label", "float model", "PyTorch, rounded", "file", "change"] in reader.rows
+    assert ["Accuracy in PyTorch, float model", "100.00%", ""] in reader.rows
+    assert ["label", "float model", "quantized model", "file", "change"] in reader.rows
     label = spec.labels[TRUTH[7]]
     after = f"{parity.recall_exported[label]:.2%}"
     change = f"{parity.recall_exported[label] - 1:+.2%}"
@@ -133,22 +140,26 @@ def test_nothing_from_outside_is_markup_and_nothing_is_fetched(spec: ModelSpec) 
         tools={evil: evil},
         quantization=Quantization("int8", "int8", method=evil),
     )
-    parity = judge(measure(LOGITS, OTHER, spec, evil, TRUTH), Bars(1.0, recall_loss=0.0))
-    page = parity_page(evil, replace(spec, parity=parity.summary()), [parity], {evil: 1})
+    parity = check_thresholds(
+        measure(LOGITS, OTHER, spec, evil, TRUTH), Thresholds(1.0, recall_loss=0.0)
+    )
+    page = render_html_report(evil, replace(spec, parity=parity.summary()), [parity], {evil: 1})
     reader = Reader(page)
     assert reader.open == []
     assert not reader.tags & {"script", "link", "img", "iframe", "object"}
     assert reader.attributes <= {"lang", "charset", "name", "content", "class"}
     assert "url(" not in page
     assert "@import" not in page
-    assert [f"size of the {evil}", "0.00 MB"] in reader.rows
+    assert [f"Size of the {evil}", "0.00 MB"] in reader.rows
     assert any(row[0] == evil for row in reader.rows)
 
 
 def test_a_gate_that_was_off_is_said(spec: ModelSpec) -> None:
-    parity = judge(measure(LOGITS, LOGITS * np.nan, spec, "test", TRUTH), BARS["fp32"])
-    said = "The gate was off: nothing was refused."
+    parity = check_thresholds(
+        measure(LOGITS, LOGITS * np.nan, spec, "test", TRUTH), DEFAULT_THRESHOLDS["fp32"]
+    )
+    warning = "The gate was off (--no-gate): the file was kept whether or not it passed."
     page = page_of(spec, parity, gate="off")
-    assert said in page
-    assert ">FAILED<" in page
-    assert said not in page_of(spec, parity)
+    assert warning in page
+    assert ">Failed<" in page
+    assert warning not in page_of(spec, parity)

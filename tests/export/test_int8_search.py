@@ -13,11 +13,17 @@ import pytest
 
 from fer_edge.errors import ConfigError, DataError, ParityError
 from fer_edge.export import to_onnx as of_onnx
-from fer_edge.export.exporter import Exported, export_file
+from fer_edge.export.exporter import Exported, export_checkpoint
 from fer_edge.export.formats import FORMATS
-from fer_edge.export.gate import Gate
 from fer_edge.export.golden import draw_faces
-from fer_edge.export.int8_search import aim, default_recipe, quantize, recipe_of, search
+from fer_edge.export.int8_search import (
+    default_int8_recipe,
+    quantize,
+    read_int8_recipe,
+    search_int8_recipe,
+    search_target,
+)
+from fer_edge.export.thresholds import Gate
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import Int8Recipe
@@ -46,7 +52,7 @@ def twins(data: FaceData, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     for architecture in ("mobilenet_v2", "mobilenet_v3_small"):
         path = made(architecture, folder)
         source = checkpoints.load(path)
-        recipe = replace(default_recipe(source), trained=1)
+        recipe = replace(default_int8_recipe(source), trained=1)
         twin = quantize(source, data, recipe)
         own = replace(twin.spec.quantization, temperature=2.5)
         checkpoints.save(replace(twin, spec=replace(twin.spec, quantization=own)), path)
@@ -60,7 +66,7 @@ def files(
 ) -> dict[tuple[str, str], Exported]:
     folder = tmp_path_factory.mktemp("files")
     return {
-        (architecture, format): export_file(
+        (architecture, format): export_checkpoint(
             path, folder / f"{architecture}{FORMATS[format].suffix}", data,
             format=format, precision="int8", gate=ANY,
         )
@@ -74,7 +80,7 @@ def test_a_file_of_a_twin_has_the_twins_temperature(
     files: dict[tuple[str, str], Exported], twins: dict[str, Path], tmp_path: Path
 ) -> None:
     checkpoint, made_int8 = twins["mobilenet_v2"], files["mobilenet_v2", "onnx"]
-    made_fp32 = export_file(checkpoint, tmp_path / "fp32.onnx")
+    made_fp32 = export_checkpoint(checkpoint, tmp_path / "fp32.onnx")
     assert (made_fp32.spec.temperature, made_int8.spec.temperature) == (1.5, 2.5)
     for done in (made_fp32, made_int8):
         logits, probabilities = onnxruntime.InferenceSession(done.path).run(
@@ -138,29 +144,31 @@ def test_the_spec_tells_how_it_was_rounded(files: dict[tuple[str, str], Exported
         assert quantization.calibration == "63 faces of FER2013 train, up to 9 a label, seed 0"
         assert quantization.int8 is not None
         assert quantization.int8.trained == 1
-        assert done.worth is not None
-        assert done.worth.bytes == done.size
-        assert done.worth.bytes < done.worth.bytes_fp32
-        assert done.worth.milliseconds > 0
-        assert "times as fast" in str(done.worth)
+        assert done.savings is not None
+        assert done.savings.bytes == done.size
+        assert done.savings.bytes < done.savings.bytes_fp32
+        assert done.savings.milliseconds > 0
+        assert "times as fast" in str(done.savings)
         test = done.parities[1]
         assert test.accuracy_float is not None
-        assert done.to_dict()["worth"]["speedup"] == done.worth.speedup
+        assert done.to_dict()["savings"]["speedup"] == done.savings.speedup
 
 
 def test_int8_by_rounding_alone_is_counted_from_the_float_network(
     source: Path, data: FaceData, tmp_path: Path
 ) -> None:
-    done = export_file(source, tmp_path / "m.onnx", data, precision="int8", gate=ANY)
+    done = export_checkpoint(source, tmp_path / "m.onnx", data, precision="int8", gate=ANY)
     golden, test = done.parities
     assert golden.max_abs_logit_diff < 1e-5  # against the same rounding in PyTorch
     assert test.max_abs_logit_diff > 1e-3  # against float
     assert test.accuracy_float is None
     assert done.spec.quantization.method == "rounded, ranges by answer"
 
-    again = recipe_of(done.path)
+    again = read_int8_recipe(done.path)
     assert again == done.spec.quantization.int8
-    other = export_file(source, tmp_path / "n.onnx", data, precision="int8", gate=ANY, recipe=again)
+    other = export_checkpoint(
+        source, tmp_path / "n.onnx", data, precision="int8", gate=ANY, recipe=again
+    )
     assert np.array_equal(
         open_backend(other.path)(draw_faces(48)), open_backend(done.path)(draw_faces(48))
     )
@@ -178,8 +186,10 @@ def test_a_spoiled_int8_file_is_refused(
         return model
 
     exporting(monkeypatch, spoiled)
-    with pytest.raises(ParityError, match=r"label agreement on golden .* What to try: fer train"):
-        export_file(twins["mobilenet_v2"], tmp_path / "m.onnx", precision="int8")
+    with pytest.raises(
+        ParityError, match=r"label agreement on golden .* What to try: run fer train"
+    ):
+        export_checkpoint(twins["mobilenet_v2"], tmp_path / "m.onnx", precision="int8")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -188,33 +198,35 @@ def test_what_int8_cannot_be_made_of(
 ) -> None:
     path = tmp_path / "m.onnx"
     with pytest.raises(ConfigError, match="int8 needs --data"):
-        export_file(source, path, precision="int8")
+        export_checkpoint(source, path, precision="int8")
     few = read_data(write_csv(drawn_rows(7, 1, 1), tmp_path / "few.csv"))
     with pytest.raises(DataError, match="49 faces in train to calibrate int8 with, at least 50"):
-        export_file(source, path, few, precision="int8")
+        export_checkpoint(source, path, few, precision="int8")
     with pytest.raises(ConfigError, match="has no layer 'tail'"):
-        export_file(source, path, few, precision="int8", recipe=Int8Recipe(float_layers=("tail",)))
+        export_checkpoint(
+            source, path, few, precision="int8", recipe=Int8Recipe(float_layers=("tail",))
+        )
     with pytest.raises(ConfigError, match="its rounding was trained"):
-        recipe_of(files["mobilenet_v2", "onnx"].path)
+        read_int8_recipe(files["mobilenet_v2", "onnx"].path)
     with pytest.raises(ConfigError, match="isn't an int8 file"):
-        recipe_of(twins["mobilenet_v2"].with_name("mobilenet_v2.safetensors"))
+        read_int8_recipe(twins["mobilenet_v2"].with_name("mobilenet_v2.safetensors"))
     assert not path.exists()
 
 
 @pytest.mark.parametrize(("bar", "wanted"), [(0.97, 0.98), (0.99, 0.995), (0.996, 0.998)])
 def test_the_search_asks_for_more_than_the_bar_but_not_for_all(bar: float, wanted: float) -> None:
-    assert aim(bar) == pytest.approx(wanted)
+    assert search_target(bar) == pytest.approx(wanted)
 
 
 def test_the_search_leaves_in_float_what_it_must(source: Path, data: FaceData) -> None:
     lines: list[str] = []
-    easy = search(source, data, lines.append, wanted=0.0)
+    easy = search_int8_recipe(source, data, lines.append, wanted=0.0)
     assert easy.ranges in ("answer", "mse", "percentile", "minmax")
     assert len(lines) == 5
 
     lines.clear()
-    found = search(source, data, lines.append, wanted=1.0)
-    start = default_recipe(checkpoints.load(source))
+    found = search_int8_recipe(source, data, lines.append, wanted=1.0)
+    start = default_int8_recipe(checkpoints.load(source))
     assert set(found.float_layers) > set(start.float_layers)
     assert any(" blocks in float, from features." in line for line in lines)
     best = quantize(checkpoints.load(source), data, found).int8()
@@ -233,6 +245,6 @@ def test_the_search_leaves_in_float_what_it_must(source: Path, data: FaceData) -
     tried = (line for line in lines if " blocks in float" in line)
     some = next(line for line in tried if share(line) > all_rounded)
     bar = share(some) - 0.0101
-    middle = search(source, data, lambda _: None, wanted=bar)
+    middle = search_int8_recipe(source, data, lambda _: None, wanted=bar)
     blocks = {layer.split(".")[1] for layer in set(middle.float_layers) - set(start.float_layers)}
     assert 0 < len(blocks) <= int(some.split()[0])

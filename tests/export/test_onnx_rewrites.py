@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from fer_edge.export import to_onnx as exporter
 from fer_edge.export.golden import draw_faces
-from fer_edge.export.int8_search import default_recipe, quantize
-from fer_edge.export.onnx_rewrites import phases, rewritten
+from fer_edge.export.int8_search import default_int8_recipe, quantize
+from fer_edge.export.onnx_rewrites import rewrite_graph, split_kernel_phases
 from fer_edge.export.to_onnx import to_onnx
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.networks import checkpoint as checkpoints
@@ -37,15 +37,15 @@ def operators(model: onnx.ModelProto) -> Counter[str]:
 
 @pytest.fixture
 def given_to(monkeypatch: pytest.MonkeyPatch) -> list[onnx.ModelProto]:
-    """The graphs that were rewritten, as they were before."""
+    """The graphs that were rewrite_graph, as they were before."""
     seen = []
 
     def watched(model: onnx.ModelProto, given: int, side: int) -> onnx.ModelProto:
         seen.append(onnx.ModelProto.FromString(model.SerializeToString()))
         del seen[-1].graph.value_info[:]  # which let ONNX Runtime fuse float layers otherwise
-        return rewritten(model, given, side)
+        return rewrite_graph(model, given, side)
 
-    monkeypatch.setattr(exporter, "rewritten", watched)
+    monkeypatch.setattr(exporter, "rewrite_graph", watched)
     return seen
 
 
@@ -54,7 +54,7 @@ def test_int8_answers_stay_and_its_stem_sees_phases(
     architecture: str, tmp_path: Path, larger_csv_file: Path, given_to: list[onnx.ModelProto]
 ) -> None:
     source = checkpoints.load(made(architecture, tmp_path))
-    recipe = replace(default_recipe(source), ranges="minmax")
+    recipe = replace(default_int8_recipe(source), ranges="minmax")
     after = to_onnx(quantize(source, read_data(larger_csv_file), recipe), "int8")
     (before,) = given_to
     assert np.array_equal(answers(before), answers(after))
@@ -88,7 +88,7 @@ def test_phases_give_the_same_sums(kernel: int, stride: int, padding: int, place
     expected = torch.nn.functional.conv2d(
         picture, torch.from_numpy(weights).float(), stride=stride, padding=padding
     )
-    phased, first, last = phases(weights, stride, padding)
+    phased, first, last = split_kernel_phases(weights, stride, padding)
     channels = torch.nn.functional.pixel_unshuffle(picture, stride)
     padded = torch.nn.functional.pad(channels, (-first, last, -first, last))
     sums = torch.nn.functional.conv2d(padded, torch.from_numpy(phased).float())
@@ -109,7 +109,7 @@ def test_only_an_even_shift_that_is_taken_back_goes(
             moved = Add (x, shift)
             y = QuantizeLinear (moved, step, zero)
         }}""")
-    after = rewritten(model, 48, 64)
+    after = rewrite_graph(model, 48, 64)
     assert ("Add" not in operators(after)) is fits
     values = np.arange(-8, 1040, dtype=np.float32) / 4
     assert np.array_equal(rounded(model, values), rounded(after, values))
@@ -146,7 +146,7 @@ def test_the_shift_goes_where_resized_pixels_are_exact(given: int, side: int, fi
             moved = Add (large, shift)
             y = QuantizeLinear (moved, step, zero)
         }}""")
-    after = rewritten(model, given, side)
+    after = rewrite_graph(model, given, side)
     assert ("Add" not in operators(after)) is fits
     faces = np.random.default_rng(0).integers(0, 256, (200, 1, given, given)).astype(np.uint8)
     assert np.array_equal(rounded(model, faces), rounded(after, faces))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fer_edge.errors import DataError
-from fer_edge.export.judge import compare, judge
+from fer_edge.export.judge import check_thresholds, compare
 from fer_edge.export.parity import measure
-from fer_edge.export.thresholds import ADVICE, BARS, Bars
+from fer_edge.export.thresholds import ADVICE, DEFAULT_THRESHOLDS, Thresholds
 from fer_edge.spec import ModelSpec, Quantization
 from fer_edge.train.data.dataset import Faces
 from fer_edge.train.evaluation.evaluate import Model, evaluate
@@ -19,7 +19,9 @@ TRUTH = LOGITS.argmax(1).astype(np.int64)
 
 
 def test_the_same_answers_pass(spec: ModelSpec) -> None:
-    parity = judge(measure(LOGITS, LOGITS.copy(), spec, "test", TRUTH), BARS["fp32"])
+    parity = check_thresholds(
+        measure(LOGITS, LOGITS.copy(), spec, "test", TRUTH), DEFAULT_THRESHOLDS["fp32"]
+    )
     assert parity.passed
     assert parity.agreement == 1
     assert parity.max_abs_logit_diff == 0
@@ -32,7 +34,9 @@ def test_one_changed_label_is_found_and_described(spec: ModelSpec) -> None:
     first = int(TRUTH[7])
     second = (first + 1) % 7
     other[7, second] = other[7, first] + 1
-    parity = judge(measure(LOGITS, other, spec, "test", TRUTH), BARS["fp32"])
+    parity = check_thresholds(
+        measure(LOGITS, other, spec, "test", TRUTH), DEFAULT_THRESHOLDS["fp32"]
+    )
     assert not parity.passed
     assert parity.agreement == pytest.approx(49 / 50)
     assert parity.accuracy_exported == pytest.approx(49 / 50)
@@ -40,30 +44,32 @@ def test_one_changed_label_is_found_and_described(spec: ModelSpec) -> None:
     assert parity.worst[0] == 7
     assert parity.worst_abs_logit_diff[0] == parity.max_abs_logit_diff
     assert parity.worst_abs_logit_diff[1:] == (0.0,) * 9
-    assert "label agreement on test is 98.0000% of 50 faces, 2.0000% under" in parity.failures[0]
-    assert "times the bar of 0.0001" in parity.failures[1]
+    assert "label agreement on test is 98.0000% of 50 faces, 2.0000% below" in parity.failures[0]
+    assert "times the threshold of 0.0001" in parity.failures[1]
     document = parity.to_dict()
     assert document["passed"] is False
     assert len(document["failures"]) == 2
 
 
-def test_accuracy_may_fall_by_the_bar_and_no_more(spec: ModelSpec) -> None:
+def test_accuracy_may_fall_by_the_threshold_and_no_more(spec: ModelSpec) -> None:
     truth = np.repeat(TRUTH, 20)
     logits = np.repeat(LOGITS, 20, axis=0)
-    bars = replace(BARS["fp16"], max_abs_logit_diff=None)
+    thresholds = replace(DEFAULT_THRESHOLDS["fp16"], max_abs_logit_diff=None)
     for wrong, passed in ((1, True), (2, False)):
         other = logits.copy()
         other[np.arange(wrong), (truth[:wrong] + 1) % 7] = 99
-        parity = judge(measure(logits, other, spec, "test", truth), bars)
+        parity = check_thresholds(measure(logits, other, spec, "test", truth), thresholds)
         assert parity.passed is passed
-    assert "falls from 100.00% to 99.80%, by 0.10% more than the bar of 0.10%" in str(
+    assert "falls from 100.00% to 99.80%, by 0.10% more than the threshold of 0.10%" in str(
         parity.failures
     )
 
 
 def test_the_difference_is_absolute(spec: ModelSpec) -> None:
     """A relative tolerance would let 2e-4 of 1000 through."""
-    parity = judge(measure(LOGITS + 1000, LOGITS + np.float32(1000.001), spec, "x"), BARS["fp32"])
+    parity = check_thresholds(
+        measure(LOGITS + 1000, LOGITS + np.float32(1000.001), spec, "x"), DEFAULT_THRESHOLDS["fp32"]
+    )
     assert not parity.passed
 
 
@@ -71,11 +77,15 @@ def test_the_difference_is_absolute(spec: ModelSpec) -> None:
 def test_a_file_that_answers_nonsense_fails(spec: ModelSpec, broken: float) -> None:
     other = LOGITS.copy()
     other[3, TRUTH[3] - 1] = broken
-    assert not judge(measure(LOGITS, other, spec, "x"), Bars(0.0, max_abs_logit_diff=1e9)).passed
+    assert not check_thresholds(
+        measure(LOGITS, other, spec, "x"), Thresholds(0.0, max_abs_logit_diff=1e9)
+    ).passed
 
 
 def test_an_infinite_difference_is_valid_json(spec: ModelSpec) -> None:
-    parity = judge(measure(LOGITS, LOGITS * np.nan, spec, "x", TRUTH), BARS["fp32"])
+    parity = check_thresholds(
+        measure(LOGITS, LOGITS * np.nan, spec, "x", TRUTH), DEFAULT_THRESHOLDS["fp32"]
+    )
     document = json.loads(json.dumps(parity.to_dict(), allow_nan=False))
     assert document["max_abs_logit_diff"] is None
     assert document["worst_abs_logit_diff"] == [None] * 10
@@ -103,7 +113,11 @@ def test_models_of_other_labels_are_refused(spec: ModelSpec) -> None:
     float_model = Model("c", other, predict)
     with pytest.raises(DataError, match="c: its labels is"):
         compare(
-            Model("a", spec, predict), Model("b", spec, predict), faces, "x", origin=float_model
+            Model("a", spec, predict),
+            Model("b", spec, predict),
+            faces,
+            "x",
+            float_model=float_model,
         )
 
 
@@ -119,16 +133,16 @@ def test_models_of_other_labels_are_refused(spec: ModelSpec) -> None:
         {"recall_loss": -0.1},
     ],
 )
-def test_a_bar_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+def test_a_threshold_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     (name,) = wrong
     with pytest.raises(ValueError, match=f"{name} must be "):
-        Bars(**{"agreement": 0.5, **wrong})
+        Thresholds(**{"agreement": 0.5, **wrong})
 
 
-def test_every_kind_has_bars_and_advice() -> None:
-    assert set(ADVICE) == set(BARS) == {"fp32", "fp16", "int8", "int8-qat"}
-    assert BARS["int8"] == Bars(0.97, 1, None, 0.005, 0.03, 5)
-    assert BARS["int8-qat"] == Bars(0.98, 1, None, 0.005, 0.03, 5)
+def test_every_kind_has_thresholds_and_advice() -> None:
+    assert set(ADVICE) == set(DEFAULT_THRESHOLDS) == {"fp32", "fp16", "int8", "int8-qat"}
+    assert DEFAULT_THRESHOLDS["int8"] == Thresholds(0.97, 1, None, 0.005, 0.03, 5)
+    assert DEFAULT_THRESHOLDS["int8-qat"] == Thresholds(0.98, 1, None, 0.005, 0.03, 5)
 
 
 def with_wrong(places: np.ndarray) -> np.ndarray:
@@ -138,33 +152,33 @@ def with_wrong(places: np.ndarray) -> np.ndarray:
     return other
 
 
-def test_recall_of_one_class_may_fall_by_the_bar_and_no_more(spec: ModelSpec) -> None:
+def test_recall_of_one_class_may_fall_by_the_threshold_and_no_more(spec: ModelSpec) -> None:
     """Accuracy alone hides a small class that is lost."""
     counts = np.bincount(TRUTH, minlength=7)
     label = int(counts.argmin())
     parity = measure(LOGITS, with_wrong(np.flatnonzero(label == TRUTH)[:1]), spec, "test", TRUTH)
     lost = 1 / counts[label]
-    assert judge(parity, Bars(0, recall_loss=lost)).passed
-    (failure,) = judge(parity, Bars(0, recall_loss=lost - 0.01)).failures
+    assert check_thresholds(parity, Thresholds(0, recall_loss=lost)).passed
+    (failure,) = check_thresholds(parity, Thresholds(0, recall_loss=lost - 0.01)).failures
     assert failure == (
         f"recall of {spec.labels[label]} on test falls from 100.00% to {1 - lost:.2%}, "
-        f"by 1.00% more than the bar of {lost - 0.01:.2%}"
+        f"by 1.00% more than the threshold of {lost - 0.01:.2%}"
     )
 
 
 def test_losses_of_a_trained_int8_file_count_from_the_float_model(spec: ModelSpec) -> None:
     """Quantizers and file agree on the same wrong answers; the float model knew better."""
     trained = with_wrong(np.arange(5))
-    bars = Bars(0.98, accuracy_loss=0.05, recall_loss=1)
-    assert judge(measure(trained, trained, spec, "test", TRUTH), bars).passed
-    parity = judge(measure(trained, trained, spec, "test", TRUTH, LOGITS), bars)
+    thresholds = Thresholds(0.98, accuracy_loss=0.05, recall_loss=1)
+    assert check_thresholds(measure(trained, trained, spec, "test", TRUTH), thresholds).passed
+    parity = check_thresholds(measure(trained, trained, spec, "test", TRUTH, LOGITS), thresholds)
     assert (parity.agreement, parity.accuracy_reference, parity.accuracy_float) == (1, 0.9, 1)
     assert set(parity.recall_float.values()) == {1.0}
     assert parity.failures == (
         "accuracy on test falls from the float model's 100.00% to 90.00%, "
-        "by 5.00% more than the bar of 5.00%",
+        "by 5.00% more than the threshold of 5.00%",
     )
-    parity = judge(parity, replace(bars, accuracy_loss=None, recall_loss=0.0))
+    parity = check_thresholds(parity, replace(thresholds, accuracy_loss=None, recall_loss=0.0))
     assert all("from the float model's 100.00%" in failure for failure in parity.failures)
     assert parity.failures
 
@@ -174,15 +188,20 @@ def answering(name: str, spec: ModelSpec, logits: np.ndarray) -> Model:
     return Model(name, spec, lambda faces: logits[: len(faces)])
 
 
-def test_bars_are_those_of_the_precision_unless_given(spec: ModelSpec) -> None:
+def test_thresholds_are_those_of_the_precision_unless_given(spec: ModelSpec) -> None:
     small = replace(spec, quantization=Quantization("int8", "int8"))
     sides = answering("a", spec, LOGITS), answering("b", small, LOGITS)
     faces = np.zeros((50, 48, 48), np.uint8)
-    assert compare(*sides, faces, "x").bars == BARS["int8"]
-    assert compare(*sides, faces, "x", origin=sides[0]).bars == BARS["int8-qat"]
-    assert compare(*sides, faces, "x", bars=Bars(0.5), origin=sides[0]).bars == Bars(0.5)
+    assert compare(*sides, faces, "x").thresholds == DEFAULT_THRESHOLDS["int8"]
+    assert (
+        compare(*sides, faces, "x", float_model=sides[0]).thresholds
+        == DEFAULT_THRESHOLDS["int8-qat"]
+    )
+    assert compare(
+        *sides, faces, "x", thresholds=Thresholds(0.5), float_model=sides[0]
+    ).thresholds == Thresholds(0.5)
     document = compare(*sides, faces, "x").to_dict()
-    assert document["bars"]["recall_loss"] == 0.03
+    assert document["thresholds"]["recall_loss"] == 0.03
 
 
 def test_a_comparison_hands_on_what_evaluating_would_find(spec: ModelSpec) -> None:
@@ -193,14 +212,14 @@ def test_a_comparison_hands_on_what_evaluating_would_find(spec: ModelSpec) -> No
     assert compare(answering("a", spec, LOGITS), other, faces.pixels, "x").metrics is None
 
 
-def test_an_agreement_of_just_the_bar_passes(spec: ModelSpec) -> None:
+def test_an_agreement_equal_to_the_threshold_passes(spec: ModelSpec) -> None:
     ours = np.zeros((100, 7), np.float32)
     ours[:, 0] = 1
     theirs = ours.copy()
     theirs[:7, 1] = 2
     parity = measure(ours, theirs, spec, "test")
-    assert judge(parity, Bars(0.93)).passed
-    assert not judge(parity, Bars(0.931)).passed
+    assert check_thresholds(parity, Thresholds(0.93)).passed
+    assert not check_thresholds(parity, Thresholds(0.931)).passed
 
 
 def test_a_few_of_few_may_be_lost_by_chance(spec: ModelSpec) -> None:
@@ -208,16 +227,16 @@ def test_a_few_of_few_may_be_lost_by_chance(spec: ModelSpec) -> None:
     truth = np.repeat([0, 1], [50, 10])
     right = np.eye(7, dtype=np.float32)[truth]
     wrong = np.eye(7, dtype=np.float32)[truth + 2]
-    loss = Bars(0, few=5, accuracy_loss=0.005, recall_loss=0.03)
+    loss = Thresholds(0, max_chance_losses=5, accuracy_loss=0.005, recall_loss=0.03)
     for lost, won, passes in ((1, 0, True), (2, 0, True), (4, 0, True), (5, 0, False), (7, 3, True),
                               (9, 3, False)):  # fmt: skip
         ours, theirs = right.copy(), right.copy()
         theirs[50 - lost : 50] = wrong[50 - lost : 50]
         ours[:won] = wrong[:won]
         parity = measure(ours, theirs, spec, "test", truth)
-        assert (parity.turned["angry"], parity.support["angry"]) == (lost + won, 50)
-        assert judge(parity, loss).passed == passes, (lost, won)
-        assert not judge(parity, replace(loss, few=0)).passed
+        assert (parity.flipped["angry"], parity.support["angry"]) == (lost + won, 50)
+        assert check_thresholds(parity, loss).passed == passes, (lost, won)
+        assert not check_thresholds(parity, replace(loss, max_chance_losses=0)).passed
 
 
 def test_one_of_a_few_may_differ_where_there_is_one_to_spare(spec: ModelSpec) -> None:
@@ -227,5 +246,5 @@ def test_one_of_a_few_may_differ_where_there_is_one_to_spare(spec: ModelSpec) ->
         theirs = ours.copy()
         theirs[:wrong, 1] = 2
         parity = measure(ours, theirs, spec, "golden")
-        assert judge(parity, BARS["int8-qat"]).passed == (wrong == 1)
-        assert not judge(parity, BARS["fp16"]).passed
+        assert check_thresholds(parity, DEFAULT_THRESHOLDS["int8-qat"]).passed == (wrong == 1)
+        assert not check_thresholds(parity, DEFAULT_THRESHOLDS["fp16"]).passed

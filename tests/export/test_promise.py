@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fer_edge.export.exporter import export_file
+from fer_edge.export.exporter import export_checkpoint
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.golden import draw_faces
-from fer_edge.export.judge import judge, kind_of, sides
+from fer_edge.export.judge import check_thresholds, reference_models, threshold_kind
 from fer_edge.export.parity import measure
-from fer_edge.export.thresholds import BARS, Bars
+from fer_edge.export.thresholds import DEFAULT_THRESHOLDS, Thresholds
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Precision
@@ -33,7 +33,7 @@ ENGINES = (
     ("openvino", "openvino"),
     ("ncnn", "ncnn"),
 )
-EXACT = Bars(agreement=1.0, max_abs_logit_diff=1e-4)
+EXACT = Thresholds(agreement=1.0, max_abs_logit_diff=1e-4)
 """fp32 everywhere; and ONNX Runtime computes the bundled model's int8 this way."""
 MISSED = {("openvino", "int8-qat"): ("recall of sad on test falls",)}
 """The one bar that the bundled model misses, by 0.4 of a point: its twin has lost 2.9 of the 3
@@ -60,7 +60,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Precision
     folder = tmp_path_factory.mktemp("files")
     other = in_float32(bundled("checkpoint"), folder)
     return {
-        (format, precision): export_file(
+        (format, precision): export_checkpoint(
             other if precision == "fp16" else bundled("checkpoint"),
             folder / f"{precision}{kind.suffix}",
             format=format,
@@ -109,16 +109,20 @@ def check(
     got = np.concatenate(
         [model.predict(pixels[i : i + batch]) for i in range(0, len(pixels), batch)]
     )
-    reference, origin = sides(answers.checkpoint, "bundled", model.spec)
-    floats = [] if origin is None or truth is None else [answers.of(origin, pixels)]
+    reference, float_model = reference_models(answers.checkpoint, "bundled", model.spec)
+    floats = [] if float_model is None or truth is None else [answers.of(float_model, pixels)]
     parity = measure(answers.of(reference, pixels), got, model.spec, "test", truth, *floats)
-    kind = kind_of(model, origin)
+    kind = threshold_kind(model, float_model)
     exact = kind == "fp32" or (kind == "int8-qat" and engine == "onnxruntime")
-    for bars in (BARS[kind], *([EXACT] if exact else [])):
+    for thresholds in (DEFAULT_THRESHOLDS[kind], *([EXACT] if exact else [])):
         missed = MISSED.get((engine, kind), ())
-        assert [one for one in judge(parity, bars).failures if not one.startswith(missed)] == []
+        assert [
+            one
+            for one in check_thresholds(parity, thresholds).failures
+            if not one.startswith(missed)
+        ] == []
         if missed:
-            assert judge(parity, replace(bars, recall_loss=0.035)).failures == ()
+            assert check_thresholds(parity, replace(thresholds, recall_loss=0.035)).failures == ()
 
 
 def parametrized(test: object) -> object:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge.errors import ConfigError
-from fer_edge.export.gate import DEFAULT_GATE, Gate, read_gate
-from fer_edge.export.thresholds import BARS, Bars
+from fer_edge.export.thresholds import DEFAULT_GATE, DEFAULT_THRESHOLDS, Gate, Thresholds, read_gate
 
 
 @pytest.fixture
@@ -18,9 +17,9 @@ def file(tmp_path: Path) -> Path:
 def test_keys_left_out_keep_their_default(file: Path) -> None:
     file.write_text("[int8]\nagreement = 0.95\n[int8-qat]\naccuracy_loss = 1\n[fp16]\n")
     assert read_gate(file) == {
-        **BARS,
-        "int8": Bars(0.95, 1, accuracy_loss=0.005, recall_loss=0.03, few=5),
-        "int8-qat": Bars(0.98, 1, accuracy_loss=1.0, recall_loss=0.03),
+        **DEFAULT_THRESHOLDS,
+        "int8": Thresholds(0.95, 1, accuracy_loss=0.005, recall_loss=0.03, max_chance_losses=5),
+        "int8-qat": Thresholds(0.98, 1, accuracy_loss=1.0, recall_loss=0.03),
     }
 
 
@@ -57,15 +56,15 @@ def test_a_file_that_cannot_be_read(file: Path) -> None:
 def test_changes_lie_on_top_of_tables(file: Path) -> None:
     file.write_text("[int8]\nagreement = 0.95\naccuracy_loss = 0.01\n")
     gate = Gate(read_gate(file), {"agreement": 0.9})
-    assert gate.bars("int8") == Bars(0.9, 1, accuracy_loss=0.01, recall_loss=0.03)
-    assert gate.bars("fp32") == replace(BARS["fp32"], agreement=0.9)
+    assert gate.thresholds("int8") == Thresholds(0.9, 1, accuracy_loss=0.01, recall_loss=0.03)
+    assert gate.thresholds("fp32") == replace(DEFAULT_THRESHOLDS["fp32"], agreement=0.9)
     with pytest.raises(ValueError, match="recall_loss must be in"):
         Gate(changes={"recall_loss": 3})
 
 
 def test_the_state_is_that_of_the_kind_at_hand() -> None:
     assert DEFAULT_GATE.state("int8") == "default"
-    gate = Gate({"int8": Bars(0.95)})
+    gate = Gate({"int8": Thresholds(0.95)})
     assert (gate.state("int8"), gate.state("fp32")) == ("changed", "default")
     assert Gate(changes={"agreement": 1.0}).state("fp32") == "default"
     assert Gate(enforced=False).state("fp32") == "off"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fer_edge.errors import ModelError
-from fer_edge.export.exporter import export_file
+from fer_edge.export.exporter import export_checkpoint
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.golden import draw_faces
 from fer_edge.runtime.backends import open_backend
@@ -28,7 +28,9 @@ from fer_edge.export import to_ncnn  # noqa: E402 - it isn't there without pnnx
 
 @pytest.fixture(scope="module")
 def exported(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_file(source, tmp_path_factory.mktemp("out") / "m.ncnn.param", format="ncnn").path
+    return export_checkpoint(
+        source, tmp_path_factory.mktemp("out") / "m.ncnn.param", format="ncnn"
+    ).path
 
 
 def test_three_files_with_the_spec_beside(exported: Path, source: Path) -> None:
@@ -67,7 +69,7 @@ def test_any_number_of_faces(exported: Path, source: Path, count: int, threads: 
 
 
 def test_half_precision_moves_the_answers_a_little(source: Path, tmp_path: Path) -> None:
-    done = export_file(source, tmp_path / "m.ncnn.param", format="ncnn", precision="fp16")
+    done = export_checkpoint(source, tmp_path / "m.ncnn.param", format="ncnn", precision="fp16")
     assert done.spec.quantization.weights == "fp16"
     apart = done.parities[0].max_abs_logit_diff
     assert apart is not None
@@ -78,7 +80,7 @@ def test_half_precision_moves_the_answers_a_little(source: Path, tmp_path: Path)
 def test_other_networks(architecture: str, tmp_path: Path) -> None:
     path = made(architecture, tmp_path)
     for precision in ("fp32", "fp16"):
-        done = export_file(
+        done = export_checkpoint(
             path, tmp_path / f"{precision}.ncnn.param", format="ncnn", precision=precision
         )
         assert done.parities[0].passed
@@ -97,7 +99,7 @@ def test_there_is_no_int8_and_why_is_said(
 def test_another_suffix_is_refused(fer: Callable[..., Ran], source: Path, tmp_path: Path) -> None:
     ran = fer("export", source, "--format", "ncnn", "--output", tmp_path / "m.param")
     assert ran.code == 2
-    assert "an ncnn file ends in .ncnn.param" in ran.err
+    assert "--format ncnn writes a file that ends in .ncnn.param" in ran.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -105,7 +107,7 @@ def test_written_together_or_not_at_all(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "m.ncnn.param"
-    export_file(source, path, format="ncnn")
+    export_checkpoint(source, path, format="ncnn")
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     write = Path.write_bytes
 
@@ -116,7 +118,7 @@ def test_written_together_or_not_at_all(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
-        export_file(source, path, format="ncnn", precision="fp16")
+        export_checkpoint(source, path, format="ncnn", precision="fp16", force=True)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
@@ -136,7 +138,7 @@ def test_a_converter_that_fails_is_named(
     converter.chmod(0o755)
     monkeypatch.setattr(to_ncnn.pnnx, "EXEC_PATH", str(converter))
     with pytest.raises(ModelError, match=f"fer-mobilenet_v3_small: pnnx can't convert .*{message}"):
-        export_file(source, tmp_path / "m.ncnn.param", format="ncnn")
+        export_checkpoint(source, tmp_path / "m.ncnn.param", format="ncnn")
     assert [path.name for path in tmp_path.iterdir()] == ["pnnx"]
 
 
@@ -156,8 +158,8 @@ def test_small_layers_stay_whole_where_the_others_are_halved() -> None:
     small = bytes(4) + numbers(*range(18)) + numbers(0.1, 0.2)
     large = np.linspace(-1, 1, 12000, dtype="<f4")
     whole = small + bytes(4) + large.tobytes()
-    assert to_ncnn.stored(LINES, whole, half=False) == whole
-    half = to_ncnn.stored(LINES, whole, half=True)
+    assert to_ncnn.encode_weights(LINES, whole, half=False) == whole
+    half = to_ncnn.encode_weights(LINES, whole, half=True)
     assert half[: len(small)] == small
     assert half[len(small) :] == b"\x47\x6b\x30\x01" + large.astype("<f2").tobytes()
 
@@ -167,13 +169,13 @@ def test_weights_that_are_not_the_graphs(half: bool) -> None:
     whole = bytes(4) + numbers(*range(20)) + bytes(4) + numbers(*[1] * 12000)
     for other in (whole[:-4], whole[:-1], whole[:30], b"", whole + bytes(4)):
         with pytest.raises(ModelError, match="bytes of weights, but the layers"):
-            to_ncnn.stored(LINES, other, half=half)
+            to_ncnn.encode_weights(LINES, other, half=half)
     with pytest.raises(ModelError, match="Convolution: its weights aren't plain float32"):
-        to_ncnn.stored(LINES, b"x" + whole[1:], half=half)
+        to_ncnn.encode_weights(LINES, b"x" + whole[1:], half=half)
 
 
 def test_names_are_those_of_blobs_alone() -> None:
-    renamed = to_ncnn.renamed(LINES.replace("Input         in0", "Input in0")).splitlines()
+    renamed = to_ncnn.rename_blobs(LINES.replace("Input         in0", "Input in0")).splitlines()
     assert renamed[:2] == ["7767517", "3 3"]
     assert renamed[2:] == [
         "Input in0 0 1 faces",

@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from fer_edge.export.exporter import export_file
+from fer_edge.export.exporter import export_checkpoint
 from fer_edge.export.golden import draw_faces
 from fer_edge.export.to_onnx import halve, to_onnx
 from fer_edge.runtime.backends import open_backend
@@ -18,7 +18,7 @@ from tests.export.conftest import made
 
 @pytest.fixture(scope="module")
 def exported(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_file(source, tmp_path_factory.mktemp("out") / "m.onnx").path
+    return export_checkpoint(source, tmp_path_factory.mktemp("out") / "m.onnx").path
 
 
 def test_the_graph_keeps_its_contract(exported: Path) -> None:
@@ -62,7 +62,7 @@ def test_the_spec_and_golden_samples_are_inside(exported: Path, source: Path) ->
 def test_the_spec_tells_how_the_weights_lie(exported: Path, tmp_path: Path) -> None:
     assert open_backend(exported).spec.quantization.weights == "fp16-exact"
     whole = made("mobilenet_v3_small", tmp_path, half=False)
-    done = export_file(whole, tmp_path / "m.onnx")
+    done = export_checkpoint(whole, tmp_path / "m.onnx")
     assert done.spec.quantization.weights == "fp32"
     assert done.path.stat().st_size > 1.8 * exported.stat().st_size
 
@@ -104,7 +104,7 @@ def test_weights_that_half_precision_cannot_hold_stay_whole() -> None:
     "architecture", ["mobilenet_v2", "mobilenet_v3_large", "resnet18", "vgg16_bn"]
 )
 def test_other_architectures_take_the_same_path(architecture: str, tmp_path: Path) -> None:
-    done = export_file(made(architecture, tmp_path), tmp_path / "m.onnx")
+    done = export_checkpoint(made(architecture, tmp_path), tmp_path / "m.onnx")
     assert done.parities[0].passed
 
 

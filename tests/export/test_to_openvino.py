@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_edge.errors import DamagedSpecError, MissingSpecError, ModelError
-from fer_edge.export.exporter import export_file
+from fer_edge.export.exporter import export_checkpoint
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.golden import draw_faces
 from fer_edge.runtime.backends import open_backend
@@ -19,7 +19,7 @@ from tests.export.conftest import made
 @pytest.fixture(scope="module")
 def ir(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("out") / "m.xml"
-    return export_file(source, path, format="openvino").path
+    return export_checkpoint(source, path, format="openvino").path
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -29,7 +29,7 @@ def test_fp16_halves_a_float32_checkpoint_and_passes(format: str, tmp_path: Path
     sizes = {}
     for precision in ("fp32", "fp16"):
         path = tmp_path / f"{precision}{FORMATS[format].suffix}"
-        done = export_file(source, path, format=format, precision=precision)
+        done = export_checkpoint(source, path, format=format, precision=precision)
         assert done.parities[0].passed
         assert done.spec.quantization.weights == precision
         sizes[precision] = done.size

@@ -24,13 +24,13 @@ from fer_edge.commands.options import (
 from fer_edge.errors import ConfigError, requires_extra
 
 if TYPE_CHECKING:
-    from fer_edge.export.gate import Gate
+    from fer_edge.export.thresholds import Gate
 
 Format = Literal["onnx", "openvino", "ncnn"]
 Precision = Literal["fp32", "fp16", "int8"]
 
 gate_option = click.option(
-    "--gate", type=PATH, help="TOML file of bars: a table for each precision."
+    "--gate", type=PATH, help="TOML file of thresholds: a table for each precision."
 )
 min_agreement_option = click.option(
     "--min-agreement", type=float, help="Bar: share of faces with the same label, 0 to 1."
@@ -99,7 +99,7 @@ def export(
 
     CHECKPOINT: bundled by default.
     """
-    bars = _gate(
+    thresholds = _gate(
         gate, min_agreement, max_accuracy_loss, max_logit_diff, max_recall_loss, off=no_gate
     )
     if (int8_search or int8_like) and precision != "int8":
@@ -111,9 +111,9 @@ def export(
             "--int8-search looks at val and train: the gate must look at --split test"
         )
     with requires_extra("export"):
-        from fer_edge.export.exporter import export_file
-        from fer_edge.export.formats import FORMATS
-        from fer_edge.export.int8_search import recipe_of, search
+        from fer_edge.export.exporter import export_checkpoint
+        from fer_edge.export.int8_search import read_int8_recipe, search_int8_recipe
+        from fer_edge.export.output import resolve_output
         from fer_edge.render.reports import parity_text
         from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
@@ -123,40 +123,36 @@ def export(
     source = bundled("checkpoint") if checkpoint is None else checkpoint
     if source.suffix != CHECKPOINT:
         raise ConfigError(f"{source}: only a checkpoint is exported, a {CHECKPOINT}")
-    spec, suffix = read_spec(source), FORMATS[format].suffix
-    name = f"{spec.name}-{precision}{suffix}"
-    path = Path(name) if output is None else output
-    if path.is_dir():
-        path /= name
-    if not path.name.endswith(suffix):
-        raise ConfigError(f"{path}: an {format} file ends in {suffix}, and this isn't a folder")
-    side = spec.input.side
+    path = resolve_output(source, format=format, precision=precision, output=output)
+    side = read_spec(source).input.side
     faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
-    recipe = recipe_of(int8_like) if int8_like else None
+    recipe = read_int8_recipe(int8_like) if int8_like else None
     if int8_search and faces is not None:
-        wanted = bars.bars("int8").agreement
-        recipe = search(source, faces, lambda line: print(line, file=sys.stderr), wanted)
-    done = export_file(
+        wanted = thresholds.thresholds("int8").agreement
+        recipe = search_int8_recipe(
+            source, faces, lambda line: print(line, file=sys.stderr), wanted
+        )
+    done = export_checkpoint(
         source,
         path,
         faces,
         split=split,
         format=format,
         precision=precision,
-        gate=bars,
+        gate=thresholds,
         recipe=recipe,
     )
     if no_gate:
         missed = sum(len(parity.failures) for parity in done.parities)
-        print(f"--no-gate: nothing was refused; bars missed: {missed}", file=sys.stderr)
+        print(f"--no-gate: nothing was refused; thresholds missed: {missed}", file=sys.stderr)
     if as_json:
         print_json(done.to_dict())
         return
     for parity in done.parities:
         print(parity_text(parity))
-    if done.worth:
-        print(done.worth)
-    print(f"wrote {done.path} ({done.size / 1e6:.1f} MB), {done.report} and {done.page}")
+    if done.savings:
+        print(done.savings)
+    print(f"wrote {done.path} ({done.size / 1e6:.1f} MB), {done.report} and {done.html_report}")
     if faces is None:
         print(WARNINGS[precision == "int8"], file=sys.stderr)
 
@@ -194,9 +190,9 @@ def parity(
 
     CHECKPOINT: the .safetensors file. MODEL: the exported file.
     """
-    bars = _gate(gate, min_agreement, max_accuracy_loss, max_logit_diff, max_recall_loss)
+    thresholds = _gate(gate, min_agreement, max_accuracy_loss, max_logit_diff, max_recall_loss)
     with requires_extra("export"):
-        from fer_edge.export.judge import compare_all, kind_of, sides
+        from fer_edge.export.judge import compare_all, reference_models, threshold_kind
         from fer_edge.render.reports import parity_text
         from fer_edge.train.data.loading import read_data
         from fer_edge.train.evaluation.evaluate import CHECKPOINT, open_model
@@ -207,11 +203,13 @@ def parity(
         if model.suffix == CHECKPOINT:
             raise ConfigError(f"{model}: the second file is the exported one, no {CHECKPOINT}")
         theirs = open_model(model, backend=backend, device=device)
-        ours, origin = sides(checkpoints.load(checkpoint), str(checkpoint), theirs.spec)
+        ours, float_model = reference_models(
+            checkpoints.load(checkpoint), str(checkpoint), theirs.spec
+        )
     side = ours.spec.input.side
     faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
-    judged = bars.bars(kind_of(theirs, origin))
-    parities = compare_all(ours, theirs, faces, split, bars=judged, origin=origin)
+    judged = thresholds.thresholds(threshold_kind(theirs, float_model))
+    parities = compare_all(ours, theirs, faces, split, thresholds=judged, float_model=float_model)
     for one in parities:
         print_json(one.to_dict()) if as_json else print(parity_text(one))
     if not all(one.passed for one in parities):
@@ -234,12 +232,12 @@ def _gate(
     *,
     off: bool = False,
 ) -> Gate:
-    """The gate that the options ask for.
+    """The gate that the options describe.
 
     Raises:
-        ConfigError: a bar is out of range, the file is wrong, or the gate is off and has bars.
+        ConfigError: a threshold is out of range, or the options contradict each other.
     """
-    from fer_edge.export.gate import Gate, read_gate
+    from fer_edge.export.thresholds import Gate, read_gate
 
     options = {
         "agreement": agreement,
@@ -249,7 +247,9 @@ def _gate(
     }
     changes = {name: value for name, value in options.items() if value is not None}
     if off and (file or changes):
-        raise ConfigError("--no-gate refuses nothing: leave --gate and the bars out, or leave it")
+        raise ConfigError(
+            "--no-gate refuses nothing: leave --gate and the thresholds out, or leave it"
+        )
     try:
         return Gate({} if file is None else read_gate(file), changes, enforced=not off)
     except ConfigError:

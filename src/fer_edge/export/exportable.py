@@ -1,5 +1,4 @@
-"""A checkpoint on its way into a file: as a module with the contract's outputs, and in a format's
-own terms."""
+"""What the converters exchange: the module that they convert and the model that they return."""
 
 from __future__ import annotations
 
@@ -14,12 +13,12 @@ from fer_edge.spec import ModelSpec, NcnnOptions, Weights
 from fer_edge.train.networks.checkpoint import Checkpoint
 
 
-class Answers(nn.Module):
-    """Faces -> (logits, probabilities), as the contract names them.
+class ExportModule(nn.Module):
+    """Maps faces to (logits, probabilities), the outputs of every exported graph.
 
     Args:
-        checkpoint: whose network answers.
-        pixels: faces are float pixels `[N, 1, S, S]`, 0 to 255, rather than uint8 `[N, S, S]`.
+        checkpoint: the network and its temperature.
+        pixels: faces are float pixels `[N, 1, S, S]` in 0 to 255 instead of uint8 `[N, S, S]`.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, pixels: bool = False) -> None:
@@ -29,21 +28,20 @@ class Answers(nn.Module):
         self.pixels = pixels
 
     def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
-        """The network's logits, and their softmax at the spec's temperature."""
+        """Logits `[N, labels]`, and their softmax at the spec's temperature."""
         logits = self.model.from_pixels(faces) if self.pixels else self.model(faces)
         return logits, torch.softmax(logits / self.temperature, dim=1)
 
 
 @dataclass(frozen=True)
-class Graph:
-    """What is written.
+class ConvertedModel:
+    """A checkpoint converted to a format, not written yet.
 
     Attributes:
-        write: takes the spec and the path of the file that the engine is given, and writes it and
-            its companions.
-        weights: how they lie in the file.
-        tools: that made it, and their versions.
-        ncnn: of an ncnn model: how it is computed.
+        write: takes the spec and the path that the engine opens, and writes all files.
+        weights: how the weights are stored.
+        tools: the packages that converted it, with their versions.
+        ncnn: the options of an ncnn model, else None.
     """
 
     write: Callable[[ModelSpec, Path], None]

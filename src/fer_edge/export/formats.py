@@ -1,59 +1,59 @@
-"""The kinds of files that a checkpoint is exported to."""
+"""The table of export formats. A new format is one entry and a converter module."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fer_edge.export.exportable import Graph
-from fer_edge.export.to_onnx import onnx_graph
+from fer_edge.export.exportable import ConvertedModel
+from fer_edge.export.to_onnx import convert_to_onnx
 from fer_edge.runtime.formats.ncnn_files import SUFFIX
 from fer_edge.spec import Precision
 from fer_edge.train.networks.checkpoint import Checkpoint
 
-Build = Callable[[Checkpoint, Precision], Graph]
+Converter = Callable[[Checkpoint, Precision], ConvertedModel]
 
 
-def _openvino() -> Build:
-    from fer_edge.export.to_openvino import openvino_graph
+def _load_openvino() -> Converter:
+    from fer_edge.export.to_openvino import convert_to_openvino
 
-    return openvino_graph
+    return convert_to_openvino
 
 
-def _ncnn() -> Build:
-    from fer_edge.export.to_ncnn import ncnn_graph
+def _load_ncnn() -> Converter:
+    from fer_edge.export.to_ncnn import convert_to_ncnn
 
-    return ncnn_graph
+    return convert_to_ncnn
 
 
 @dataclass(frozen=True)
 class Format:
-    """How a kind of file is made.
+    """An export format.
 
     Attributes:
-        suffix: of the file that the engine is given; what belongs beside it, `COMPANIONS` says.
-        builder: gives the function that turns a checkpoint into what is written; it raises
-            MissingExtraError where the format's package isn't installed.
-        no_int8: why it can't be int8; None: it can.
+        suffix: of the file that the engine opens; `COMPANIONS` lists the files beside it.
+        load_converter: imports and returns the converter; raises MissingExtraError where a package
+            of the format isn't installed.
+        no_int8: why the format has no int8; None: it has.
     """
 
     suffix: str
-    builder: Callable[[], Build]
+    load_converter: Callable[[], Converter]
     no_int8: str | None = None
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
-        """What it may be exported in."""
+        """The precisions that the format supports."""
         return ("fp32", "fp16") if self.no_int8 else ("fp32", "fp16", "int8")
 
 
 FORMATS = {
-    "onnx": Format(".onnx", lambda: onnx_graph),
-    "openvino": Format(".xml", _openvino),
+    "onnx": Format(".onnx", lambda: convert_to_onnx),
+    "openvino": Format(".xml", _load_openvino),
     "ncnn": Format(
         SUFFIX,
-        _ncnn,
-        no_int8="ncnn rounds activations to other steps than the twin was trained for: "
-        "--format onnx, or --precision fp16",
+        _load_ncnn,
+        no_int8="ncnn quantizes activations differently from the trained model: "
+        "use --format onnx, or --precision fp16",
     ),
 }

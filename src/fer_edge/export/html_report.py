@@ -1,4 +1,4 @@
-"""A parity report as one HTML page: no scripts, nothing fetched, dark and light."""
+"""Renders parity reports as self-contained HTML: no scripts, no external resources."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from string import Template
 
-from fer_edge.export.int8_savings import Worth
+from fer_edge.export.int8_savings import Savings
 from fer_edge.export.parity import Parity
-from fer_edge.export.thresholds import Bars
+from fer_edge.export.thresholds import Thresholds
 from fer_edge.spec import ModelSpec
 
 _PAGE = Template("""<!doctype html>
@@ -37,42 +37,44 @@ $body
 </body>
 </html>
 """)
+_NO_LIMIT = "no limit"
 _GATES = {
-    "default": "the default bars",
-    "changed": "bars that were changed",
-    "off": "off: the file was kept whatever it reached",
+    "default": "default thresholds, enforced",
+    "changed": "changed thresholds, enforced",
+    "off": "off",
 }
 
 
-def parity_page(
+def render_html_report(
     name: str,
     spec: ModelSpec,
     parities: Sequence[Parity],
     sizes: Mapping[str, int],
-    worth: Worth | None = None,
+    savings: Savings | None = None,
 ) -> str:
-    """The page for a file called `name`: the verdict, the file, the comparison over most faces.
+    """The report as HTML: the result, the file, then each comparison, the largest first.
 
     Args:
-        name: of the file.
-        spec: that the file carries.
-        parities: the comparisons.
-        sizes: bytes of what is named, for example of the file and its checkpoint.
-        worth: of an int8 file: what it saves against fp32.
+        name: of the exported file.
+        spec: the file's spec.
+        parities: the comparisons, with their thresholds checked.
+        sizes: bytes of the file, the checkpoint and so on, by their name in the report.
+        savings: what an int8 file saves against fp32.
     """
-    parts = [_verdict([failure for parity in parities for failure in parity.failures])]
-    parts += [_facts(spec, sizes, worth)]
+    parts = [_result([failure for parity in parities for failure in parity.failures])]
+    parts += [_facts(spec, sizes, savings)]
     for parity in reversed(parities):
         parts += [_heading(parity), _figures(parity), _recall(parity)]
         parts += [_disagreements(parity, spec.labels), _worst(parity)]
-    return _PAGE.substitute(title=escape(f"{name} against PyTorch"), body="\n".join(parts))
+    title = escape(f"Parity of {name} with PyTorch")
+    return _PAGE.substitute(title=title, body="\n".join(parts))
 
 
 def _table(
-    title: str, header: Sequence[str], rows: Iterable[Sequence[object]], kind: str = ""
+    title: str, header: Sequence[str], rows: Iterable[Sequence[object]], style: str = ""
 ) -> str:
-    """A table whose every cell is escaped."""
-    top = f'<h3>{escape(title)}</h3>\n<table class="{kind}">'
+    """A table whose cells are all escaped."""
+    top = f'<h3>{escape(title)}</h3>\n<table class="{style}">'
     lines = [_row("th", header)] if header else []
     return "\n".join([top, *lines, *(_row("td", row) for row in rows), "</table>"])
 
@@ -81,89 +83,96 @@ def _row(tag: str, cells: Sequence[object]) -> str:
     return f"<tr>{''.join(f'<{tag}>{escape(str(cell))}</{tag}>' for cell in cells)}</tr>"
 
 
-def _paragraph(text: str, kind: str = "") -> str:
-    return f'<p class="{kind}">{escape(text)}</p>'
+def _paragraph(text: str, style: str = "") -> str:
+    return f'<p class="{style}">{escape(text)}</p>'
 
 
-def _facts(spec: ModelSpec, sizes: Mapping[str, int], worth: Worth | None) -> str:
+def _result(failures: Sequence[str]) -> str:
+    if not failures:
+        return _paragraph("Passed: the file reaches every threshold.", "good")
+    items = "".join(f"<li>{escape(failure)}</li>" for failure in failures)
+    return f"{_paragraph('Failed: the file misses these thresholds.', 'bad')}\n<ul>{items}</ul>"
+
+
+def _facts(spec: ModelSpec, sizes: Mapping[str, int], savings: Savings | None) -> str:
     quantization = spec.quantization
-    made = {
-        "precision": quantization.precision,
-        "weights": quantization.weights,
-        "quantized by": quantization.method,
-        "calibrated with": quantization.calibration,
+    details = {
+        "Precision": quantization.precision,
+        "Stored weights": quantization.weights,
+        "Quantization": quantization.method,
+        "Calibration": quantization.calibration,
     }
     if quantization.int8:
-        made["layers in float"] = ", ".join(quantization.int8.float_layers) or "none"
+        details["Layers in float"] = ", ".join(quantization.int8.float_layers) or "none"
     gate = spec.parity.gate if spec.parity else "default"
     rows = [
-        ("architecture", f"{spec.name} ({spec.architecture})"),
-        *((f"size of the {what}", f"{size / 1e6:.2f} MB") for what, size in sizes.items()),
-        *((name, value) for name, value in made.items() if value),
-        *([("beside fp32", str(worth))] if worth else []),
-        ("gate", _GATES[gate]),
-        ("checkpoint", f"sha256 {spec.source_sha256}"),
-        ("made with", ", ".join(f"{tool} {version}" for tool, version in spec.tools.items())),
+        ("Model", f"{spec.name} ({spec.architecture})"),
+        *((f"Size of the {name}", f"{size / 1e6:.2f} MB") for name, size in sizes.items()),
+        *((name, value) for name, value in details.items() if value),
+        *([("Savings", str(savings))] if savings else []),
+        ("Gate", _GATES[gate]),
+        ("Checkpoint", f"SHA-256 {spec.source_sha256}"),
+        ("Tools", ", ".join(f"{tool} {version}" for tool, version in spec.tools.items())),
     ]
     table = _table("The file", (), rows, "facts")
-    off = _paragraph("The gate was off: nothing was refused.", "bad") if gate == "off" else ""
-    return f"{table}\n{off}"
-
-
-def _verdict(failures: Sequence[str]) -> str:
-    if not failures:
-        return _paragraph("Passed every bar.", "good")
-    items = "".join(f"<li>{escape(failure)}</li>" for failure in failures)
-    return f"{_paragraph('Missed a bar:', 'bad')}\n<ul>{items}</ul>"
+    warning = "The gate was off (--no-gate): the file was kept whether or not it passed."
+    return f"{table}\n{_paragraph(warning, 'bad') if gate == 'off' else ''}"
 
 
 def _heading(parity: Parity) -> str:
-    verdict = _paragraph("passed", "good") if parity.passed else _paragraph("FAILED", "bad")
-    return f"<h2>{escape(parity.faces)}: {parity.n:,} faces</h2>\n{verdict}"
+    result = _paragraph("Passed", "good") if parity.passed else _paragraph("Failed", "bad")
+    name = "Golden samples" if parity.faces == "golden" else f"Split {parity.faces}"
+    return f"<h2>{escape(name)}: {parity.n:,} faces</h2>\n{result}"
 
 
 def _figures(parity: Parity) -> str:
-    bars = parity.bars
-    if bars is None:
-        raise ValueError("a page shows what was judged: see compare.judge")
-    diff = bars.max_abs_logit_diff
-    pairs = parity.recall_before.items()
-    lost = max((before - parity.recall_exported[label] for label, before in pairs), default=None)
+    thresholds = parity.thresholds
+    if thresholds is None:
+        raise ValueError("the report needs thresholds: see judge.check_thresholds")
+    diff = thresholds.max_abs_logit_diff
     rows = [
-        ("same label", f"{parity.agreement:.4%}", _least(bars, parity.n)),
+        ("Same label", f"{parity.agreement:.4%}", _agreement_limit(thresholds, parity.n)),
         (
-            "max |Δlogit|",
+            "Max |Δlogit|",
             f"{parity.max_abs_logit_diff:.3g}",
-            "any" if diff is None else f"at most {diff:g}",
+            _NO_LIMIT if diff is None else f"at most {diff:g}",
         ),
-        ("max |Δprobability|", f"{parity.max_abs_probability_diff:.3g}", ""),
-        ("mean |Δprobability|", f"{parity.mean_abs_probability_diff:.3g}", ""),
+        ("Max |Δprobability|", f"{parity.max_abs_probability_diff:.3g}", ""),
+        ("Mean |Δprobability|", f"{parity.mean_abs_probability_diff:.3g}", ""),
     ]
-    if lost is not None:
-        few = f", or up to {bars.few} faces by chance" if bars.few else ""
-        may = _bar("may fall by", bars.accuracy_loss) + few
-        rounded = "" if parity.accuracy_float is None else ", rounded"
+    before = parity.baseline_recall.items()
+    losses = [recall - parity.recall_exported[label] for label, recall in before]
+    if losses:
+        n = thresholds.max_chance_losses
+        chance = f", or up to {n} faces if chance explains it" if n else ""
+        quantized = "" if parity.accuracy_float is None else ", quantized model"
+        accuracy_limit = _limit(thresholds.accuracy_loss, " lost") + chance
         rows += [
-            ("accuracy of the float model", _share(parity.accuracy_float), ""),
-            (f"accuracy in PyTorch{rounded}", _share(parity.accuracy_reference), ""),
-            ("accuracy of the file", _share(parity.accuracy_exported), may),
-            ("recall falls at most by", _share(lost), _bar("at most", bars.recall_loss) + few),
+            ("Accuracy in PyTorch, float model", _percent(parity.accuracy_float), ""),
+            (f"Accuracy in PyTorch{quantized}", _percent(parity.accuracy_reference), ""),
+            ("Accuracy of the file", _percent(parity.accuracy_exported), accuracy_limit),
+            (
+                "Largest loss of recall",
+                f"{max(losses):.2%}",
+                _limit(thresholds.recall_loss) + chance,
+            ),
         ]
-    return _table("Figures", ("", "measured", "bar"), [row for row in rows if row[1]])
+    return _table("Figures", ("", "measured", "threshold"), [row for row in rows if row[1]])
 
 
-def _least(bars: Bars, n: int) -> str:
-    """The spare faces are named where they are more than the share lets differ."""
-    spare = f", or all but {bars.spare}" if bars.spare > (1 - bars.agreement) * n else ""
-    return _bar("at least", bars.agreement) + spare
+def _agreement_limit(thresholds: Thresholds, n: int) -> str:
+    """The allowed mismatches are named where they are more than the fraction allows."""
+    allowed = thresholds.allowed_mismatches
+    also = f", or all but {allowed}" if allowed > (1 - thresholds.agreement) * n else ""
+    return f"at least {thresholds.agreement:.2%}{also}"
 
 
-def _share(value: float | None) -> str:
+def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:.2%}"
 
 
-def _bar(words: str, value: float | None) -> str:
-    return "any" if value is None else f"{words} {value:.2%}"
+def _limit(value: float | None, what: str = "") -> str:
+    return _NO_LIMIT if value is None else f"at most {value:.2%}{what}"
 
 
 def _recall(parity: Parity) -> str:
@@ -171,27 +180,27 @@ def _recall(parity: Parity) -> str:
         return ""
     rows = []
     for label, after in parity.recall_exported.items():
-        first = parity.recall_before[label]
-        sides = [parity.recall_reference[label], after]
+        before = parity.baseline_recall[label]
+        recalls = [parity.recall_reference[label], after]
         if parity.recall_float:
-            sides.insert(0, first)
-        rows.append([label, *(f"{side:.2%}" for side in sides), f"{after - first:+.2%}"])
-    before = ["float model", "PyTorch, rounded"] if parity.recall_float else ["PyTorch"]
-    header = ["label", *before, "file"]
-    return _table("Recall", [*header, "change"], rows)
+            recalls.insert(0, before)
+        rows.append([label, *(f"{recall:.2%}" for recall in recalls), f"{after - before:+.2%}"])
+    models = ["float model", "quantized model"] if parity.recall_float else ["PyTorch"]
+    return _table("Recall", ["label", *models, "file", "change"], rows)
 
 
 def _disagreements(parity: Parity, labels: Sequence[str]) -> str:
     if not parity.disagreements:
-        return _paragraph("Both sides give every face the same label.")
+        return _paragraph("PyTorch and the file predict the same label for every face.")
     rows = [[a, *(parity.disagreements.get(f"{a} > {b}", 0) or "" for b in labels)] for a in labels]
-    return _table("Disagreements", ["PyTorch \\ file", *labels], rows)
+    title = "Faces with different labels (rows: PyTorch, columns: file)"
+    return _table(title, ["", *labels], rows)
 
 
 def _worst(parity: Parity) -> str:
     diffs = (f"{diff:.3g}" for diff in parity.worst_abs_logit_diff)
     return _table(
-        "Largest differences, by the face's place among those compared, counted from 0",
-        ("face", "max |Δlogit|"),
+        "Faces with the largest differences",
+        ("index (from 0)", "max |Δlogit|"),
         zip(parity.worst, diffs, strict=True),
     )

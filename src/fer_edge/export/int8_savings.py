@@ -1,4 +1,4 @@
-"""Is int8 worth it? Its file beside the fp32 file: bytes, and milliseconds in the same process."""
+"""What an int8 file saves against the fp32 file of the same checkpoint: bytes and latency."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _RUNS = 200
 
 
 @dataclass(frozen=True)
-class Worth:
-    """One file beside the fp32 file of the same checkpoint, one face a call, one thread.
+class Savings:
+    """An int8 file compared with the fp32 file; batch size 1, one thread.
 
     Attributes:
-        bytes, bytes_fp32: on disk.
-        milliseconds, milliseconds_fp32: medians of 200 calls each, taken in turns. Only their ratio
-            says something about another machine.
+        bytes, bytes_fp32: size on disk.
+        milliseconds, milliseconds_fp32: median latency of 200 alternating calls in one process.
+            Only their ratio carries over to another machine.
     """
 
     bytes: int
@@ -33,37 +33,37 @@ class Worth:
 
     @property
     def speedup(self) -> float:
-        """How many times as fast as fp32, on this machine."""
+        """fp32 latency divided by int8 latency, on this machine."""
         return self.milliseconds_fp32 / self.milliseconds
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, the speed-up among them."""
+        """Plain values, including the speed-up."""
         return {**asdict(self), "speedup": self.speedup}
 
     def __str__(self) -> str:
-        smaller = f"{self.bytes / 1e6:.2f} MB, fp32 {self.bytes_fp32 / 1e6:.2f} MB"
-        faster = f"{self.milliseconds:.2f} ms a face, fp32 {self.milliseconds_fp32:.2f} ms"
+        sizes = f"{self.bytes / 1e6:.2f} MB (fp32: {self.bytes_fp32 / 1e6:.2f} MB)"
+        latency = f"{self.milliseconds:.2f} ms/face (fp32: {self.milliseconds_fp32:.2f} ms/face)"
         verdict = (
-            f"{self.speedup:.2f} times as fast here"
+            f"{self.speedup:.2f} times as fast as fp32"
             if self.speedup > 1
-            else f"int8 isn't faster here ({self.speedup:.2f} times as fast)"
+            else f"not faster than fp32 ({self.speedup:.2f} times as fast)"
         )
-        return f"{smaller}; {faster}: {verdict} (one thread)"
+        return f"int8: {sizes}, {latency}; {verdict} on this machine, one thread"
 
 
-def race(models: Sequence[Model]) -> list[float]:
-    """Median milliseconds of each model for one face, taken in turns so that noise hits them all.
+def measure_latencies(models: Sequence[Model]) -> list[float]:
+    """Median latency of each model in ms/face; calls alternate, so that noise affects all alike.
 
     Args:
-        models: of one input side, each opened with one thread.
+        models: with the same input side, each opened with one thread.
     """
     side = models[0].spec.input.side
     face = np.random.default_rng(0).integers(0, 256, (1, side, side)).astype(np.uint8)
     times: list[list[float]] = [[] for _ in models]
-    for turn in range(_WARM_UP + _RUNS):
-        for model, taken in zip(models, times, strict=True):
+    for run in range(_WARM_UP + _RUNS):
+        for model, measured in zip(models, times, strict=True):
             start = time.perf_counter()
             model.predict(face)
-            if turn >= _WARM_UP:
-                taken.append(1000 * (time.perf_counter() - start))
-    return [median(taken) for taken in times]
+            if run >= _WARM_UP:
+                measured.append(1000 * (time.perf_counter() - start))
+    return [median(measured) for measured in times]

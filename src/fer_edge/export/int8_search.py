@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import ConfigError
-from fer_edge.export.thresholds import BARS
+from fer_edge.export.thresholds import DEFAULT_THRESHOLDS
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Int8Recipe, Ranges
 from fer_edge.train.calibrate import with_twin
@@ -28,13 +28,13 @@ _PROBED = 1024
 """Faces of val that a block's sensitivity is measured on."""
 
 
-def default_recipe(checkpoint: Checkpoint) -> Int8Recipe:
+def default_int8_recipe(checkpoint: Checkpoint) -> Int8Recipe:
     """Ranges settled by the answer, and in float what never pays in int8."""
     layers = default_float_layers(checkpoint.model, checkpoint.spec.architecture)
     return Int8Recipe(float_layers=layers)
 
 
-def recipe_of(path: Path) -> Int8Recipe:
+def read_int8_recipe(path: Path) -> Int8Recipe:
     """How an exported int8 file was rounded, to round another the same way.
 
     Raises:
@@ -65,11 +65,11 @@ def quantize(checkpoint: Checkpoint, data: FaceData | None, recipe: Int8Recipe) 
     return with_twin(checkpoint, data, recipe, f"rounded, ranges by {recipe.ranges}")
 
 
-def search(
+def search_int8_recipe(
     source: Path,
     data: FaceData,
     say: Callable[[str], None],
-    wanted: float = BARS["int8"].agreement,
+    wanted: float = DEFAULT_THRESHOLDS["int8"].agreement,
 ) -> Int8Recipe:
     """The recipe with the fewest blocks in float whose twin agrees with the float network on val.
 
@@ -106,9 +106,9 @@ def search(
         say(f"{name:<52} {found:10.2%}")
         return found
 
-    wanted = aim(wanted)
+    wanted = search_target(wanted)
     say(f"{'int8 search on val':<52} same label")
-    start = default_recipe(checkpoint)
+    start = default_int8_recipe(checkpoint)
     for ranges in _RANGES:
         agreement(f"ranges by {ranges}", replace(start, ranges=ranges))
     start = max(seen, key=seen.__getitem__)
@@ -135,7 +135,7 @@ def search(
     return max(seen, key=seen.__getitem__)
 
 
-def aim(wanted: float) -> float:
+def search_target(wanted: float) -> float:
     """The agreement on val that lets a bar of `wanted` be reached on other faces too, under 1."""
     return min(wanted + _MARGIN, (1 + wanted) / 2)
 

@@ -1,4 +1,4 @@
-"""An exported file beside its checkpoint, face by face, and which bars it missed."""
+"""Compares an exported file with its checkpoint and checks the thresholds."""
 
 from __future__ import annotations
 
@@ -13,86 +13,92 @@ import numpy.typing as npt
 from fer_edge.errors import DataError, ModelError
 from fer_edge.export.golden import draw_faces
 from fer_edge.export.parity import Parity, measure
-from fer_edge.export.thresholds import BARS, Bars, Kind
+from fer_edge.export.thresholds import DEFAULT_THRESHOLDS, ThresholdKind, Thresholds
 from fer_edge.spec import ModelSpec
 from fer_edge.train.data.dataset import FaceData, Split
 from fer_edge.train.evaluation.evaluate import Model, matched, predict_all
 from fer_edge.train.networks.checkpoint import Checkpoint
 
-_WHOLE = 1e-9
-"""Shares of whole faces are compared in floating point: a loss of just the bar passes."""
+_TOLERANCE = 1e-9
+"""Fractions of whole faces are rounded in floating point: a loss equal to its threshold passes."""
 
 
-def judge(parity: Parity, bars: Bars) -> Parity:
-    """The same figures with the bars and a sentence for every one that was missed.
+def check_thresholds(parity: Parity, thresholds: Thresholds) -> Parity:
+    """The same figures with the thresholds and one sentence for each threshold missed.
 
-    Losses of accuracy and recall are counted from the float model where the file has one.
+    Losses of accuracy and recall are measured against the float model where there is one.
     """
-    return replace(parity, bars=bars, failures=tuple(_missed(parity, bars)))
+    return replace(parity, thresholds=thresholds, failures=tuple(_failures(parity, thresholds)))
 
 
-def _missed(parity: Parity, bars: Bars) -> Iterator[str]:
+def _failures(parity: Parity, thresholds: Thresholds) -> Iterator[str]:
     where = parity.faces
-    differ = round((1 - parity.agreement) * parity.n)
-    if parity.agreement < bars.agreement - _WHOLE and differ > bars.spare:
+    mismatches = round((1 - parity.agreement) * parity.n)
+    missing = thresholds.agreement - parity.agreement
+    if missing > _TOLERANCE and mismatches > thresholds.allowed_mismatches:
         yield (
             f"label agreement on {where} is {parity.agreement:.4%} of {parity.n} faces, "
-            f"{bars.agreement - parity.agreement:.4%} under the bar of {bars.agreement:.2%}"
+            f"{missing:.4%} below the threshold of {thresholds.agreement:.2%}"
         )
-    most = bars.max_abs_logit_diff
+    limit = thresholds.max_abs_logit_diff
     if not math.isfinite(parity.max_abs_logit_diff):
-        yield f"some answers to {where} aren't numbers"
-    elif most is not None and parity.max_abs_logit_diff > most:
+        yield f"some logits on {where} are NaN or infinite"
+    elif limit is not None and parity.max_abs_logit_diff > limit:
         yield (
             f"max |Δlogit| on {where} is {parity.max_abs_logit_diff:.3g}, "
-            f"{parity.max_abs_logit_diff / most:.3g} times the bar of {most:g}"
+            f"{parity.max_abs_logit_diff / limit:.3g} times the threshold of {limit:g}"
         )
-    whose = "" if parity.accuracy_float is None else "the float model's "
-    before, after = parity.accuracy_before, parity.accuracy_exported
+    baseline = "" if parity.accuracy_float is None else "the float model's "
+    before, after = parity.baseline_accuracy, parity.accuracy_exported
     if before is not None and after is not None:
-        few = _few(bars, parity.turned.values()) / parity.n
-        yield from _loss("accuracy", where, whose, (before, after), bars.accuracy_loss, few)
-    for label, recall in parity.recall_before.items():
+        chance = _chance_losses(thresholds, parity.flipped.values()) / parity.n
+        limits = thresholds.accuracy_loss, chance
+        yield from _loss(f"accuracy on {where}", baseline, (before, after), *limits)
+    for label, recall in parity.baseline_recall.items():
         pair = (recall, parity.recall_exported[label])
-        few = _few(bars, [parity.turned[label]]) / max(parity.support[label], 1)
-        yield from _loss(f"recall of {label}", where, whose, pair, bars.recall_loss, few)
+        chance = _chance_losses(thresholds, [parity.flipped[label]]) / max(parity.support[label], 1)
+        name = f"recall of {label} on {where}"
+        yield from _loss(name, baseline, pair, thresholds.recall_loss, chance)
 
 
-def _few(bars: Bars, turned: Iterable[int]) -> float:
-    """How many faces may be lost by chance: twice the root of how many turned, up to the few."""
-    return min(bars.few, 2 * math.sqrt(sum(turned)))
+def _chance_losses(thresholds: Thresholds, flipped: Iterable[int]) -> float:
+    """How many faces may be lost by chance; see `Thresholds.max_chance_losses`."""
+    return min(thresholds.max_chance_losses, 2 * math.sqrt(sum(flipped)))
 
 
 def _loss(
-    what: str, where: str, whose: str, pair: tuple[float, float], most: float | None, few: float
+    name: str, baseline: str, pair: tuple[float, float], limit: float | None, chance: float
 ) -> Iterator[str]:
     before, after = pair
-    if most is not None and before - after > max(most, few) + _WHOLE:
+    if limit is not None and before - after > max(limit, chance) + _TOLERANCE:
         yield (
-            f"{what} on {where} falls from {whose}{before:.2%} to {after:.2%}, by "
-            f"{before - after - most:.2%} more than the bar of {most:.2%}"
+            f"{name} falls from {baseline}{before:.2%} to {after:.2%}, by "
+            f"{before - after - limit:.2%} more than the threshold of {limit:.2%}"
         )
 
 
-def kind_of(exported: Model, origin: Model | None = None) -> Kind:
-    """Which default bars a file has: by its precision; with an origin it was trained for int8."""
-    return exported.spec.quantization.precision if origin is None else "int8-qat"
+def threshold_kind(exported: Model, float_model: Model | None = None) -> ThresholdKind:
+    """Which default thresholds apply: those of the precision; with a float model, of a QAT file."""
+    return exported.spec.quantization.precision if float_model is None else "int8-qat"
 
 
-def sides(checkpoint: Checkpoint, name: str, spec: ModelSpec) -> tuple[Model, Model | None]:
-    """What a file with this spec is compared with, and the float model its losses count from.
+def reference_models(
+    checkpoint: Checkpoint, name: str, spec: ModelSpec
+) -> tuple[Model, Model | None]:
+    """The PyTorch model that a file with this spec must reproduce, and the float model behind it.
 
-    A file of a trained twin must answer as the twin does in PyTorch; any other as the float model.
+    A file of a QAT model is compared with the QAT model, and its losses are measured against the
+    float model. Any other file is compared with the float model alone; the second is then None.
 
     Raises:
-        ModelError: the file is of a trained twin and the checkpoint holds none.
+        ModelError: the file comes from a QAT model and the checkpoint holds none.
     """
-    plain = Model(name, checkpoint.spec, checkpoint.predict)
+    float_model = Model(name, checkpoint.spec, checkpoint.predict)
     recipe = spec.quantization.int8
     if spec.quantization.precision != "int8" or recipe is None or not recipe.trained:
-        return plain, None
-    twin = checkpoint.int8()
-    return Model(f"{name}'s int8 twin", twin.spec, twin.predict), plain
+        return float_model, None
+    quantized = checkpoint.int8()
+    return Model(f"{name} (quantized model)", quantized.spec, quantized.predict), float_model
 
 
 def compare(
@@ -102,35 +108,36 @@ def compare(
     faces: str,
     truth: npt.NDArray[np.int64] | None = None,
     *,
-    bars: Bars | None = None,
-    origin: Model | None = None,
+    thresholds: Thresholds | None = None,
+    float_model: Model | None = None,
 ) -> Parity:
-    """Answer uint8 faces `[N, S, S]` on every side once, and judge.
+    """Predict uint8 faces `[N, S, S]` once with each model and check the thresholds.
 
     Args:
-        reference: PyTorch's side; for a quantization-aware file with its quantizers.
-        exported: the file's side.
+        reference: the PyTorch model; for a QAT file the one with its quantizers.
+        exported: the exported file.
         pixels: the faces.
-        faces: what they are, for the report.
-        truth: their labels, int64 `[N]`, where they have any.
-        bars: what to judge by; None: the defaults of `kind_of`.
-        origin: the float model that a quantization-aware reference came from.
+        faces: their name in the report.
+        truth: their labels, int64 `[N]`, or None.
+        thresholds: None: the defaults of `threshold_kind`.
+        float_model: the float model that a QAT reference was trained from.
 
     Raises:
-        DataError: the models have other labels or inputs: nothing can be compared.
+        DataError: the models differ in labels or input, so they can't be compared.
     """
-    models = [reference, exported] if origin is None else [reference, exported, origin]
-    ours = reference.spec
+    models = [reference, exported] if float_model is None else [reference, exported, float_model]
     for model in models:
         for name in ("labels", "input"):
-            if getattr(ours, name) != getattr(model.spec, name):
+            expected, found = getattr(reference.spec, name), getattr(model.spec, name)
+            if expected != found:
                 raise DataError(
-                    f"{model.name}: its {name} is {getattr(model.spec, name)}, "
-                    f"that of {reference.name} {getattr(ours, name)}"
+                    f"{model.name}: its {name} is {found}, but {reference.name} has {expected}"
                 )
-    answers = [predict_all(model.predict, pixels) for model in models]
-    parity = measure(answers[0], answers[1], exported.spec, faces, truth, *answers[2:])
-    return judge(parity, BARS[kind_of(exported, origin)] if bars is None else bars)
+    logits = [predict_all(model.predict, pixels) for model in models]
+    parity = measure(logits[0], logits[1], exported.spec, faces, truth, *logits[2:])
+    if thresholds is None:
+        thresholds = DEFAULT_THRESHOLDS[threshold_kind(exported, float_model)]
+    return check_thresholds(parity, thresholds)
 
 
 def compare_all(
@@ -139,30 +146,31 @@ def compare_all(
     data: FaceData | None,
     split: Split,
     *,
-    bars: Bars | None = None,
-    origin: Model | None = None,
+    thresholds: Thresholds | None = None,
+    float_model: Model | None = None,
 ) -> list[Parity]:
     """Compare on the golden samples and, where there is data, on every face of the split.
 
-    For an int8 file that was only rounded, the golden samples' reference is the answer that PyTorch
-    gave with the same rounding, which the file carries: they show that it is computed as it was
-    meant, and the split shows what the rounding costs.
+    A PTQ file is compared on the golden samples with the logits that it carries, which PyTorch
+    computed with the same quantization: this shows that the engine computes the file correctly.
+    The split shows what the quantization costs.
 
     Raises:
         DataError: as `compare`, or the data doesn't fit the models.
         ModelError: an int8 file carries no golden samples.
     """
     spec = reference.spec
-    both = partial(compare, reference, exported, bars=bars, origin=origin)
-    if kind_of(exported, origin) == "int8":
-        theirs = exported.spec
-        if not theirs.golden:
+    run = partial(compare, reference, exported, thresholds=thresholds, float_model=float_model)
+    if threshold_kind(exported, float_model) == "int8":
+        stored = exported.spec
+        if not stored.golden:
             raise ModelError(f"{exported.name}: has no golden samples: export it again")
-        meant = Model("golden", theirs, lambda _: theirs.golden_logits())
-        parities = [compare(meant, exported, theirs.golden_faces(), "golden", bars=bars)]
+        quantized = Model("golden", stored, lambda _: stored.golden_logits())
+        faces = stored.golden_faces()
+        parities = [compare(quantized, exported, faces, "golden", thresholds=thresholds)]
     else:
-        parities = [both(draw_faces(spec.input.side), "golden")]
+        parities = [run(draw_faces(spec.input.side), "golden")]
     if data is not None:
-        faces = matched(data, data.split(split), spec, reference.name)
-        parities.append(both(faces.pixels, split, faces.labels))
+        labelled = matched(data, data.split(split), spec, reference.name)
+        parities.append(run(labelled.pixels, split, labelled.labels))
     return parities

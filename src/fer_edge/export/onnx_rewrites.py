@@ -16,7 +16,7 @@ from onnxscript import ir
 from onnxscript.rewriter import RewriteRule, rewrite
 
 
-def rewritten(model: onnx.ModelProto, given: int, side: int) -> onnx.ModelProto:
+def rewrite_graph(model: onnx.ModelProto, given: int, side: int) -> onnx.ModelProto:
     """A graph with every rule applied where it fits.
 
     - A resize to a size that is put together at each call, for the sake of N, is given the two
@@ -110,7 +110,7 @@ def _phased_stem(
     stride, padding = _geometry(stem)
     weights = _array(codes)
     assert weights is not None
-    phased, first, last = phases(weights, stride, padding)
+    phased, first, last = split_kernel_phases(weights, stride, padding)
     picture = op.SpaceToDepth(x, blocksize=stride)
     return op.Conv(
         op.DequantizeLinear(op.QuantizeLinear(picture, step, zero), step, mean),
@@ -122,7 +122,7 @@ def _phased_stem(
     )
 
 
-def phases(
+def split_kernel_phases(
     weights: npt.NDArray[np.int8], stride: int, padding: int
 ) -> tuple[npt.NDArray[np.int8], int, int]:
     """Weights of a convolution for a picture whose phases are its channels.

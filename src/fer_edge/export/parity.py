@@ -1,4 +1,4 @@
-"""Does the exported file answer as PyTorch does? The figures, measured on two answers."""
+"""Measures how far the logits of an exported file differ from those of PyTorch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.export.thresholds import Bars
+from fer_edge.export.thresholds import Thresholds
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import GateState, Metrics, ModelSpec, ParitySummary
 from fer_edge.train.evaluation.metrics import Report
@@ -18,28 +18,29 @@ _WORST = 10
 
 @dataclass(frozen=True)
 class Parity:
-    """What was measured, and which bars were missed.
+    """The comparison of an exported file with PyTorch on the same faces.
 
     Attributes:
         faces: "golden" or the split's name.
         n: number of faces.
-        agreement: share of faces that both sides give the same label.
-        max_abs_logit_diff: over all faces and labels; absolute, no relative tolerance.
+        agreement: fraction of faces for which both predict the same label.
+        max_abs_logit_diff: over all faces and labels; absolute, without a relative tolerance.
         max_abs_probability_diff, mean_abs_probability_diff: at the spec's temperature.
         accuracy_reference, accuracy_exported: None where the faces have no labels.
         recall_reference, recall_exported: per label; empty where the faces have no labels.
-        disagreements: how often PyTorch said one label and the file another: "happy > sad": 2.
-        worst: places of the ten faces with the largest differences, the largest first.
-        worst_abs_logit_diff: the largest absolute difference of any logit of each of them.
-        accuracy_float, recall_float: of the float model that a quantization-aware one came from;
-            None and empty where there is none or the faces have no labels.
-        support: how many faces each label has; empty where they have no labels.
-        turned: how many of them are right on one side alone: in the file, or before it, where the
-            losses are counted from.
-        metrics: what the file reached, for its spec; None where the faces have no labels or an
-            answer isn't a number.
-        bars: what it was judged by; None: not judged.
-        failures: one sentence for each bar missed; empty when the file passed.
+        disagreements: number of faces for each pair of labels: "happy > sad": 2 means that PyTorch
+            predicts happy for two faces and the file sad.
+        worst: indices of the ten faces with the largest differences, largest first.
+        worst_abs_logit_diff: max |Δlogit| of each of them.
+        accuracy_float, recall_float: of the float model behind a QAT model; None and empty where
+            there is none or the faces have no labels.
+        support: number of faces per label; empty where they have no labels.
+        flipped: per label, the number of faces that exactly one of file and baseline (see
+            `baseline_accuracy`) classifies correctly.
+        metrics: of the file, for its spec; None where the faces have no labels or a logit is NaN
+            or infinite.
+        thresholds: those that were checked; None: not checked yet.
+        failures: one sentence for each threshold missed.
     """
 
     faces: str
@@ -58,24 +59,24 @@ class Parity:
     accuracy_float: float | None = None
     recall_float: dict[str, float] = field(default_factory=dict)
     support: dict[str, int] = field(default_factory=dict)
-    turned: dict[str, int] = field(default_factory=dict)
+    flipped: dict[str, int] = field(default_factory=dict)
     metrics: Metrics | None = None
-    bars: Bars | None = None
+    thresholds: Thresholds | None = None
     failures: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether every bar was reached."""
+        """Whether the file reached every threshold."""
         return not self.failures
 
     @property
-    def accuracy_before(self) -> float | None:
-        """What a loss is counted from: the float model's accuracy, else PyTorch's."""
+    def baseline_accuracy(self) -> float | None:
+        """What losses are measured against: the accuracy of the float model, else of PyTorch."""
         return self.accuracy_reference if self.accuracy_float is None else self.accuracy_float
 
     @property
-    def recall_before(self) -> dict[str, float]:
-        """What losses are counted from: the float model's recall, else PyTorch's."""
+    def baseline_recall(self) -> dict[str, float]:
+        """What losses are measured against: the recall of the float model, else of PyTorch."""
         return self.recall_float or self.recall_reference
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,7 +90,7 @@ class Parity:
         }
 
     def summary(self, gate: GateState = "default") -> ParitySummary:
-        """What goes into the spec."""
+        """The part that the spec carries."""
         return ParitySummary(
             faces=self.faces,
             n=self.n,
@@ -103,7 +104,7 @@ class Parity:
 
 
 def _number(value: float) -> float | None:
-    """JSON has no infinity; that an answer wasn't a number, a failure says."""
+    """None for infinity, which JSON lacks; a failure names it."""
     return value if np.isfinite(value) else None
 
 
@@ -113,52 +114,52 @@ def measure(
     spec: ModelSpec,
     faces: str,
     truth: npt.NDArray[np.int64] | None = None,
-    origin: npt.NDArray[np.float32] | None = None,
+    float_model: npt.NDArray[np.float32] | None = None,
 ) -> Parity:
-    """Compare two answers, logits float32 `[N, labels]`, to the same N faces.
+    """Compare logits, float32 `[N, labels]`, of the same N faces.
 
     Args:
-        reference: PyTorch's.
-        exported: the file's.
-        spec: for the labels and the temperature.
-        faces: what the faces are, for the report.
-        truth: their labels, int64 `[N]`, where they have any.
-        origin: the answer of the float model that a quantization-aware reference came from.
+        reference: of PyTorch.
+        exported: of the file.
+        spec: names the labels and the temperature.
+        faces: the name of the faces in the report.
+        truth: their labels, int64 `[N]`, or None.
+        float_model: of the float model behind a QAT model, or None.
 
     Raises:
         ValueError: the shapes differ or there is no face.
     """
-    sides = [reference, exported] if origin is None else [reference, exported, origin]
-    for side in sides:
-        if side.shape != reference.shape or not len(side):
-            raise ValueError(f"can't compare logits of {reference.shape} and {side.shape}")
-    # NaN differs from everything: a broken file mustn't pass because comparisons with NaN are false
+    models = [reference, exported] if float_model is None else [reference, exported, float_model]
+    for logits in models:
+        if logits.shape != reference.shape or not len(logits):
+            raise ValueError(f"can't compare logits of {reference.shape} and {logits.shape}")
+    # NaN counts as an infinite difference: comparisons with NaN are false, so it would pass
     with np.errstate(invalid="ignore"):
         delta = np.nan_to_num(np.abs(reference - exported), nan=np.inf, posinf=np.inf)
-        probabilities = [softmax(side / spec.temperature).astype(np.float32) for side in sides]
+        probabilities = [softmax(logits / spec.temperature).astype(np.float32) for logits in models]
         change = np.nan_to_num(np.abs(probabilities[0] - probabilities[1]), nan=1.0)
-    ours, theirs = reference.argmax(1), exported.argmax(1)
-    differ = ours != theirs
+    expected, found = reference.argmax(1), exported.argmax(1)
+    differ = expected != found
     pairs = [
         f"{spec.labels[a]} > {spec.labels[b]}"
-        for a, b in zip(ours[differ], theirs[differ], strict=True)
+        for a, b in zip(expected[differ], found[differ], strict=True)
     ]
     largest = delta.max(1)
     worst = np.argsort(-largest, kind="stable")[:_WORST]
     reports = (
         []
         if truth is None
-        else [Report("", faces, spec.labels, truth, side) for side in probabilities]
+        else [Report("", faces, spec.labels, truth, each) for each in probabilities]
     )
     accuracies: list[float | None] = [report.accuracy for report in reports]
     recalls = [
         {label: row["recall"] for label, row in report.per_class().items()} for report in reports
     ]
-    support, turned = _counts(reports, spec.labels)
+    support, flipped = _count_per_label(reports, spec.labels)
     missing = 3 - len(reports)
     accuracies += [None] * missing
     recalls += [{} for _ in range(missing)]
-    numbers = bool(np.isfinite(exported).all())
+    finite = bool(np.isfinite(exported).all())
     return Parity(
         faces=faces,
         n=len(reference),
@@ -176,16 +177,16 @@ def measure(
         accuracy_float=accuracies[2],
         recall_float=recalls[2],
         support=support,
-        turned=turned,
-        metrics=reports[1].metrics() if reports and numbers else None,
+        flipped=flipped,
+        metrics=reports[1].metrics() if reports and finite else None,
     )
 
 
-def _counts(reports: list[Report], labels: tuple[str, ...]) -> tuple[dict[str, int], ...]:
-    """Of each label: its faces, and those that the file and what was before it judge otherwise."""
+def _count_per_label(reports: list[Report], labels: tuple[str, ...]) -> tuple[dict[str, int], ...]:
+    """Per label: the number of faces, and of those that exactly one of file and baseline gets."""
     if not reports:
         return {}, {}
     truth, before = reports[0].truth, reports[2 if len(reports) > 2 else 0]
-    turned = (reports[1].predicted == truth) != (before.predicted == truth)
-    counts = (np.bincount(of, minlength=len(labels)) for of in (truth, truth[turned]))
+    flipped = (reports[1].predicted == truth) != (before.predicted == truth)
+    counts = (np.bincount(of, minlength=len(labels)) for of in (truth, truth[flipped]))
     return tuple(dict(zip(labels, count.tolist(), strict=True)) for count in counts)

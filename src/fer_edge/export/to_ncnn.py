@@ -16,7 +16,7 @@ from torch import nn
 from torch.jit._trace import TracerWarning
 
 from fer_edge.errors import MissingExtraError, ModelError
-from fer_edge.export.exportable import Answers, Graph
+from fer_edge.export.exportable import ConvertedModel, ExportModule
 from fer_edge.runtime.device.packages import find_package
 from fer_edge.runtime.formats.ncnn_files import describe
 from fer_edge.spec import ModelSpec, NcnnOptions, Precision
@@ -62,7 +62,7 @@ WEIGHTED = {
 }
 
 
-def ncnn_graph(checkpoint: Checkpoint, precision: Precision) -> Graph:
+def convert_to_ncnn(checkpoint: Checkpoint, precision: Precision) -> ConvertedModel:
     """The checkpoint as a graph of one face: `faces` to `logits` and `probabilities`.
 
     pnnx folds the batch norms into the weights, so that what half precision held exactly it holds
@@ -77,10 +77,10 @@ def ncnn_graph(checkpoint: Checkpoint, precision: Precision) -> Graph:
         ModelError: pnnx can't convert it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        answers = Answers(checkpoint, pixels=True).eval()
+        answers = ExportModule(checkpoint, pixels=True).eval()
         graph, weights = _converted(answers, checkpoint.spec, Path(folder))
-    graph = renamed(graph)
-    weights = stored(graph, weights, half=precision == "fp16")
+    graph = rename_blobs(graph)
+    weights = encode_weights(graph, weights, half=precision == "fp16")
 
     def write(spec: ModelSpec, path: Path) -> None:
         contents = {".param": graph.encode(), ".bin": weights}
@@ -89,7 +89,7 @@ def ncnn_graph(checkpoint: Checkpoint, precision: Precision) -> Graph:
             path.with_suffix(suffix).write_bytes(data)
 
     tools = {name: importlib.metadata.version(name) for name in ("ncnn", "pnnx")}
-    return Graph(write, "fp16" if precision == "fp16" else "fp32", tools, OPTIONS)
+    return ConvertedModel(write, "fp16" if precision == "fp16" else "fp32", tools, OPTIONS)
 
 
 def _converted(module: nn.Module, spec: ModelSpec, folder: Path) -> tuple[str, bytes]:
@@ -113,7 +113,7 @@ def _converted(module: nn.Module, spec: ModelSpec, folder: Path) -> tuple[str, b
     return files[0].read_text("utf-8"), files[1].read_bytes()
 
 
-def renamed(graph: str) -> str:
+def rename_blobs(graph: str) -> str:
     """ncnn's text with the contract's names for what goes in and comes out."""
     lines = graph.splitlines()
     head, layers = lines[:2], [line.split() for line in lines[2:]]
@@ -123,7 +123,7 @@ def renamed(graph: str) -> str:
     return "\n".join([*head, *map(" ".join, layers), ""])
 
 
-def stored(graph: str, weights: bytes, *, half: bool) -> bytes:
+def encode_weights(graph: str, weights: bytes, *, half: bool) -> bytes:
     """The weights as they will lie in the file; all of them must be there.
 
     Args:

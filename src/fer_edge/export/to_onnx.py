@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from fer_edge.errors import MissingExtraError
-from fer_edge.export.exportable import Answers, Graph
+from fer_edge.export.exportable import ConvertedModel, ExportModule
 from fer_edge.spec import KEY, ModelSpec, Precision, Weights
 from fer_edge.train.networks import quantized
 from fer_edge.train.networks.checkpoint import Checkpoint
@@ -25,14 +25,14 @@ try:
     import onnxscript.optimizer
     from onnx import TensorProto, helper, numpy_helper
 
-    from fer_edge.export.onnx_rewrites import rewritten
+    from fer_edge.export.onnx_rewrites import rewrite_graph
 except ModuleNotFoundError as error:
     raise MissingExtraError(str(error.name), "export") from None
 
 OPSET = 20
 TOOLS = {"onnx": onnx.__version__, "onnxscript": onnxscript.__version__}
 _INSIDE = "model.network."
-"""Where a weight lies in `Answers`, before its name in the checkpoint."""
+"""Where a weight lies in `ExportModule`, before its name in the checkpoint."""
 _SMALLEST_HALVED = 256
 """Tensors with fewer numbers aren't worth the Cast node that half precision costs."""
 _SMALLEST_ROUNDED = 5_000
@@ -40,10 +40,10 @@ _SMALLEST_ROUNDED = 5_000
 them, and rounding them moves its logits by up to 0.05, all others by 0.004 (val of FER2013)."""
 
 
-def onnx_graph(checkpoint: Checkpoint, precision: Precision) -> Graph:
+def convert_to_onnx(checkpoint: Checkpoint, precision: Precision) -> ConvertedModel:
     """The checkpoint as one `.onnx` file; see `to_onnx`."""
     model = to_onnx(checkpoint, precision)
-    return Graph(partial(write_onnx, model), weights_of(model, precision), TOOLS)
+    return ConvertedModel(partial(write_onnx, model), weights_of(model, precision), TOOLS)
 
 
 def weights_of(model: onnx.ModelProto, precision: Precision) -> Weights:
@@ -77,7 +77,7 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
 
 
 def _exported(checkpoint: Checkpoint, *, exact: bool) -> onnx.ModelProto:
-    graph = Answers(checkpoint).eval()
+    graph = ExportModule(checkpoint).eval()
     side = checkpoint.spec.input.side
     example = torch.zeros((2, side, side), dtype=torch.uint8)
     with _quiet():
@@ -97,7 +97,7 @@ def _exported(checkpoint: Checkpoint, *, exact: bool) -> onnx.ModelProto:
     model = onnxscript.optimizer.optimize(model, input_size_limit=_SMALLEST_HALVED - 1)
     with _quiet():
         sides = checkpoint.spec.input.side, checkpoint.spec.input.network_side
-        model = rewritten(model, *sides)
+        model = rewrite_graph(model, *sides)
     _strip(model)
     return model
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 
 from fer_edge.errors import MissingExtraError
-from fer_edge.export.exportable import Graph
+from fer_edge.export.exportable import ConvertedModel
 from fer_edge.export.to_onnx import TOOLS, to_onnx, weights_of
 from fer_edge.spec import KEY, ModelSpec, Precision
 from fer_edge.train.networks.checkpoint import Checkpoint
@@ -21,10 +21,10 @@ except ModuleNotFoundError:
     raise MissingExtraError("openvino", "openvino") from None
 
 
-def openvino_graph(checkpoint: Checkpoint, precision: Precision) -> Graph:
+def convert_to_openvino(checkpoint: Checkpoint, precision: Precision) -> ConvertedModel:
     """The checkpoint as an IR, converted from its ONNX graph."""
     model = to_onnx(checkpoint, precision)
-    return Graph(partial(write_openvino, model), weights_of(model, precision), TOOLS)
+    return ConvertedModel(partial(write_openvino, model), weights_of(model, precision), TOOLS)
 
 
 def write_openvino(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:

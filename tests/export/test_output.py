@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+
+from fer_edge.atomic import check_writable
+from fer_edge.errors import ConfigError, DataError
+from fer_edge.export.exporter import export_checkpoint
+from fer_edge.export.output import check_output, resolve_output
+from fer_edge.export.thresholds import Gate
+from fer_edge.export.to_onnx import write_onnx
+from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.spec import ModelSpec, ParitySummary, Quantization
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.loading import read_data
+from fer_edge.train.networks import checkpoint as checkpoints
+from tests.export.conftest import made
+
+WAYS_OUT = "pass --force to replace it, or choose another file with --output or --name"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made("tiny", tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def data(csv_file: Path) -> FaceData:
+    """14 faces in test."""
+    return read_data(csv_file)
+
+
+def existing(path: Path, spec: ModelSpec, source: Path, proof: ParitySummary | None) -> Path:
+    """A file with nothing but a spec: what `check_output` looks at."""
+    graph = onnx.helper.make_graph([], "empty", [], [])
+    spec = replace(
+        spec,
+        source_sha256=checkpoints.sha256(source),
+        quantization=Quantization("fp32", "fp32"),
+        parity=proof,
+    )
+    write_onnx(onnx.helper.make_model(graph), spec, path)
+    return path
+
+
+GOLDEN = ParitySummary("golden", 16, 1.0, 0.0, None, None, passed=True)
+SPLIT = ParitySummary("test", 14, 1.0, 0.0, 0.5, 0.5, passed=True)
+LARGE = replace(SPLIT, n=3589)
+LOOSE = Gate(changes={"agreement": 0.5})
+OFF = Gate(enforced=False)
+
+
+@pytest.mark.parametrize(
+    ("proof", "with_data", "gate", "reason"),
+    [
+        (None, False, Gate(), None),
+        (GOLDEN, False, Gate(), None),
+        (GOLDEN, True, Gate(), None),
+        (SPLIT, True, Gate(), None),
+        (replace(SPLIT, passed=False, gate="off"), False, Gate(), None),
+        (replace(GOLDEN, gate="changed"), False, LOOSE, None),
+        (replace(SPLIT, gate="off"), True, OFF, None),
+        (SPLIT, False, Gate(), "14 faces of a split, this export would be on 16 golden samples al"),
+        (
+            LARGE,
+            True,
+            Gate(),
+            "3,589 faces of a split, this export would be on 14 faces of a split",
+        ),
+        (SPLIT, True, LOOSE, "reached the default thresholds, this export would be checked by"),
+        (SPLIT, True, OFF, "is proved, this export would be kept unproved"),
+    ],
+)
+def test_a_stronger_proof_is_not_replaced(
+    proof: ParitySummary | None, with_data: bool, gate: Gate, reason: str | None,
+    tiny: Path, spec: ModelSpec, data: FaceData, tmp_path: Path,
+) -> None:  # fmt: skip
+    path = existing(tmp_path / "m.onnx", spec, tiny, proof)
+    given = data if with_data else None
+    if reason is None:
+        check_output(path, tiny, given, gate=gate)
+        return
+    with pytest.raises(ConfigError, match=rf"m\.onnx exists and .*{reason}.*: {WAYS_OUT}"):
+        check_output(path, tiny, given, gate=gate)
+
+
+def test_another_models_file_is_not_replaced(tiny: Path, spec: ModelSpec, tmp_path: Path) -> None:
+    path = existing(tmp_path / "m.onnx", spec, tiny, None)
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(tiny.read_bytes() + b" ")
+    digest = checkpoints.sha256(tiny)[:16]
+    with pytest.raises(ConfigError, match=f"comes from another checkpoint \\(sha256 {digest}"):
+        check_output(path, other)
+    with pytest.raises(ConfigError, match="is fp32, not int8"):
+        check_output(path, tiny, precision="int8")
+    path.write_text("notes")
+    with pytest.raises(ConfigError, match="exists and has no readable spec"):
+        check_output(path, tiny)
+
+
+def test_the_refusal_comes_before_the_work(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: FaceData
+) -> None:
+    path = tmp_path / "m.onnx"
+    export_checkpoint(tiny, path, data)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    monkeypatch.setattr(checkpoints, "load", pytest.fail)
+    with pytest.raises(ConfigError, match="is proved on 14 faces"):
+        export_checkpoint(tiny, path)
+    with pytest.raises(DataError):
+        export_checkpoint(tiny, tmp_path / "m.onnx", replace(data, splits={}))
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    monkeypatch.undo()
+    export_checkpoint(tiny, path, force=True)
+    proof = read_spec(path).parity
+    assert proof is not None
+    assert proof.faces == "golden"
+    export_checkpoint(tiny, path, data)
+    assert read_spec(path).parity == replace(SPLIT, **{
+        name: getattr(read_spec(path).parity, name)
+        for name in ("max_abs_logit_diff", "accuracy_reference", "accuracy_exported")
+    })  # fmt: skip
+
+
+def test_the_default_output(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "run" / "model.safetensors"
+    source.parent.mkdir()
+    source.write_bytes(tiny.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert resolve_output(source) == Path("fer-tiny-fp32.onnx")
+    (source.parent / "config.json").write_text("{}")
+    assert resolve_output(source) == source.parent / "fer-tiny-fp32.onnx"
+    path = resolve_output(source, format="openvino", precision="fp16", name="second")
+    assert path == source.parent / "second-fp16.xml"
+
+
+def test_an_output_that_is_named(tiny: Path, tmp_path: Path) -> None:
+    folder, file = tmp_path / "exports", tmp_path / "m.onnx"
+    assert resolve_output(tiny, output=tmp_path) == tmp_path / "fer-tiny-fp32.onnx"
+    assert resolve_output(tiny, output=folder, name="a") == folder / "a-fp32.onnx"
+    assert resolve_output(tiny, output=file) == file
+    for options, message in (
+        (
+            {"output": tmp_path / "m.xml"},
+            r"m\.xml: --format onnx writes a file that ends in \.onnx",
+        ),
+        ({"output": file, "name": "a"}, "--name has no effect where --output names a file"),
+        ({"name": "a/b"}, "--name must be a file name without a folder, not 'a/b'"),
+        ({"name": ""}, "--name must be a file name"),
+        ({"format": "tflite"}, "unknown format 'tflite': the formats are onnx, openvino, ncnn"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            resolve_output(tiny, **options)  # type: ignore[arg-type]
+
+
+def test_a_folder_that_cannot_be_written(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_writable(tmp_path / "new" / "folder")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"Not a directory: '.*/file'"):
+        check_output(tmp_path / "file" / "m.onnx", tiny)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(PermissionError, match="Permission denied"):
+        export_checkpoint(tiny, tmp_path / "new" / "m.onnx", force=True)
+    assert not (tmp_path / "new").exists()
