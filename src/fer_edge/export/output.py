@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fer_edge.atomic import check_writable
-from fer_edge.errors import ConfigError, SpecError
+from fer_edge.errors import ConfigError, ModelError, SpecError
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.golden import COUNT
 from fer_edge.export.thresholds import DEFAULT_GATE, DEFAULT_THRESHOLDS, Gate
@@ -93,7 +93,7 @@ def check_output(
         return
     try:
         existing = read_spec(path)
-    except SpecError as error:
+    except (ModelError, SpecError) as error:
         raise ConfigError(
             f"{path} exists and has no readable spec ({error}): {_WAYS_OUT}"
         ) from None

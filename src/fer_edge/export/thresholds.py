@@ -112,13 +112,13 @@ class Gate:
         return "default" if self.thresholds(kind) == DEFAULT_THRESHOLDS[kind] else "changed"
 
 
-DEFAULT_GATE = Gate()
-
-
 def _strict(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The changes; a loss that the user sets is exact, without an allowance for chance."""
     sets_loss = {"accuracy_loss", "recall_loss"} & set(changes)
     return {**({"max_chance_losses": 0} if sets_loss else {}), **changes}
+
+
+DEFAULT_GATE = Gate()
 
 
 def read_gate(path: Path) -> dict[ThresholdKind, Thresholds]:
