@@ -1,12 +1,10 @@
 """Where a training step's time goes: python -m benchmarks.training_step [ARCHITECTURE [SIDE]]
 
-Medians of 20 steps of 64 faces; the shares count, the milliseconds are this machine's. Every step
-is taken twice, in turns with and without `SmallMaps`, whose gain is the last line.
+Medians of 20 steps of 64 faces. The percentages carry over to other machines, the times don't.
 """
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import sys
 import time
@@ -18,28 +16,26 @@ from torch.nn.functional import cross_entropy
 from fer_edge.spec import InputSpec
 from fer_edge.train.augment import augment
 from fer_edge.train.config import Augmentation
-from fer_edge.train.networks.architectures import MEAN, STD, build
-from fer_edge.train.networks.registry import ARCHITECTURES
-from fer_edge.train.small_maps import SmallMaps
+from fer_edge.train.networks.architectures import ARCHITECTURES
+from fer_edge.train.networks.classifier import MEAN, STD, build_classifier
 
 BATCH, WARM_UP, STEPS = 64, 3, 20
 
 name = sys.argv[1] if len(sys.argv) > 1 else "mobilenet_v2"
 side = int(sys.argv[2]) if len(sys.argv) > 2 else ARCHITECTURES[name].side
-model = build(name, 7, InputSpec(48, side, MEAN, STD)).train()
+model = build_classifier(name, 7, InputSpec(48, side, MEAN, STD)).train()
 model = model.to(memory_format=torch.channels_last)
 optimizer = torch.optim.AdamW(model.parameters(), fused=True)
 faces = torch.randint(0, 256, (BATCH, 48, 48), dtype=torch.uint8)
 labels = torch.randint(0, 7, (BATCH,))
 
 
-def step(larger: bool) -> dict[str, float]:
-    """Seconds of each part."""
+def step() -> dict[str, float]:
+    """Take one step and return the seconds of each part."""
     marks = [time.perf_counter()]
     pixels = augment(faces, Augmentation()).contiguous(memory_format=torch.channels_last)
     marks.append(time.perf_counter())
-    with SmallMaps() if larger else contextlib.nullcontext():
-        loss = cross_entropy(model.from_pixels(pixels), labels)
+    loss = cross_entropy(model.forward_pixels(pixels), labels)
     marks.append(time.perf_counter())
     optimizer.zero_grad()
     loss.backward()
@@ -51,11 +47,9 @@ def step(larger: bool) -> dict[str, float]:
 
 
 times: dict[str, list[float]] = defaultdict(list)
-ratios = []
 for number in range(WARM_UP + STEPS):
-    plain, taken = step(False), step(True)
+    taken = step()
     if number >= WARM_UP:
-        ratios.append(sum(plain.values()) / sum(taken.values()))
         for part, seconds in taken.items():
             times[part].append(seconds)
 medians = {part: statistics.median(values) for part, values in times.items()}
@@ -63,4 +57,3 @@ total = sum(medians.values())
 print(f"{name} at {side} px, {torch.get_num_threads()} threads: {BATCH / total:.0f} images/s")
 for part, seconds in medians.items():
     print(f"  {part:<9} {1e3 * seconds:6.1f} ms  {seconds / total:5.1%}")
-print(f"without SmallMaps: {statistics.median(ratios):.2f} times as long")

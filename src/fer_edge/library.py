@@ -56,14 +56,13 @@ def train(
         MissingExtraError: the extra `train` is not installed.
     """
     with requires_extra("train"):
-        from fer_edge.train.config import settings as make_config
+        from fer_edge.train.config import read_recipe, resolve_config
         from fer_edge.train.fit import fit
-        from fer_edge.train.recipe import read_recipe
 
     if data is not None:
         settings["data"] = str(Path(data).resolve())
     base = read_recipe(recipe) if recipe else None
-    config = make_config(settings, Path(output), resume=resume, recipe=base)
+    config = resolve_config(settings, Path(output), resume=resume, recipe=base)
     return fit(config, Path(output), resume=resume, devices=devices)
 
 

@@ -11,8 +11,8 @@ from torch import nn
 from fer_edge.export.golden import draw_faces
 from fer_edge.spec import InputSpec, Quantization
 from fer_edge.train.networks import checkpoint
-from fer_edge.train.networks.architectures import FaceClassifier, build, head_of
 from fer_edge.train.networks.checkpoint import Checkpoint, round_to_half
+from fer_edge.train.networks.classifier import FaceClassifier, build_classifier, get_head
 from tests.conftest import LABELS, a_spec, drawn
 
 
@@ -23,7 +23,7 @@ def settled(architecture: str, spec: InputSpec) -> FaceClassifier:
     and no comparison of two such networks could fail.
     """
     torch.manual_seed(0)
-    model = build(architecture, len(LABELS), spec).train()
+    model = build_classifier(architecture, len(LABELS), spec).train()
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = None  # the plain mean over the batches below
@@ -33,7 +33,7 @@ def settled(architecture: str, spec: InputSpec) -> FaceClassifier:
             model(torch.from_numpy(np.stack(faces)))
         model.eval()
         faces = torch.from_numpy(draw_faces(spec.side))
-        head = head_of(model, architecture)
+        head = get_head(model, architecture)
         head.weight *= 0.5 / model(faces).std()
         head.bias.zero_()
         assert model(faces).std(0).min() > 0.05

@@ -13,8 +13,8 @@ from fer_edge.errors import ConfigError, DataError
 from fer_edge.spec import ModelSpec
 from fer_edge.train.average import average
 from fer_edge.train.data.loading import read_data
-from fer_edge.train.networks.architectures import build
 from fer_edge.train.networks.checkpoint import Checkpoint, load, save
+from fer_edge.train.networks.classifier import build_classifier
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def runs(spec: ModelSpec, tmp_path: Path) -> list[Path]:
     paths = []
     for seed in (0, 1):
         torch.manual_seed(seed)
-        model = build(spec.architecture, 7, spec.input).eval()
+        model = build_classifier(spec.architecture, 7, spec.input).eval()
         for name, number in model.named_buffers():
             if name.endswith("running_var"):
                 number.fill_(1 + seed)

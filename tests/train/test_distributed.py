@@ -19,7 +19,7 @@ from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train import distributed
 from fer_edge.train.batches import loader
 from fer_edge.train.callbacks import read_log
-from fer_edge.train.config import TrainConfig, settings
+from fer_edge.train.config import TrainConfig, resolve_config
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.fit import fit
 from fer_edge.train.networks import checkpoint
@@ -129,7 +129,7 @@ def test_two_processes_take_the_step_that_one_takes(
 def test_batches_are_shared_and_no_face_is_seen_twice(data: Path, tmp_path: Path) -> None:
     read = read_data(data)
     given: dict[str, object] = {"data": str(data), "batch_size": 12}
-    config = settings(given, tmp_path, resume=False)
+    config = resolve_config(given, tmp_path, resume=False)
     numbered = replace(read.split("train"), labels=np.arange(63))
     targets = torch.arange(63.0)[:, None].expand(63, 7)
     alone = loader(numbered, config, targets=targets)

@@ -9,7 +9,7 @@ from fer_edge.errors import ConfigError
 from fer_edge.spec import InputSpec, Int8Recipe
 from fer_edge.train.config import Augmentation, TrainConfig
 from fer_edge.train.lightning_module import Trainee
-from fer_edge.train.networks.architectures import FaceClassifier
+from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.quantized import default_float_layers, rounded, twin_of
 from tests.export.conftest import settled
 
@@ -60,7 +60,7 @@ def test_a_teacher_that_answers_alike_costs_nothing(
 def test_the_first_epochs_are_of_a_smaller_side(
     network: FaceClassifier, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    growing = a_trainee(network, replace(config, first_side=24, first_share=0.3))
+    growing = a_trainee(network, replace(config, first_side=24, first_fraction=0.3))
     sides = []
     for epoch in (0, 2, 3, 9):
         monkeypatch.setattr(Trainee, "current_epoch", epoch)
@@ -68,9 +68,9 @@ def test_the_first_epochs_are_of_a_smaller_side(
     assert sides == [24, 24, None, None]
     with torch.no_grad():
         pixels = torch.rand(2, 1, 48, 48) * 255
-        own = network.from_pixels(pixels)
-        assert torch.equal(network.from_pixels(pixels, 32), own)
-        assert not torch.allclose(network.from_pixels(pixels, 24), own)
+        own = network.forward_pixels(pixels)
+        assert torch.equal(network.forward_pixels(pixels, 32), own)
+        assert not torch.allclose(network.forward_pixels(pixels, 24), own)
 
 
 def test_frozen_parts_stay_as_they_are(

@@ -13,6 +13,7 @@ import click
 from fer_edge.commands.console import print_json, show
 from fer_edge.commands.options import PATH, data_option, json_option, skip_bad_option
 from fer_edge.errors import ConfigError, requires_extra
+from fer_edge.train.networks.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
     from fer_edge.spec import ModelSpec
@@ -23,9 +24,6 @@ NEXT = {
 }
 """What to do with a checkpoint, and with one that has a twin."""
 WORDS = ("bundled", "imagenet", "none")
-ARCHITECTURES = (
-    "mobilenet_v2 (default), mobilenet_v3_small, mobilenet_v3_large, resnet18, vgg16_bn or tiny."
-)
 
 
 @click.command
@@ -34,7 +32,7 @@ ARCHITECTURES = (
 @click.option(
     "--recipe", help="Settings in a TOML file, or by name: student, finer, their -int8, qat."
 )
-@click.option("--arch", "architecture", help=ARCHITECTURES)
+@click.option("--arch", "architecture", help=f"{', '.join(ARCHITECTURES)}.")
 @click.option(
     "--weights", help="bundled (default), imagenet (torchvision downloads), none, or a file."
 )
@@ -118,20 +116,18 @@ def train(
     with requires_extra("train"):
         from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
-        from fer_edge.train.config import settings
+        from fer_edge.train.config import find_checkpoint, read_recipe, resolve_config
         from fer_edge.train.distributed import is_first
         from fer_edge.train.evaluation.evaluate import CHECKPOINT
         from fer_edge.train.fit import fit
-        from fer_edge.train.qat import checkpoint_of
-        from fer_edge.train.recipe import read_recipe
 
     if source is not None or (qat and not resume):
-        chosen = bundled("checkpoint") if source is None else checkpoint_of(source)
+        chosen = bundled("checkpoint") if source is None else find_checkpoint(source)
         if chosen.suffix != CHECKPOINT:
             raise ConfigError(f"--from {source}: a run's folder or a {CHECKPOINT} is needed")
         given["qat_from"] = str(chosen.resolve())
     begun_with = read_recipe(recipe) if recipe else None
-    config = settings(given, output, resume=resume, recipe=begun_with)
+    config = resolve_config(given, output, resume=resume, recipe=begun_with)
     if qat and not config.qat_from:
         raise ConfigError(f"{output}: isn't a run of --qat: leave --qat out to resume it")
     try:
@@ -176,14 +172,14 @@ def average(
     with requires_extra("train"):
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.average import average
+        from fer_edge.train.config import MODEL_FILE, find_checkpoint
         from fer_edge.train.data.loading import read_data
         from fer_edge.train.networks import checkpoint
-        from fer_edge.train.qat import MODEL, checkpoint_of
 
-    path = output / MODEL
+    path = output / MODEL_FILE
     if path.exists():
         raise ConfigError(f"{path}: is there already: name another --output")
-    paths = [checkpoint_of(run) for run in runs]
+    paths = [find_checkpoint(run) for run in runs]
     side = read_spec(paths[0]).input.side
     done = average(paths, read_data(data, side=side, skip_bad=skip_bad))
     checkpoint.save(done, path)

@@ -29,7 +29,7 @@ class ExportModule(nn.Module):
 
     def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[N, labels]`, and their softmax at the spec's temperature."""
-        logits = self.model.from_pixels(faces) if self.pixels else self.model(faces)
+        logits = self.model.forward_pixels(faces) if self.pixels else self.model(faces)
         return logits, torch.softmax(logits / self.temperature, dim=1)
 
 

@@ -15,8 +15,8 @@ from fer_edge.errors import DataError
 from fer_edge.spec import Int8Recipe
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.evaluation.evaluate import renumbered
-from fer_edge.train.networks.architectures import FaceClassifier
 from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.fake_quant import Grid, short
 from fer_edge.train.networks.quantized import (
     chains,

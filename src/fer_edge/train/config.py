@@ -1,31 +1,42 @@
-"""What a training run is: every setting, checked where it is made."""
+"""Settings of a training run: defaults, recipes, and checks. Importing it needs no torch."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import tomllib
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.schema import parse
-from fer_edge.train.recipe import read_recipe
+from fer_edge.train.networks.architectures import find_architecture
+
+CONFIG_FILE = "config.json"
+MODEL_FILE = "model.safetensors"
+"""Files in a run's folder: its settings and the checkpoint that it ends with."""
+_RECIPES = files("fer_edge.train") / "recipes"
 
 
-@dataclasses.dataclass(frozen=True)
+def _setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
 class Augmentation:
-    """How far each draw may go; 0 turns a kind off.
+    """Ranges of the random changes to each face in training; 0 turns one off.
 
     Attributes:
-        rotation: degrees either way.
-        scale: relative size either way, 0.1 for 0.9 to 1.1.
-        shift: share of the side either way, in x and in y.
-        flip: probability of a left-right mirror.
-        brightness: share of 255 added or taken.
-        contrast: relative change about the face's own mean either way.
+        rotation: maximum rotation in degrees, either way.
+        scale: maximum relative change of size: 0.1 for 0.9 to 1.1.
+        shift: maximum shift in x and in y, as a fraction of the side.
+        flip: probability of a left-right mirror image.
+        brightness: maximum change of brightness, as a fraction of 255.
+        contrast: maximum relative change of contrast about the face's mean.
         erase: probability that a rectangle is filled with the face's mean.
-        erase_area: the largest rectangle's share of the face.
+        erase_area: maximum area of that rectangle, as a fraction of the face.
     """
 
     rotation: float = 12.0
@@ -39,130 +50,144 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for name in ("scale", "shift", "flip", "brightness", "contrast", "erase", "erase_area"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], not {getattr(self, name)}")
-        if not 0 <= self.rotation <= 180:
-            raise ValueError(f"rotation must be in [0, 180] degrees, not {self.rotation}")
+            _check_range(name, getattr(self, name), 0, 1)
+        _check_range("rotation", self.rotation, 0, 180)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class TrainConfig:
-    """Settings of one run, kept as `config.json` in its folder.
+    """Settings of one run, written to `config.json` in its folder.
 
-    Attributes:
-        data: FER2013 file or folder of classes.
-        architecture: a name of `ARCHITECTURES`.
-        weights: "bundled" (the checkpoint inside the package), "imagenet" (torchvision downloads),
-            "none", or a file: `.safetensors` of fer-edge or `.pth` under torchvision's names.
-        side: of the faces, the graph's input, in pixels.
-        network_side: what the graph resizes them to; None: the architecture's own.
-        mean, std: of pixel / 255; None: the starting checkpoint's, else ImageNet's in gray.
-        epochs, batch_size, seed: as the words say.
-        lr: AdamW's highest rate, of the head; `backbone_lr` times it for the backbone.
-            Int8 layers learn in units of their weights' codes, at 100 times the rate.
-        weight_decay: decoupled, on weights of convolutions and linear layers only
-            (Loshchilov & Hutter, arXiv:1711.05101).
-        schedule: after the warm-up, "cosine" falls to 0; "onecycle" rises for 30 % of the run
-            first (Smith & Topin, arXiv:1708.07120) and needs no warm-up.
-        warmup: share of the run over which the cosine's rate rises.
-        freeze_epochs: at the start, the backbone's rate is 0 for so long.
-        frozen: parts of the network that stay as they are, by torchvision's names ("features.0"):
-            a step needs no gradients of theirs, which for the first, with their large maps, is a
-            third of its time.
-        first_side: the network's side in the first `first_share` of the epochs, a smaller one being
-            cheaper to learn the rough from (progressive resizing); None: its own throughout.
-        first_share: see `first_side`.
-        label_smoothing: share of the target spread over all labels (arXiv:1512.00567).
-        ferplus: FER+'s file of votes, with `soft_targets`; empty: none.
-        soft_targets: share of the target that follows the ten annotators' votes instead of the
-            label, see `targets.Reading`.
-        mixup: alpha of the Beta distribution that two faces and their targets are mixed by
-            (Zhang et al., arXiv:1710.09412); 0 is off.
-        teachers: checkpoints whose mean logits the network is drawn to, see `loop.Trainee`.
-        mirror_teachers: they answer the mean of a face and of its mirror image.
-        class_balance: 0 counts faces alike, 1 classes alike: weights are (1/share)^balance.
-        ema: decay a step of the averaged weights that are validated and kept; 0 is off.
-        patience: stop after so many epochs without a better validation accuracy; 0 never.
-        storage: of the final checkpoint: "fp16" rounds weight matrices once to half precision, and
-            every figure is taken after; "fp32" keeps them.
-        precision: Lightning's, of the arithmetic while training.
-        skip_bad: leave wrong rows and pictures out.
-        qat_from: a checkpoint to make an int8 twin of: quantization-aware training with the float
-            network as its teacher. Empty: the float network itself is trained.
-        augmentation: see `Augmentation`.
+    Each field's `metadata["help"]` describes it; `fer train --help` shows these texts and the
+    defaults.
+
+    Raises:
+        ConfigError: a setting is out of range, unknown, or contradicts another.
     """
 
-    data: str
-    architecture: str = "mobilenet_v2"
-    weights: str = "bundled"
-    side: int = 48
-    network_side: int | None = None
-    mean: float | None = None
-    std: float | None = None
-    epochs: int = 30
-    batch_size: int = 64
-    seed: int = 0
-    lr: float = 2e-3
-    backbone_lr: float = 0.5
-    weight_decay: float = 0.05
-    schedule: Literal["cosine", "onecycle"] = "onecycle"
-    warmup: float = 0.05
-    freeze_epochs: int = 1
-    frozen: tuple[str, ...] = ()
-    first_side: int | None = None
-    first_share: float = 0.4
-    label_smoothing: float = 0.1
-    ferplus: str = ""
-    soft_targets: float = 0.0
-    mixup: float = 0.0
-    teachers: tuple[str, ...] = ()
-    mirror_teachers: bool = False
-    class_balance: float = 0.0
-    ema: float = 0.998
-    patience: int = 0
-    storage: Literal["fp16", "fp32"] = "fp16"
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    skip_bad: bool = False
-    qat_from: str = ""
-    augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
+    data: str = field(metadata={"help": "FER2013 file, or a folder with one folder per class."})
+    architecture: str = _setting("mobilenet_v2", "Architecture of the network.")
+    weights: str = _setting(
+        "bundled",
+        "Initial weights: bundled (the checkpoint in the package), imagenet (torchvision downloads "
+        "them), none, or a file (.safetensors of fer-edge, .pth with torchvision's names).",
+    )
+    side: int = _setting(48, "Side of a face, the exported graph's input, in pixels.")
+    network_side: int | None = _setting(
+        None,
+        "Side in pixels to which the graph resizes a face; by default that of the initial "
+        "checkpoint or of the architecture.",
+    )
+    mean: float | None = _setting(
+        None, "Mean of pixel / 255; by default that of the initial checkpoint, else ImageNet's."
+    )
+    std: float | None = _setting(
+        None,
+        "Standard deviation of pixel / 255; by default that of the initial checkpoint, else "
+        "ImageNet's.",
+    )
+    epochs: int = _setting(30, "Number of epochs.")
+    batch_size: int = _setting(64, "Faces per step, over all processes.")
+    seed: int = _setting(0, "Seed of every random number.")
+    # QuantizedLayer weights are in quantization levels and learn at 100 times this rate.
+    lr: float = _setting(2e-3, "Maximum learning rate of AdamW, used for the head.")
+    backbone_lr: float = _setting(0.5, "Learning rate of the backbone as a fraction of the head's.")
+    # Loshchilov & Hutter, arXiv:1711.05101
+    weight_decay: float = _setting(
+        0.05, "Decoupled weight decay of convolutions and linear layers."
+    )
+    # Smith & Topin, arXiv:1708.07120: the rate rises for 30 % of the run, so it needs no warm-up
+    schedule: Literal["cosine", "onecycle"] = _setting("onecycle", "Schedule of the learning rate.")
+    warmup: float = _setting(
+        0.05, "Fraction of the run over which the cosine schedule's learning rate rises."
+    )
+    freeze_epochs: int = _setting(1, "Number of first epochs in which only the head is trained.")
+    # The first layers have the largest maps: without their gradients a step takes a third less.
+    frozen: tuple[str, ...] = _setting(
+        (), "Submodules that are never trained, by torchvision's names, such as features.0."
+    )
+    # progressive resizing: a smaller side is cheaper while the learning rate is high
+    first_side: int | None = _setting(
+        None, "Side of the network's input in the first epochs, in pixels."
+    )
+    first_fraction: float = _setting(0.4, "Fraction of the epochs that use first_side.")
+    # Szegedy et al., arXiv:1512.00567
+    label_smoothing: float = _setting(
+        0.1, "Fraction of each target that is spread over all labels."
+    )
+    ferplus: str = _setting("", "File of FER+'s votes (fer2013new.csv), for soft_targets.")
+    soft_targets: float = _setting(
+        0.0, "Fraction of each target that follows FER+'s votes instead of the label."
+    )
+    # Zhang et al., arXiv:1710.09412
+    mixup: float = _setting(0.0, "Alpha of mixup's Beta distribution; 0 turns mixup off.")
+    teachers: tuple[str, ...] = _setting(
+        (), "Checkpoints for distillation; their logits are averaged."
+    )
+    mirror_teachers: bool = _setting(
+        False, "Average the teachers' logits over a face and its mirror image."
+    )
+    class_balance: float = _setting(
+        0.0, "Exponent of the class weights: 0 weighs faces equally, 1 weighs classes equally."
+    )
+    ema: float = _setting(
+        0.998, "Decay per step of the averaged weights (EMA) that are validated; 0 turns EMA off."
+    )
+    patience: int = _setting(
+        0, "Epochs without a better validation accuracy after which to stop; 0 never stops early."
+    )
+    storage: Literal["fp16", "fp32"] = _setting(
+        "fp16", "Storage of the checkpoint's weights; fp16 rounds them before they are measured."
+    )
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = _setting(
+        "32-true", "Precision of the arithmetic in training, as Lightning names it."
+    )
+    skip_bad: bool = _setting(False, "Leave out bad rows and unreadable images.")
+    qat_from: str = _setting(
+        "", "Checkpoint for quantization-aware training; its float network is the teacher."
+    )
+    augmentation: Augmentation = field(
+        default_factory=Augmentation, metadata={"help": "Ranges of the augmentation."}
+    )
 
     def __post_init__(self) -> None:
-        at_least = {"epochs": 1, "batch_size": 2, "freeze_epochs": 0, "patience": 0, "seed": 0}
-        for name, least in at_least.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        shares = ("warmup", "label_smoothing", "class_balance", "backbone_lr")
-        for name in (*shares, "first_share", "soft_targets"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], not {getattr(self, name)}")
+        find_architecture(self.architecture)
+        for name, minimum in _MINIMA.items():
+            if getattr(self, name) < minimum:
+                raise ConfigError(f"{name} must be at least {minimum}, not {getattr(self, name)}")
+        for name in _FRACTIONS:
+            _check_range(name, getattr(self, name), 0, 1)
         for name in ("side", "network_side", "first_side"):
-            value = getattr(self, name)
-            if value is not None and not 16 <= value <= 512:
-                raise ValueError(f"{name} must be in [16, 512], not {value}")
-        if self.mean is not None and not 0 <= self.mean <= 1:
-            raise ValueError(f"mean must be in [0, 1], not {self.mean}")
-        if self.std is not None and not 0 < self.std <= 2:
-            raise ValueError(f"std must be in (0, 2], not {self.std}")
-        if not self.data or not self.weights:
-            raise ValueError("data and weights must not be empty")
-        if self.soft_targets and not self.ferplus:
-            raise ValueError("soft_targets needs FER+'s file of votes: --ferplus FILE")
-        if self.ferplus and not self.soft_targets:
-            raise ValueError("ferplus is used by soft_targets alone, and that is 0")
-        if self.mirror_teachers and not (self.teachers or self.qat_from):
-            raise ValueError("mirror_teachers needs teachers: --teacher, or --qat --from RUN")
-        if self.seed >= 10**8:  # each has the draws of so many steps and processes to itself
-            raise ValueError(f"seed must be below 100,000,000, not {self.seed}")
-        if self.mixup < 0:
-            raise ValueError(f"mixup must be at least 0, not {self.mixup}")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema must be in [0, 1), not {self.ema}")
-        if not (self.lr > 0 and self.weight_decay >= 0):
-            raise ValueError(f"lr {self.lr} or weight_decay {self.weight_decay} is out of range")
+            if getattr(self, name) is not None:
+                _check_range(name, getattr(self, name), 16, 512)
+        if self.mean is not None:
+            _check_range("mean", self.mean, 0, 1)
+        for is_valid, message in (
+            (self.data and self.weights, "data and weights must not be empty"),
+            (self.std is None or 0 < self.std <= 2, f"std must be in (0, 2], not {self.std}"),
+            (self.lr > 0, f"lr must be above 0, not {self.lr}"),
+            (self.ema < 1, f"ema must be below 1, not {self.ema}"),
+            # each seed has a range of its own for the seeds of steps and processes
+            (self.seed < 10**8, f"seed must be below 100,000,000, not {self.seed}"),
+            (
+                self.ferplus or not self.soft_targets,
+                "soft_targets needs FER+'s file of votes: --ferplus FILE",
+            ),
+            (
+                self.soft_targets or not self.ferplus,
+                "ferplus needs soft_targets above 0: --soft-targets",
+            ),
+            (
+                self.teachers or self.qat_from or not self.mirror_teachers,
+                "mirror_teachers needs teachers: --teacher, or --qat --from RUN",
+            ),
+        ):
+            if not is_valid:
+                raise ConfigError(message)
 
     def to_json(self) -> str:
-        """The settings, one a line."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        """Write the settings as JSON, one per line."""
+        return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> TrainConfig:
@@ -177,46 +202,77 @@ class TrainConfig:
             raise ConfigError(f"{path}: {error}") from None
 
 
-def _inherited(given: dict[str, object]) -> dict[str, object]:
-    """What a twin has from the network that it is made of."""
-    source = str(given["qat_from"])
-    spec = read_spec(Path(source))
-    own: dict[str, object] = {"architecture": spec.architecture, "side": spec.input.side}
-    for name, value in own.items():
-        if given.get(name, value) != value:
-            raise ConfigError(f"{source}: its {name} is {value}, not {given[name]}")
-    for name in ("weights", "network_side", "mean", "std"):
-        if name in given:
-            raise ConfigError(f"{name} can't be chosen for a twin: it is that of {source}")
-    return own
+_MINIMA = {
+    **{"epochs": 1, "batch_size": 2, "freeze_epochs": 0, "patience": 0, "seed": 0},
+    **{"mixup": 0, "ema": 0, "weight_decay": 0},
+}
+_FRACTIONS = (
+    *("warmup", "label_smoothing", "class_balance", "backbone_lr", "first_fraction"),
+    "soft_targets",
+)
 
 
-def settings(
-    given: dict[str, object], output: Path, *, resume: bool, recipe: dict[str, object] | None = None
-) -> TrainConfig:
-    """The settings of a new run, or those of the run in `output` when it is resumed.
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{name} must be in [{low}, {high}], not {value}")
+
+
+def list_recipes() -> list[str]:
+    """List the names of the recipes in the package."""
+    return sorted(p.name.removesuffix(".toml") for p in _RECIPES.iterdir() if ".toml" in p.name)
+
+
+def read_recipe(name: str) -> dict[str, object]:
+    """Read a recipe: settings by the names of `TrainConfig`, not yet checked.
 
     Args:
-        given: what was asked for, the last word on each setting.
-        output: the run's folder.
-        resume: whether the run is there already.
-        recipe: other settings than the defaults, as `recipe.read_recipe` gives them.
+        name: a name of `list_recipes`, else the path of a TOML file.
 
     Raises:
-        ConfigError: a setting is wrong, there is nothing to resume, or a setting contradicts the
-            run's own.
+        ConfigError: there is no such recipe, or it isn't TOML.
     """
-    path = output / "config.json"
+    source = _RECIPES / f"{name}.toml" if name in list_recipes() else Path(name)
+    try:
+        return tomllib.loads(source.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"--recipe {name}: no such file; the recipes are {', '.join(list_recipes())}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--recipe {name}: not TOML ({error})") from None
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Return the checkpoint's path in a run's folder, or `path` itself if it isn't a folder."""
+    return path / MODEL_FILE if path.is_dir() else path
+
+
+def resolve_config(
+    given: dict[str, object], output: Path, *, resume: bool, recipe: dict[str, object] | None = None
+) -> TrainConfig:
+    """Make the settings of a new run, or read those of the run that is resumed.
+
+    Args:
+        given: the settings that the user chose; they override all others.
+        output: the run's folder.
+        resume: whether the run in `output` is resumed.
+        recipe: settings that override the defaults, as `read_recipe` returns them.
+
+    Raises:
+        ConfigError: a setting is wrong, there is no run to resume, or a setting contradicts the
+            resumed run's.
+    """
+    path = output / CONFIG_FILE
     if not resume:
         given = {**(recipe or {}), **given}
         if given.get("qat_from"):
-            given = {**read_recipe("qat"), **given, **_inherited(given)}
+            given = {**read_recipe("qat"), **given, **_inherit_from_float(given)}
         try:
             return parse(TrainConfig, given, "settings", unknown="reject")
         except ValueError as error:
             raise ConfigError(str(error)) from None
     if not path.exists():
-        raise ConfigError(f"{output}: no run to resume: there is no {path.name} in it")
+        raise ConfigError(f"{output}: no run to resume: it has no {path.name}")
     if recipe:
         raise ConfigError(f"--recipe: a run is resumed with its own settings, those in {path}")
     config = TrainConfig.load(path)
@@ -227,3 +283,17 @@ def settings(
                 "a run is resumed with its own settings"
             )
     return config
+
+
+def _inherit_from_float(given: dict[str, object]) -> dict[str, object]:
+    """Return the settings that a QAT run takes from its float checkpoint."""
+    source = str(given["qat_from"])
+    spec = read_spec(Path(source))
+    inherited: dict[str, object] = {"architecture": spec.architecture, "side": spec.input.side}
+    for name, value in inherited.items():
+        if given.get(name, value) != value:
+            raise ConfigError(f"{source}: its {name} is {value}, not {given[name]}")
+    for name in ("weights", "network_side", "mean", "std"):
+        if name in given:
+            raise ConfigError(f"{name} cannot be set with --qat: it is that of {source}")
+    return inherited

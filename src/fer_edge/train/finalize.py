@@ -21,8 +21,8 @@ from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.evaluation.calibration_error import fit_temperature
 from fer_edge.train.evaluation.metrics import Report
 from fer_edge.train.networks import checkpoint as checkpoints
-from fer_edge.train.networks.architectures import FaceClassifier
 from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.networks.classifier import FaceClassifier
 
 TOOLS = {
     "fer-edge": fer_edge.__version__,

@@ -21,7 +21,7 @@ from fer_edge.errors import ConfigError, ModelError
 from fer_edge.train import distributed, provenance, qat
 from fer_edge.train.batches import class_weights, loader
 from fer_edge.train.callbacks import Averaged, EpochLog, Kept, read_log
-from fer_edge.train.config import TrainConfig
+from fer_edge.train.config import CONFIG_FILE, MODEL_FILE, TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation import plots
@@ -30,7 +30,7 @@ from fer_edge.train.finalize import finish, finish_twin
 from fer_edge.train.init_weights import initial_model
 from fer_edge.train.lightning_module import Trainee, parts
 from fer_edge.train.networks import checkpoint as checkpoints
-from fer_edge.train.networks.architectures import FaceClassifier
+from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.targets import targets_of
 
 
@@ -61,7 +61,7 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
     options = distributed.trainer_options(devices, config.batch_size)
     last = output / "checkpoints" / "last.ckpt"
     chief = distributed.is_first()
-    if chief and not resume and (output / "config.json").exists():
+    if chief and not resume and (output / CONFIG_FILE).exists():
         raise ConfigError(
             f"{output}: holds a run already: --resume goes on with it, or name another"
         )
@@ -84,7 +84,7 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
     if begun:
         _check_readable(last)
     elif chief:
-        write_text(output / "config.json", _settled(config, model).to_json())
+        write_text(output / CONFIG_FILE, _settled(config, model).to_json())
         if first:
             write_text(output / provenance.FILE, first.to_json())
         for line in provenance.words(data, first):
@@ -121,7 +121,7 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
             weights_only=True,
         )
         distributed.leave()
-    path = output / qat.MODEL
+    path = output / MODEL_FILE
     if chief:
         state = torch.load(best.path, map_location="cpu", weights_only=True)
         trainee.load_state_dict(state["state_dict"])

@@ -8,16 +8,16 @@ from fer_edge.errors import ConfigError
 from fer_edge.spec import InputSpec
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.networks import checkpoint as checkpoints
-from fer_edge.train.networks.architectures import (
+from fer_edge.train.networks.architectures import ARCHITECTURES
+from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.networks.classifier import (
     MEAN,
     STD,
     FaceClassifier,
-    build,
-    head_of,
+    build_classifier,
+    get_head,
     load_pretrained,
 )
-from fer_edge.train.networks.checkpoint import Checkpoint
-from fer_edge.train.networks.registry import ARCHITECTURES
 from fer_edge.train.provenance import first_checkpoint
 
 
@@ -33,10 +33,6 @@ def initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceClassifie
     """
     torch.manual_seed(config.seed)
     source = _source(config)
-    if config.architecture not in ARCHITECTURES:
-        raise ConfigError(
-            f"the architecture {config.architecture!r} is none of {', '.join(ARCHITECTURES)}"
-        )
     given = source.spec.input if source else None
     side = given.network_side if given else ARCHITECTURES[config.architecture].side
     mean, std = (given.mean, given.std) if given else (MEAN, STD)
@@ -46,7 +42,7 @@ def initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceClassifie
         mean=mean if config.mean is None else config.mean,
         std=std if config.std is None else config.std,
     )
-    model = build(config.architecture, len(labels), spec)
+    model = build_classifier(config.architecture, len(labels), spec)
     if source:
         _take_over(model, source, labels, config.architecture)
     elif config.weights != "none":
@@ -71,8 +67,8 @@ def _source(config: TrainConfig) -> Checkpoint | None:
 def _take_over(
     model: FaceClassifier, source: Checkpoint, labels: tuple[str, ...], architecture: str
 ) -> None:
-    head = head_of(model, architecture)
-    old = head_of(source.model, architecture)
+    head = get_head(model, architecture)
+    old = get_head(source.model, architecture)
     state = source.model.network.state_dict()
     name = f"{ARCHITECTURES[architecture].head}."
     model.network.load_state_dict(

@@ -16,9 +16,8 @@ from fer_edge.train.augment import augment
 from fer_edge.train.batches import mix
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.distributed import average_buffers, total
-from fer_edge.train.networks.architectures import FaceClassifier, is_head
+from fer_edge.train.networks.classifier import FaceClassifier, is_head_parameter
 from fer_edge.train.networks.quantized import rounded
-from fer_edge.train.small_maps import SmallMaps
 
 _CODES = 100
 """How much higher the rate of int8 layers is, whose weights are in units of their codes: up to 63
@@ -69,8 +68,7 @@ class Trainee(lightning.LightningModule):
         if self.config.mixup:
             pixels, targets = mix(pixels, targets, self.config.mixup)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        with SmallMaps():
-            logits = self.model.from_pixels(pixels, self._side())
+        logits = self.model.forward_pixels(pixels, self._side())
         loss: Tensor = self.loss(logits, targets)
         if self.teachers:
             mirror = self.config.mirror_teachers
@@ -82,7 +80,7 @@ class Trainee(lightning.LightningModule):
 
     def _side(self) -> int | None:
         config = self.config
-        first = self.current_epoch < round(config.first_share * config.epochs)
+        first = self.current_epoch < round(config.first_fraction * config.epochs)
         return config.first_side if first else None
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
@@ -117,7 +115,7 @@ class Trainee(lightning.LightningModule):
                 for name, parameter in self.model.named_parameters()
                 if parameter.requires_grad
                 and (id(parameter) in in_codes) == codes
-                and is_head(name, config.architecture) == head
+                and is_head_parameter(name, config.architecture) == head
                 and (parameter.ndim >= 2) == decays
             ]
             if not chosen:
@@ -153,7 +151,7 @@ def _distance(
 ) -> Tensor:
     views = (pixels, pixels.flip(-1)) if mirror else (pixels,)
     with torch.no_grad():
-        answers = [t.to(pixels.device).from_pixels(v) for t in teachers for v in views]
+        answers = [t.to(pixels.device).forward_pixels(v) for t in teachers for v in views]
         wanted = torch.stack(answers).mean(0)
     divergence = nn.functional.kl_div(
         logits.log_softmax(1), wanted.log_softmax(1), reduction="batchmean", log_target=True

@@ -14,13 +14,6 @@ from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.quantized import default_float_layers
 from fer_edge.train.provenance import seen
 
-MODEL = "model.safetensors"
-
-
-def checkpoint_of(path: Path) -> Path:
-    """A run's checkpoint, where `path` is a run's folder; else `path`."""
-    return path / MODEL if path.is_dir() else path
-
 
 def begin(config: TrainConfig, data: FaceData) -> Checkpoint:
     """The float network with its calibrated twin.

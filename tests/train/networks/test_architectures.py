@@ -8,13 +8,13 @@ from torch import nn
 
 from fer_edge.errors import ConfigError, ModelError
 from fer_edge.spec import InputSpec
-from fer_edge.train.networks.architectures import (
-    build,
-    head_of,
-    is_head,
+from fer_edge.train.networks.architectures import ARCHITECTURES
+from fer_edge.train.networks.classifier import (
+    build_classifier,
+    get_head,
+    is_head_parameter,
     load_pretrained,
 )
-from fer_edge.train.networks.registry import ARCHITECTURES
 
 SPEC = InputSpec(side=48, network_side=32, mean=0.4, std=0.2)
 SMALL = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet18", "tiny")
@@ -22,12 +22,12 @@ SMALL = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet18",
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_keeps_the_contract(name: str) -> None:
-    model = build(name, 5, SPEC).eval()
+    model = build_classifier(name, 5, SPEC).eval()
     faces = torch.randint(0, 256, (3, 48, 48), dtype=torch.uint8)
     logits = model(faces)
     assert logits.shape == (3, 5)
     assert logits.dtype == torch.float32
-    heads = [n for n, _ in model.named_parameters() if is_head(n, name)]
+    heads = [n for n, _ in model.named_parameters() if is_head_parameter(n, name)]
     assert heads
     assert not any("features" in n for n in heads)
 
@@ -39,9 +39,9 @@ def test_the_gray_stem_is_the_same_function(name: str, tmp_path: Path) -> None:
     entry = ARCHITECTURES[name]
     colour = entry.build(weights=None, num_classes=7).eval()
     torch.save(colour.state_dict(), tmp_path / "w.pth")
-    gray = build(name, 7, SPEC).eval()
+    gray = build_classifier(name, 7, SPEC).eval()
     load_pretrained(gray, name, str(tmp_path / "w.pth"))
-    head, old = head_of(gray, name), colour.get_submodule(entry.head)
+    head, old = get_head(gray, name), colour.get_submodule(entry.head)
     assert isinstance(old, nn.Linear)
     head.load_state_dict(old.state_dict())
     faces = torch.randint(0, 256, (4, 48, 48), dtype=torch.uint8)
@@ -51,15 +51,15 @@ def test_the_gray_stem_is_the_same_function(name: str, tmp_path: Path) -> None:
 
 
 def test_unknown_architecture() -> None:
-    with pytest.raises(ConfigError, match="'alexnet' is none of mobilenet_v2"):
-        build("alexnet", 7, SPEC)
+    with pytest.raises(ConfigError, match="unknown architecture 'alexnet': choose from mob"):
+        build_classifier("alexnet", 7, SPEC)
 
 
 def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
-    model = build("mobilenet_v2", 7, SPEC)
+    model = build_classifier("mobilenet_v2", 7, SPEC)
     path = tmp_path / "w.pth"
     torch.save(ARCHITECTURES["resnet18"].build(weights=None).state_dict(), path)
-    with pytest.raises(ModelError, match=r"w\.pth: .* is missing: not weights of mobilenet_v2"):
+    with pytest.raises(ModelError, match=r"w\.pth: .* is missing: .*not weights of mobilenet_v2"):
         load_pretrained(model, "mobilenet_v2", str(path))
     torch.save(ARCHITECTURES["mobilenet_v2"].build(width_mult=0.5).state_dict(), path)
     with pytest.raises(ModelError, match="mobilenet_v2 needs"):
@@ -81,7 +81,7 @@ def test_code_in_a_weights_file_is_never_run(tmp_path: Path) -> None:
 
     torch.save({"x": Evil()}, tmp_path / "w.pth")
     with pytest.raises(ModelError, match="not a PyTorch state dict"):
-        load_pretrained(build("resnet18", 7, SPEC), "resnet18", str(tmp_path / "w.pth"))
+        load_pretrained(build_classifier("resnet18", 7, SPEC), "resnet18", str(tmp_path / "w.pth"))
     assert not (tmp_path / "ran").exists()
 
 
@@ -89,7 +89,7 @@ def test_a_features_file_leaves_the_classifier_untrained(tmp_path: Path) -> None
     whole = ARCHITECTURES["mobilenet_v3_small"].build(weights=None).state_dict()
     features = {k: v for k, v in whole.items() if not k.startswith("classifier.3")}
     torch.save(features, tmp_path / "w.pth")
-    model = build("mobilenet_v3_small", 7, SPEC)
+    model = build_classifier("mobilenet_v3_small", 7, SPEC)
     load_pretrained(model, "mobilenet_v3_small", str(tmp_path / "w.pth"))
     own = model.network.state_dict()
     assert torch.equal(own["classifier.0.weight"], whole["classifier.0.weight"])

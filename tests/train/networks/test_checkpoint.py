@@ -12,14 +12,14 @@ from safetensors.torch import load_file, save_file
 from fer_edge.errors import DamagedSpecError, MissingSpecError, ModelError
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import KEY, ModelSpec
-from fer_edge.train.networks.architectures import build
 from fer_edge.train.networks.checkpoint import Checkpoint, load, round_to_half, save
+from fer_edge.train.networks.classifier import build_classifier
 
 
 @pytest.fixture
 def checkpoint(spec: ModelSpec) -> Checkpoint:
     torch.manual_seed(0)
-    return Checkpoint(build(spec.architecture, 7, spec.input).eval(), spec)
+    return Checkpoint(build_classifier(spec.architecture, 7, spec.input).eval(), spec)
 
 
 FACES = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
@@ -72,7 +72,7 @@ def test_specs_that_do_not_fit(checkpoint: Checkpoint, tmp_path: Path) -> None:
         load(path)
     document = json.loads(checkpoint.spec.to_json())
     save_file(tensors, path, metadata={KEY: json.dumps({**document, "architecture": "lenet"})})
-    with pytest.raises(ModelError, match=r"a\.safetensors: the architecture 'lenet' is none of"):
+    with pytest.raises(ModelError, match=r"a\.safetensors: unknown architecture 'lenet': choose"):
         load(path)
     document["labels"] = ["a", "b"]
     save_file(tensors, path, metadata={KEY: json.dumps(document)})

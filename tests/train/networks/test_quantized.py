@@ -14,10 +14,10 @@ from fer_edge.train.calibrate import calibrate, calibration_faces, with_twin
 from fer_edge.train.data.dataset import FaceData, Faces
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks import quantized
-from fer_edge.train.networks.architectures import build
+from fer_edge.train.networks.architectures import ARCHITECTURES
 from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.networks.classifier import build_classifier
 from fer_edge.train.networks.fake_quant import Grid
-from fer_edge.train.networks.registry import ARCHITECTURES
 from tests.conftest import LABELS, a_spec, drawn
 from tests.export.conftest import settled
 
@@ -222,7 +222,7 @@ def test_too_little_to_calibrate_with(counts: tuple[int, ...], says: str) -> Non
 def test_calibration_takes_the_labels_of_the_network(labels: tuple[str, ...], says: str) -> None:
     """Not those of the data: a folder of two classes would set ranges for seven."""
     spec = a_spec("mobilenet_v3_small")
-    source = Checkpoint(build(spec.architecture, len(LABELS), spec.input), spec)
+    source = Checkpoint(build_classifier(spec.architecture, len(LABELS), spec.input), spec)
     with pytest.raises(DataError, match=says):
         with_twin(source, replace(data((40, 40)), labels=labels), Int8Recipe(), "rounded")
 

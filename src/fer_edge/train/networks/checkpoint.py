@@ -17,7 +17,7 @@ from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import KEY, ModelSpec
 from fer_edge.train.networks import quantized
-from fer_edge.train.networks.architectures import FaceClassifier, build
+from fer_edge.train.networks.classifier import FaceClassifier, build_classifier
 
 _AT_ONCE = 256
 _TWIN = "int8/"  # what the twin's tensors begin with: no module's name holds a slash
@@ -106,7 +106,7 @@ def load(path: Path) -> Checkpoint:
     except SafetensorError as error:
         raise ModelError(f"{path}: damaged or cut off ({error}): copy it again") from None
     try:
-        model = build(spec.architecture, len(spec.labels), spec.input)
+        model = build_classifier(spec.architecture, len(spec.labels), spec.input)
     except ConfigError as error:
         raise ModelError(f"{path}: {error}") from None
     state = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}

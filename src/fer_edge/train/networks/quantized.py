@@ -22,9 +22,9 @@ from torch.fx.experimental.optimization import fuse, remove_dropout
 from torchvision.ops import SqueezeExcitation
 
 from fer_edge.spec import Int8Recipe
-from fer_edge.train.networks.architectures import FaceClassifier
+from fer_edge.train.networks.architectures import ARCHITECTURES
+from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.fake_quant import Grid, Rounded
-from fer_edge.train.networks.registry import ARCHITECTURES
 
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6)
 """A grid from 0 does their work."""

@@ -1,4 +1,4 @@
-"""VGG with global pooling: its 224 px classifier would be 120 M of 135 M weights."""
+"""VGG-16 with a small head: the classifier for 224 px would hold 120 of its 135 million weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 def vgg16_bn(**options: object) -> nn.Module:
-    """Build the network with torchvision's arguments."""
+    """Build torchvision's `vgg16_bn` with global average pooling and one linear layer."""
     network: nn.Module = torchvision.models.vgg16_bn(**options)
     network.avgpool = nn.AdaptiveAvgPool2d(1)
     network.classifier = nn.Sequential(nn.Dropout(0.5), nn.Linear(512, 1000))

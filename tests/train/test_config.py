@@ -1,26 +1,28 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.train.config import settings
-from fer_edge.train.recipe import names, read_recipe
+from fer_edge.train.config import TrainConfig, list_recipes, read_recipe, resolve_config
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_recipes())
 def test_recipes_of_the_package_are_settings(name: str, tmp_path: Path) -> None:
     recipe = read_recipe(name)
     votes = {"ferplus": "v.csv"} if "soft_targets" in recipe else {}
     given = {"data": "d", **votes}
     if "mirror_teachers" in recipe:
         with pytest.raises(ConfigError, match="mirror_teachers needs teachers"):
-            settings(given, tmp_path, resume=False, recipe=recipe)
+            resolve_config(given, tmp_path, resume=False, recipe=recipe)
         given["qat_from"] = str(bundled("checkpoint"))
-    config = settings(given, tmp_path, resume=False, recipe=recipe)
+    config = resolve_config(given, tmp_path, resume=False, recipe=recipe)
     kept = json.loads(config.to_json())
     for key, value in recipe.items():
         if isinstance(value, dict):
@@ -32,7 +34,7 @@ def test_recipes_of_the_package_are_settings(name: str, tmp_path: Path) -> None:
 def test_what_is_asked_for_has_the_last_word(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text("epochs = 7\nlr = 1\n[augmentation]\nflip = 0.25\n")
     recipe = read_recipe(str(tmp_path / "r.toml"))
-    config = settings({"data": "d", "epochs": 2}, tmp_path, resume=False, recipe=recipe)
+    config = resolve_config({"data": "d", "epochs": 2}, tmp_path, resume=False, recipe=recipe)
     assert (config.epochs, config.lr, config.augmentation.flip) == (2, 1.0, 0.25)
     assert config.augmentation.erase == 0.25
 
@@ -46,7 +48,7 @@ def test_what_is_asked_for_has_the_last_word(tmp_path: Path) -> None:
         ("schedule = 'linear'", "'linear' is none of 'cosine', 'onecycle'"),
         ("[augmentation]\nflip = 2", "flip must be in"),
         ("soft_targets = 0.5", "soft_targets needs FER+'s file of votes: --ferplus FILE"),
-        ("ferplus = 'v.csv'", "ferplus is used by soft_targets alone, and that is 0"),
+        ("ferplus = 'v.csv'", "ferplus needs soft_targets above 0: --soft-targets"),
         ("mixup = -1", "mixup must be at least 0, not -1"),
         ("seed = 100000000", "seed must be below 100,000,000, not 100000000"),
     ],
@@ -55,18 +57,18 @@ def test_a_wrong_recipe_is_named(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(text)
     recipe = read_recipe(str(tmp_path / "r.toml"))
     with pytest.raises(ConfigError) as caught:
-        settings({"data": "d"}, tmp_path, resume=False, recipe=recipe)
+        resolve_config({"data": "d"}, tmp_path, resume=False, recipe=recipe)
     assert words in str(caught.value)
 
 
 def test_a_run_is_resumed_with_its_own_recipe(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"data": "d"}')
     with pytest.raises(ConfigError, match=r"--recipe: a run is resumed with its own settings"):
-        settings({}, tmp_path, resume=True, recipe={"epochs": 3})
+        resolve_config({}, tmp_path, resume=True, recipe={"epochs": 3})
 
 
 def test_no_recipe(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nothing: no such file, and none of .*student"):
+    with pytest.raises(ConfigError, match=r"nothing: no such file; the recipes are .*student"):
         read_recipe("nothing")
     (tmp_path / "r.toml").write_text("epochs =")
     with pytest.raises(ConfigError, match=r"r\.toml: not TOML"):
@@ -74,3 +76,34 @@ def test_no_recipe(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="not TOML"):
         read_recipe(str(tmp_path / "r.toml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("epochs", 0), ("lr", 0.0), ("ema", 1.0), ("label_smoothing", 1.5), ("batch_size", 1)),
+        *(("side", 8), ("network_side", 9999), ("mean", 5.0), ("std", 0.0)),
+    ],
+)
+def test_wrong_settings_are_named(name: str, value: float, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=name):
+        resolve_config({"data": "x", name: value}, tmp_path, resume=False)
+
+
+def test_a_damaged_config_is_named(tmp_path: Path) -> None:
+    for text in ("{", '{"data": "x", "epoch": 3}', '{"data": 3}'):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"config\.json"):
+            resolve_config({}, tmp_path, resume=True)
+
+
+def test_an_unknown_architecture_is_named_when_the_config_is_made() -> None:
+    with pytest.raises(ConfigError, match="unknown architecture 'lenet': choose from mobilenet_v2"):
+        TrainConfig("d", architecture="lenet")
+
+
+def test_settings_and_their_help_need_no_torch() -> None:
+    """The base install shows them in `fer train --help`."""
+    assert all(setting.metadata["help"].endswith(".") for setting in fields(TrainConfig))
+    code = "import sys, fer_edge.train.config; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

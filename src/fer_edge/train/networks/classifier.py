@@ -1,0 +1,148 @@
+"""The face classifier: a network behind the fixed preprocessing of the model's contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fer_edge.errors import ModelError
+from fer_edge.spec import InputSpec
+from fer_edge.train.networks.architectures import find_architecture
+
+# ImageNet's mean and standard deviation of pixel / 255, the three channels weighted as in a gray
+# image. Weights of other origin may need others (`--mean`, `--std`).
+MEAN, STD = 0.459, 0.226
+
+
+class FaceClassifier(nn.Module):
+    """The exported graph's contract as a module: uint8 `[N, S, S]` to float32 `[N, labels]`."""
+
+    def __init__(self, network: nn.Module, spec: InputSpec) -> None:
+        super().__init__()
+        self.network = network
+        self.spec = spec
+        # (pixel / 255 - mean) / std as one multiplication and one addition
+        self.scale = 1 / (255 * spec.std)
+        self.shift = -spec.mean / spec.std
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Compute logits float32 `[N, labels]` of uint8 faces `[N, S, S]`."""
+        return self.forward_pixels(faces.unsqueeze(1).float())
+
+    def forward_pixels(self, pixels: Tensor, side: int | None = None) -> Tensor:
+        """Compute logits of augmented faces.
+
+        Args:
+            pixels: float32 `[N, 1, S, S]` in [0, 255].
+            side: side in pixels that they are resized to; None takes the spec's `network_side`.
+        """
+        side = side or self.spec.network_side
+        if pixels.shape[-1] != side:
+            pixels = nn.functional.interpolate(
+                pixels, size=(side, side), mode="bilinear", align_corners=False
+            )
+        logits: Tensor = self.network(pixels * self.scale + self.shift)
+        return logits
+
+
+def build_classifier(architecture: str, labels: int, spec: InputSpec) -> FaceClassifier:
+    """Build an untrained network with a gray stem and a head for `labels` classes.
+
+    Raises:
+        ConfigError: the architecture isn't in the table.
+    """
+    entry = find_architecture(architecture)
+    network = entry.build(weights=None)
+    _make_stem_gray(network, entry.stem)
+    model = FaceClassifier(network, spec)
+    _replace(network, entry.head, nn.Linear(get_head(model, architecture).in_features, labels))
+    return model
+
+
+def load_pretrained(model: FaceClassifier, architecture: str, weights: str) -> None:
+    """Load ImageNet weights into all layers but the head; the stem's are summed over its channels.
+
+    The sum is exact: it gives for a gray image what the RGB stem gives for three equal channels
+    that are normalized with one mean and one standard deviation.
+
+    Args:
+        model: a model that `build_classifier` made.
+        architecture: its architecture.
+        weights: "imagenet", which torchvision downloads and checks against the SHA-256 in the
+            file's name, or the path of a `.pth` state dict with torchvision's names.
+
+    Raises:
+        ModelError: the file isn't a state dict, or isn't of this architecture.
+    """
+    entry = find_architecture(architecture)
+    if weights == "imagenet":
+        state: dict[str, Tensor] = entry.build(weights="DEFAULT").state_dict()
+    else:
+        state = _read_state(Path(weights))
+    own = model.network.state_dict()
+    stem, head = f"{entry.stem}.weight", f"{entry.head}."
+    if stem in state:
+        state[stem] = state[stem].sum(dim=1, keepdim=True)
+    state = {key: value for key, value in state.items() if not key.startswith(head)}
+    # A file of "features" may lack the classifier, which is then trained from scratch.
+    classifier = head.split(".")[0] + "."
+    for key, value in own.items():
+        if key not in state and not key.startswith(classifier):
+            raise ModelError(
+                f"{weights}: {key} is missing: these are not weights of {architecture}"
+            )
+        if key in state and state[key].shape != value.shape:
+            raise ModelError(
+                f"{weights}: {key} is {list(state[key].shape)}, {architecture} "
+                f"needs {list(value.shape)}"
+            )
+    model.network.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+
+
+def get_head(model: FaceClassifier, architecture: str) -> nn.Linear:
+    """Return the last linear layer, which has one row per label."""
+    head = model.network.get_submodule(find_architecture(architecture).head)
+    assert isinstance(head, nn.Linear)
+    return head
+
+
+def is_head_parameter(name: str, architecture: str) -> bool:
+    """Whether a parameter of a `FaceClassifier`, given by name, belongs to the classifier."""
+    return name.startswith(f"network.{find_architecture(architecture).head.split('.')[0]}.")
+
+
+def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(network.get_submodule(parent), child, module)
+
+
+def _make_stem_gray(network: nn.Module, stem: str) -> None:
+    old = network.get_submodule(stem)
+    assert isinstance(old, nn.Conv2d)
+    new = nn.Conv2d(
+        1,
+        old.out_channels,
+        old.kernel_size,  # type: ignore[arg-type]
+        old.stride,  # type: ignore[arg-type]
+        old.padding,  # type: ignore[arg-type]
+        bias=old.bias is not None,
+    )
+    with torch.no_grad():
+        new.weight.copy_(old.weight.sum(dim=1, keepdim=True))
+        if old.bias is not None and new.bias is not None:
+            new.bias.copy_(old.bias)
+    _replace(network, stem, new)
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{path}: not a PyTorch state dict ({error})") from None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ModelError(f"{path}: not a PyTorch state dict: expected names of tensors")
+    return state
