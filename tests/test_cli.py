@@ -340,7 +340,7 @@ def test_train_evaluate_export_parity(
     assert fer("infer", "--model", model, EXAMPLE).code == 0
     ran = fer("export", checkpoint, "--output", "x.xml")
     assert ran.code == 2
-    assert "ends in .onnx" in ran.err
+    assert "writes a file that ends in .onnx" in ran.err
 
 
 def test_int8_as_it_is_typed(
@@ -379,7 +379,7 @@ def test_int8_as_it_is_typed(
     assert "int8 search on val" in ran.err
     ran = fer(*export, "run/model.safetensors", *data, "--int8-like", "found.onnx")
     assert ran.code == 0, ran.err
-    again = Path("fer-mobilenet_v3_small-quantized.onnx")
+    again = Path("run/fer-mobilenet_v3_small-int8.onnx")
     recipes = [read_spec(path).quantization.int8 for path in (again, Path("found.onnx"))]
     assert recipes[0] == recipes[1]
 
@@ -403,7 +403,7 @@ def test_wrong_usage_of_int8(fer: Fer, arguments: tuple[str, ...], says: str) ->
 
 
 def test_parity_of_two_strangers_fails(fer: Fer, fp32_model: Path, tmp_path: Path) -> None:
-    """A file against a checkpoint of other weights: exit 1, and the bar is named."""
+    """A file against a checkpoint of other weights: exit 1, and the threshold is named."""
     from fer_edge.train.networks import checkpoint, quantized
 
     other = checkpoint.load(bundled("checkpoint"))
@@ -414,7 +414,7 @@ def test_parity_of_two_strangers_fails(fer: Fer, fp32_model: Path, tmp_path: Pat
     ran = fer("parity", path, fp32_model)
     assert ran.code == 1
     assert "FAILED  golden" in ran.out
-    assert "times the bar of 0.0001" in ran.out
+    assert "times the threshold of 0.0001" in ran.out
     assert "m.onnx says it was made from another checkpoint: sha256 " in ran.err
 
     gate = tmp_path / "gate.toml"
@@ -449,12 +449,12 @@ def test_export_without_the_gate_says_so(fer: Fer, tmp_path: Path) -> None:
         assert (ran.code, "ConfigError: --no-gate" in ran.err) == (2, True)
     ran = fer("export", "--output", path, "--max-logit-diff", 1e-12)
     assert ran.code == 1
-    assert "times the bar of 1e-12. What to try: " in ran.err
+    assert "times the threshold of 1e-12. What to try: " in ran.err
     assert list(tmp_path.iterdir()) == []
 
     ran = fer("export", "--output", path, "--no-gate")
     assert ran.code == 0
-    assert "--no-gate: nothing was refused; bars missed: 0" in ran.err
+    assert "--no-gate: nothing was refused; thresholds missed: 0" in ran.err
     assert f"{path}.parity.json and {path}.parity.html" in ran.out
     ran = fer("info", path)
     assert "gate off: nothing was refused" in " ".join(ran.out.split())

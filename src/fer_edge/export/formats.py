@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from fer_edge.export.exportable import ConvertedModel
-from fer_edge.export.to_onnx import convert_to_onnx
 from fer_edge.runtime.formats.ncnn_files import SUFFIX
 from fer_edge.spec import Precision
-from fer_edge.train.networks.checkpoint import Checkpoint
 
-Converter = Callable[[Checkpoint, Precision], ConvertedModel]
+if TYPE_CHECKING:  # the command line lists the formats, and doesn't load PyTorch for it
+    from fer_edge.export.exportable import ConvertedModel
+    from fer_edge.train.networks.checkpoint import Checkpoint
 
-
-def _load_openvino() -> Converter:
-    from fer_edge.export.to_openvino import convert_to_openvino
-
-    return convert_to_openvino
-
-
-def _load_ncnn() -> Converter:
-    from fer_edge.export.to_ncnn import convert_to_ncnn
-
-    return convert_to_ncnn
+    Converter = Callable[[Checkpoint, Precision], ConvertedModel]
 
 
 @dataclass(frozen=True)
@@ -32,13 +23,13 @@ class Format:
 
     Attributes:
         suffix: of the file that the engine opens; `COMPANIONS` lists the files beside it.
-        load_converter: imports and returns the converter; raises MissingExtraError where a package
-            of the format isn't installed.
+        module, function: the converter.
         no_int8: why the format has no int8; None: it has.
     """
 
     suffix: str
-    load_converter: Callable[[], Converter]
+    module: str
+    function: str
     no_int8: str | None = None
 
     @property
@@ -46,13 +37,23 @@ class Format:
         """The precisions that the format supports."""
         return ("fp32", "fp16") if self.no_int8 else ("fp32", "fp16", "int8")
 
+    def load_converter(self) -> Converter:
+        """Import the converter.
+
+        Raises:
+            MissingExtraError: a package of the format isn't installed.
+        """
+        converter: Converter = getattr(importlib.import_module(self.module), self.function)
+        return converter
+
 
 FORMATS = {
-    "onnx": Format(".onnx", lambda: convert_to_onnx),
-    "openvino": Format(".xml", _load_openvino),
+    "onnx": Format(".onnx", "fer_edge.export.to_onnx", "convert_to_onnx"),
+    "openvino": Format(".xml", "fer_edge.export.to_openvino", "convert_to_openvino"),
     "ncnn": Format(
         SUFFIX,
-        _load_ncnn,
+        "fer_edge.export.to_ncnn",
+        "convert_to_ncnn",
         no_int8="ncnn quantizes activations differently from the trained model: "
         "use --format onnx, or --precision fp16",
     ),
