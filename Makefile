@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEV ?= .venv-dev
+DOCS ?= .venv-docs
 # --system-site-packages shows python3-picamera2, which comes from apt
 VENV_OPTIONS ?=
 # tests at a time; 0: one after the other, in this process
 WORKERS ?= 2
 
-.PHONY: demo test test-all lint benchmark clean
+.PHONY: demo test test-all lint docs benchmark clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/fer infer --faces whole examples/astronaut.png
@@ -35,9 +36,18 @@ $(DEV)/installed: pyproject.toml
 	$(DEV)/bin/pip install --quiet --editable '.[all,dev]'
 	touch $@
 
+# the documentation as a site in site/
+docs: $(DOCS)/installed
+	$(DOCS)/bin/mkdocs build --strict
+
+$(DOCS)/installed: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --editable '.[docs]'
+	touch $@
+
 # the tables of the documents, from what is kept in benchmarks/results
 benchmark: $(DEV)/installed
 	$(DEV)/bin/python -m benchmarks.lib.result_tables
 
 clean:
-	rm -rf $(VENV) $(DEV)
+	rm -rf $(VENV) $(DEV) $(DOCS) site
