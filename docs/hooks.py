@@ -1,7 +1,6 @@
 """Hooks of MkDocs: the pages that are generated while the site is built.
 
-README.md, CHANGELOG.md and CONTRIBUTING.md become pages of the site, and the CLI reference is
-written from the Typer application itself.
+README.md, CHANGELOG.md and CONTRIBUTING.md become pages of the site.
 """
 
 from __future__ import annotations
@@ -9,12 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from typer.cli import get_docs_for_click
-
-from fer_edge.cli import app
 
 ROOT = Path(__file__).parent.parent
 FROM_ROOT = {
@@ -28,7 +23,6 @@ FROM_ROOT = {
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
     pages = {page: from_root(ROOT / name) for page, name in FROM_ROOT.items()}
-    pages["cli.md"] = cli_reference()
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files
@@ -53,10 +47,3 @@ def repository() -> str:
     if match is None:
         raise ValueError("README.md has no line with 'git clone ADDRESS'")
     return match[1]
-
-
-def cli_reference() -> str:
-    """The commands and their options in Markdown, as Typer documents them."""
-    command = typer.main.get_command(app)
-    context = typer.Context(command, info_name="fer")
-    return get_docs_for_click(obj=command, ctx=context, name="fer", title="Command line")

@@ -16,6 +16,7 @@ import platform
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -90,6 +91,7 @@ def table(document: dict[str, object], chosen: Sequence[str] = ()) -> str:
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     under = f"`{document['command']}`, {document['date']}, {document['machine']}; {versions}."
+    under = textwrap.fill(under, 118, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines) + f"\n\n{under}\n"
 
 

@@ -12,53 +12,67 @@ import pytest
 from tests.conftest import ROOT
 from tests.examples.conftest import Script
 
-UNIT = ROOT / "examples" / "fer-edge.service"
+UNITS = sorted((ROOT / "examples").glob("*.service"))
+each_unit = pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
 
 
-def test_the_script_understands_its_command(script: Script) -> None:
+def service(path: Path) -> dict[str, str]:
     unit = RawConfigParser()
     unit.optionxform = str  # type: ignore[assignment, method-assign]
-    unit.read(UNIT)
-    python, name, *arguments = shlex.split(unit["Service"]["ExecStart"])
-    assert (Path(python).name, Path(name).name) == ("python", "mqtt_publish.py")
-    process = script("mqtt_publish.py", *arguments, "--port", 1)
+    unit.read(path)
+    return dict(unit["Service"])
+
+
+def command(path: Path) -> tuple[str, list[str]]:
+    """The name of the script that a unit starts, and its arguments."""
+    python, script, *arguments = shlex.split(service(path)["ExecStart"])
+    assert python == "/opt/fer-edge/venv/bin/python"
+    assert Path(script).parent == Path("/opt/fer-edge")
+    return Path(script).name, arguments
+
+
+@each_unit
+def test_the_script_accepts_its_arguments(path: Path) -> None:
+    name, arguments = command(path)
+    script = str(ROOT / "examples" / name)
+    done = subprocess.run(
+        [sys.executable, script, *arguments, "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in arguments if word.startswith("--"))
+
+
+def test_the_mqtt_unit_starts_the_script_that_connects(script: Script) -> None:
+    name, arguments = command(ROOT / "examples" / "fer-edge-mqtt.service")
+    process = script(name, *arguments, "--port", 1)
     _, err = process.communicate()
     assert process.returncode == 1
     assert err.startswith("localhost:1: ")
     assert "refused" in err
 
 
-def test_systemd_understands_it(tmp_path: Path) -> None:
+@each_unit
+def test_systemd_accepts_the_unit(path: Path, tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze isn't installed")
-    copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text().replace("/opt/fer-edge/venv/bin/python", sys.executable))
+    copy = tmp_path / path.name
+    copy.write_text(path.read_text().replace("/opt/fer-edge/venv/bin/python", sys.executable))
     done = subprocess.run(
-        ["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False
+        ["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_page_on_the_raspberry_pi_changes_what_is_there(tmp_path: Path) -> None:
-    """Its lines that edit the unit fit the unit, and what they run is there."""
+@each_unit
+def test_the_header_and_the_raspberry_pi_page_install_what_the_unit_uses(path: Path) -> None:
+    """Both give the same commands, and these put everything into its place."""
+    header = [line[1:].strip() for line in path.read_text().splitlines() if line.startswith("#  ")]
     page = (ROOT / "docs" / "raspberry-pi.md").read_text("utf-8")
-    commands = [line for line in page.splitlines() if line.startswith("sudo sed ")]
-    assert len(commands) == 2
-    copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text())
-    for command in commands:
-        before = copy.read_text()
-        words = shlex.split(command)[1:-1]  # less sudo and the file
-        subprocess.run([*words, str(copy)], check=True)
-        assert copy.read_text() != before
-    unit = RawConfigParser()
-    unit.optionxform = str  # type: ignore[assignment, method-assign]
-    unit.read(copy)
-    _, script, *arguments = shlex.split(unit["Service"]["ExecStart"])
-    assert f"examples/{Path(script).name} /opt/fer-edge/" in page
-    known = [sys.executable, str(ROOT / "examples" / Path(script).name), "--help"]
-    told = subprocess.run(known, capture_output=True, text=True, check=True).stdout
-    assert all(word in told for word in arguments if word.startswith("--"))
-    places = dict(word.split("=") for word in unit["Service"]["Environment"].split())
-    for name, place in places.items():
-        assert f"env {name}={place} " in page
+    name, _ = command(path)
+    for text in ("\n".join(header), page):
+        assert f"sudo install -m 644 examples/{name} /opt/fer-edge/" in text
+        assert f"sudo install -m 644 examples/{path.name} /etc/systemd/system/" in text
+        assert f"sudo systemctl enable --now {path.stem}" in text
+        assert "pip install 'numpy<2'" in text
+        for pair in service(path)["Environment"].split():
+            assert f"sudo env {pair} " in text
