@@ -101,7 +101,7 @@ def spoil_ncnn(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """The same of ncnn's."""
     from fer_edge.export import to_ncnn
 
-    convert = to_ncnn._converted
+    convert = to_ncnn._run_pnnx
 
     def spoiled(module: nn.Module, spec: ModelSpec, folder: Path) -> tuple[str, bytes]:
         before = module.model.shift
@@ -113,7 +113,7 @@ def spoil_ncnn(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
             numbers = numbers * (1 + 0.01 * random.standard_normal(numbers.shape)).astype("<f4")
         return graph, numbers.tobytes()
 
-    monkeypatch.setattr(to_ncnn, "_converted", spoiled)
+    monkeypatch.setattr(to_ncnn, "_run_pnnx", spoiled)
 
 
 @pytest.mark.parametrize("what", ["mean", "weights"])

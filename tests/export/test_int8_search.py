@@ -206,9 +206,9 @@ def test_what_int8_cannot_be_made_of(
         export_checkpoint(
             source, path, few, precision="int8", recipe=Int8Recipe(float_layers=("tail",))
         )
-    with pytest.raises(ConfigError, match="its rounding was trained"):
+    with pytest.raises(ConfigError, match="comes from quantization-aware training"):
         read_int8_recipe(files["mobilenet_v2", "onnx"].path)
-    with pytest.raises(ConfigError, match="isn't an int8 file"):
+    with pytest.raises(ConfigError, match="not an int8 file"):
         read_int8_recipe(twins["mobilenet_v2"].with_name("mobilenet_v2.safetensors"))
     assert not path.exists()
 

@@ -9,7 +9,7 @@ import pytest
 
 from fer_edge.export.exporter import export_checkpoint
 from fer_edge.export.golden import draw_faces
-from fer_edge.export.to_onnx import halve, to_onnx
+from fer_edge.export.to_onnx import store_as_float16, to_onnx
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.results import softmax
 from fer_edge.train.networks import checkpoint
@@ -94,7 +94,7 @@ def test_weights_that_half_precision_cannot_hold_stay_whole() -> None:
     ]
     for exact, halved in ((True, {"exact"}), (False, {"exact", "fine", "large"})):
         graph = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], tensors))
-        halve(graph, exact=exact)
+        store_as_float16(graph, exact=exact)
         names = {t.name for t in graph.graph.initializer}
         assert {name.removesuffix(".half") for name in names if name.endswith(".half")} == halved
         assert len(names) == len(tensors)

@@ -1,4 +1,4 @@
-"""Made-up faces that may be published: what a board tests itself on."""
+"""Golden samples: synthetic faces that a model carries for its self-test."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SEED = 2013
 
 
 def draw_faces(side: int) -> npt.NDArray[np.uint8]:
-    """Fixed pictures, uint8 `[16, side, side]`: extremes, noise, gradients and drawn faces.
+    """Synthetic faces, uint8 `[16, side, side]`: black, white, gradients, noise, drawn faces.
 
-    None of them comes from a data set; numpy's PCG64 with a fixed seed makes them anywhere alike.
+    numpy's PCG64 with a fixed seed makes them the same on every machine.
     """
     random = np.random.Generator(np.random.PCG64(SEED))
     y, x = np.mgrid[0:side, 0:side] / (side - 1) * 2 - 1
@@ -35,7 +35,7 @@ def draw_faces(side: int) -> npt.NDArray[np.uint8]:
 
 
 def golden_samples(predict: Predict, side: int) -> tuple[GoldenSample, ...]:
-    """The drawn faces and the answers of `predict` to them."""
+    """The synthetic faces with the logits that `predict` gives for them."""
     faces = draw_faces(side)
     return tuple(
         GoldenSample(base64.b64encode(face.tobytes()).decode(), tuple(logits.tolist()))
@@ -46,7 +46,7 @@ def golden_samples(predict: Predict, side: int) -> tuple[GoldenSample, ...]:
 def _drawn_face(
     x: npt.NDArray[Any], y: npt.NDArray[Any], random: np.random.Generator
 ) -> npt.NDArray[Any]:
-    """An oval with eyes, brows and a mouth, each drawn by chance, and some noise."""
+    """An oval with random eyes, brows and mouth, and noise."""
     background, skin = random.uniform(0, 120), random.uniform(140, 230)
     tilt = random.uniform(-0.25, 0.25)
     x, y = x * np.cos(tilt) - y * np.sin(tilt), x * np.sin(tilt) + y * np.cos(tilt)

@@ -1,4 +1,4 @@
-"""Int8 by rounding alone, and the search for the layers that must stay in float."""
+"""Post-training quantization (PTQ), and the search for the layers that must stay in float."""
 
 from __future__ import annotations
 
@@ -21,134 +21,131 @@ from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.quantized import default_float_layers, layer_names
 
 _MARGIN = 0.01
-"""Two splits of 3,589 faces differ by chance by 0.4 points, in one of a hundred cases by 0.9."""
+"""Agreement on two splits of 3,589 faces differs by chance: by 0.4 points (standard deviation)."""
 _RANGES: tuple[Ranges, ...] = ("answer", "mse", "percentile", "minmax")
-_QUICK: Ranges = "mse"
-_PROBED = 1024
-"""Faces of val that a block's sensitivity is measured on."""
+_FAST_RANGES: Ranges = "mse"
+_PROBE_FACES = 1024
+"""Faces of val on which the sensitivity of a block is measured."""
 
 
 def default_int8_recipe(checkpoint: Checkpoint) -> Int8Recipe:
-    """Ranges settled by the answer, and in float what never pays in int8."""
+    """Ranges by the network's output; the layers that gain nothing in int8 stay in float."""
     layers = default_float_layers(checkpoint.model, checkpoint.spec.architecture)
     return Int8Recipe(float_layers=layers)
 
 
 def read_int8_recipe(path: Path) -> Int8Recipe:
-    """How an exported int8 file was rounded, to round another the same way.
+    """The recipe of an exported int8 file, to quantize another checkpoint in the same way.
 
     Raises:
-        ConfigError: it isn't an int8 file, or its rounding was trained.
+        ConfigError: the file isn't int8, or comes from quantization-aware training.
         ModelError, SpecError: the file can't be read.
     """
     quantization = read_spec(path).quantization
     recipe = quantization.int8
     if recipe is None or quantization.precision != "int8":
-        raise ConfigError(f"{path}: isn't an int8 file, there is nothing to take over")
+        raise ConfigError(f"{path}: not an int8 file, so it has no int8 recipe")
     if recipe.trained:
-        raise ConfigError(f"{path}: its rounding was trained: export from its own checkpoint")
+        raise ConfigError(
+            f"{path}: comes from quantization-aware training, which an export can't repeat: "
+            "export its own checkpoint"
+        )
     return recipe
 
 
 def quantize(checkpoint: Checkpoint, data: FaceData | None, recipe: Int8Recipe) -> Checkpoint:
-    """The checkpoint with an int8 twin, its grids set from faces of train; nothing is trained.
+    """The checkpoint with a PTQ model, calibrated on faces of train.
 
     Raises:
         ConfigError: there is no data, or the recipe names a layer that the network doesn't have.
         DataError: train lacks a label or has fewer than 50 faces.
     """
     if data is None:
-        raise ConfigError("int8 needs --data: its ranges are taken from faces of train")
+        raise ConfigError("int8 needs --data: it is calibrated on faces of train")
     known = layer_names(checkpoint.model)
-    if odd := sorted(set(recipe.float_layers) - set(known)):
-        raise ConfigError(f"{checkpoint.spec.architecture} has no layer {odd[0]!r} to leave alone")
+    if unknown := sorted(set(recipe.float_layers) - set(known)):
+        raise ConfigError(f"{checkpoint.spec.architecture} has no layer {unknown[0]!r}")
     return with_twin(checkpoint, data, recipe, f"rounded, ranges by {recipe.ranges}")
 
 
 def search_int8_recipe(
     source: Path,
     data: FaceData,
-    say: Callable[[str], None],
-    wanted: float = DEFAULT_THRESHOLDS["int8"].agreement,
+    report: Callable[[str], None],
+    min_agreement: float = DEFAULT_THRESHOLDS["int8"].agreement,
 ) -> Int8Recipe:
-    """The recipe with the fewest blocks in float whose twin agrees with the float network on val.
+    """Find the recipe with the fewest float layers that reaches an agreement on val.
 
-    First the ranges: the way that agrees most. Then each block alone is rounded, on a part of val,
-    to see how much it costs; then as many of the blocks that cost most are left in float as it
-    takes, found by halving.
+    The search first takes the ranges with the highest agreement. Then it quantizes each block
+    alone to measure the block's sensitivity, and finds by bisection how many of the most sensitive
+    blocks must stay in float.
 
     Args:
-        source: a checkpoint; its float network is searched, whether it holds a twin or not.
-        data: train calibrates, val decides; test isn't looked at.
-        say: takes each line of the table as it is found.
-        wanted: the gate's bar: share of faces that must get the float network's label. The search
-            goes on until one point more agree, since the gate will look at other faces; above a bar
-            of 98 % until half of what may differ does.
+        source: a checkpoint, whose float model is quantized.
+        data: train calibrates and val decides; test isn't used.
+        report: receives each line of the table of results.
+        min_agreement: the gate's threshold, a fraction of faces. The search aims higher, see
+            `search_target`, since the gate looks at other faces.
 
     Returns:
-        The recipe; the best one seen where none reaches `wanted`.
+        The recipe; where none reaches the agreement, the one that comes closest.
 
     Raises:
-        DataError: there is no val split, or calibration can't be done.
+        DataError: there is no val split, or train can't calibrate.
     """
     checkpoint = checkpoints.load(source)
     val = matched(data, data.split("val"), checkpoint.spec, checkpoint.spec.name)
-    reference = checkpoint.predict(val.pixels)
-    places = np.random.default_rng(0).permutation(len(val))
-    part = np.sort(places[:_PROBED])
-    seen: dict[Int8Recipe, float] = {}
+    expected = checkpoint.predict(val.pixels).argmax(1)
+    everything = np.random.default_rng(0).permutation(len(val))
+    part = np.sort(everything[:_PROBE_FACES])
+    measured: dict[Int8Recipe, float] = {}
 
-    def agreement(name: str, recipe: Int8Recipe, index: npt.NDArray[np.int64] = places) -> float:
-        answers = quantize(checkpoint, data, recipe).int8().predict(val.pixels[index])
-        found = float((answers.argmax(1) == reference[index].argmax(1)).mean())
-        if index is places:
-            seen[recipe] = found
-        say(f"{name:<52} {found:10.2%}")
-        return found
+    def measure(name: str, recipe: Int8Recipe, faces: npt.NDArray[np.int64] = everything) -> float:
+        logits = quantize(checkpoint, data, recipe).int8().predict(val.pixels[faces])
+        agreement = float((logits.argmax(1) == expected[faces]).mean())
+        if faces is everything:
+            measured[recipe] = agreement
+        report(f"{name:<52} {agreement:10.2%}")
+        return agreement
 
-    wanted = search_target(wanted)
-    say(f"{'int8 search on val':<52} same label")
+    target = search_target(min_agreement)
+    report(f"{'int8 search on val':<52} same label")
     start = default_int8_recipe(checkpoint)
     for ranges in _RANGES:
-        agreement(f"ranges by {ranges}", replace(start, ranges=ranges))
-    start = max(seen, key=seen.__getitem__)
-    if seen[start] >= wanted:
+        measure(f"ranges by {ranges}", replace(start, ranges=ranges))
+    start = max(measured, key=measured.__getitem__)
+    if measured[start] >= target:
         return start
     blocks = _blocks(checkpoint, start)
-    everything = layer_names(checkpoint.model)
-    probed = {}
+    names = layer_names(checkpoint.model)
+    sensitivity = {}
     for block, layers in blocks.items():
-        others = tuple(name for name in everything if name not in layers)
-        alone = Int8Recipe(_QUICK, others)
-        probed[block] = agreement(f"{block} alone in int8, {len(part)} faces", alone, part)
-    order = sorted(blocks, key=probed.__getitem__)
-    fewest, most = 1, len(order)
-    while fewest < most:
-        count = (fewest + most) // 2
+        alone = Int8Recipe(_FAST_RANGES, tuple(name for name in names if name not in layers))
+        sensitivity[block] = measure(f"{block} alone in int8, {len(part)} faces", alone, part)
+    order = sorted(blocks, key=sensitivity.__getitem__)
+    low, high = 1, len(order)
+    while low < high:
+        count = (low + high) // 2
         layers = tuple(layer for block in order[:count] for layer in blocks[block])
         name = f"{count} of {len(order)} blocks in float, from {order[0]}"
-        enough = agreement(name, _keeping(start, layers)) >= wanted
-        fewest, most = (fewest, count) if enough else (count + 1, most)
-    reached = [recipe for recipe, found in seen.items() if found >= wanted]
+        recipe = replace(start, float_layers=(*start.float_layers, *layers))
+        low, high = (low, count) if measure(name, recipe) >= target else (count + 1, high)
+    reached = [recipe for recipe, agreement in measured.items() if agreement >= target]
     if reached:
         return min(reached, key=lambda recipe: len(recipe.float_layers))
-    return max(seen, key=seen.__getitem__)
+    return max(measured, key=measured.__getitem__)
 
 
-def search_target(wanted: float) -> float:
-    """The agreement on val that lets a bar of `wanted` be reached on other faces too, under 1."""
-    return min(wanted + _MARGIN, (1 + wanted) / 2)
+def search_target(min_agreement: float) -> float:
+    """The agreement to reach on val: one point more, or halfway to 1 where that is less."""
+    return min(min_agreement + _MARGIN, (1 + min_agreement) / 2)
 
 
 def _blocks(checkpoint: Checkpoint, recipe: Int8Recipe) -> dict[str, tuple[str, ...]]:
-    """Layers that aren't in float yet, by the first two parts of their names."""
+    """The layers that aren't in float yet, grouped by the first two parts of their names."""
     blocks: dict[str, tuple[str, ...]] = {}
     for name in layer_names(checkpoint.model):
         if name not in recipe.float_layers:
             block = ".".join(name.split(".")[:2])
             blocks[block] = (*blocks.get(block, ()), name)
     return blocks
-
-
-def _keeping(recipe: Int8Recipe, layers: tuple[str, ...]) -> Int8Recipe:
-    return replace(recipe, float_layers=(*recipe.float_layers, *layers))

@@ -1,4 +1,4 @@
-"""PyTorch to ONNX: one file with the graph's contract and the spec inside."""
+"""Converts a checkpoint to one ONNX file, with the spec in its metadata."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ except ModuleNotFoundError as error:
 OPSET = 20
 TOOLS = {"onnx": onnx.__version__, "onnxscript": onnxscript.__version__}
 _INSIDE = "model.network."
-"""Where a weight lies in `ExportModule`, before its name in the checkpoint."""
-_SMALLEST_HALVED = 256
-"""Tensors with fewer numbers aren't worth the Cast node that half precision costs."""
-_SMALLEST_ROUNDED = 5_000
-"""Tensors with fewer numbers, 2 % of a MobileNetV2, aren't rounded: the first layers are among
-them, and rounding them moves its logits by up to 0.05, all others by 0.004 (val of FER2013)."""
+"""Prefix of weights in `ExportModule`, before their name in the checkpoint."""
+_MIN_SIZE = 256
+"""Smaller tensors stay in float32: float16 would save less than its Cast node costs."""
+_MIN_ROUNDED_SIZE = 5_000
+"""Smaller tensors (2 % of MobileNetV2's weights) are never rounded. They include the first layers:
+rounding these moves logits by up to 0.05, rounding all others by 0.004 (FER2013 val)."""
 
 
 def convert_to_onnx(checkpoint: Checkpoint, precision: Precision) -> ConvertedModel:
-    """The checkpoint as one `.onnx` file; see `to_onnx`."""
+    """Convert to an `.onnx` file; see `to_onnx`."""
     model = to_onnx(checkpoint, precision)
     return ConvertedModel(partial(write_onnx, model), weights_of(model, precision), TOOLS)
 
 
 def weights_of(model: onnx.ModelProto, precision: Precision) -> Weights:
-    """How the weights lie in a graph."""
+    """How a graph stores its weights."""
     if precision != "fp32":
         return precision
     halved = any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
@@ -55,19 +55,20 @@ def weights_of(model: onnx.ModelProto, precision: Precision) -> Weights:
 
 
 def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.ModelProto:
-    """Export with float32 arithmetic, N free: `faces` to `logits` and `probabilities`.
+    """Convert to an ONNX graph: `faces` uint8 `[N, S, S]`, N free, to `logits`, `probabilities`.
 
-    Convolutions with halved weights keep their batch norm as a node: the engine folds it when it
-    loads, and the weights in the file remain the checkpoint's own numbers, which half precision may
-    hold without loss. (Folded first and rounded after, 8 of 3,589 test faces changed their label.)
+    Convolutions with float16 weights keep their batch norm as a node, which the engine folds when
+    it loads the file: the stored weights stay those of the checkpoint, which float16 may hold
+    without loss. Folding before rounding changes the label of 8 of 3,589 test faces.
 
     Args:
-        checkpoint: what to export.
-        precision: "fp32" halves only what half precision holds exactly, "fp16" every large weight,
-            "int8" exports the twin, its grids as QuantizeLinear and DequantizeLinear.
+        checkpoint: the checkpoint.
+        precision: "fp32" stores in float16 only what it holds exactly, "fp16" every large weight;
+            the arithmetic is float32. "int8" converts the quantized model, with QuantizeLinear and
+            DequantizeLinear nodes.
 
     Raises:
-        ModelError: "int8" of a checkpoint without a twin.
+        ModelError: the checkpoint has no quantized model for "int8".
     """
     if precision == "int8":
         twin = checkpoint.int8()
@@ -93,8 +94,8 @@ def _exported(checkpoint: Checkpoint, *, exact: bool) -> onnx.ModelProto:
         )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
-    halve(model, exact=exact)
-    model = onnxscript.optimizer.optimize(model, input_size_limit=_SMALLEST_HALVED - 1)
+    store_as_float16(model, exact=exact)
+    model = onnxscript.optimizer.optimize(model, input_size_limit=_MIN_SIZE - 1)
     with _quiet():
         sides = checkpoint.spec.input.side, checkpoint.spec.input.network_side
         model = rewrite_graph(model, *sides)
@@ -102,16 +103,15 @@ def _exported(checkpoint: Checkpoint, *, exact: bool) -> onnx.ModelProto:
     return model
 
 
-def halve(model: onnx.ModelProto, *, exact: bool) -> None:
-    """Store large float32 weights as float16 and a Cast, in place: half the bytes.
+def store_as_float16(model: onnx.ModelProto, *, exact: bool) -> None:
+    """Store large float32 weights as float16 with a Cast, in place: half the bytes.
 
-    The arithmetic stays float32: the engine widens the numbers once, when it loads.
+    The arithmetic stays float32: the engine converts the weights once, when it loads the file.
 
     Args:
         model: the graph.
-        exact: leave alone what half precision can't hold without loss; then the function doesn't
-            change by a bit. Otherwise round the larger of those too, and let infinities fail the
-            comparison.
+        exact: only weights that float16 holds without loss, so that no output changes by a bit.
+            Otherwise the large remaining ones are rounded too; infinities fail the comparison.
     """
     graph = model.graph
     casts = []
@@ -119,12 +119,12 @@ def halve(model: onnx.ModelProto, *, exact: bool) -> None:
         if tensor.data_type != TensorProto.FLOAT:
             continue
         full = numpy_helper.to_array(tensor)
-        if full.size < _SMALLEST_HALVED or full.ndim < 2:
+        if full.size < _MIN_SIZE or full.ndim < 2:
             continue
         with np.errstate(over="ignore"):
             half = full.astype(np.float16)
         rounds = not np.array_equal(half.astype(np.float32), full)
-        if rounds and (exact or full.size < _SMALLEST_ROUNDED):
+        if rounds and (exact or full.size < _MIN_ROUNDED_SIZE):
             continue
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
@@ -148,7 +148,7 @@ def _embed(model: onnx.ModelProto, spec: ModelSpec) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Drop what only a debugger of the exporter reads: a tenth of an int8 file."""
+    """Drop debugging information, a tenth of an int8 file."""
     del model.graph.value_info[:]
     del model.graph.metadata_props[:]
     for node in model.graph.node:
@@ -164,7 +164,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter reports its steps on standard output, which belongs to results."""
+    """Silence the exporter, which prints its steps to standard output."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
