@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_edge.runtime.detection.detector import detect
+from fer_edge.runtime.detection.detector import detect_faces
 from fer_edge.runtime.detection.engines import open_network
 from fer_edge.train.data.loading import read_data
 
@@ -28,7 +28,7 @@ if __name__ == "__main__":
     found = []
     for face in faces:
         shown = Image.fromarray(face).convert("RGB").resize((ENLARGED, ENLARGED), 3)
-        rows = detect(run, np.asarray(shown))
+        rows = detect_faces(run, np.asarray(shown))
         if len(rows):
             x, y, w, h = rows[0, :4]
             found.append(

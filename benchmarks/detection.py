@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from fer_edge.runtime.detection.detector import LEAST_SCORE, MOST_OVERLAP, detect
+from fer_edge.runtime.detection.detector import NMS_THRESHOLD, SCORE_THRESHOLD, detect_faces
 from fer_edge.runtime.detection.engines import ENGINES, open_network
-from fer_edge.runtime.inputs.images import open_picture
+from fer_edge.runtime.inputs.images import open_image
 
 SIDES = (320, 640, 1280)
 LOOKS = 7
@@ -30,7 +30,9 @@ LOOKS = 7
 
 def opencv(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     # OpenCV keeps its first so many candidates, we all
-    peer = cv2.FaceDetectorYN.create(str(path), "", (320, 320), LEAST_SCORE, MOST_OVERLAP, 100_000)
+    peer = cv2.FaceDetectorYN.create(
+        str(path), "", (320, 320), SCORE_THRESHOLD, NMS_THRESHOLD, 100_000
+    )
 
     def look(pixels: np.ndarray) -> np.ndarray:
         peer.setInputSize((pixels.shape[1], pixels.shape[0]))
@@ -42,7 +44,7 @@ def opencv(path: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 def ours(path: Path, engine: str) -> Callable[[np.ndarray], np.ndarray]:
     network = open_network(path, engine=engine)
-    return lambda pixels: detect(network, pixels)
+    return lambda pixels: detect_faces(network, pixels)
 
 
 def timed(look: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray) -> tuple[np.ndarray, float]:
@@ -63,7 +65,7 @@ if __name__ == "__main__":
     engines = {engine: ours(detector, engine) for engine in ENGINES}
     print(f"{'photograph':<24} side  {'by':<12} faces     box  landmarks    score       ms")
     for name in sys.argv[1:]:
-        picture = open_picture(Path(name)).convert("RGB")
+        picture = open_image(Path(name)).convert("RGB")
         for side in sorted({min(side, max(picture.size)) for side in SIDES}):
             shown = picture.copy()
             shown.thumbnail((side, side), Image.Resampling.BILINEAR)

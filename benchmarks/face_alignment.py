@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 from fer_edge.runtime.backends import Backend, open_backend
-from fer_edge.runtime.detection.detector import Detector, tilt
+from fer_edge.runtime.detection.detector import Detector, measure_tilt
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.preprocess import crop_face
 from fer_edge.train.data.loading import read_data
@@ -80,7 +80,7 @@ def look(
         picture = turned(face, angle, chosen.fill)
         if found := detector(picture):
             gray = np.asarray(picture)
-            box, lean = found[0].box, tilt(found[0])
+            box, lean = found[0].box, measure_tilt(found[0])
             rows.append((place, lean, max(box[2:])))
             plain.append(crop_face(gray, box, crop, side))
             levelled.append(crop_face(gray, box, crop, side, lean))
@@ -116,7 +116,7 @@ if __name__ == "__main__":
     data = read_data(Path(os.environ["FER2013"]))
     split = matched(data, data.split("val"), model.spec, "the bundled model")
     faces, labels = split.pixels[: chosen.faces], split.labels[: chosen.faces]
-    detector = Detector(Path(os.environ["FER_EDGE_DETECTOR"]), least=1)
+    detector = Detector(Path(os.environ["FER_EDGE_DETECTOR"]), min_face=1)
     whole = predict_all(model, faces).argmax(1) == labels
     print(f"{len(faces):,} faces, {100 * whole.mean():.2f} % right as they lie in FER2013")
     print(f"filled with: {chosen.fill}{', seen as a disc' if chosen.disc else ''}\n")

@@ -27,7 +27,7 @@ from benchmarks.board.checks import NOT_OFFERED, Check, Finding, checks
 from benchmarks.board.machine import BOARDS, CACHE, HERE, Machine, build, qemu_version
 from benchmarks.lib import result_tables
 from fer_edge.runtime.backends import open_backend
-from fer_edge.runtime.detection.detector import detect
+from fer_edge.runtime.detection.detector import detect_faces
 from fer_edge.runtime.detection.engines import open_network
 from fer_edge.runtime.formats.model_files import COMPANIONS, bundled
 from fer_edge.runtime.formats.ncnn_files import DIGESTS, describe, read_spec
@@ -108,7 +108,7 @@ def ask_here(models: dict[str, Path], detector: Path | None, answers: Path, coun
         else:
             arrays[name] = open_backend(path, backend="onnxruntime", threads=1)(shown[:FACES])
     if detector:
-        arrays["detector"] = detect(open_network(detector, threads=1), pixels)
+        arrays["detector"] = detect_faces(open_network(detector, threads=1), pixels)
     np.savez(answers, **arrays)
     return what
 

@@ -76,14 +76,14 @@ def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
 def detector(path: str, answers: str, counts: str) -> dict[str, Any]:
     import numpy as np
 
-    from fer_edge.runtime.detection.detector import detect
+    from fer_edge.runtime.detection.detector import detect_faces
     from fer_edge.runtime.detection.engines import open_network
 
     run = open_network(Path(path), threads=1)
     with np.load(answers) as host:
         pixels, expected = host["pixels"], host["detector"]
-    counted = instructions(lambda _: detect(run, pixels), counts)
-    found = detect(run, pixels)
+    counted = instructions(lambda _: detect_faces(run, pixels), counts)
+    found = detect_faces(run, pixels)
     same = found.shape == expected.shape
     return {
         "largest": float(np.abs(found - expected).max()) if same else None,

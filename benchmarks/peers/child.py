@@ -220,10 +220,10 @@ ADAPTERS: dict[str, Callable[..., Reader]] = {
 
 
 def _with_pillow(path: str) -> Any:
-    from fer_edge.runtime.inputs.images import open_picture
+    from fer_edge.runtime.inputs.images import open_image
     from fer_edge.runtime.preprocess import to_gray
 
-    return to_gray(open_picture(Path(path)))
+    return to_gray(open_image(Path(path)))
 
 
 def _with_opencv(path: str) -> Any:

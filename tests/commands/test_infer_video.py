@@ -80,7 +80,7 @@ def test_expressions_that_change_are_smoothed(tmp_path: Path) -> None:
     clip = write(
         tmp_path / "c.mkv", (second if i == 10 or i >= 20 else first for i in range(2 * RATE))
     )
-    results = list(recognizer.stream(clip, tracker=Tracker(constant=0.2, hold=0.2)))
+    results = list(recognizer.stream(clip, tracker=Tracker(time_constant=0.2, hold=0.2)))
     faces = [result.faces[0] for result in results]
     assert {face.track.number for face in faces if face.track} == {1}
     raw = [face.emotion for face in faces]
@@ -99,8 +99,8 @@ def test_memory_is_flat_over_5000_frames(tmp_path: Path) -> None:
         summary.add(result)
         if result.frame is not None and result.frame % 1000 == 999:
             used.append(memory())
-    assert summary.pictures == 5000
-    assert summary.followed == 1
+    assert summary.images == 5000
+    assert summary.tracked == 1
     assert max(used) - used[0] < 8_000_000
 
 

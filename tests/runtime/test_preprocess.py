@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.preprocess import crop_face, to_gray, upright
+from fer_edge.runtime.preprocess import crop_face, to_gray, to_upright
 from fer_edge.spec import CropSpec
 from tests.conftest import EXAMPLE
 
@@ -33,7 +33,7 @@ def test_cut_from_inside_it_is_as_if_the_edge_had_been_repeated(tilt: float) -> 
 def test_the_example_picture_gives_these_bytes() -> None:
     """The golden test of the one preprocessing: a change here changes every model's answers."""
     with Image.open(EXAMPLE) as picture:
-        gray = to_gray(upright(picture))
+        gray = to_gray(to_upright(picture))
     face = crop_face(gray, (20, 30, 200, 180), CropSpec(margin=0.1), 48)
     digest = hashlib.sha256(face.tobytes()).hexdigest()
     assert digest == "ea85319a4dd6556759b70c33c16edca2c9989b81a28683ae04f484268cfd0648"
@@ -91,7 +91,7 @@ def test_any_box_gives_a_face_or_a_value_error(
     ids=lambda value: getattr(value, "mode", ""),
 )
 def test_every_mode_becomes_gray(picture: Image.Image, expected: int) -> None:
-    gray = to_gray(upright(picture))
+    gray = to_gray(to_upright(picture))
     assert gray.shape == (2, 3)
     assert gray.dtype == np.uint8
     assert (gray == expected).all()
@@ -107,7 +107,7 @@ def test_a_mode_without_gray_and_a_thread_of_a_picture_are_named() -> None:
 def test_exif_orientation_is_applied() -> None:
     picture = Image.new("L", (4, 2))
     picture.getexif()[0x0112] = 6
-    assert upright(picture).size == (2, 4)
+    assert to_upright(picture).size == (2, 4)
 
 
 def striped(side: int, angle: float) -> np.ndarray:

@@ -172,8 +172,8 @@ def test_a_detector_that_was_asked_for_is_named_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert not Recognizer.load().finds_faces
-    assert not Recognizer.load(faces="whole").finds_faces
+    assert not Recognizer.load().has_detector
+    assert not Recognizer.load(faces="whole").has_detector
     with pytest.raises(ModelError, match="no face detector is installed: fer detector install"):
         Recognizer.load(faces="detect")
     with pytest.raises(ModelError, match=r"no\.onnx: there is no such detector"):

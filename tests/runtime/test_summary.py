@@ -39,7 +39,7 @@ def test_pictures() -> None:
     sad = replace(FACE, emotion="sad")
     for faces in ((FACE, sad), (), (FACE, FACE)):
         summary.add(Result("a.png", 9, 9, faces, PICTURE, seconds=0.010))
-    summary.unread = 2
+    summary.failed = 2
     first, second, third = summary_text(summary).splitlines()
     assert first.startswith("3 pictures in ")
     assert "to read one took 10.0 ms (median), 10.0 ms (95th percentile)" in first
@@ -56,7 +56,7 @@ def test_videos_count_whom_they_followed() -> None:
     ):  # fmt: skip
         faces = tuple(replace(FACE, track=Track(n, "sad", 0.5, SHARES)) for n in numbers)
         summary.add(Result(source, 9, 9, faces, PICTURE, frame, frame / 10))
-    assert summary.followed == 5
+    assert summary.tracked == 5
     text = summary_text(summary)
     assert text.startswith("6 frames in ")
     assert text.endswith("7 faces, 5 followed, of which sad 100%")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import Face, Track
-from fer_edge.runtime.tracking import Tracker, overlap
+from fer_edge.runtime.tracking import Tracker
 
 SMALL = st.integers(1, 40)
 PLACE = st.integers(-20, 60)
@@ -37,7 +37,7 @@ def test_numbers_stay_with_faces_that_move_and_swap_places_in_the_list() -> None
 
 
 def test_a_face_that_was_gone_too_long_gets_a_new_number() -> None:
-    tracker = Tracker(forget=1.0)
+    tracker = Tracker(max_age=1.0)
     box = (0, 0, 20, 20)
     numbers = [tracks(tracker([face(box)], time))[0].number for time in (0.0, 1.0, 2.1)]
     assert numbers == [1, 1, 2]
@@ -45,7 +45,7 @@ def test_a_face_that_was_gone_too_long_gets_a_new_number() -> None:
 
 @pytest.mark.parametrize("rate", [5, 30])
 def test_smoothing_takes_the_same_seconds_at_any_frame_rate(rate: int) -> None:
-    tracker = Tracker(constant=0.5)
+    tracker = Tracker(time_constant=0.5)
     box = (0, 0, 20, 20)
     tracker([face(box, 1.0)], 0.0)
     for i in range(1, rate + 1):
@@ -67,7 +67,7 @@ def test_the_raw_answer_stays_beside_the_smoothed_one() -> None:
 
 
 def test_a_label_is_shown_after_it_has_led_for_the_hold() -> None:
-    tracker = Tracker(constant=0.0, hold=0.25)
+    tracker = Tracker(time_constant=0.0, hold=0.25)
     box = (0, 0, 9, 9)
     shown = []
     for i, happy in enumerate([1, 0, 1, 0, 0, 0, 0]):  # one flicker, then a change
@@ -82,19 +82,6 @@ def test_a_track_that_is_not_sure_says_so() -> None:
     assert shown == ["uncertain", "happy", "happy"]
 
 
-@given(BOXES, BOXES)
-def test_overlap(one: Box, other: Box) -> None:
-    shared = overlap(one, other)
-    assert 0 <= shared <= 1
-    assert shared == overlap(other, one)
-    assert overlap(one, one) == 1
-    pixels = [
-        {(x, y) for x in range(b[0], b[0] + b[2]) for y in range(b[1], b[1] + b[3])}
-        for b in (one, other)
-    ]
-    assert shared == pytest.approx(len(pixels[0] & pixels[1]) / len(pixels[0] | pixels[1]))
-
-
 @given(st.lists(st.lists(BOXES, max_size=6), max_size=6))
 def test_no_two_faces_of_a_frame_share_a_number(frames: list[list[Box]]) -> None:
     tracker = Tracker()
@@ -103,16 +90,20 @@ def test_no_two_faces_of_a_frame_share_a_number(frames: list[list[Box]]) -> None
         assert len(set(numbers)) == len(boxes)
 
 
-def test_wrong_settings() -> None:
-    for options in (
-        {"constant": -1.0},
-        {"hold": -0.1},
-        {"overlap": 0.0},
-        {"overlap": 1.5},
-        {"min_confidence": 2.0},
-    ):
-        with pytest.raises(ValueError, match="must be 0 or more"):
-            Tracker(**options)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("time_constant", -1.0),
+        ("hold", -0.1),
+        ("max_age", math.nan),
+        ("iou_threshold", 0.0),
+        ("iou_threshold", 1.5),
+        ("min_confidence", 2.0),
+    ],
+)
+def test_an_argument_out_of_range_is_named(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} must be .*, not {value}$"):
+        Tracker(**{name: value})
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1)), min_size=1, max_size=30))

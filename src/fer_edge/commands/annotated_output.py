@@ -10,7 +10,7 @@ from fer_edge.commands.plots import Plots
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing import fonts
 from fer_edge.runtime.drawing.window import Window
-from fer_edge.runtime.drawing.writer import Saved
+from fer_edge.runtime.drawing.writer import ResultWriter
 from fer_edge.runtime.results import Result
 from fer_edge.spec import ModelSpec
 
@@ -39,8 +39,8 @@ class Pictures(AbstractContextManager["Pictures"]):
             save.mkdir(
                 parents=True, exist_ok=True
             )  # a place that can't be written to, said at once
-        fonts.check(spec.labels)
-        self._saved, self._plots = Saved(save), Plots(plot)
+        fonts.check_labels(spec.labels)
+        self._saved, self._plots = ResultWriter(save), Plots(plot)
         self._window = Window() if show else None
         self._stack = ExitStack()
 

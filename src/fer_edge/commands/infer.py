@@ -171,7 +171,7 @@ def infer(
         detector=detector,
         detect_side=detect_side,
         min_face=min_face,
-        level=level,
+        align=level,
         min_confidence=min_confidence,
     )
     drawn: AbstractContextManager[Pictures | None] = nullcontext()
@@ -182,7 +182,7 @@ def infer(
     skip = _Skipped(sources, save)
     summary = Summary()
     interrupted = unplotted = False
-    warned = faces == "whole" or recognizer.finds_faces
+    warned = faces == "whole" or recognizer.has_detector
 
     try:
         with (
@@ -194,7 +194,7 @@ def infer(
 
                 def report(error: SourceError) -> None:
                     complain(error)
-                    summary.unread += 1
+                    summary.failed += 1
                     progress.fail()
 
                 for result in recognizer.stream(sources, cut=cut, skip=skip, on_error=report):
@@ -214,11 +214,11 @@ def infer(
             print(f"--plot {plot}: nothing to plot, no frame of a video was read", file=sys.stderr)
     except KeyboardInterrupt:
         interrupted = True
-    if summary.pictures > 1 or output:
+    if summary.images > 1 or output:
         print(summary_text(summary), file=sys.stderr)
     if skip.held:
         print(f"{len(skip.held):,} were in {output} already", file=sys.stderr)
     if interrupted:
         print(INTERRUPTED[output is not None], file=sys.stderr)
-    if interrupted or unplotted or summary.unread:
+    if interrupted or unplotted or summary.failed:
         sys.exit(1)

@@ -6,8 +6,8 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from fer_edge.runtime.drawing.timeline import Timeline, check
-from fer_edge.runtime.drawing.writer import unused
+from fer_edge.runtime.drawing.timeline import Timeline, check_plot_path
+from fer_edge.runtime.drawing.writer import unused_path
 from fer_edge.runtime.results import Result
 
 
@@ -23,7 +23,7 @@ class Plots(AbstractContextManager["Plots"]):
 
     def __init__(self, path: Path | None) -> None:
         if path is not None:
-            check(path)
+            check_plot_path(path)
             path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._written: list[Path] = []
@@ -47,7 +47,7 @@ class Plots(AbstractContextManager["Plots"]):
     def _end(self) -> None:
         if self._path is None or self._timeline is None:
             return
-        path = unused(self._path)[0] if self._written else self._path
+        path = unused_path(self._path)[0] if self._written else self._path
         self._timeline.save(path)
         self._timeline = None
         self._written.append(path)

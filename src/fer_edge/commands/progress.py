@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_edge.runtime.inputs.images import expand
-from fer_edge.runtime.inputs.video import is_video, length
+from fer_edge.runtime.inputs.images import expand_source
+from fer_edge.runtime.inputs.video import is_video, video_duration
 from fer_edge.runtime.results import Result
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Bar:
                 self._progress.remove_task(self._line)
             self._video = result.source
             # nothing is opened twice that isn't a file: a camera serves one reader
-            seconds = length(result.source) if Path(result.source).is_file() else None
+            seconds = video_duration(result.source) if Path(result.source).is_file() else None
             name = Path(result.source).name
             self._line = self._progress.add_task(name, total=seconds, unit="seconds of video")
         assert self._line is not None
@@ -58,7 +58,7 @@ class Bar:
 def _count(source: str, skip: Container[str]) -> int:
     if is_video(source):
         return 0
-    found = (str(one) for one in expand(source) if isinstance(one, Path))
+    found = (str(one) for one in expand_source(source) if isinstance(one, Path))
     return sum(not is_video(one) and one not in skip for one in found)
 
 

@@ -102,10 +102,10 @@ def result_csv(result: Result, spec: ModelSpec) -> str:
 def summary_text(summary: Summary) -> str:
     """What a run came to, in a few lines."""
     seconds = summary.seconds
-    what = "frame" if 0 < summary.frames == summary.pictures else "picture"
+    what = "frame" if 0 < summary.frames == summary.images else "picture"
     lines = [
-        f"{_number(summary.pictures, what)} in {seconds:.1f} s, "
-        f"{summary.pictures / max(seconds, 1e-9):.1f} a second; to read one took "
+        f"{_number(summary.images, what)} in {seconds:.1f} s, "
+        f"{summary.images / max(seconds, 1e-9):.1f} a second; to read one took "
         f"{1e3 * summary.times.percentile(0.5):.1f} ms (median), "
         f"{1e3 * summary.times.percentile(0.95):.1f} ms (95th percentile)"
     ]
@@ -113,12 +113,12 @@ def summary_text(summary: Summary) -> str:
         f"{emotion} {count / summary.faces:.0%}"
         for emotion, count in summary.emotions.most_common()
     )
-    people = f", {summary.followed:,} followed" if summary.followed else ""
+    people = f", {summary.tracked:,} followed" if summary.tracked else ""
     lines.append(
         f"{_number(summary.faces, 'face')}{people}" + (f", of which {shares}" if shares else "")
     )
-    if summary.unread:
-        lines.append(f"{summary.unread:,} could not be read")
+    if summary.failed:
+        lines.append(f"{summary.failed:,} could not be read")
     return "\n".join(lines)
 
 

@@ -15,8 +15,8 @@ from PIL import Image
 
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime.device.cpu import usable_cores
-from fer_edge.runtime.inputs.images import Picture, expand, listed, pixels
-from fer_edge.runtime.inputs.prefetch import Ahead, ahead
+from fer_edge.runtime.inputs.images import Picture, expand_source, expand_stdin, pixels
+from fer_edge.runtime.inputs.prefetch import Prefetcher, prefetch
 from fer_edge.runtime.inputs.video import Cut, is_live, is_video
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import FacesFrom, Result
@@ -36,7 +36,7 @@ HELD = 4
 LARGE = 8_000_000
 """Pixels of a picture that is read alone."""
 _ONE = threading.Lock()
-_PATIENCE = 1.0
+_TIMEOUT = 1.0
 """Seconds that the thread which lists the sources gets to end; it may wait for standard input."""
 
 
@@ -109,7 +109,7 @@ def read_all(
     try:
         held = threading.Semaphore(HELD)
         jobs = _jobs(reader, sources, pool, held, skip)
-        with ahead(jobs, size=WAITING, patience=_PATIENCE) as waiting:
+        with prefetch(jobs, size=WAITING, timeout=_TIMEOUT) as waiting:
             try:
                 for batch in _batches(waiting):
                     if isinstance(batch, _Video):
@@ -164,7 +164,7 @@ def _jobs(
             if str(source) not in skip:
                 yield _Video(str(source))
         else:
-            for path in expand(source):
+            for path in expand_source(source):
                 if isinstance(path, SourceError):
                     yield path
                 elif str(path) in skip:
@@ -190,12 +190,12 @@ def _in_turn(reader: Reader, path: Path) -> _Tried:
 
 def _listed(sources: Iterable[Picture]) -> Iterator[Picture | SourceError]:
     try:
-        yield from listed(sources)
+        yield from expand_stdin(sources)
     except SourceError as error:
         yield error
 
 
-def _batches(waiting: Ahead[_Job]) -> Iterator[list[_Tried] | _Video]:
+def _batches(waiting: Prefetcher[_Job]) -> Iterator[list[_Tried] | _Video]:
     """Neighbours that are ready together; nothing waits for a batch to be full."""
     held: _Job | None = None
     while (job := held or next(waiting, None)) is not None:

@@ -28,7 +28,7 @@ FILTERS = {
 }
 
 
-def upright(image: Image.Image) -> Image.Image:
+def to_upright(image: Image.Image) -> Image.Image:
     """Turn a picture as its EXIF orientation says, and lay a transparent one on white.
 
     Of a deep one the transparency is left out: Pillow would clip its values.

@@ -16,14 +16,14 @@ from fer_edge.errors import ConfigError, ModelError, SourceError
 from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.runtime.detection import install
-from fer_edge.runtime.detection.detector import Detection, Detector, tilt
+from fer_edge.runtime.detection.detector import Detection, Detector, measure_tilt
 from fer_edge.runtime.device import packages
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.runtime.inputs.images import Picture, from_array, open_picture
-from fer_edge.runtime.inputs.video import ALL, Cut, frames
+from fer_edge.runtime.inputs.images import Picture, array_to_image, open_image
+from fer_edge.runtime.inputs.video import EVERY_FRAME, Cut, read_frames
 from fer_edge.runtime.pipeline import Prepared, read_all
-from fer_edge.runtime.preprocess import Box, crop_face, is_deep, to_gray, upright
-from fer_edge.runtime.results import Face, FacesFrom, Result, named, softmax
+from fer_edge.runtime.preprocess import Box, crop_face, is_deep, to_gray, to_upright
+from fer_edge.runtime.results import Face, FacesFrom, Result, softmax, top_label
 from fer_edge.runtime.tracking import Tracker
 from fer_edge.spec import ModelSpec
 
@@ -47,7 +47,7 @@ class Recognizer:
         backend: a loaded model; `Recognizer.load` opens one by path.
         faces: see `load`.
         open_detector: gives the detector when it is needed first; None: there is none.
-        level: see `load`.
+        align: see `load`.
         min_confidence: see `load`.
 
     Raises:
@@ -60,15 +60,15 @@ class Recognizer:
         *,
         faces: Faces = "whole",
         open_detector: Callable[[], Detector] | None = None,
-        level: bool = True,
+        align: bool = True,
         min_confidence: float = 0.0,
     ) -> None:
         if not 0 <= min_confidence <= 1:
             raise ConfigError(f"min_confidence must be in [0, 1], not {min_confidence}")
-        self._least = min_confidence
+        self._min_confidence = min_confidence
         self._backend = backend
         self._faces = faces
-        self._level = level
+        self._align = align
         self._open_detector = open_detector
 
     @classmethod
@@ -83,7 +83,7 @@ class Recognizer:
         detector: str | Path | None = None,
         detect_side: int = 640,
         min_face: int = 20,
-        level: bool = True,
+        align: bool = True,
         min_confidence: float = 0.0,
     ) -> Recognizer:
         """Open the bundled model, or one by path.
@@ -103,7 +103,7 @@ class Recognizer:
             detect_side: the longer side, in pixels, that larger pictures are shrunk to before faces
                 are looked for.
             min_face: the shorter side of the smallest face that counts, in pixels.
-            level: turn a found face that is tilted by more than 10 degrees upright.
+            align: turn a found face that is tilted by more than 10 degrees upright.
             min_confidence: a face whose likeliest label has less than this is "uncertain". The
                 probabilities are calibrated: of answers at 0.6, about 60 % are right on faces like
                 those that the model was trained on.
@@ -120,14 +120,14 @@ class Recognizer:
             threads=threads,
             remembered=True,
         )
-        path = None if faces == "whole" else install.find() if detector is None else detector
+        path = None if faces == "whole" else detector or install.find_detector()
 
         def opened() -> Detector:
             assert path is not None
             return Detector(
                 Path(path),
                 side=detect_side,
-                least=min_face,
+                min_face=min_face,
                 threads=1 if threads is None else threads,
                 engine=_beside(engine) if backend == "auto" else backend,
             )
@@ -140,7 +140,7 @@ class Recognizer:
             engine,
             faces=faces,
             open_detector=None if path is None else opened,
-            level=level,
+            align=align,
             min_confidence=min_confidence,
         )
         if detector is not None or faces == "detect":
@@ -153,7 +153,7 @@ class Recognizer:
         return self._backend.spec
 
     @property
-    def finds_faces(self) -> bool:
+    def has_detector(self) -> bool:
         """Whether there is a detector for larger pictures."""
         return self._open_detector is not None
 
@@ -178,7 +178,7 @@ class Recognizer:
         self,
         source: Picture | int | Iterable[Picture],
         *,
-        cut: Cut = ALL,
+        cut: Cut = EVERY_FRAME,
         tracker: Tracker | None = None,
         skip: Container[str] = (),
         on_error: Callable[[SourceError], None] | None = None,
@@ -213,11 +213,11 @@ class Recognizer:
                 on_error(result)
 
     def follow(
-        self, source: str, cut: Cut = ALL, tracker: Tracker | None = None
+        self, source: str, cut: Cut = EVERY_FRAME, tracker: Tracker | None = None
     ) -> Iterator[Result]:
         """Read the frames of one video, stream or camera; see `stream`."""
-        tracker = tracker or Tracker(min_confidence=self._least)
-        for frame in frames(source, cut):
+        tracker = tracker or Tracker(min_confidence=self._min_confidence)
+        for frame in read_frames(source, cut):
             (read,) = self.answer([self._cropped(frame.image, source, frame.image)])
             followed = tracker(read.faces, frame.time)
             yield replace(read, faces=followed, frame=frame.index, time=frame.time)
@@ -230,13 +230,13 @@ class Recognizer:
         """
         began = perf_counter()
         if isinstance(picture, Image.Image):
-            image = upright(picture)
+            image = to_upright(picture)
             prepared = self._cropped(image, "image", image)
         elif isinstance(picture, np.ndarray):
-            image = from_array(picture)
+            image = array_to_image(picture)
             prepared = self._cropped(image, "array", image)
         else:
-            prepared = self._cropped(open_picture(Path(picture)), str(picture), Path(picture))
+            prepared = self._cropped(open_image(Path(picture)), str(picture), Path(picture))
         return replace(prepared, seconds=perf_counter() - began)
 
     def answer(self, pictures: Sequence[Prepared]) -> list[Result]:
@@ -298,12 +298,12 @@ class Recognizer:
 
     def _levelled(self, detection: Detection) -> float:
         """Degrees by which a face is to be turned back."""
-        turned = tilt(detection) if self._level else 0.0
+        turned = measure_tilt(detection) if self._align else 0.0
         return turned if abs(turned) > LEVEL_ABOVE else 0.0
 
     def _face(self, box: Box, score: float, row: list[float]) -> Face:
         probabilities = dict(zip(self.spec.labels, row, strict=True))
-        return Face(box, score, *named(probabilities, self._least), probabilities)
+        return Face(box, score, *top_label(probabilities, self._min_confidence), probabilities)
 
 
 def _beside(backend: Backend) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from fer_edge.atomic import whole_file
-from fer_edge.runtime.inputs.images import open_picture
+from fer_edge.runtime.inputs.images import open_image
 from fer_edge.runtime.preprocess import Box
 
 
@@ -29,7 +29,7 @@ UNCERTAIN = "uncertain"
 """Shown in place of a label whose probability is under the recognizer's least confidence."""
 
 
-def named(probabilities: Mapping[str, float], least: float = 0.0) -> tuple[str, float]:
+def top_label(probabilities: Mapping[str, float], least: float = 0.0) -> tuple[str, float]:
     """The likeliest label and its probability; "uncertain" where that is under `least`."""
     best = max(probabilities, key=probabilities.__getitem__)
     share = probabilities[best]
@@ -126,7 +126,7 @@ class Result:
         Raises:
             SourceError: the file is gone or has changed into something else.
         """
-        return open_picture(self.picture) if isinstance(self.picture, Path) else self.picture
+        return open_image(self.picture) if isinstance(self.picture, Path) else self.picture
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer infer --json` prints it."""

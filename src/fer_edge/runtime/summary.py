@@ -40,12 +40,12 @@ class Summary:
         faces: on all of them.
         emotions: how many faces showed each label.
         followed: faces that were given a number in videos.
-        unread: pictures and videos with an error.
+        failed: pictures and videos with an error.
         times: that a picture took to read and answer.
     """
 
     def __init__(self) -> None:
-        self.pictures = self.faces = self.followed = self.unread = self.frames = 0
+        self.images = self.faces = self.tracked = self.failed = self.frames = 0
         self.emotions: Counter[str] = Counter()
         self.times = Times()
         self._began = perf_counter()
@@ -54,7 +54,7 @@ class Summary:
 
     def add(self, result: Result) -> None:
         """Count one result."""
-        self.pictures += 1
+        self.images += 1
         self.faces += len(result.faces)
         self.times.add(result.seconds)
         self.frames += result.frame is not None
@@ -63,7 +63,7 @@ class Summary:
         for face in result.faces:
             self.emotions[(face.track or face).emotion] += 1
             if face.track and face.track.number > self._numbers:
-                self.followed += face.track.number - self._numbers
+                self.tracked += face.track.number - self._numbers
                 self._numbers = face.track.number
 
     @property

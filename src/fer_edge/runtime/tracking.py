@@ -1,4 +1,4 @@
-"""Faces followed from frame to frame, and what they show smoothed in time."""
+"""Faces tracked from frame to frame, with predictions smoothed over time."""
 
 from __future__ import annotations
 
@@ -9,117 +9,126 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from fer_edge.runtime.boxes import iou
 from fer_edge.runtime.preprocess import Box
-from fer_edge.runtime.results import UNCERTAIN, Face, Track, named
+from fer_edge.runtime.results import UNCERTAIN, Face, Track, top_label
 
 
 @dataclass
-class _Followed:
-    """A face as it was seen last."""
+class _TrackState:
+    """What a track knows from the frames so far.
+
+    Attributes:
+        number: of the track, from 1.
+        box: of the face when it was last seen.
+        last_seen: time of that frame, in seconds.
+        smoothed: probability of each label.
+        emotion: the label that is shown.
+        leading_since: when another label became the likeliest; None: the shown one is.
+    """
 
     number: int
     box: Box
-    seen: float
+    last_seen: float
     smoothed: npt.NDArray[np.float64]
     emotion: str
-    since: float | None = None
-    """When another label became the likeliest, while the old one is still shown."""
+    leading_since: float | None = None
 
 
 class Tracker:
-    """Gives faces of one stream numbers that stay, and probabilities that don't flicker.
+    """Numbers the faces of one stream and smooths their predictions, so that they don't flicker.
 
-    A face continues the track whose last box it overlaps most. Probabilities follow the raw ones as
-    p += (1 - exp(-dt / constant)) (raw - p), dt being the seconds since the track was seen: the
-    same smoothing at any frame rate. The shown label changes when another has been the likeliest
-    for the hold.
+    A face continues the track whose last box has the highest IoU with it. The probabilities are
+    smoothed exponentially, p += (1 - exp(-dt / time_constant)) (raw - p), where dt is the time
+    since the track was last seen: the smoothing is the same at any frame rate. The shown label
+    changes when another one has been the likeliest for `hold` seconds.
 
     Args:
-        constant: time constant of the smoothing, in seconds; 0: none.
-        hold: seconds that a new label must lead before it is shown.
-        forget: seconds after which a face that isn't seen loses its number.
-        overlap: least intersection over union of a face with its track's last box.
-        min_confidence: a track is "uncertain" while its smoothed probability is under this.
+        time_constant: of the smoothing, in seconds; 0 turns it off.
+        hold: seconds for which a new label must be the likeliest before it is shown.
+        max_age: seconds without detection after which a track ends.
+        iou_threshold: minimum IoU of a face with its track's last box, in (0, 1].
+        min_confidence: a track whose smoothed probability is lower is "uncertain", in [0, 1].
 
     Raises:
-        ValueError: a time is negative, the overlap isn't in (0, 1] or the confidence in [0, 1].
+        ValueError: an argument is out of range.
     """
 
     def __init__(
         self,
         *,
-        constant: float = 0.5,
+        time_constant: float = 0.5,
         hold: float = 0.25,
-        forget: float = 1.0,
-        overlap: float = 0.3,
+        max_age: float = 1.0,
+        iou_threshold: float = 0.3,
         min_confidence: float = 0.0,
     ) -> None:
-        if min(constant, hold, forget) < 0 or not 0 < overlap <= 1 or not 0 <= min_confidence <= 1:
-            raise ValueError(
-                f"constant {constant}, hold {hold}, forget {forget} must be 0 or more, "
-                f"overlap {overlap} in (0, 1], min_confidence {min_confidence} in [0, 1]"
-            )
-        self.least = min_confidence
-        self.constant, self.hold, self.forget, self.overlap = constant, hold, forget, overlap
-        self._followed: list[_Followed] = []
-        self._next = 1
+        seconds = {"time_constant": time_constant, "hold": hold, "max_age": max_age}
+        for name, value in seconds.items():
+            if not value >= 0:
+                raise ValueError(f"{name} must be 0 or more seconds, not {value}")
+        if not 0 < iou_threshold <= 1:
+            raise ValueError(f"iou_threshold must be in (0, 1], not {iou_threshold}")
+        if not 0 <= min_confidence <= 1:
+            raise ValueError(f"min_confidence must be in [0, 1], not {min_confidence}")
+        self.time_constant, self.hold, self.max_age = time_constant, hold, max_age
+        self.iou_threshold, self.min_confidence = iou_threshold, min_confidence
+        self._tracks: list[_TrackState] = []
+        self._next_number = 1
 
     def __call__(self, faces: Sequence[Face], time: float) -> tuple[Face, ...]:
-        """The faces of a frame, each with its track, in their order.
+        """Assign each face of a frame to a track; the faces with `track` set, in the same order.
 
         Args:
             faces: as the recognizer found them.
-            time: of the frame, in seconds. Less than the last frame's: another video has begun, and
-                every face is a new one.
+            time: of the frame, in seconds. A time before the last frame's starts a new video: all
+                tracks end.
         """
-        self._followed = [one for one in self._followed if 0 <= time - one.seen <= self.forget]
-        partners = self._matched(faces)
-        return tuple(self._updated(face, partners.get(i), time) for i, face in enumerate(faces))
+        self._tracks = [one for one in self._tracks if 0 <= time - one.last_seen <= self.max_age]
+        matches = self._match_faces(faces)
+        return tuple(self._update(face, matches.get(i), time) for i, face in enumerate(faces))
 
-    def _matched(self, faces: Sequence[Face]) -> dict[int, _Followed]:
-        """Faces and tracks paired, the largest overlap first."""
-        pairs = [
-            (shared, i, k)
-            for i, face in enumerate(faces)
-            for k, one in enumerate(self._followed)
-            if (shared := overlap(face.box, one.box)) >= self.overlap
-        ]
-        partners: dict[int, _Followed] = {}
+    def _match_faces(self, faces: Sequence[Face]) -> dict[int, _TrackState]:
+        """Pair faces with tracks, the highest IoU first: the track by the face's index."""
+        if not faces or not self._tracks:
+            return {}
+        overlaps = iou([[face.box] for face in faces], [[one.box for one in self._tracks]])
+        matches: dict[int, _TrackState] = {}
         taken: set[int] = set()
-        for _, i, k in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
-            if i not in partners and k not in taken:
-                partners[i] = self._followed[k]
+        for place in np.argsort(-overlaps, axis=None, kind="stable").tolist():
+            i, k = divmod(place, len(self._tracks))
+            if overlaps[i, k] < self.iou_threshold:
+                break
+            if i not in matches and k not in taken:
+                matches[i] = self._tracks[k]
                 taken.add(k)
-        return partners
+        return matches
 
-    def _updated(self, face: Face, followed: _Followed | None, time: float) -> Face:
-        raw = np.array(list(face.probabilities.values()))
-        if followed is None:
-            followed = _Followed(self._next, face.box, time, raw, named(face.probabilities)[0])
-            self._next += 1
-            self._followed.append(followed)
-        else:
-            gone = time - followed.seen
-            share = 1.0 if self.constant == 0 else 1 - math.exp(-gone / self.constant)
-            followed.smoothed = followed.smoothed + share * (raw - followed.smoothed)
-            followed.box, followed.seen = face.box, time
+    def _update(self, face: Face, track: _TrackState | None, time: float) -> Face:
         labels = list(face.probabilities)
-        likeliest = labels[int(followed.smoothed.argmax())]
-        if likeliest == followed.emotion:
-            followed.since = None
+        raw = np.array(list(face.probabilities.values()))
+        if track is None:
+            emotion, _ = top_label(face.probabilities)
+            track = _TrackState(self._next_number, face.box, time, raw, emotion)
+            self._next_number += 1
+            self._tracks.append(track)
         else:
-            followed.since = time if followed.since is None else followed.since
-            if time - followed.since >= self.hold:
-                followed.emotion, followed.since = likeliest, None
-        smoothed = dict(zip(labels, followed.smoothed.tolist(), strict=True))
-        share = smoothed[followed.emotion]
-        shown = followed.emotion if share >= self.least else UNCERTAIN
-        return replace(face, track=Track(followed.number, shown, share, smoothed))
+            elapsed = time - track.last_seen
+            constant = self.time_constant
+            weight = 1.0 if constant == 0 else 1 - math.exp(-elapsed / constant)
+            track.smoothed = track.smoothed + weight * (raw - track.smoothed)
+            track.box, track.last_seen = face.box, time
+        self._update_emotion(track, labels[int(track.smoothed.argmax())], time)
+        smoothed = dict(zip(labels, track.smoothed.tolist(), strict=True))
+        confidence = smoothed[track.emotion]
+        shown = track.emotion if confidence >= self.min_confidence else UNCERTAIN
+        return replace(face, track=Track(track.number, shown, confidence, smoothed))
 
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, in [0, 1]."""
-    wide = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    high = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    shared = max(wide, 0) * max(high, 0)
-    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
+    def _update_emotion(self, track: _TrackState, likeliest: str, time: float) -> None:
+        if likeliest == track.emotion:
+            track.leading_since = None
+            return
+        if track.leading_since is None:
+            track.leading_since = time
+        if time - track.leading_since >= self.hold:
+            track.emotion, track.leading_since = likeliest, None

@@ -43,20 +43,20 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_nothing_is_there_before_it_is_installed(tmp_path: Path) -> None:
-    assert install.find() is None
+    assert install.find_detector() is None
     (tmp_path / "d.onnx").write_bytes(CONTENT)
     path = install.install(tmp_path / "d.onnx")
     assert path.read_bytes() == CONTENT
-    assert install.find() == path == tmp_path / "data" / "fer-edge" / install.NAME
+    assert install.find_detector() == path == tmp_path / "data" / "fer-edge" / install.NAME
 
 
 def test_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "own.onnx"
     monkeypatch.setenv("FER_EDGE_DETECTOR", str(path))
     with pytest.raises(ModelError, match=r"FER_EDGE_DETECTOR=.*own\.onnx: there is no such file"):
-        install.find()
+        install.find_detector()
     path.touch()
-    assert install.find() == path
+    assert install.find_detector() == path
 
 
 def test_another_file_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_download(fer: Callable[..., Ran], site: Path) -> None:
     (site / "yunet.onnx").write_bytes(CONTENT)
     ran = fer("detector", "install")
     assert ran.code == 0
-    assert ran.out == f"installed {install.place()}\n"
-    assert install.find() == install.place()
+    assert ran.out == f"installed {install.installed_path()}\n"
+    assert install.find_detector() == install.installed_path()
 
 
 def test_the_published_file_is_the_pinned_one(yunet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,4 +96,4 @@ def test_a_user_without_a_home_has_none_installed(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.delenv(install.VARIABLE, raising=False)
     monkeypatch.setattr(Path, "home", homeless)
-    assert install.find() is None
+    assert install.find_detector() is None

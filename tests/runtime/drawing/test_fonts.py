@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, features
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing import fonts
 
-PLAIN = fonts.font_for("happy", 20).getname()
+PLAIN = fonts.find_font("happy", 20).getname()
 ENGLISH = ("angry", "happy")
 CYRILLIC = "радость"
 NOBODY_HAS = "\U0003ffff"
@@ -43,15 +43,15 @@ def a_font(text: str) -> Path:
 
 @pytest.mark.usefixtures("bare")
 def test_english_needs_no_font_file() -> None:
-    fonts.check(("angry", "not sure", "75%"))
-    assert fonts.font_for("happy 75%", 20).getname() == PLAIN
-    assert fonts.font_for("happy", 20).size == 20
+    fonts.check_labels(("angry", "not sure", "75%"))
+    assert fonts.find_font("happy 75%", 20).getname() == PLAIN
+    assert fonts.find_font("happy", 20).size == 20
 
 
 @pytest.mark.parametrize("text", ["dégoût", CYRILLIC, "χαρά"])
 def test_other_letters_are_drawn_with_a_font_that_has_them(text: str) -> None:
     a_font(text)
-    font = fonts.font_for(text, 20)
+    font = fonts.find_font(text, 20)
     assert font.getname() != PLAIN
     missing = font.getmask(NOBODY_HAS)
     for letter in text:
@@ -62,8 +62,8 @@ def test_other_letters_are_drawn_with_a_font_that_has_them(text: str) -> None:
 @pytest.mark.parametrize("text", ["怒り", "행복", "उदासी", "سعيد"])
 def test_any_script_or_a_named_error(text: str) -> None:
     path = a_font(text)
-    fonts.check([text])
-    assert fonts.font_for(text, 20).path == str(path)
+    fonts.check_labels([text])
+    assert fonts.find_font(text, 20).path == str(path)
 
 
 @pytest.mark.usefixtures("bare")
@@ -71,48 +71,48 @@ def test_without_a_font_the_error_names_characters_and_what_to_do() -> None:
     with pytest.raises(
         ConfigError, match=r"怒 \(U\+6012\).* of 怒り: apt install fonts-noto"
     ) as why:
-        fonts.check(["happy", "怒り"])
+        fonts.check_labels(["happy", "怒り"])
     assert "happy" not in str(why.value)
     assert fonts.VARIABLE in str(why.value)
     with pytest.raises(ConfigError, match="怒"):
-        fonts.font_for("怒り", 20)
+        fonts.find_font("怒り", 20)
 
 
 def test_characters_that_no_font_can_have() -> None:
     with pytest.raises(ConfigError, match=r"U\+3FFFF"):
-        fonts.font_for(f"happy{NOBODY_HAS}", 20)
+        fonts.find_font(f"happy{NOBODY_HAS}", 20)
 
 
 @pytest.mark.usefixtures("bare")
 def test_characters_without_a_glyph_need_none() -> None:
-    fonts.check(["happy\u200d \ufe0f\t"])
+    fonts.check_labels(["happy\u200d \ufe0f\t"])
 
 
 def test_a_named_font_that_cannot_be_read(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"own\.ttf: not a font file"):
-        fonts.font_for("happy", 20, font=bare / "own.ttf")
+        fonts.find_font("happy", 20, font=bare / "own.ttf")
     monkeypatch.setenv(fonts.VARIABLE, str(bare / "none.ttf"))
     with pytest.raises(ConfigError, match=f"{fonts.VARIABLE}=.*not a font file"):
-        fonts.check(ENGLISH)
+        fonts.check_labels(ENGLISH)
 
 
 def test_a_named_font_is_used_for_english_too(monkeypatch: pytest.MonkeyPatch) -> None:
     path = a_font(CYRILLIC)
-    assert fonts.font_for("happy", 20, font=path).path == str(path)
+    assert fonts.find_font("happy", 20, font=path).path == str(path)
     monkeypatch.setenv(fonts.VARIABLE, str(path))
-    assert fonts.font_for("happy", 20).path == str(path)
+    assert fonts.find_font("happy", 20).path == str(path)
 
 
 def test_a_damaged_font_is_passed_over(bare: Path) -> None:
     (bare / "a.ttf").write_bytes(b"no font")
     with pytest.raises(ConfigError, match="no font here"):
-        fonts.check([CYRILLIC])
+        fonts.check_labels([CYRILLIC])
 
 
 def test_labels_beside_each_other_look_alike() -> None:
     path = a_font(CYRILLIC)
-    assert fonts.font_for("happy", 20, beside=["happy", CYRILLIC]).path == str(path)
-    assert fonts.font_for("happy", 20, beside=[NOBODY_HAS]).getname() == PLAIN
+    assert fonts.find_font("happy", 20, beside=["happy", CYRILLIC]).path == str(path)
+    assert fonts.find_font("happy", 20, beside=[NOBODY_HAS]).getname() == PLAIN
 
 
 def test_plain_sans_fonts_come_first() -> None:
@@ -135,9 +135,9 @@ def test_scripts_that_need_a_layout_are_refused_without_it(
     monkeypatch.setattr(features, "check", lambda _: False)
     monkeypatch.setattr(fonts, "_has", lambda *_: True)
     fonts._find.cache_clear()
-    fonts.check([CYRILLIC, "怒り"])
+    fonts.check_labels([CYRILLIC, "怒り"])
     with pytest.raises(ConfigError, match=f"{text}: .* apt install libfribidi0"):
-        fonts.check(["happy", text])
+        fonts.check_labels(["happy", text])
 
 
 def test_arabic_letters_join() -> None:
@@ -145,7 +145,7 @@ def test_arabic_letters_join() -> None:
     if not features.check("raqm"):
         pytest.skip("Pillow has no raqm here")
     picture = Image.new("L", (200, 60))
-    font = fonts.font_for("سعيد", 40)
+    font = fonts.find_font("سعيد", 40)
     ImageDraw.Draw(picture).text((10, 5), "سع", font=font, fill=255)
     apart = sum(font.getlength(letter) for letter in "سع")
     box = picture.getbbox()

@@ -12,7 +12,7 @@ from fer_edge import Face, Result
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing import timeline_chart as chart
 from fer_edge.runtime.drawing.annotate import PALE, PALETTE, UNSURE
-from fer_edge.runtime.drawing.timeline import BINS, FINEST, KEPT, Timeline, check
+from fer_edge.runtime.drawing.timeline import BINS, FINEST, KEPT, Timeline, check_plot_path
 from fer_edge.runtime.results import UNCERTAIN, Track
 from tests.conftest import LABELS
 
@@ -222,11 +222,11 @@ def test_save(tmp_path: Path) -> None:
 
 
 def test_names_that_cannot_be_written_are_known_before(tmp_path: Path) -> None:
-    check(tmp_path / "a.png")
-    check(tmp_path / "a.JPG")
+    check_plot_path(tmp_path / "a.png")
+    check_plot_path(tmp_path / "a.JPG")
     for path in (tmp_path, tmp_path / "a.mp4", tmp_path / "a"):
         with pytest.raises(ConfigError, match=r"end it in \.png"):
-            check(path)
+            check_plot_path(path)
 
 
 @pytest.mark.parametrize(

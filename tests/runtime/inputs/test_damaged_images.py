@@ -16,7 +16,7 @@ from PIL import Image, features
 
 from fer_edge import Recognizer
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs.images import open_picture
+from fer_edge.runtime.inputs.images import open_image
 from fer_edge.runtime.preprocess import to_gray
 from tests.conftest import EXAMPLE
 
@@ -120,7 +120,7 @@ def test_a_picture_of_any_kind_gives_the_same_answer(
     name, write, far = KINDS[kind]
     path = tmp_path / name
     write(path)
-    gray = to_gray(open_picture(path)).astype(int)
+    gray = to_gray(open_image(path)).astype(int)
     assert gray.shape == (260, 220)
     assert np.abs(gray - np.asarray(GRAY)).mean() <= far
     result = recognizer(path)
@@ -134,7 +134,7 @@ def test_a_transparent_palette_lies_on_white(tmp_path: Path, recognizer: Recogni
     see_through(path)
     with Image.open(path) as image:
         hidden = np.asarray(image) == 0
-    gray = to_gray(open_picture(path))
+    gray = to_gray(open_image(path))
     assert hidden.any()
     assert (gray[hidden] == 255).all()
     assert np.abs(gray[~hidden].astype(int) - np.asarray(GRAY)[~hidden]).mean() < 3
@@ -143,13 +143,13 @@ def test_a_transparent_palette_lies_on_white(tmp_path: Path, recognizer: Recogni
 
 def test_transparency_does_not_clip_a_deep_picture(tmp_path: Path) -> None:
     Image.fromarray(deep(GRAY)[:, :, 0]).save(tmp_path / "a.png", transparency=0)
-    assert np.array_equal(to_gray(open_picture(tmp_path / "a.png")), np.asarray(GRAY))
+    assert np.array_equal(to_gray(open_image(tmp_path / "a.png")), np.asarray(GRAY))
 
 
 def test_what_is_no_number_is_black(tmp_path: Path) -> None:
     values = np.array([[np.nan, np.inf, -np.inf, 0.2]], np.float32)
     Image.fromarray(values).save(tmp_path / "a.tif")
-    assert to_gray(open_picture(tmp_path / "a.tif")).tolist() == [[0, 255, 0, 51]]
+    assert to_gray(open_image(tmp_path / "a.tif")).tolist() == [[0, 255, 0, 51]]
 
 
 TURN = Image.Transpose
@@ -174,7 +174,7 @@ def test_every_orientation_comes_upright(orientation: int, suffix: str, tmp_path
     exif[0x0112] = orientation
     options = {"jpg": {"quality": 95}, "webp": {"lossless": True}}.get(suffix, {})
     (SHOWN if turn is None else SHOWN.transpose(turn)).save(path, exif=exif, **options)
-    gray = to_gray(open_picture(path)).astype(int)
+    gray = to_gray(open_image(path)).astype(int)
     assert gray.shape == (260, 220)
     assert np.abs(gray - np.asarray(GRAY)).mean() <= (1 if suffix == "jpg" else 0)
 
@@ -199,7 +199,7 @@ def test_a_picture_that_is_cut_off(suffix: str, share: float, tmp_path: Path) ->
     SHOWN.save(path)
     cut(path, share)
     with pytest.raises(SourceError, match=rf"a\.{suffix}: (can't be read \(.+\)|not a picture)"):
-        open_picture(path)
+        open_image(path)
 
 
 def test_damage_that_leaves_the_picture_readable(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_damage_that_leaves_the_picture_readable(tmp_path: Path) -> None:
         content = (tmp_path / name).read_bytes()
         place = content.index(mark)
         (tmp_path / name).write_bytes(content[:place] + damage + content[place + len(damage) :])
-        gray = to_gray(open_picture(tmp_path / name)).astype(int)
+        gray = to_gray(open_image(tmp_path / name)).astype(int)
         assert np.abs(gray - np.asarray(GRAY)).mean() < 1
 
 
@@ -223,7 +223,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(side: int, tmp_path
     path = tmp_path / "a.png"
     png(path, np.zeros((0, 0, 1)), 0, size=(side, side))
     with pytest.raises(SourceError, match=r"a\.png: more than 89 megapixels: shrink it first"):
-        open_picture(path)
+        open_image(path)
 
 
 @pytest.mark.parametrize(
@@ -240,24 +240,24 @@ def test_what_is_no_picture(content: bytes, message: str, tmp_path: Path) -> Non
     path = tmp_path / "a.png"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=rf"a\.png: {message}"):
-        open_picture(path)
+        open_image(path)
 
 
 def test_no_other_program_is_started(tmp_path: Path) -> None:
     SHOWN.save(tmp_path / "a.png", "EPS")  # Pillow would hand it to Ghostscript
     with pytest.raises(SourceError, match=r"a\.png: not a picture"):
-        open_picture(tmp_path / "a.png")
+        open_image(tmp_path / "a.png")
 
 
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
     with pytest.raises(SourceError, match=r"a\.png: a folder, not a picture$"):
-        open_picture(tmp_path / "a.png")
+        open_image(tmp_path / "a.png")
 
 
 def test_a_device_is_no_picture() -> None:
     with pytest.raises(SourceError, match="/dev/zero: a pipe or device, not a picture"):
-        open_picture(Path("/dev/zero"))
+        open_image(Path("/dev/zero"))
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     writer.start()
     try:
         with pytest.raises(SourceError, match=r"a\.png: a pipe or device, not a picture"):
-            open_picture(path)
+            open_image(path)
     finally:
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         writer.join()
@@ -281,4 +281,4 @@ def test_no_permission(tmp_path: Path) -> None:
     SHOWN.save(path)
     path.chmod(0)
     with pytest.raises(SourceError, match=r"a\.png: can't be read \(Permission denied\)"):
-        open_picture(path)
+        open_image(path)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs.images import expand, from_array, listed, open_picture
+from fer_edge.runtime.inputs.images import array_to_image, expand_source, expand_stdin, open_image
 from tests.conftest import EXAMPLE
 
 
@@ -39,17 +39,17 @@ def test_expand(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
     assert names(tmp_path) == ["a.JPG", "b.png", "deep/c.webp"]
-    assert [Path(str(p)).name for p in expand(f"{tmp_path}/*.png")] == ["b.png"]
-    assert [Path(str(p)).name for p in expand(f"{tmp_path}/**/*.webp")] == ["c.webp"]
+    assert [Path(str(p)).name for p in expand_source(f"{tmp_path}/*.png")] == ["b.png"]
+    assert [Path(str(p)).name for p in expand_source(f"{tmp_path}/**/*.webp")] == ["c.webp"]
 
 
 def names(folder: Path) -> list[str]:
-    return [Path(str(p)).relative_to(folder).as_posix() for p in expand(folder)]
+    return [Path(str(p)).relative_to(folder).as_posix() for p in expand_source(folder)]
 
 
 def test_a_file_with_brackets_in_its_name_is_itself(tmp_path: Path) -> None:
     (tmp_path / "a[1].png").touch()
-    assert list(expand(tmp_path / "a[1].png")) == [tmp_path / "a[1].png"]
+    assert list(expand_source(tmp_path / "a[1].png")) == [tmp_path / "a[1].png"]
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_a_file_with_brackets_in_its_name_is_itself(tmp_path: Path) -> None:
         ("", "an empty name"),
         ("x" * 300, "File name too long"),
         ("none/*.png", r"none/\*\.png: no file matches"),
-        (".", r"\.: no picture or video in this folder \(\.avi \.avif"),
+        (".", r"\.: no image or video in this folder: it looks for \.avi \.avif"),
     ],
 )
 def test_nothing_there(
     source: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (found,) = expand(source)
+    (found,) = expand_source(source)
     assert isinstance(found, SourceError)
     assert re.search(error, str(found))
 
@@ -81,7 +81,7 @@ def test_a_folder_that_can_not_be_opened(tmp_path: Path, monkeypatch: pytest.Mon
         return scan(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    picture, error = expand(tmp_path)
+    picture, error = expand_source(tmp_path)
     assert picture == tmp_path / "z.png"
     assert str(error) == f"{tmp_path}/locked: Permission denied"
 
@@ -93,7 +93,7 @@ def test_a_list_on_standard_input(lines: bytes, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr("sys.stdin", stdin)
         writer.write(lines)
         writer.close()
-        assert list(listed(["x", "-", Path("-")])) == [
+        assert list(expand_stdin(["x", "-", Path("-")])) == [
             *("x", "a.png", "b c.png", os.fsdecode(b"\xe9.png")),
             Path("-"),
         ]
@@ -102,29 +102,29 @@ def test_a_list_on_standard_input(lines: bytes, monkeypatch: pytest.MonkeyPatch)
 def test_unreadable_pictures_are_named(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     with pytest.raises(SourceError, match=r"x\.png: there is no such file"):
-        open_picture(path)
+        open_image(path)
     path.touch()
     with pytest.raises(SourceError, match=r"x\.png: empty"):
-        open_picture(path)
+        open_image(path)
     path.write_text("hello")
     with pytest.raises(SourceError, match=r"x\.png: not a picture"):
-        open_picture(path)
+        open_image(path)
     path.write_bytes(EXAMPLE.read_bytes()[:5000])
     with pytest.raises(SourceError, match=r"x\.png: can't be read"):
-        open_picture(path)
+        open_image(path)
     bomb(path)
     with warnings.catch_warnings():  # Pillow's own, which `fer` leaves out
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with pytest.raises(SourceError, match=r"x\.png: more than 89 megapixels"):
-            open_picture(path)
+            open_image(path)
     with pytest.raises(SourceError, match="a folder"):
-        open_picture(tmp_path)
+        open_image(tmp_path)
 
 
 def test_the_first_frame_of_an_animation(tmp_path: Path) -> None:
     frames = [Image.new("L", (5, 4), shade) for shade in (0, 255)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    assert open_picture(tmp_path / "a.gif").convert("L").getpixel((0, 0)) == 0
+    assert open_image(tmp_path / "a.gif").convert("L").getpixel((0, 0)) == 0
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_the_first_frame_of_an_animation(tmp_path: Path) -> None:
 )
 def test_wrong_arrays(array: np.ndarray) -> None:
     with pytest.raises(SourceError, match="expected uint8"):
-        from_array(array)
+        array_to_image(array)
 
 
 @given(st.binary(min_size=1, max_size=4), st.integers(0, 5_000))
@@ -149,4 +149,4 @@ def test_any_damage_is_a_picture_or_a_source_error(damage: bytes, place: int) ->
         file.write(content)
         file.flush()
         with contextlib.suppress(SourceError):
-            open_picture(Path(file.name))
+            open_image(Path(file.name))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from fer_edge.errors import SourceError
 from fer_edge.runtime.inputs import video
-from fer_edge.runtime.inputs.video import Cut, frames
+from fer_edge.runtime.inputs.video import Cut, read_frames
 from tests.conftest import EXAMPLE, Ran
 from tests.support import fake_picamera2
 from tests.support.fake_picamera2 import MODULE, USB
@@ -36,7 +36,7 @@ def lavfi(_: str) -> tuple[str, str]:
 
 
 def test_frames_are_rgb_and_timed_by_the_sensor(fake: Any) -> None:
-    reading = frames("0")
+    reading = read_frames("0")
     found = [next(reading) for _ in range(12)]
     reading.close()
     assert found[0].index == 0
@@ -54,7 +54,7 @@ def test_frames_are_rgb_and_timed_by_the_sensor(fake: Any) -> None:
 
 def test_cuts_hold(fake: Any) -> None:
     for cut in (Cut(every=5, duration=1.9), Cut(max_fps=6, duration=1.9)):
-        found = [frame.index for frame in frames("0", cut)]
+        found = [frame.index for frame in read_frames("0", cut)]
         assert found
         assert {index % 5 for index in found} == {0}
         assert max(found) < 57
@@ -67,24 +67,24 @@ def test_a_cable_that_falls_out(fake: Any, monkeypatch: pytest.MonkeyPatch) -> N
         r"^camera 0: stopped after frame 29 at 0\.97 s \(no frame for 10 s\): is it unplugged\?$"
     )
     with pytest.raises(SourceError, match=message):
-        list(frames("0"))
+        list(read_frames("0"))
     monkeypatch.setattr(fake, "frames", 0)
     with pytest.raises(SourceError, match=r"^camera 0: sends no frame \(no frame for 10 s\): is"):
-        list(frames("0"))
+        list(read_frames("0"))
     assert [one.state for one in fake.opened] == ["closed", "closed"]
 
 
 def test_a_camera_that_cannot_be_had(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SourceError, match=r"^camera 1: the camera modules here are 0 to 0; a USB"):
-        list(frames("1"))
+        list(read_frames("1"))
     other = fake(0)
     message = r"^camera 0: Camera __init__ sequence did not complete: does another program use it\?"
     with pytest.raises(SourceError, match=message):
-        list(frames("0"))
+        list(read_frames("0"))
     other.close()
     monkeypatch.setattr(fake, "start_error", "Failed to start camera")
     with pytest.raises(SourceError, match=r"^camera 0: Failed to start camera: does another"):
-        list(frames("0"))
+        list(read_frames("0"))
     assert {one.state for one in fake.opened} == {"closed"}
 
 
@@ -94,7 +94,7 @@ def test_without_a_module_a_number_is_v4l2(
 ) -> None:
     monkeypatch.setattr(fake, "cameras", cameras)
     monkeypatch.setattr(video, "address", lavfi)
-    assert next(frames("0")).image.size == (320, 240)
+    assert next(read_frames("0")).image.size == (320, 240)
     assert fake.opened == []
 
 
@@ -103,10 +103,10 @@ def test_a_usb_camera_beside_a_module_goes_by_its_path(
 ) -> None:
     monkeypatch.setattr(fake, "cameras", [MODULE, USB])
     monkeypatch.setattr(video, "address", lavfi)
-    assert next(frames("0")).image.size == (640, 480)
+    assert next(read_frames("0")).image.size == (640, 480)
     with pytest.raises(SourceError, match=r"^camera 1: the camera modules here are 0 to 0; a USB"):
-        list(frames("1"))
-    assert next(frames("/dev/video0")).image.size == (320, 240)
+        list(read_frames("1"))
+    assert next(read_frames("/dev/video0")).image.size == (320, 240)
     assert len(fake.opened) == 1
 
 
@@ -115,7 +115,7 @@ def test_where_picamera2_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(video, "address", lavfi)
     with pytest.raises(ImportError):
         __import__("picamera2")
-    assert next(frames("0")).image.size == (320, 240)
+    assert next(read_frames("0")).image.size == (320, 240)
 
 
 def test_a_picamera2_that_was_built_for_another_numpy(
@@ -128,10 +128,10 @@ def test_a_picamera2_that_was_built_for_another_numpy(
         "mend it, or read /dev/video0$"
     )
     with pytest.raises(SourceError, match=message):
-        list(frames("0"))
+        list(read_frames("0"))
     (tmp_path / "picamera2.py").write_text("import libcamera_that_is_missing")
     with pytest.raises(SourceError, match="No module named 'libcamera_that_is_missing'"):
-        list(frames("0"))
+        list(read_frames("0"))
 
 
 def test_infer_reads_it_and_exits_1_when_it_stops(

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs.prefetch import ahead
+from fer_edge.runtime.inputs.prefetch import prefetch
 
 
 def counting(count: int, wait: float = 0.0) -> Generator[int]:
@@ -23,7 +23,7 @@ def collect(items: Iterator[int], seen: list[int]) -> None:
 def test_a_slow_reader_loses_items_only_where_they_may_be_dropped() -> None:
     for drop in (False, True):
         seen = []
-        with ahead(counting(40, 0.002), size=4, drop=drop) as waiting:
+        with prefetch(counting(40, 0.002), size=4, drop=drop) as waiting:
             for item in waiting:
                 seen.append(item)
                 time.sleep(0.01)
@@ -38,7 +38,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 
     for drop in (False, True):
         seen: list[int] = []
-        with ahead(breaking(), size=2, drop=drop) as waiting:
+        with prefetch(breaking(), size=2, drop=drop) as waiting:
             with pytest.raises(SourceError, match="unplugged"):
                 collect(waiting, seen)
             assert next(waiting, None) is None
@@ -46,7 +46,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 
 
 def test_what_is_there_already() -> None:
-    with ahead(counting(2), size=4) as waiting:
+    with prefetch(counting(2), size=4) as waiting:
         while (first := waiting.ready()) is None:
             time.sleep(0.001)
         assert first == 0
@@ -65,6 +65,6 @@ def test_a_reader_that_leaves_closes_the_generator() -> None:
         finally:
             closed.append(True)
 
-    with ahead(endless(), size=4) as waiting:
+    with prefetch(endless(), size=4) as waiting:
         assert next(waiting) == 0
     assert closed == [True]

@@ -17,9 +17,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.drawing.writer import Saved, video_file
+from fer_edge.runtime.drawing.writer import ResultWriter, video_file
 from fer_edge.runtime.inputs import video
-from fer_edge.runtime.inputs.video import Cut, address, frames, is_live, is_video, length
+from fer_edge.runtime.inputs.video import (
+    Cut,
+    address,
+    is_live,
+    is_video,
+    read_frames,
+    video_duration,
+)
 from tests.conftest import Ran
 
 
@@ -56,7 +63,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_frame_comes_once_and_in_order(clip: Path) -> None:
-    found = list(frames(str(clip)))
+    found = list(read_frames(str(clip)))
     assert [frame.index for frame in found] == list(range(40))
     assert [frame.time for frame in found] == pytest.approx([i / 10 for i in range(40)], abs=1e-3)
     shades = [np.asarray(frame.image).mean() for frame in found]
@@ -74,14 +81,14 @@ def test_every_frame_comes_once_and_in_order(clip: Path) -> None:
     ],
 )
 def test_cuts(clip: Path, cut: Cut, expected: list[int]) -> None:
-    assert [frame.index for frame in frames(str(clip), cut)] == expected
+    assert [frame.index for frame in read_frames(str(clip), cut)] == expected
 
 
 def test_a_cut_beyond_the_end_is_an_error(clip: Path) -> None:
     with pytest.raises(
         SourceError, match=r"it ends before the first frame that was asked for \(9 s\)"
     ):
-        list(frames(str(clip), Cut(start=9)))
+        list(read_frames(str(clip), Cut(start=9)))
 
 
 @given(
@@ -113,7 +120,7 @@ def test_a_file_that_breaks_off_gives_what_it_has(clip: Path, tmp_path: Path) ->
     content = clip.read_bytes()
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(content[: len(content) // 2])
-    found, error = until_error(frames(str(cut)))
+    found, error = until_error(read_frames(str(cut)))
     assert re.search(r"cut\.mkv: breaks off at \d\.\d\d of 4\.00 s", str(error))
     assert [frame.index for frame in found] == list(range(len(found)))
     assert 5 < len(found) < 35
@@ -124,11 +131,11 @@ def test_what_is_no_video(tmp_path: Path) -> None:
     for content in (b"", b"no video " * 100):
         text.write_bytes(content)
         with pytest.raises(SourceError, match=r"text\.mp4: can't be opened"):
-            list(frames(str(text)))
+            list(read_frames(str(text)))
     with pytest.raises(SourceError, match=r"none\.mp4: there is no such file"):
-        list(frames(str(tmp_path / "none.mp4")))
+        list(read_frames(str(tmp_path / "none.mp4")))
     with pytest.raises(SourceError, match="camera 97: can't be opened"):
-        list(frames("97"))
+        list(read_frames("97"))
     sound = tmp_path / "sound.mkv"
     with av.open(str(sound), "w") as container:
         stream: Any = container.add_stream("pcm_s16le", rate=8000)
@@ -136,7 +143,7 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         frame.rate = 8000
         container.mux(stream.encode(frame))
     with pytest.raises(SourceError, match=r"sound\.mkv: holds no video"):
-        list(frames(str(sound)))
+        list(read_frames(str(sound)))
 
 
 def test_which_sources_are_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +160,7 @@ def test_which_sources_are_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_reader_that_leaves_closes_the_file(clip: Path) -> None:
-    reading = frames(str(clip))
+    reading = read_frames(str(clip))
     assert next(reading).index == 0
     reading.close()
 
@@ -165,7 +172,7 @@ def test_a_video_is_written_with_its_times(tmp_path: Path) -> None:
         for i, seconds in enumerate(times):
             add(shade(i).resize((65, 49)), seconds)
         assert not path.exists()
-    found = list(frames(str(path)))
+    found = list(read_frames(str(path)))
     assert [frame.time for frame in found] == pytest.approx(times, abs=1e-3)
     assert found[0].image.size == (64, 48)
     assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
@@ -177,7 +184,7 @@ def test_what_was_read_before_an_error_is_saved(tmp_path: Path, clip: Path) -> N
     recognizer = Recognizer.load(faces="whole")
 
     def interrupted() -> None:
-        with Saved(tmp_path / "out") as saved:
+        with ResultWriter(tmp_path / "out") as saved:
             for result in recognizer.stream(str(clip)):
                 saved.add(result)
                 if result.frame == 9:
@@ -186,7 +193,7 @@ def test_what_was_read_before_an_error_is_saved(tmp_path: Path, clip: Path) -> N
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     (path,) = (tmp_path / "out").iterdir()
-    assert len(list(frames(str(path)))) == 10
+    assert len(list(read_frames(str(path)))) == 10
 
 
 @pytest.fixture
@@ -213,7 +220,7 @@ def test_what_pyav_opens() -> None:
 
 @pytest.mark.usefixtures("camera")
 def test_a_camera_drops_what_its_reader_has_no_time_for() -> None:
-    reading = frames("0")
+    reading = read_frames("0")
     found: list[Any] = []
     while len(found) < 200 and (not found or found[-1].index == len(found) - 1):
         found.append(next(reading))
@@ -230,7 +237,7 @@ def test_a_camera_drops_what_its_reader_has_no_time_for() -> None:
 @pytest.mark.usefixtures("camera")
 @pytest.mark.parametrize("cut", [Cut(every=7, duration=9), Cut(max_fps=30 / 7, duration=9)])
 def test_cuts_of_a_camera(cut: Cut) -> None:
-    found = list(frames("/dev/video0", cut))
+    found = list(read_frames("/dev/video0", cut))
     assert found
     assert all(frame.index % 7 == 0 and frame.time < 9 for frame in found)
 
@@ -238,7 +245,7 @@ def test_cuts_of_a_camera(cut: Cut) -> None:
 @pytest.mark.usefixtures("camera")
 def test_a_reader_that_leaves_stops_the_camera() -> None:
     before = decoders()
-    reading = frames("0")
+    reading = read_frames("0")
     next(reading)
     assert decoders() == before + 1
     reading.close()
@@ -249,14 +256,14 @@ def test_a_camera_that_is_unplugged(
     camera: Callable[[str], None], fer: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     camera("testsrc=size=320x240:rate=30:duration=1")
-    found, error = until_error(frames("0"))
+    found, error = until_error(read_frames("0"))
     assert str(error) == "camera 0: stopped after frame 29 at 0.97 s: is it unplugged?"
     assert found
     ran = fer("infer", "0", "--faces", "whole", "--json")
     assert ran.code == 1
     assert "SourceError: camera 0: stopped after frame 29 at 0.97 s: is it unplugged?" in ran.err
     camera("testsrc=size=320x240:rate=30:duration=0")
-    found, error = until_error(frames("/dev/video0"))
+    found, error = until_error(read_frames("/dev/video0"))
     assert (found, str(error)) == ([], "camera /dev/video0: sends no frame: is it unplugged?")
 
     def unplugged(container: Any, stream: Any, source: str) -> Any:
@@ -277,7 +284,7 @@ def test_a_camera_that_is_unplugged(
     camera("testsrc=size=320x240:rate=30")
     timed = video._timed
     monkeypatch.setattr(video, "_timed", unplugged)
-    _, error = until_error(frames("0"))
+    _, error = until_error(read_frames("0"))
     assert str(error) == (
         "camera 0: stopped after frame 7 at 0.23 s (No such device): is it unplugged?"
     )
@@ -297,11 +304,11 @@ def test_recordings_that_were_joined(tmp_path: Path) -> None:
     """Their stamps begin anew in the middle: no frame is lost, and time goes on."""
     parts = [write(tmp_path / name, 20).read_bytes() for name in ("a.ts", "b.ts")]
     (tmp_path / "joined.ts").write_bytes(b"".join(parts))
-    found = list(frames(str(tmp_path / "joined.ts")))
+    found = list(read_frames(str(tmp_path / "joined.ts")))
     assert [frame.index for frame in found] == list(range(40))
     times = np.array([frame.time for frame in found])
     assert np.diff(times) == pytest.approx(0.1, abs=0.06)
-    assert len(list(frames(str(tmp_path / "joined.ts"), Cut(max_fps=5)))) == pytest.approx(
+    assert len(list(read_frames(str(tmp_path / "joined.ts"), Cut(max_fps=5)))) == pytest.approx(
         20, abs=2
     )
 
@@ -321,8 +328,8 @@ def test_sound_may_be_longer_than_the_pictures(tmp_path: Path) -> None:
             frame.rate, frame.pts = 8000, 1024 * i
             container.mux(sound.encode(frame))
         container.mux(sound.encode())
-    assert len(list(frames(str(path)))) == 20
-    assert length(str(path)) == pytest.approx(2, abs=0.2)
+    assert len(list(read_frames(str(path)))) == 20
+    assert video_duration(str(path)) == pytest.approx(2, abs=0.2)
 
 
 @pytest.mark.parametrize(
@@ -340,8 +347,8 @@ def test_what_does_not_wait(source: str, live: bool) -> None:
 def test_two_videos_of_one_name_are_two_files(tmp_path: Path, clip: Path) -> None:
     from fer_edge import Recognizer
 
-    with Saved(tmp_path) as saved:
+    with ResultWriter(tmp_path) as saved:
         for result in Recognizer.load(faces="whole").stream([clip, clip]):
             saved.add(result)
-    lengths = [len(list(frames(str(tmp_path / name)))) for name in ("clip.mp4", "clip-2.mp4")]
+    lengths = [len(list(read_frames(str(tmp_path / name)))) for name in ("clip.mp4", "clip-2.mp4")]
     assert lengths == [40, 40]

@@ -19,7 +19,7 @@ def test_what_no_font_has_is_marked_and_numbered(monkeypatch: pytest.MonkeyPatch
     def none(*_: object) -> None:
         raise ConfigError("no font here")
 
-    monkeypatch.setattr(label_fonts, "font_for", none)
+    monkeypatch.setattr(label_fonts, "find_font", none)
     families, labels = label_fonts.lettering(["müde", f"a{PRIVATE}", f"a{PRIVATE}{PRIVATE}"])
     assert families == (label_fonts.OWN,)
     assert labels == ("müde", "1: a?", "2: a??")
@@ -27,7 +27,7 @@ def test_what_no_font_has_is_marked_and_numbered(monkeypatch: pytest.MonkeyPatch
 
 def test_another_font_is_taken_for_what_the_first_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     other = Path(label_fonts.font_manager.findfont("STIXGeneral"))
-    monkeypatch.setattr(label_fonts, "font_for", lambda *_: FT2FontLike(other))
+    monkeypatch.setattr(label_fonts, "find_font", lambda *_: FT2FontLike(other))
     own = FT2Font(label_fonts.font_manager.findfont(label_fonts.OWN))
     # one that STIX has and DejaVu hasn't
     stix = FT2Font(str(other)).get_charmap()

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fer_edge.runtime.boxes import non_maximum_suppression
 from fer_edge.runtime.detection.engines import KINDS, STRIDES, Floats, Run, open_network
 from fer_edge.runtime.preprocess import Box
 
-LEAST_SCORE = 0.6
+SCORE_THRESHOLD = 0.6
 """Of sqrt(class x objectness), in [0, 1]."""
-MOST_OVERLAP = 0.3
+NMS_THRESHOLD = 0.3
 """Of intersection over union: of two boxes that overlap more, the likelier stays."""
 
 
@@ -47,7 +48,7 @@ class Detector:
         path: YuNet's `.onnx`.
         side: the longer side that a larger picture is shrunk to, in pixels: more finds smaller
             faces and takes longer.
-        least: the shorter side of the smallest face that counts, in pixels of the picture.
+        min_face: the shorter side of the smallest face that counts, in pixels of the picture.
         threads: for one call; 0 takes every core.
         engine: a name of `ENGINES`; all read the same file and find the same faces.
 
@@ -63,13 +64,13 @@ class Detector:
         path: Path,
         *,
         side: int = 640,
-        least: int = 20,
+        min_face: int = 20,
         threads: int = 1,
         engine: str = "onnxruntime",
     ) -> None:
-        if side < 32 or least < 1:
-            raise ValueError(f"side {side} or least {least} is too small: 32 and 1 or more")
-        self.path, self.side, self.least = path, side, least
+        if side < 32 or min_face < 1:
+            raise ValueError(f"side {side} or min_face {min_face} is too small: 32 and 1 or more")
+        self.path, self.side, self.min_face = path, side, min_face
         self._run = open_network(path, threads=threads, engine=engine)
 
     def __call__(self, image: Image.Image) -> tuple[Detection, ...]:
@@ -81,14 +82,14 @@ class Detector:
             shrunk = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
         else:
             shrunk = image
-        rows = detect(self._run, np.asarray(shrunk))
+        rows = detect_faces(self._run, np.asarray(shrunk))
         scale = np.array([image.width / shrunk.width, image.height / shrunk.height] * 7)
         rows[:, :14] *= scale
         found = (_detection(row, image.size) for row in rows)
-        return tuple(one for one in found if min(one.box[2:]) >= self.least)
+        return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
 
 
-def detect(run: Run, pixels: npt.NDArray[np.uint8]) -> Floats:
+def detect_faces(run: Run, pixels: npt.NDArray[np.uint8]) -> Floats:
     """Faces in RGB pixels, uint8 `[H, W, 3]`: float32 `[faces, 15]`, the likeliest first.
 
     A row is x, y, width, height, five landmarks' x and y, and the score: FaceDetectorYN's order.
@@ -98,12 +99,13 @@ def detect(run: Run, pixels: npt.NDArray[np.uint8]) -> Floats:
     padded[:height, :width] = pixels[:, :, ::-1]
     answer = run(np.ascontiguousarray(padded.transpose(2, 0, 1)[None]))
     rows = np.concatenate([_decoded(answer, stride, padded.shape[1]) for stride in STRIDES])
-    rows = rows[rows[:, 14] >= LEAST_SCORE]
+    rows = rows[rows[:, 14] >= SCORE_THRESHOLD]
     rows = rows[np.argsort(-rows[:, 14], kind="stable")]
-    return rows[_apart(rows[:, :4])]
+    # on whole pixels, as OpenCV does
+    return rows[non_maximum_suppression(np.trunc(rows[:, :4]), NMS_THRESHOLD)]
 
 
-def tilt(detection: Detection) -> float:
+def measure_tilt(detection: Detection) -> float:
     """How far the eyes' line is turned, in degrees in [-180, 180]: clockwise is positive."""
     (right_x, right_y), (left_x, left_y) = detection.landmarks[:2]
     return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
@@ -121,23 +123,6 @@ def _decoded(answer: Mapping[str, Floats], stride: int, width: int) -> Floats:
     rows[:, 4:14] = (points + np.tile(anchor, 5)) * stride
     rows[:, 14] = np.sqrt(score.clip(0, 1) * sure.clip(0, 1))[:, 0]
     return rows
-
-
-def _apart(boxes: Floats) -> list[int]:
-    """Non-maximum suppression: places of boxes that overlap no likelier one; sorted by score.
-
-    On whole pixels, as OpenCV does.
-    """
-    x, y, w, h = np.trunc(boxes).T
-    area = w * h
-    kept: list[int] = []
-    for i in range(len(boxes)):
-        wide = np.minimum(x[i] + w[i], x[kept] + w[kept]) - np.maximum(x[i], x[kept])
-        high = np.minimum(y[i] + h[i], y[kept] + h[kept]) - np.maximum(y[i], y[kept])
-        shared = wide.clip(0) * high.clip(0)
-        if not (shared > MOST_OVERLAP * (area[i] + area[kept] - shared)).any():
-            kept.append(i)
-    return kept
 
 
 def _detection(row: Floats, size: tuple[int, int]) -> Detection:

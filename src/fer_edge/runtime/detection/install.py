@@ -18,7 +18,7 @@ _LARGEST = 4_000_000
 _SECONDS = 60
 
 
-def place() -> Path:
+def installed_path() -> Path:
     """Where `install` puts the detector.
 
     Raises:
@@ -27,7 +27,7 @@ def place() -> Path:
     return data_folder() / NAME
 
 
-def find() -> Path | None:
+def find_detector() -> Path | None:
     """The detector that the environment names, else the one that is installed, else None.
 
     Raises:
@@ -39,7 +39,7 @@ def find() -> Path | None:
             raise ModelError(f"{VARIABLE}={named}: there is no such file")
         return path
     try:
-        return place() if place().is_file() else None
+        return installed_path() if installed_path().is_file() else None
     except (OSError, ConfigError):  # another user's home folder, or none: nothing is installed
         return None
 
@@ -65,9 +65,9 @@ def install(source: Path | None = None) -> Path:
             f"{where}: not the detector: its SHA-256 is {found[:12]}..., not {SHA256[:12]}...; "
             f"nothing was installed"
         )
-    with whole_file(place()) as beside:
+    with whole_file(installed_path()) as beside:
         beside.write_bytes(content)
-    return place()
+    return installed_path()
 
 
 def _read(path: Path) -> bytes:

@@ -160,7 +160,7 @@ def _engine(name: str) -> EngineState:
 
 def _detector() -> DetectorState:
     try:
-        path = install.find()
+        path = install.find_detector()
         if path is None:
             return DetectorState(None, "not installed: fer detector install")
         found = hashlib.sha256(path.read_bytes()).hexdigest()

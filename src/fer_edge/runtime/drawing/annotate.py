@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from fer_edge.runtime.drawing.fonts import font_for
+from fer_edge.runtime.drawing.fonts import find_font
 from fer_edge.runtime.preprocess import is_deep, to_gray
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def draw(result: Result, *, font: Path | None = None) -> Image.Image:
 
     Args:
         result: what was read.
-        font: a font file for the labels; see `fonts.font_for`.
+        font: a font file for the labels; see `fonts.find_font`.
 
     Raises:
         ConfigError: no font has a label's characters.
@@ -143,7 +143,7 @@ def _tags(face: Face, box: Floats, side: int, font: Path | None) -> Iterator[_Ta
         (_LEAST_TEXT, 1),
     ):
         pieces = tuple(
-            (text, font_for(text, size, font=font, beside=labels))
+            (text, find_font(text, size, font=font, beside=labels))
             for text in texts[: len(number) + kept]
         )
         yield _Tag(pieces, size / 4)
@@ -190,8 +190,8 @@ def _panel(face: Face, size: tuple[int, int], font: Path | None) -> Image.Image:
     """A bar a label, beside a picture of `size`, in letters that grow with it."""
     labels = tuple(face.probabilities)
     text = max(16, round(sqrt(size[0] * size[1]) / 45))
-    number = font_for("0.%", text, font=font, beside=labels)
-    fonts = [font_for(label, text, font=font, beside=labels) for label in labels]
+    number = find_font("0.%", text, font=font, beside=labels)
+    fonts = [find_font(label, text, font=font, beside=labels) for label in labels]
     names = max(own.getlength(label) for label, own in zip(labels, fonts, strict=True))
     row = round(max(1.75 * text, min(3 * text, size[1] / len(labels))))
     left, bar = round(names) + 2 * text, 10 * text

@@ -28,7 +28,7 @@ Those from right to left are known by their direction."""
 INSTALL = f"apt install fonts-noto-core fonts-noto-cjk, or let {VARIABLE} name a font file"
 
 
-def font_for(
+def find_font(
     text: str, size: float, *, font: Path | None = None, beside: Iterable[str] = ()
 ) -> ImageFont.FreeTypeFont:
     """A font that has every visible character of `text`.
@@ -54,7 +54,7 @@ def font_for(
     return _opened(path, size)
 
 
-def check(labels: Iterable[str], *, font: Path | None = None) -> None:
+def check_labels(labels: Iterable[str], *, font: Path | None = None) -> None:
     """See that each label can be drawn; to be called before work begins.
 
     Raises:

@@ -29,7 +29,7 @@ _ALONE = 0.04
 Floats = npt.NDArray[np.float64]
 
 
-def check(path: Path) -> None:
+def check_plot_path(path: Path) -> None:
     """See that a plot can be written to `path`; to be called before work begins.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageColor, ImageDraw
 
 from fer_edge.runtime.drawing.annotate import INK, ON_COLOUR, PALE, PALETTE, PAPER, UNSURE
-from fer_edge.runtime.drawing.fonts import font_for, readable
+from fer_edge.runtime.drawing.fonts import find_font, readable
 from fer_edge.runtime.results import UNCERTAIN
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def ticks(start: float, end: float) -> tuple[list[float], float]:
 def _head(pen: ImageDraw.ImageDraw, timeline: Timeline, font: Path | None) -> int:
     """Title, how to read it, legend; where the rows begin, in pixels."""
     title = readable(named(timeline.source), font=font) or "no video"
-    large = font_for(title, 34, font=font)
+    large = find_font(title, 34, font=font)
     while large.getlength(title) > WIDTH - 80:
         title = title[: -max(4, len(title) // 20)] + "..."
     pen.text((40, 52), title, font=large, fill=INK, anchor="ls")
@@ -110,7 +110,7 @@ def _head(pen: ImageDraw.ImageDraw, timeline: Timeline, font: Path | None) -> in
     entries += [("not in the picture", PALE)]
     x, y = 40.0, 126
     for label, colour in entries:
-        own = font_for(label, 20, font=font, beside=timeline.labels)
+        own = find_font(label, 20, font=font, beside=timeline.labels)
         wide = 30 + own.getlength(label)
         if x + wide > WIDTH - 40 and x > 40:
             x, y = 40.0, y + 32
@@ -130,7 +130,7 @@ def _words(
     anchor: str = "ls",
 ) -> None:
     """Words of our own, in Pillow's own font."""
-    pen.text(place, text, font=font_for(text, size), fill=fill, anchor=anchor)
+    pen.text(place, text, font=find_font(text, size), fill=fill, anchor=anchor)
 
 
 def _row(
@@ -174,7 +174,7 @@ def _names(
         if strip[begin] < 0:
             continue
         label = labels[strip[begin]]
-        own = font_for(label, 15, font=font, beside=labels)
+        own = find_font(label, 15, font=font, beside=labels)
         if own.getlength(label) + 8 <= end - begin:
             at = (LEFT + (begin + end) / 2, top + STRIP / 2)
             pen.text(at, label, font=own, fill=ON_COLOUR, anchor="mm")
@@ -211,7 +211,7 @@ def _axis(pen: ImageDraw.ImageDraw, timeline: Timeline, top: int, bottom: int) -
         pen.line((x, top, x, bottom + 8), fill=(0, 0, 0, 70), width=1)
         pen.line((x, bottom, x, bottom + 8), fill=_DIM, width=1)
         text = clock(time, most=times[-1], places=places)
-        most = WIDTH - 4 - font_for(text, 18).getlength(text) / 2
+        most = WIDTH - 4 - find_font(text, 18).getlength(text) / 2
         _words(pen, (min(x, most), bottom + 30), text, 18, anchor="ms")
     unit = "s" if times[-1] < 60 else "min:s" if times[-1] < 3600 else "h:min:s"
     _words(pen, (40, bottom + 30), f"time, {unit}", 17, fill=_DIM)

@@ -18,7 +18,7 @@ _TICKS = 90_000
 _CODECS = ("libx264", "mpeg4")
 
 
-class Saved(AbstractContextManager["Saved"]):
+class ResultWriter(AbstractContextManager["ResultWriter"]):
     """Writes each result beside the others, never over a file that is there.
 
     A video appears under its name when its last frame is written, or when the block is left.
@@ -60,7 +60,7 @@ class Saved(AbstractContextManager["Saved"]):
 
     def _free(self, name: str) -> Path:
         assert self.folder
-        path, self._numbers[name] = unused(self.folder / name, self._numbers.get(name, 1))
+        path, self._numbers[name] = unused_path(self.folder / name, self._numbers.get(name, 1))
         return path
 
     def _end(self) -> None:
@@ -97,7 +97,7 @@ def video_file(path: Path) -> Iterator[Any]:
         container.mux(stream.encode())
 
 
-def unused(path: Path, number: int = 1) -> tuple[Path, int]:
+def unused_path(path: Path, number: int = 1) -> tuple[Path, int]:
     """The path, or the first with a number from `number` on that is free; and its number."""
     free = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
     while free.exists():

@@ -15,27 +15,27 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.preprocess import upright
+from fer_edge.runtime.preprocess import to_upright
 
-SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
 _SMALL = 200_000
 """Bytes of a file below which a picture is hardly large: its header isn't worth a look."""
 NAMED = frozenset((".heic", ".heif"))
 """Pictures that can't be read: in a folder they are named rather than left out in silence."""
-VIDEOS = frozenset(
+VIDEO_SUFFIXES = frozenset(
     (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 )
-MOST_PIXELS = 89_478_485
+MAX_PIXELS = 89_478_485
 """Pillow's own first limit, 256 MB of RGB; larger pictures are refused before they are decoded."""
-_WALKED = SUFFIXES | NAMED | VIDEOS
+_WALKED = IMAGE_SUFFIXES | NAMED | VIDEO_SUFFIXES
 HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"))
 """How Apple's and others' H.265 pictures begin, from the fifth byte on."""
 Picture = str | Path | Image.Image | npt.NDArray[np.uint8]
 
 
-def listed(sources: Iterable[Picture]) -> Iterator[Picture]:
+def expand_stdin(sources: Iterable[Picture]) -> Iterator[Picture]:
     """The sources, `-` replaced by the lines of standard input as they come."""
     for source in sources:
         if isinstance(source, str) and source == "-":
@@ -63,7 +63,7 @@ def _lines() -> Iterator[str]:
         raise SourceError("standard input names no picture")
 
 
-def expand(source: str | Path) -> Iterator[Path | SourceError]:
+def expand_source(source: str | Path) -> Iterator[Path | SourceError]:
     """The pictures and videos that a path, a folder (with those below it) or a pattern names.
 
     In sorted order, a folder's own before those of the folders in it; hidden ones are left out.
@@ -101,9 +101,8 @@ def _walk(folder: str) -> Iterator[Path | SourceError]:
     for error in errors:
         yield SourceError(f"{error.filename}: {error.strerror}")
     if not found and not errors:
-        yield SourceError(
-            f"{folder}: no picture or video in this folder ({' '.join(sorted(SUFFIXES | VIDEOS))})"
-        )
+        suffixes = " ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
+        yield SourceError(f"{folder}: no image or video in this folder: it looks for {suffixes}")
 
 
 def _matching(pattern: str) -> Iterator[Path | SourceError]:
@@ -115,7 +114,7 @@ def _matching(pattern: str) -> Iterator[Path | SourceError]:
         yield SourceError(f"{pattern}: no file matches")
 
 
-def open_picture(path: Path) -> Image.Image:
+def open_image(path: Path) -> Image.Image:
     """A picture file, decoded and turned upright; of an animation the first frame.
 
     Raises:
@@ -124,12 +123,12 @@ def open_picture(path: Path) -> Image.Image:
     try:
         _check_file(path)
         with Image.open(path) as image:
-            if image.width * image.height > MOST_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
             if image.format == "EPS":  # to read it, Pillow would start Ghostscript
                 raise UnidentifiedImageError
             image.load()
-            return upright(image)
+            return to_upright(image)
     except SourceError:
         raise
     except FileNotFoundError:
@@ -137,7 +136,7 @@ def open_picture(path: Path) -> Image.Image:
     except UnidentifiedImageError:
         raise SourceError(f"{path}: {_what(path)}") from None
     except Image.DecompressionBombError:
-        most = MOST_PIXELS // 1_000_000
+        most = MAX_PIXELS // 1_000_000
         raise SourceError(f"{path}: more than {most} megapixels: shrink it first") from None
     # damaged pictures make Pillow's decoders raise nearly anything: struct.error, TypeError, ...
     except Exception as error:
@@ -172,11 +171,11 @@ def pixels(path: Path) -> int:
             return 0
         with Image.open(path) as image:
             return image.width * image.height
-    except Exception:  # `open_picture` says what is wrong with it
+    except Exception:  # `open_image` says what is wrong with it
         return 0
 
 
-def from_array(array: npt.NDArray[Any]) -> Image.Image:
+def array_to_image(array: npt.NDArray[Any]) -> Image.Image:
     """An RGB or gray array as a picture.
 
     Raises:

@@ -52,12 +52,12 @@ def is_there(number: int) -> bool:
     return modules > 0
 
 
-def captured(number: int, patience: float) -> Generator[tuple[int, float, npt.NDArray[np.uint8]]]:
+def captured(number: int, timeout: float) -> Generator[tuple[int, float, npt.NDArray[np.uint8]]]:
     """Index, seconds since the first frame, and the frame: uint8 RGB `[480, 640, 3]`; without end.
 
     Args:
         number: of the camera, from 0.
-        patience: seconds after which a camera that sends nothing is given up.
+        timeout: seconds after which a camera that sends nothing is given up.
 
     Raises:
         SourceError: it can't be opened, or it stops.
@@ -67,9 +67,9 @@ def captured(number: int, patience: float) -> Generator[tuple[int, float, npt.ND
     with _started(number) as camera:
         while True:
             try:
-                stamp, frame = _capture(camera, patience)
+                stamp, frame = _capture(camera, timeout)
             except _FAILURES as error:
-                why = f"no frame for {patience:g} s" if isinstance(error, TimeoutError) else error
+                why = f"no frame for {timeout:g} s" if isinstance(error, TimeoutError) else error
                 raise stopped(f"camera {number}", index, time, f" ({why})") from None
             first = stamp if first is None else first
             index, time = index + 1, (stamp - first) / 1e9
@@ -106,9 +106,9 @@ def _started(number: int) -> Iterator[Any]:
         ) from None
 
 
-def _capture(camera: Any, patience: float) -> tuple[int, npt.NDArray[np.uint8]]:
+def _capture(camera: Any, timeout: float) -> tuple[int, npt.NDArray[np.uint8]]:
     """The sensor's nanoseconds and a copy of the frame, whose buffer goes back to the camera."""
-    request = camera.capture_request(wait=patience)
+    request = camera.capture_request(wait=timeout)
     try:
         return int(request.get_metadata()["SensorTimestamp"]), request.make_array("main")
     finally:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class _End:
     error: BaseException | None = None
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """The reader's side: an iterator that can also be asked for what is there already."""
 
     def __init__(self, size: int, *, drop: bool) -> None:
@@ -85,22 +85,22 @@ class Ahead(Generic[T]):
 
 
 @contextmanager
-def ahead(
-    items: Generator[T], *, size: int, drop: bool = False, patience: float = PATIENCE
-) -> Iterator[Ahead[T]]:
+def prefetch(
+    items: Generator[T], *, size: int, drop: bool = False, timeout: float = TIMEOUT
+) -> Iterator[Prefetcher[T]]:
     """Run a generator in a thread; an error in it comes after its last item.
 
     Args:
         items: closed when the block is left.
         size: how many items may wait for the reader.
         drop: rather than let `items` wait, drop what waits: the newest is kept for the reader.
-        patience: seconds that the thread has for its last item when the block is left.
+        timeout: seconds that the thread has for its last item when the block is left.
     """
-    reader: Ahead[T] = Ahead(1 if drop else size, drop=drop)
+    reader: Prefetcher[T] = Prefetcher(1 if drop else size, drop=drop)
     thread = threading.Thread(target=reader._work, args=(items,), daemon=True)
     thread.start()
     try:
         yield reader
     finally:
         reader._stop.set()
-        thread.join(patience)
+        thread.join(timeout)

@@ -14,8 +14,8 @@ from PIL import Image
 
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime.inputs import picamera
-from fer_edge.runtime.inputs.images import VIDEOS
-from fer_edge.runtime.inputs.prefetch import ahead
+from fer_edge.runtime.inputs.images import VIDEO_SUFFIXES
+from fer_edge.runtime.inputs.prefetch import prefetch
 
 _FILES = ("file", "ftp", "http", "https", "sftp")
 """Schemes of addresses under which files lie, too."""
@@ -23,7 +23,7 @@ _AHEAD = 4
 """Frames that are decoded while others are read: more would only hold memory."""
 _SLACK = 0.5
 """Seconds that a file's stated length may be off."""
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 """Seconds after which a stream or camera that sends nothing is given up."""
 
 
@@ -32,7 +32,7 @@ class Frame:
     """One picture of a video.
 
     Attributes:
-        image: RGB, upright.
+        image: RGB, to_upright.
         index: counted from 0 at the video's beginning, also when frames are left out.
         time: seconds from the video's beginning, or from the first frame of a camera.
     """
@@ -84,12 +84,12 @@ class Cut:
             yield index, time, picture
 
 
-ALL = Cut()
+EVERY_FRAME = Cut()
 
 
 def is_video(source: str) -> bool:
     """Whether a source is a video file, a stream's address, or a camera's number or device."""
-    return is_live(source) or "://" in source or Path(source).suffix.lower() in VIDEOS
+    return is_live(source) or "://" in source or Path(source).suffix.lower() in VIDEO_SUFFIXES
 
 
 def is_live(source: str) -> bool:
@@ -100,7 +100,7 @@ def is_live(source: str) -> bool:
     scheme, found, path = source.partition("://")
     if not found:
         return camera(source) is not None
-    return scheme.lower() not in _FILES or Path(path).suffix.lower() not in VIDEOS
+    return scheme.lower() not in _FILES or Path(path).suffix.lower() not in VIDEO_SUFFIXES
 
 
 def camera(source: str) -> str | None:
@@ -126,7 +126,7 @@ def _named(source: str) -> str:
     return source if camera(source) is None else f"camera {source}"
 
 
-def length(source: str) -> float | None:
+def video_duration(source: str) -> float | None:
     """Seconds that a video's pictures say they last; None where they don't say.
 
     Raises:
@@ -147,7 +147,7 @@ def _stated(container: Any, stream: Any) -> float:
     return 0.0 if container.streams.audio else (container.duration or 0) / 1_000_000
 
 
-def frames(source: str, cut: Cut = ALL) -> Iterator[Frame]:
+def read_frames(source: str, cut: Cut = EVERY_FRAME) -> Iterator[Frame]:
     """Frames in order, decoded in a thread of their own while earlier ones are read.
 
     A file waits for its reader and loses no frame; a camera doesn't, and a frame that nobody had
@@ -161,7 +161,7 @@ def frames(source: str, cut: Cut = ALL) -> Iterator[Frame]:
     """
     live = is_live(source)
     index = None
-    with ahead(_decoded(source, cut), size=_AHEAD, drop=live) as waiting:
+    with prefetch(_decoded(source, cut), size=_AHEAD, drop=live) as waiting:
         for index, time, picture in waiting:
             yield Frame(_upright(picture), index, time)
     if index is None:
@@ -173,7 +173,7 @@ def frames(source: str, cut: Cut = ALL) -> Iterator[Frame]:
 def _decoded(source: str, cut: Cut) -> Generator[tuple[int, float, Any]]:
     number = _number(source)
     if number is not None and picamera.is_there(number):
-        with closing(picamera.captured(number, _PATIENCE)) as captured:
+        with closing(picamera.captured(number, _TIMEOUT)) as captured:
             yield from cut.of(captured)
         return
     with _opened(source) as container:
@@ -232,7 +232,7 @@ def _opened(source: str) -> Iterator[Any]:
         raise MissingExtraError("av", "video") from None
     file, kind = address(source)
     try:
-        container = av.open(file, format=kind, timeout=_PATIENCE)
+        container = av.open(file, format=kind, timeout=_TIMEOUT)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise SourceError(f"{_named(source)}: can't be opened ({_brief(error)})") from None
     with container:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_edge.errors import DataError, SourceError
-from fer_edge.runtime.inputs.images import SUFFIXES, open_picture
+from fer_edge.runtime.inputs.images import IMAGE_SUFFIXES, open_image
 from fer_edge.runtime.preprocess import crop_face, to_gray
 from fer_edge.spec import CropSpec
 from fer_edge.train.data.dataset import SPLITS, Bad, FaceData, Faces, Split
@@ -115,7 +115,7 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in IMAGE_SUFFIXES
         and not any(map(_is_left_behind, path.relative_to(folder).parts))
     )
 
@@ -142,7 +142,7 @@ def _read_split(
 
     def read(path: Path) -> np.ndarray | SourceError:
         try:
-            picture = open_picture(path)
+            picture = open_image(path)
         except SourceError as error:
             return error
         try:

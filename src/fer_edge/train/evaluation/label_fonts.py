@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.drawing.fonts import font_for
+from fer_edge.runtime.drawing.fonts import find_font
 from fer_edge.train.evaluation.metrics import Report
 
 OWN = "DejaVu Sans"
@@ -45,7 +45,7 @@ def lettering(labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     for i, label in enumerate(labels):
         if lacking := {one for one in label if not own.get_char_index(ord(one))}:
             try:
-                path = str(font_for(label, 12).path)
+                path = str(find_font(label, 12).path)
             except ConfigError:
                 kept = "".join("?" if one in lacking else one for one in label)
                 drawable.append(f"{i}: {kept}")

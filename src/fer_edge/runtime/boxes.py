@@ -1,0 +1,59 @@
+"""Overlap of boxes: intersection, IoU (intersection over union) and non-maximum suppression.
+
+Boxes are numbers `[..., 4]`: x and y of the upper left corner, width and height, in pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.floating[Any]]
+
+
+def area(boxes: npt.ArrayLike) -> Numbers:
+    """Area of each box, in square pixels: `[...]`."""
+    areas: Numbers = np.asarray(boxes, np.float64)[..., 2:].prod(-1)
+    return areas
+
+
+def intersection(one: npt.ArrayLike, other: npt.ArrayLike) -> Numbers:
+    """Area that two boxes share, in square pixels; 0 where they only touch.
+
+    Args:
+        one, other: boxes, `[..., 4]` each, broadcast against each other.
+    """
+    one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
+    ends = np.minimum(one[..., :2] + one[..., 2:], other[..., :2] + other[..., 2:])
+    sides = (ends - np.maximum(one[..., :2], other[..., :2])).clip(0)
+    shared: Numbers = sides.prod(-1)
+    return shared
+
+
+def iou(one: npt.ArrayLike, other: npt.ArrayLike) -> Numbers:
+    """Intersection over union, in [0, 1]; 0 for two empty boxes.
+
+    Args:
+        one, other: boxes, `[..., 4]` each, broadcast against each other.
+    """
+    shared = intersection(one, other)
+    union = area(one) + area(other) - shared
+    ratio: Numbers = shared / np.where(union > 0, union, 1)
+    return ratio
+
+
+def non_maximum_suppression(boxes: npt.ArrayLike, iou_threshold: float) -> list[int]:
+    """Indices of the boxes to keep: a box that overlaps a better one too much is dropped.
+
+    Args:
+        boxes: `[N, 4]`, the best first.
+        iou_threshold: a box whose IoU with a box that is kept exceeds this is dropped.
+    """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    kept: list[int] = []
+    for index, box in enumerate(boxes):
+        if not (iou(box, boxes[kept]) > iou_threshold).any():
+            kept.append(index)
+    return kept
