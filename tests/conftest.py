@@ -5,38 +5,27 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fer_edge.cli import main
-from fer_edge.spec import CropSpec, DataSpec, InputSpec, ModelSpec
+from fer_edge.spec import ModelSpec
+from tests.support.commands import CommandResult, Fer
+from tests.support.data import draw_rows, write_csv
+from tests.support.requirements import needs_ncnn
+from tests.support.specs import make_spec
 
-ROOT = Path(__file__).parent.parent
-EXAMPLE = ROOT / "examples" / "astronaut.png"
-LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if WORKER:  # it shares the cores with others; torch reads this when it is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-USAGES = ("Training", "PublicTest", "PrivateTest")
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
-def fer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+def fer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fer:
     """Run `fer` in this process."""
 
-    def run(*arguments: object) -> Ran:
+    def run(*arguments: object) -> CommandResult:
         capsys.readouterr()
         monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
         code = 0
@@ -45,7 +34,7 @@ def fer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
         captured = capsys.readouterr()
-        return Ran(code, captured.out, captured.err)
+        return CommandResult(code, captured.out, captured.err)
 
     return run
 
@@ -126,13 +115,6 @@ def model_for(request: pytest.FixtureRequest) -> Callable[[str], Path]:
     return file
 
 
-def needs_ncnn(format: str = "ncnn") -> None:
-    """Skip a test of that format where an ncnn model can't be made, or can't be asked."""
-    if format == "ncnn":
-        for package in ("pnnx", "ncnn"):
-            pytest.importorskip(package, reason=f"{package} isn't installed")
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The user's cache and installed detector are neither used nor touched."""
@@ -141,38 +123,10 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
-def drawn(label: int, seed: int) -> np.ndarray:
-    """A face-like picture, uint8 [48, 48], whose stripes tell the label; noise tells the seed."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[0:48, 0:48] / 47
-    angle = np.pi * label / 7
-    stripes = np.sin(24 * (x * np.cos(angle) + y * np.sin(angle)) + random.uniform(0, 6))
-    return np.clip(128 + 80 * stripes + random.normal(0, 20, x.shape), 0, 255).astype(np.uint8)
-
-
-def csv_row(label: object, face: np.ndarray, usage: str) -> str:
-    return f"{label},{' '.join(map(str, face.ravel().tolist()))},{usage}"
-
-
-def drawn_rows(*counts: int) -> list[str]:
-    """Rows of a small data set in FER2013's format: 7 labels x so many in train, val and test."""
-    return [
-        csv_row(label, drawn(label, 1000 * split + 10 * label + i), usage)
-        for split, (usage, count) in enumerate(zip(USAGES, counts, strict=True))
-        for label in range(7)
-        for i in range(count)
-    ]
-
-
-def write_csv(rows: list[str], path: Path) -> Path:
-    path.write_text("\n".join(["emotion,pixels,Usage", *rows, ""]))
-    return path
-
-
 @pytest.fixture(scope="session")
 def rows() -> list[str]:
     """7 labels x (6 train, 2 val, 2 test)."""
-    return drawn_rows(6, 2, 2)
+    return draw_rows(6, 2, 2)
 
 
 @pytest.fixture(scope="session")
@@ -183,24 +137,9 @@ def csv_file(rows: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def larger_csv_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """7 labels x (9 train, 4 val, 4 test): enough to calibrate int8 with."""
-    return write_csv(drawn_rows(9, 4, 4), tmp_path_factory.mktemp("data") / "fer2013.csv")
-
-
-def a_spec(architecture: str = "mobilenet_v3_small") -> ModelSpec:
-    return ModelSpec(
-        name=f"fer-{architecture}",
-        architecture=architecture,
-        labels=LABELS,
-        input=InputSpec(side=48, network_side=32, mean=0.5, std=0.25),
-        crop=CropSpec(),
-        temperature=1.5,
-        data=DataSpec("drawn", "none", {"train": 42}),
-        metrics=(),
-        intended_use="tests",
-        tools={},
-    )
+    return write_csv(draw_rows(9, 4, 4), tmp_path_factory.mktemp("data") / "fer2013.csv")
 
 
 @pytest.fixture
 def spec() -> ModelSpec:
-    return a_spec()
+    return make_spec()

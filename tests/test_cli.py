@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,10 +21,10 @@ from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.runtime.results import Face, Result
 from fer_edge.spec import ModelSpec, ParitySummary
-from tests.conftest import EXAMPLE, LABELS, Ran
-from tests.train.data.test_ferplus import votes_file
+from tests.support.commands import Fer
+from tests.support.data import LABELS, write_votes
+from tests.support.files import EXAMPLE
 
-Fer = Callable[..., Ran]
 pytestmark = pytest.mark.usefixtures("exporter")
 
 
@@ -321,7 +320,7 @@ def test_train_evaluate_export_parity(
     }  # fmt: skip
     ran = fer("evaluate", model, Path(model).absolute(), "--data", csv_file)
     assert (ran.code, "named twice" in ran.err) == (2, True)
-    people = votes_file(tmp_path / "votes.csv")
+    people = write_votes(tmp_path / "votes.csv")
     ran = fer("evaluate", model, "--data", csv_file, "--ferplus", people, "--json")
     found = json.loads(ran.out)["people"]
     assert found["n"] + sum(found["left_out"].values()) == 14

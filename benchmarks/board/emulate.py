@@ -50,9 +50,9 @@ def faces(count: int) -> tuple[np.ndarray, str]:
 
         test = read_fer2013(Path(path)).splits["test"].pixels
         return test[:: len(test) // count][:count], "of FER2013's test faces"
-    from tests.conftest import drawn
+    from tests.support.data import draw_face
 
-    return np.stack([drawn(i % 7, i) for i in range(count)]), "made-up faces"
+    return np.stack([draw_face(i % 7, i) for i in range(count)]), "made-up faces"
 
 
 def exported(cache: Path, format: str = "onnx", precision: str = "fp32") -> Path | None:

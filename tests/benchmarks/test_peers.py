@@ -13,7 +13,7 @@ from benchmarks.peers.rows import Row
 from benchmarks.peers.table import OURS, TABLE
 
 from fer_edge.train.data.fer2013 import LABELS
-from tests.conftest import ROOT
+from tests.support.files import ROOT
 
 
 def test_labels_are_fer2013s() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,11 +11,9 @@ from PIL import Image
 from fer_edge.runtime.device.throttling import Health
 from fer_edge.runtime.diagnostics.worker import Timed
 from fer_edge.runtime.formats.model_files import bundled
-from tests.commands.test_doctor import words
-from tests.conftest import Ran
-from tests.runtime.test_torch_free import run
+from tests.support.commands import Fer, plain_text
+from tests.support.processes import run_base_install
 
-Fer = Callable[..., Ran]
 QUICK = ("--threads", "1", "--batch", "1", "--rounds", "1", "--seconds", "0.01")
 ONE = Timed("1.0", 80.0, 65.0, (2_000_000,) * 100, 75_000_000, ())
 
@@ -57,7 +54,7 @@ def test_with_data_and_a_plot(fer: Fer, csv_file: Path, tmp_path: Path) -> None:
     options = ("--backend", "onnxruntime", "--data", csv_file, "--split", "val", "--plot", plot)
     ran = fer("benchmark", bundled("model"), *QUICK, *options)
     assert ran.code == 0, ran.err
-    shown = words(ran.out)
+    shown = plain_text(ran.out)
     assert "default.onnx: int8, 2.5 MB; accuracy on val, 14 faces" in shown
     assert f"engines: onnxruntime {version('onnxruntime')}" in shown
     assert ran.err.endswith(f"default.onnx, onnxruntime: accuracy on val\nwrote {plot}\n")
@@ -76,7 +73,7 @@ def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.read_health", lambda: next(seen))
     ran = fer("benchmark", "--threads", "1", "--rounds", "1")
     assert ran.code == 0, ran.err
-    shown = words(ran.out)
+    shown = plain_text(ran.out)
     for text in (
         "engine threads batch ms, median p95 p99 faces/s load ms",
         "onnxruntime 1 1 2.00 (2.00-2.00) 2.00 2.00 500 80 + 65 75",
@@ -96,8 +93,8 @@ def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_works(fer: Fer) -> None:
     ran = fer("benchmark", *QUICK, "--backend", "openvino")
     assert ran.code == 1
-    assert "openvino: it crashed" in words(ran.out)
-    assert "engines: none worked" in words(ran.out)
+    assert "openvino: it crashed" in plain_text(ran.out)
+    assert "engines: none worked" in plain_text(ran.out)
     ran = fer("benchmark", *QUICK, "--backend", "openvino", "--json")
     assert ran.code == 1
     assert json.loads(ran.out)["works"] is False
@@ -139,10 +136,10 @@ def test_what_is_not_there_is_said_before_anything(fer: Fer, tmp_path: Path) -> 
 
 def test_it_needs_no_torch(csv_file: Path, tmp_path: Path) -> None:
     options = (*QUICK, "--backend", "onnxruntime", "--data", csv_file)
-    done = run("benchmark", *options, "--json")
+    done = run_base_install("benchmark", *options, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rows"][0]["accuracy"] is not None
-    done = run("benchmark", *options, "--plot", tmp_path / "p.png")
+    done = run_base_install("benchmark", *options, "--plot", tmp_path / "p.png")
     assert (done.returncode, done.stdout) == (1, "")
     assert "MissingExtraError: matplotlib isn't installed" in done.stderr
     assert "pip install 'fer-edge[train]'" in done.stderr

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fer_edge.runtime.diagnostics import doctor, self_test
-from tests.conftest import Ran
+from tests.support.commands import Fer, plain_text
 
 RIGHT = {"samples": 16, "labels_differ": 0, "max_abs_logit_diff": 1e-7, "ms": 1.0}
 
@@ -32,12 +31,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, table: dict[str, object]) -> None:
     monkeypatch.setattr(self_test, "child", child)
 
 
-def words(text: str) -> str:
-    """What a table says, without its lines and wraps."""
-    return " ".join("".join(" " if mark in "│┃" else mark for mark in text).split())
-
-
-def test_really(fer: Callable[..., Ran]) -> None:
+def test_really(fer: Fer) -> None:
     ran = fer("doctor", "--no-probe", "--json")
     assert ran.code == 0, ran.err
     document = json.loads(ran.out)
@@ -50,14 +44,12 @@ def test_really(fer: Callable[..., Ran]) -> None:
     assert ran.err == "trying onnxruntime, 1 thread\ntrying openvino, 1 thread\n"
 
 
-def test_for_a_person(
-    fer: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     close = {**RIGHT, "labels_differ": 1, "max_abs_logit_diff": 0.13}
     answer(monkeypatch, {"onnxruntime": RIGHT, "openvino": close})
     ran = fer("doctor")
     assert ran.code == 0, ran.err
-    shown = words(ran.out)
+    shown = plain_text(ran.out)
     for text in (
         *("board", "CPU features", "memory", "cameras none", "PyAV is installed", "1.0: cpu"),
         "not installed: fer detector install",
@@ -71,14 +63,12 @@ def test_for_a_person(
     assert (tmp_path / "fer-edge" / "doctor.json").is_file()
 
 
-def test_a_model_that_fails_everywhere(
-    fer: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_fails_everywhere(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = {**RIGHT, "labels_differ": 9, "max_abs_logit_diff": None}
     answer(monkeypatch, {"onnxruntime": "it crashed: Illegal instruction", "openvino": nothing})
     ran = fer("doctor")
     assert ran.code == 1
-    shown = words(ran.out)
+    shown = plain_text(ran.out)
     assert "failed: it crashed: Illegal instruction" in shown
     assert "wrong: 7 of 16 same label, max |Δlogit| not a number" in shown
     assert "the self-test failed: this model can't be used here" in shown
@@ -88,30 +78,32 @@ def test_a_model_that_fails_everywhere(
 
 
 def test_a_choice_that_cannot_be_kept_and_one_that_was_not_made(
-    fer: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     answer(monkeypatch, {"onnxruntime": RIGHT, "openvino": RIGHT})
     (tmp_path / "fer-edge").touch()
     ran = fer("doctor")
     assert ran.code == 0
-    assert "fastest: onnxruntime with 1 thread, but that can't be kept: [Errno" in words(ran.out)
+    assert "fastest: onnxruntime with 1 thread, but that can't be kept: [Errno" in plain_text(
+        ran.out
+    )
     unmeasured = {**RIGHT, "ms": None}
     answer(monkeypatch, {"onnxruntime": unmeasured, "openvino": unmeasured})
     ran = fer("doctor", "--no-probe")
-    assert "speed wasn't measured: --backend auto is as it was" in words(ran.out)
+    assert "speed wasn't measured: --backend auto is as it was" in plain_text(ran.out)
 
 
 def test_where_no_process_can_be_started(
-    fer: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
     ran = fer("doctor")
     assert ran.code == 1
-    assert "no process of its own could be started" in words(ran.out)
+    assert "no process of its own could be started" in plain_text(ran.out)
     assert "Traceback" not in ran.err
 
 
-def test_a_file_that_is_not_there(fer: Callable[..., Ran], tmp_path: Path) -> None:
+def test_a_file_that_is_not_there(fer: Fer, tmp_path: Path) -> None:
     ran = fer("doctor", tmp_path / "no.onnx")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.endswith("no.onnx: there is no such file\n")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
-from tests.conftest import Ran
+from tests.support.commands import Fer
 
 
-def test_the_official_counts(fer2013: Path, fer: Callable[..., Ran]) -> None:
+def test_the_official_counts(fer2013: Path, fer: Fer) -> None:
     document = json.loads(fer("data", "inspect", fer2013, "--json").out)
     counts = {split: sum(by_label.values()) for split, by_label in document["counts"].items()}
     assert counts == {"train": 28_709, "val": 3_589, "test": 3_589}
@@ -21,9 +20,7 @@ def test_the_official_counts(fer2013: Path, fer: Callable[..., Ran]) -> None:
     assert document["bad"] == []
 
 
-def test_the_bundled_model_answers_as_its_checkpoint(
-    fer2013: Path, fer: Callable[..., Ran]
-) -> None:
+def test_the_bundled_model_answers_as_its_checkpoint(fer2013: Path, fer: Fer) -> None:
     ran = fer("parity", bundled("checkpoint"), bundled("model"), "--data", fer2013, "--json")
     assert ran.code == 0, ran.out
     golden, test = map(json.loads, ran.out.splitlines())
@@ -33,7 +30,7 @@ def test_the_bundled_model_answers_as_its_checkpoint(
 
 
 def test_the_bundled_model_is_as_good_as_its_spec_says(
-    fer2013: Path, fer: Callable[..., Ran], tmp_path: Path
+    fer2013: Path, fer: Fer, tmp_path: Path
 ) -> None:
     ran = fer("evaluate", bundled("model"), "--data", fer2013, "--json", "--output", tmp_path)
     assert ran.code == 0, ran.err

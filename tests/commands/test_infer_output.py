@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ from PIL import Image
 from fer_edge.commands.results_file import KINDS, Output
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.recognizer import Recognizer
-from tests.conftest import Ran, drawn
-from tests.runtime.inputs.test_video import write
+from tests.support.commands import Fer
+from tests.support.data import draw_face
+from tests.support.videos import write_clip
 
-Fer = Callable[..., Ran]
 SCRIPT = "from fer_edge.cli import main; main()"
 COUNT = 6
 
@@ -32,7 +31,7 @@ def faces(tmp_path: Path) -> Path:
     folder = tmp_path / "faces"
     folder.mkdir()
     for i in range(COUNT):
-        Image.fromarray(drawn(i, i)).save(folder / f"{i}.png")
+        Image.fromarray(draw_face(i, i)).save(folder / f"{i}.png")
     return folder
 
 
@@ -127,7 +126,7 @@ def test_a_picture_without_a_face_is_held_too(fer: Fer, tmp_path: Path, yunet: P
 
 
 def test_a_video_is_done_whole_or_anew(fer: Fer, faces: Path, tmp_path: Path) -> None:
-    clip, out = write(tmp_path / "clip.mkv", 8), tmp_path / "out.jsonl"
+    clip, out = write_clip(tmp_path / "clip.mkv", 8), tmp_path / "out.jsonl"
     assert fer("infer", "--faces", "whole", faces / "1.png", clip, "-o", out).code == 0
     content = out.read_bytes()
     out.write_bytes(b"".join(content.splitlines(keepends=True)[:5]))
@@ -182,7 +181,7 @@ def begun(folder: Path, faces: Path, out: Path) -> subprocess.Popen[bytes]:
 def test_a_full_disk(tmp_path: Path) -> None:
     """What was written in part is taken away again, the rest stays."""
     recognizer = Recognizer.load(faces="whole")
-    result = recognizer(drawn(1, 1))
+    result = recognizer(draw_face(1, 1))
 
     class Full:
         """The disk takes half a line more."""
@@ -214,7 +213,7 @@ def test_every_kind_has_a_line_a_result(capsys: pytest.CaptureFixture[str]) -> N
     recognizer = Recognizer.load(faces="whole")
     for kind in KINDS:
         with Output(None, kind, recognizer.spec, resume=False) as output:
-            output.add(recognizer(drawn(1, 1)))
+            output.add(recognizer(draw_face(1, 1)))
         assert "array" in capsys.readouterr().out
 
 
@@ -239,7 +238,7 @@ def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
     recognizer = Recognizer.load(faces="whole")
     path = tmp_path / "x.csv"
     with Output(path, "csv", recognizer.spec, resume=False) as output:
-        output.add(recognizer(drawn(1, 1)))
+        output.add(recognizer(draw_face(1, 1)))
         with pytest.raises(ConfigError, match="another run is writing it"):
             Output(path, "csv", recognizer.spec, resume=True)
     assert sources(path) == ["array"]

@@ -8,34 +8,21 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import av
 import pytest
 from PIL import Image
 
 from fer_edge import Recognizer
 from fer_edge.runtime.summary import Summary
 from fer_edge.runtime.tracking import Tracker
-from tests.conftest import EXAMPLE, Ran, drawn
+from tests.support.commands import Fer
+from tests.support.data import draw_face
+from tests.support.files import EXAMPLE
+from tests.support.videos import write_video
 
-Fer = Callable[..., Ran]
 RATE = 25
-
-
-def write(path: Path, pictures: Iterable[Image.Image]) -> Path:
-    make: Any = av.VideoFrame.from_image
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("mpeg4", rate=RATE)
-        stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
-        for i, picture in enumerate(pictures):
-            if i == 0:
-                stream.width, stream.height = picture.size
-            container.mux(stream.encode(make(picture)))
-        container.mux(stream.encode())
-    return path
 
 
 def two_faces() -> Iterable[Image.Image]:
@@ -52,7 +39,7 @@ def two_faces() -> Iterable[Image.Image]:
 
 
 def test_numbers_stay_with_their_faces(fer: Fer, yunet: Path, tmp_path: Path) -> None:
-    clip = write(tmp_path / "clip.mp4", two_faces())
+    clip = write_video(tmp_path / "clip.mp4", two_faces())
     arguments = ("infer", clip, "--detector", yunet, "--save", tmp_path, "--plot")
     ran = fer(*arguments, tmp_path / "timeline.png", "-o", tmp_path / "out.jsonl")
     assert ran.code == 0, ran.err
@@ -75,9 +62,9 @@ def test_numbers_stay_with_their_faces(fer: Fer, yunet: Path, tmp_path: Path) ->
 def test_expressions_that_change_are_smoothed(tmp_path: Path) -> None:
     """Two faces of other labels in turn: the raw answer jumps, what is shown waits its hold."""
     recognizer = Recognizer.load(faces="whole")
-    first = Image.fromarray(drawn(0, 0)).convert("RGB")
+    first = Image.fromarray(draw_face(0, 0)).convert("RGB")
     second = Image.open(EXAMPLE).convert("RGB").resize(first.size)
-    clip = write(
+    clip = write_video(
         tmp_path / "c.mkv", (second if i == 10 or i >= 20 else first for i in range(2 * RATE))
     )
     results = list(recognizer.stream(clip, tracker=Tracker(time_constant=0.2, hold=0.2)))
@@ -92,8 +79,8 @@ def test_expressions_that_change_are_smoothed(tmp_path: Path) -> None:
 
 
 def test_memory_is_flat_over_5000_frames(tmp_path: Path) -> None:
-    faces = [Image.fromarray(drawn(i, i)).convert("RGB") for i in range(7)]
-    clip = write(tmp_path / "long.mkv", (faces[i // 50 % 7] for i in range(5000)))
+    faces = [Image.fromarray(draw_face(i, i)).convert("RGB") for i in range(7)]
+    clip = write_video(tmp_path / "long.mkv", (faces[i // 50 % 7] for i in range(5000)))
     recognizer, summary, used = Recognizer.load(faces="whole"), Summary(), []
     for result in recognizer.stream(clip):
         summary.add(result)
@@ -116,9 +103,9 @@ def test_a_bar_where_a_person_looks(tmp_path: Path, video: bool) -> None:
     source = tmp_path / "faces"
     source.mkdir()
     for i in range(30):
-        Image.fromarray(drawn(i % 7, i)).save(source / f"{i:02}.png")
+        Image.fromarray(draw_face(i % 7, i)).save(source / f"{i:02}.png")
     if video:
-        source = write(tmp_path / "c.mkv", (Image.new("RGB", (64, 64)) for _ in range(50)))
+        source = write_video(tmp_path / "c.mkv", (Image.new("RGB", (64, 64)) for _ in range(50)))
     script = "from fer_edge.cli import main; main()"
     options = ("infer", str(source), "--faces", "whole", "-o")
     command = [sys.executable, "-c", script, *options, str(tmp_path / "out.csv")]
@@ -139,7 +126,7 @@ def test_a_bar_where_a_person_looks(tmp_path: Path, video: bool) -> None:
 
 def test_plots_of_several_videos(fer: Fer, tmp_path: Path) -> None:
     clips = [
-        write(tmp_path / name, (Image.new("RGB", (64, 64)) for _ in range(9)))
+        write_video(tmp_path / name, (Image.new("RGB", (64, 64)) for _ in range(9)))
         for name in ("a.mkv", "b.mkv")
     ]
     ran = fer("infer", "--faces", "whole", *clips, EXAMPLE, "--plot", tmp_path / "t.png")

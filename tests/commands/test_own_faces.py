@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,9 @@ from safetensors.torch import load_file
 
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
-from tests.conftest import Ran, drawn
+from tests.support.commands import Fer
+from tests.support.data import draw_face
 
-Fer = Callable[..., Ran]
 CLASSES = {"happy": 120, "sehr müde": 90, "驚き": 135, "Don't know!": 72}
 HEAD = "classifier.1."
 
@@ -25,7 +24,7 @@ def a_picture(label: int, i: int) -> Image.Image:
     """Gray or colour, see-through or not, of many sizes, upright and broad."""
     random = np.random.default_rng(100 * label + i)
     width, height = random.integers(40, 120, 2).tolist()
-    picture = Image.fromarray(drawn(label, i)).resize((width, height))
+    picture = Image.fromarray(draw_face(label, i)).resize((width, height))
     return picture.convert(("L", "RGB", "RGBA", "P")[i % 4])
 
 

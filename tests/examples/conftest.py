@@ -6,18 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 from PIL import Image
 
-from tests.conftest import EXAMPLE, ROOT
 from tests.support import fake_picamera2
-
-Script = Callable[..., "subprocess.Popen[str]"]
+from tests.support.files import EXAMPLE, ROOT
+from tests.support.videos import write_video
 
 
 @pytest.fixture(scope="session")
@@ -25,18 +22,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four seconds at ten frames each: a happy face that moves, then stands on its head."""
     path = tmp_path_factory.mktemp("clips") / "clip.mkv"
     face = Image.open(EXAMPLE).convert("RGB")
-    make: Any = av.VideoFrame.from_image
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 260, 260, "yuv420p"
-        stream.bit_rate = 4_000_000
-        for i in range(40):
-            shown = face if i < 20 else face.rotate(180)
-            moved = Image.new("RGB", face.size)
-            moved.paste(shown, (i % 4, i % 3))
-            container.mux(stream.encode(make(moved)))
-        container.mux(stream.encode())
-    return path
+    images = []
+    for i in range(40):
+        shown = face if i < 20 else face.rotate(180)
+        images.append(Image.new("RGB", face.size))
+        images[-1].paste(shown, (i % 4, i % 3))
+    return write_video(path, images, rate=10)
 
 
 @pytest.fixture

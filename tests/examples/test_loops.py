@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.conftest import Script
+from tests.support.processes import Script
 
 
 def test_camera_loop_says_each_change(clip: Path, script: Script) -> None:

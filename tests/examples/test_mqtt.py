@@ -20,7 +20,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.publish import single
 
-from tests.examples.conftest import Script
+from tests.support.processes import Script
 
 PATIENCE = 30
 """Seconds after which what a test waits for won't come."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.examples.conftest import Script
+from tests.support.files import ROOT
+from tests.support.processes import Script
 
 UNITS = sorted((ROOT / "examples").glob("*.service"))
 each_unit = pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +22,9 @@ from fer_edge.spec import ModelSpec, Precision
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.evaluate import Model, evaluate, matched
 from fer_edge.train.networks.checkpoint import Checkpoint
-from tests.conftest import Ran, needs_ncnn
+from tests.support.commands import Fer
 from tests.support.exported import exporting
+from tests.support.requirements import needs_ncnn
 
 
 def test_with_data_the_whole_split_is_compared(
@@ -126,7 +126,7 @@ def spoil_ncnn(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     ],
 )
 def test_a_spoiled_export_is_refused_and_leaves_nothing(
-    source: Path, fer: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    source: Path, fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     precision: str, advice: str, format: str, what: str,
 ) -> None:  # fmt: skip
     needs_ncnn(format)

@@ -7,7 +7,7 @@ import pytest
 from fer_edge.commands.export import Format as Choice
 from fer_edge.export.formats import FORMATS
 from fer_edge.runtime.backends import ENGINES
-from tests.conftest import needs_ncnn
+from tests.support.requirements import needs_ncnn
 
 
 def test_the_command_offers_every_format() -> None:

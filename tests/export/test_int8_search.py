@@ -31,9 +31,9 @@ from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
-from tests.conftest import drawn_rows, write_csv
-from tests.export.conftest import made
+from tests.support.data import draw_rows, write_csv
 from tests.support.exported import exporting
+from tests.support.networks import make_checkpoint
 
 ANY = Gate(changes={"agreement": 0.0, "accuracy_loss": 1.0, "recall_loss": 1.0})
 """Random networks lose what they will: here it counts that the file is the twin."""
@@ -50,7 +50,7 @@ def twins(data: FaceData, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     folder = tmp_path_factory.mktemp("twins")
     found = {}
     for architecture in ("mobilenet_v2", "mobilenet_v3_small"):
-        path = made(architecture, folder)
+        path = make_checkpoint(architecture, folder)
         source = checkpoints.load(path)
         recipe = replace(default_int8_recipe(source), trained=1)
         twin = quantize(source, data, recipe)
@@ -199,7 +199,7 @@ def test_what_int8_cannot_be_made_of(
     path = tmp_path / "m.onnx"
     with pytest.raises(ConfigError, match="int8 needs --data"):
         export_checkpoint(source, path, precision="int8")
-    few = read_data(write_csv(drawn_rows(7, 1, 1), tmp_path / "few.csv"))
+    few = read_data(write_csv(draw_rows(7, 1, 1), tmp_path / "few.csv"))
     with pytest.raises(DataError, match="49 faces in train to calibrate int8 with, at least 50"):
         export_checkpoint(source, path, few, precision="int8")
     with pytest.raises(ConfigError, match="has no layer 'tail'"):

@@ -21,7 +21,7 @@ from fer_edge.export.onnx_rewrites import rewrite_graph, split_kernel_phases
 from fer_edge.export.to_onnx import to_onnx
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.networks import checkpoint as checkpoints
-from tests.export.conftest import made
+from tests.support.networks import make_checkpoint
 
 
 def answers(model: onnx.ModelProto) -> np.ndarray:
@@ -53,7 +53,7 @@ def given_to(monkeypatch: pytest.MonkeyPatch) -> list[onnx.ModelProto]:
 def test_int8_answers_stay_and_its_stem_sees_phases(
     architecture: str, tmp_path: Path, larger_csv_file: Path, given_to: list[onnx.ModelProto]
 ) -> None:
-    source = checkpoints.load(made(architecture, tmp_path))
+    source = checkpoints.load(make_checkpoint(architecture, tmp_path))
     recipe = replace(default_int8_recipe(source), ranges="minmax")
     after = to_onnx(quantize(source, read_data(larger_csv_file), recipe), "int8")
     (before,) = given_to

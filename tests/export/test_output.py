@@ -18,14 +18,14 @@ from fer_edge.spec import ModelSpec, ParitySummary, Quantization
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.networks import checkpoint as checkpoints
-from tests.export.conftest import made
+from tests.support.networks import make_checkpoint
 
 WAYS_OUT = "pass --force to replace it, or choose another file with --output or --name"
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made("tiny", tmp_path_factory.mktemp("tiny"))
+    return make_checkpoint("tiny", tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from fer_edge.train.data.dataset import Faces
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.evaluate import Model, open_model
 from fer_edge.train.networks import checkpoint as checkpoints
-from tests.conftest import needs_ncnn
-from tests.export.conftest import in_float32
+from tests.support.networks import with_float32_weights
+from tests.support.requirements import needs_ncnn
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 ENGINES = (
@@ -58,7 +58,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Precision
     function in other numbers.
     """
     folder = tmp_path_factory.mktemp("files")
-    other = in_float32(bundled("checkpoint"), folder)
+    other = with_float32_weights(bundled("checkpoint"), folder)
     return {
         (format, precision): export_checkpoint(
             other if precision == "fp16" else bundled("checkpoint"),

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,9 @@ from fer_edge.runtime.formats.ncnn_files import open_files
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import NcnnOptions
 from fer_edge.train.networks import checkpoint
-from tests.conftest import Ran, needs_ncnn
-from tests.export.conftest import made
+from tests.support.commands import Fer
+from tests.support.networks import make_checkpoint
+from tests.support.requirements import needs_ncnn
 
 needs_ncnn()
 from fer_edge.export import to_ncnn  # noqa: E402 - it isn't there without pnnx
@@ -78,7 +78,7 @@ def test_half_precision_moves_the_answers_a_little(source: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("architecture", ["mobilenet_v3_large", "resnet18"])
 def test_other_networks(architecture: str, tmp_path: Path) -> None:
-    path = made(architecture, tmp_path)
+    path = make_checkpoint(architecture, tmp_path)
     for precision in ("fp32", "fp16"):
         done = export_checkpoint(
             path, tmp_path / f"{precision}.ncnn.param", format="ncnn", precision=precision
@@ -86,9 +86,7 @@ def test_other_networks(architecture: str, tmp_path: Path) -> None:
         assert done.parities[0].passed
 
 
-def test_there_is_no_int8_and_why_is_said(
-    fer: Callable[..., Ran], source: Path, tmp_path: Path
-) -> None:
+def test_there_is_no_int8_and_why_is_said(fer: Fer, source: Path, tmp_path: Path) -> None:
     assert FORMATS["ncnn"].precisions == ("fp32", "fp16")
     ran = fer("export", source, "--format", "ncnn", "--precision", "int8", "--output", tmp_path)
     assert (ran.code, ran.out) == (2, "")
@@ -96,7 +94,7 @@ def test_there_is_no_int8_and_why_is_said(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_suffix_is_refused(fer: Callable[..., Ran], source: Path, tmp_path: Path) -> None:
+def test_another_suffix_is_refused(fer: Fer, source: Path, tmp_path: Path) -> None:
     ran = fer("export", source, "--format", "ncnn", "--output", tmp_path / "m.param")
     assert ran.code == 2
     assert "--format ncnn writes a file that ends in .ncnn.param" in ran.err

@@ -13,7 +13,7 @@ from fer_edge.export.to_onnx import store_as_float16, to_onnx
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.results import softmax
 from fer_edge.train.networks import checkpoint
-from tests.export.conftest import made
+from tests.support.networks import make_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_the_spec_and_golden_samples_are_inside(exported: Path, source: Path) ->
 
 def test_the_spec_tells_how_the_weights_lie(exported: Path, tmp_path: Path) -> None:
     assert open_backend(exported).spec.quantization.weights == "fp16-exact"
-    whole = made("mobilenet_v3_small", tmp_path, half=False)
+    whole = make_checkpoint("mobilenet_v3_small", tmp_path, half=False)
     done = export_checkpoint(whole, tmp_path / "m.onnx")
     assert done.spec.quantization.weights == "fp32"
     assert done.path.stat().st_size > 1.8 * exported.stat().st_size
@@ -104,7 +104,7 @@ def test_weights_that_half_precision_cannot_hold_stay_whole() -> None:
     "architecture", ["mobilenet_v2", "mobilenet_v3_large", "resnet18", "vgg16_bn"]
 )
 def test_other_architectures_take_the_same_path(architecture: str, tmp_path: Path) -> None:
-    done = export_checkpoint(made(architecture, tmp_path), tmp_path / "m.onnx")
+    done = export_checkpoint(make_checkpoint(architecture, tmp_path), tmp_path / "m.onnx")
     assert done.parities[0].passed
 
 

@@ -12,8 +12,8 @@ from fer_edge.export.golden import draw_faces
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.networks import checkpoint
-from tests.conftest import needs_ncnn
-from tests.export.conftest import made
+from tests.support.networks import make_checkpoint
+from tests.support.requirements import needs_ncnn
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def ir(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("format", FORMATS)
 def test_fp16_halves_a_float32_checkpoint_and_passes(format: str, tmp_path: Path) -> None:
     needs_ncnn(format)
-    source = made("mobilenet_v3_small", tmp_path, half=False)
+    source = make_checkpoint("mobilenet_v3_small", tmp_path, half=False)
     sizes = {}
     for precision in ("fp32", "fp16"):
         path = tmp_path / f"{precision}{FORMATS[format].suffix}"

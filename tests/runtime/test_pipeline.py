@@ -13,8 +13,9 @@ from fer_edge import Recognizer, Result
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime import pipeline
 from fer_edge.runtime.pipeline import Prepared
-from tests.conftest import EXAMPLE, drawn
-from tests.runtime.inputs.test_video import write
+from tests.support.data import draw_face
+from tests.support.files import EXAMPLE
+from tests.support.videos import write_clip
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """100 faces, and one file that is none."""
     folder = tmp_path_factory.mktemp("faces")
     for i in range(100):
-        Image.fromarray(drawn(i % 7, i)).save(folder / f"{i:03}.png")
+        Image.fromarray(draw_face(i % 7, i)).save(folder / f"{i:03}.png")
     (folder / "050.png").write_bytes(b"no picture")
     return folder
 
@@ -54,8 +55,8 @@ def test_an_error_comes_in_its_place(recognizer: Recognizer, folder: Path) -> No
 def test_sources_of_every_kind_one_after_the_other(
     recognizer: Recognizer, folder: Path, tmp_path: Path
 ) -> None:
-    clip = write(tmp_path / "clip.mkv", 5)
-    face = drawn(1, 1)
+    clip = write_clip(tmp_path / "clip.mkv", 5)
+    face = draw_face(1, 1)
     sources = [folder / "001.png", clip, face, Image.fromarray(face), str(folder / "002.png")]
     found = [(Path(r.source).name, r.frame) for r in recognizer.stream(sources)]
     assert found == [
@@ -78,7 +79,7 @@ def test_no_more_pictures_are_read_than_can_wait(recognizer: Recognizer) -> None
         nonlocal read
         while True:
             read += 1
-            yield drawn(read % 7, 0)
+            yield draw_face(read % 7, 0)
 
     results = recognizer.stream(endless())
     for given in range(1, 300):
@@ -131,8 +132,8 @@ def test_one_picture_starts_no_thread(
 def test_videos_in_a_folder(
     recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Image.fromarray(drawn(1, 1)).save(tmp_path / "a.png")
-    write(tmp_path / "b.mkv", 3)
+    Image.fromarray(draw_face(1, 1)).save(tmp_path / "a.png")
+    write_clip(tmp_path / "b.mkv", 3)
     assert [r.frame for r in recognizer.stream(tmp_path)] == [None, 0, 1, 2]
     monkeypatch.setitem(sys.modules, "av", None)
     errors: list[SourceError] = []
@@ -159,18 +160,18 @@ def test_an_array_may_be_filled_anew(recognizer: Recognizer) -> None:
 
     def filled() -> Iterator[np.ndarray]:
         for i in range(40):
-            buffer[:] = drawn(i % 7, i)
+            buffer[:] = draw_face(i % 7, i)
             yield buffer
 
     found = [result.faces[0].probabilities for result in recognizer.stream(filled())]
-    assert found == [recognizer(drawn(i % 7, i)).faces[0].probabilities for i in range(40)]
+    assert found == [recognizer(draw_face(i % 7, i)).faces[0].probabilities for i in range(40)]
 
 
 def test_patterns_of_videos(recognizer: Recognizer, tmp_path: Path) -> None:
     for name in ("a.mkv", "b.mkv"):
-        write(tmp_path / name, 2)
+        write_clip(tmp_path / name, 2)
     (tmp_path / "c.mov").mkdir()
-    Image.fromarray(drawn(1, 1)).save(tmp_path / "c.mov" / "d.png")
+    Image.fromarray(draw_face(1, 1)).save(tmp_path / "c.mov" / "d.png")
     for pattern in ("*.mkv", "[ab]*"):
         found = [Path(r.source).name for r in recognizer.stream(f"{tmp_path}/{pattern}")]
         assert found == ["a.mkv"] * 2 + ["b.mkv"] * 2

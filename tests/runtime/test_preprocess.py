@@ -11,7 +11,7 @@ from PIL import Image
 from fer_edge.errors import SourceError
 from fer_edge.runtime.preprocess import crop_face, to_gray, to_upright
 from fer_edge.spec import CropSpec
-from tests.conftest import EXAMPLE
+from tests.support.files import EXAMPLE
 
 
 def test_a_face_of_the_right_side_comes_back_unchanged() -> None:

@@ -14,7 +14,7 @@ from fer_edge.runtime.detection.detector import Detection, Detector
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.recognizer import Faces
 from fer_edge.spec import CropSpec
-from tests.conftest import EXAMPLE
+from tests.support.files import EXAMPLE
 
 
 @pytest.fixture(scope="module")

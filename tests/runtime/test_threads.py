@@ -14,7 +14,7 @@ from PIL import Image, ImageEnhance
 from fer_edge import Recognizer
 from fer_edge.runtime.backends import ENGINES
 from fer_edge.runtime.detection.detector import Detector
-from tests.conftest import EXAMPLE
+from tests.support.files import EXAMPLE
 
 THREADS = 8
 ROUNDS = 6

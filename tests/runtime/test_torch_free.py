@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from fer_edge.runtime.formats.model_files import bundled
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.png"
-SCRIPT = """
-import sys
-
-class Refuse:
-    names = {
-        "torch", "torchvision", "onnx", "onnxscript", "openvino", "lightning", "safetensors",
-        "cv2", "scipy", "matplotlib", "av", "tensorboard", "nncf",
-    }
-
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in self.names:
-            raise ModuleNotFoundError(f"refused: {name}", name=name)
-
-sys.meta_path.insert(0, Refuse())
-from fer_edge.cli import main
-main()
-"""
-
-
-def run(*arguments: object, there: str = "") -> subprocess.CompletedProcess[str]:
-    script = SCRIPT.replace(f'"{there}", ', "")
-    command = [sys.executable, "-W", "error", "-c", script, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+from tests.support.files import EXAMPLE
+from tests.support.processes import run_base_install
 
 
 def test_infer_needs_no_torch() -> None:
-    done = run("infer", "--json", EXAMPLE)
+    done = run_base_install("infer", "--json", EXAMPLE)
     assert done.returncode == 0, done.stderr
     (face,) = json.loads(done.stdout)["faces"]
     assert face["emotion"] == "happy"
@@ -45,13 +20,13 @@ def test_infer_needs_no_torch() -> None:
 
 def test_a_video_without_pyav_says_how_to_get_it(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()
-    done = run("infer", tmp_path / "clip.mp4")
+    done = run_base_install("infer", tmp_path / "clip.mp4")
     assert (done.returncode, done.stdout) == (1, "")
     assert "MissingExtraError: av is not installed: pip install 'fer-edge[video]'" in done.stderr
 
 
 def test_info_needs_no_torch() -> None:
-    done = run("info", "--json")
+    done = run_base_install("info", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["quantization"]["precision"] == "int8"
 
@@ -65,7 +40,7 @@ def test_what_needs_torch_says_how_to_get_it(tmp_path: Path) -> None:
     ):
         # with and without the lightest package of the extra: never a traceback
         for there in ("", "matplotlib"):
-            done = run(*command, there=there)
+            done = run_base_install(*command, extra=there)
             assert done.returncode == 1
             assert done.stdout == ""
             assert f"pip install 'fer-edge[{extra}]'" in done.stderr
@@ -73,5 +48,5 @@ def test_what_needs_torch_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 def test_data_are_inspected_without_torch(csv_file: Path) -> None:
-    done = run("data", "inspect", csv_file)
+    done = run_base_install("data", "inspect", csv_file)
     assert done.returncode == 0, done.stderr

@@ -7,10 +7,10 @@ import torch
 
 from fer_edge.train.augment import augment
 from fer_edge.train.config import Augmentation
-from tests.conftest import drawn
+from tests.support.data import draw_face
 
 NOTHING = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
-FACES = torch.stack([torch.from_numpy(drawn(i, i)) for i in range(7)])
+FACES = torch.stack([torch.from_numpy(draw_face(i, i)) for i in range(7)])
 
 
 def test_nothing_changes_nothing() -> None:

@@ -24,15 +24,15 @@ from fer_edge.train.data.loading import read_data
 from fer_edge.train.fit import fit
 from fer_edge.train.networks import checkpoint
 from fer_edge.train.targets import targets_of
-from tests.conftest import drawn_rows, write_csv
-from tests.export.conftest import made
-from tests.train.test_fit import KILLING
+from tests.support.data import draw_rows, write_csv
+from tests.support.networks import make_checkpoint
+from tests.support.processes import KILL_IN_SECOND_EPOCH
 
 STILL = dict.fromkeys(
     ("rotation", "scale", "shift", "flip", "brightness", "contrast", "erase"), 0.0
 )
 """No augmentation: what is drawn differs from process to process."""
-KILLED = f"""{KILLING}
+KILLED = f"""{KILL_IN_SECOND_EPOCH}
 from fer_edge.cli import main
 
 main()
@@ -43,12 +43,12 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """63 faces to train on and 21 to validate: neither can be halved."""
-    return write_csv(drawn_rows(9, 3, 1), tmp_path_factory.mktemp("data") / "fer2013.csv")
+    return write_csv(draw_rows(9, 3, 1), tmp_path_factory.mktemp("data") / "fer2013.csv")
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made("mobilenet_v3_small", tmp_path_factory.mktemp("first"))
+    return make_checkpoint("mobilenet_v3_small", tmp_path_factory.mktemp("first"))
 
 
 def ran(*arguments: object, code: int = 0) -> str:

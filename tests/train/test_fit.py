@@ -26,22 +26,11 @@ from fer_edge.train.init_weights import initial_model
 from fer_edge.train.lightning_module import Trainee
 from fer_edge.train.networks import checkpoint, quantized
 from fer_edge.train.networks.classifier import MEAN, STD, get_head
-from tests.conftest import a_spec
-from tests.export.conftest import made, settled
+from tests.support.networks import make_checkpoint, make_network
+from tests.support.processes import KILL_IN_SECOND_EPOCH
+from tests.support.specs import make_spec
 
-KILLING = """
-import os, signal, sys
-from fer_edge.train.callbacks import EpochLog
-
-def kill(self, trainer, module):
-    if trainer.current_epoch == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    self.started = 0
-
-EpochLog.on_train_epoch_start = kill
-"""
-"""What a process runs first that is to be killed in its second epoch."""
-KILLED = f"""{KILLING}
+KILLED = f"""{KILL_IN_SECOND_EPOCH}
 from pathlib import Path
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.fit import fit
@@ -143,7 +132,7 @@ def qat_config(larger_csv_file: Path, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("float")
     given = {
         "data": str(larger_csv_file),
-        "qat_from": str(made("mobilenet_v3_small", folder)),
+        "qat_from": str(make_checkpoint("mobilenet_v3_small", folder)),
         "epochs": 4,
         "batch_size": 21,
         "lr": 1e-3,
@@ -275,9 +264,9 @@ def test_starting_from_a_checkpoint_maps_the_head_by_name(run: Path, config: Tra
 
 
 def test_a_twin_takes_the_side_of_its_network(larger_csv_file: Path, tmp_path: Path) -> None:
-    spec = replace(a_spec(), input=InputSpec(side=32, network_side=32, mean=0.5, std=0.25))
+    spec = replace(make_spec(), input=InputSpec(side=32, network_side=32, mean=0.5, std=0.25))
     source = tmp_path / "small.safetensors"
-    model = settled("mobilenet_v3_small", spec.input)
+    model = make_network("mobilenet_v3_small", spec.input)
     checkpoint.save(checkpoint.Checkpoint(model, spec), source)
     given = {"data": str(larger_csv_file), "qat_from": str(source), "epochs": 1, "batch_size": 63}
     config = resolve_config(given, tmp_path, resume=False)
@@ -293,7 +282,7 @@ def test_a_twin_that_diverged_is_named(qat_config: TrainConfig, tmp_path: Path) 
 
 
 def test_a_folded_teacher_answers_as_its_network() -> None:
-    network = settled("mobilenet_v3_small", a_spec().input)
+    network = make_network("mobilenet_v3_small", make_spec().input)
     kept = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     folded = _folded(network)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())

@@ -11,7 +11,7 @@ from fer_edge.train.config import Augmentation, TrainConfig
 from fer_edge.train.lightning_module import Trainee
 from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.quantized import default_float_layers, rounded, twin_of
-from tests.export.conftest import settled
+from tests.support.networks import make_network
 
 STILL = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
 SPEC = InputSpec(side=48, network_side=32, mean=0.5, std=0.25)
@@ -19,7 +19,7 @@ SPEC = InputSpec(side=48, network_side=32, mean=0.5, std=0.25)
 
 @pytest.fixture(scope="module")
 def network() -> FaceClassifier:
-    return settled("mobilenet_v3_small", SPEC)
+    return make_network("mobilenet_v3_small", SPEC)
 
 
 def a_trainee(
@@ -76,7 +76,7 @@ def test_the_first_epochs_are_of_a_smaller_side(
 def test_frozen_parts_stay_as_they_are(
     config: TrainConfig, batch: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    network = settled("mobilenet_v3_small", SPEC)
+    network = make_network("mobilenet_v3_small", SPEC)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     still = replace(config, lr=0.1, backbone_lr=1.0, frozen=("features.0", "features.1"))
     trainee = a_trainee(network, still)
@@ -95,7 +95,7 @@ def test_frozen_parts_stay_as_they_are(
 
 
 def test_codes_move_faster_than_weights(config: TrainConfig) -> None:
-    network = settled("mobilenet_v3_small", SPEC)
+    network = make_network("mobilenet_v3_small", SPEC)
     recipe = Int8Recipe(float_layers=default_float_layers(network, config.architecture))
     twin = twin_of(network, config.architecture, recipe)
     trainee = a_trainee(twin, replace(config, lr=1e-3, backbone_lr=0.5))

@@ -13,7 +13,7 @@ from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.fer2013 import read_fer2013
 from fer_edge.train.data.ferplus import COLUMNS, Votes
 from fer_edge.train.targets import Reading, targets_of
-from tests.train.data.test_ferplus import votes_file
+from tests.support.data import write_votes
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_without_votes_a_target_is_the_label(data: FaceData, config: TrainConfig
 def test_votes_take_their_share_of_the_target(
     data: FaceData, config: TrainConfig, tmp_path: Path
 ) -> None:
-    votes = str(votes_file(tmp_path / "v.csv"))
+    votes = str(write_votes(tmp_path / "v.csv"))
     targets = targets_of(replace(config, ferplus=votes, soft_targets=0.4), data)
     assert targets.shape == (42, 7)
     assert torch.allclose(targets.sum(1), torch.ones(42))

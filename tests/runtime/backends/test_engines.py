@@ -22,7 +22,7 @@ from fer_edge.runtime.device import engine_choice
 from fer_edge.runtime.device.engine_choice import Choice
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.spec import KEY
-from tests.conftest import EXAMPLE
+from tests.support.files import EXAMPLE
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from fer_edge.errors import ConfigError, MissingExtraError, ModelError
 from fer_edge.runtime.detection import detector as module
 from fer_edge.runtime.detection.detector import Detection, Detector, detect_faces, measure_tilt
 from fer_edge.runtime.detection.engines import ENGINES, KINDS, STRIDES, open_network
-from tests.conftest import EXAMPLE
+from tests.support.files import EXAMPLE
 
 
 def answering(faces: Mapping[tuple[int, int, int], float], shift: float = 0.5) -> module.Run:

@@ -3,14 +3,14 @@ from __future__ import annotations
 import hashlib
 import http.server
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fer_edge.errors import ModelError
 from fer_edge.runtime.detection import install
-from tests.conftest import Ran
+from tests.support.commands import Fer
 
 CONTENT = b"a small detector"
 
@@ -72,7 +72,7 @@ def test_another_file_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
         install.install(tmp_path / "no.onnx")
 
 
-def test_download(fer: Callable[..., Ran], site: Path) -> None:
+def test_download(fer: Fer, site: Path) -> None:
     ran = fer("detector", "install")
     assert ran.code == 1
     assert "can't be reached (File not found)" in ran.err

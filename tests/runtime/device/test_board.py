@@ -10,6 +10,7 @@ from fer_edge.runtime.device import packages
 from fer_edge.runtime.device.board import Board, Camera, has_picamera2, list_cameras, read_board
 from fer_edge.runtime.device.cpu import cpu_fingerprint, usable_cores
 from fer_edge.runtime.device.packages import find_package
+from tests.support.files import write_files
 
 ARM_CORE = """processor\t: {}
 BogoMIPS\t: 108.00
@@ -34,17 +35,9 @@ flags\t\t: fpu sse sse2 avx avx2 avx_vnni
 """
 
 
-def tree(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
-
-
 def pi(root: Path, name: str, part: str, features: str) -> Path:
     cores = "".join(ARM_CORE.format(i, features, part) for i in range(4))
-    return tree(
+    return write_files(
         root,
         {
             "proc/device-tree/model": f"{name}\0",
@@ -85,21 +78,21 @@ def test_a_raspberry_pi(
 def test_a_32_bit_system_names_the_core_and_not_the_instruction_set(tmp_path: Path) -> None:
     core = ARM_CORE.format(0, "half thumb fastmult vfp edsp neon vfpv4", "0xd08")
     core = core.replace("BogoMIPS", "model name\t: ARMv7 Processor rev 3 (v7l)\nBogoMIPS")
-    here = read_board(tree(tmp_path, {"proc/cpuinfo": core}))
+    here = read_board(write_files(tmp_path, {"proc/cpuinfo": core}))
     assert (here.cpu, here.features) == ("Cortex-A72", ("neon",))
 
 
 def test_two_kinds_of_cores_and_one_that_is_not_known(tmp_path: Path) -> None:
     parts = ("0xd05", "0xd05", "0xd0b", "0xfff")
     text = "".join(ARM_CORE.format(i, WITH_DOT, part) for i, part in enumerate(parts))
-    tree(tmp_path, {"proc/cpuinfo": text})
+    write_files(tmp_path, {"proc/cpuinfo": text})
     assert read_board(tmp_path).cpu == "Cortex-A55 + Cortex-A76 + ARM 0x41 part 0xfff"
     assert cpu_fingerprint(tmp_path).startswith("Cortex-A55 x ")
 
 
 def test_a_pc(tmp_path: Path) -> None:
     here = read_board(
-        tree(
+        write_files(
             tmp_path,
             {
                 "proc/cpuinfo": "".join(X86_CORE.format(i) for i in range(4)),
@@ -130,7 +123,7 @@ def test_a_machine_that_says_nothing(tmp_path: Path) -> None:
 
 def test_a_sensor_that_fails(tmp_path: Path) -> None:
     (tmp_path / "sys/class/thermal/thermal_zone0/temp").mkdir(parents=True)  # can't be read
-    tree(tmp_path, {"sys/class/thermal/thermal_zone1/temp": "-2000\n"})
+    write_files(tmp_path, {"sys/class/thermal/thermal_zone1/temp": "-2000\n"})
     assert read_board(tmp_path).temperature == -2.0
 
 
@@ -150,7 +143,7 @@ def test_a_board_that_cannot_be(cores: int, bits: int) -> None:
 
 def test_cameras(tmp_path: Path) -> None:
     about = "sys/class/video4linux"
-    tree(
+    write_files(
         tmp_path,
         {
             **{f"dev/video{i}": "" for i in (0, 1, 2, 10, 20)},

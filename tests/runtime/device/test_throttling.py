@@ -12,14 +12,14 @@ from fer_edge.runtime.device.throttling import (
     read_health,
     throttling_reasons,
 )
-from tests.runtime.device.test_board import tree
+from tests.support.files import write_files
 
 CPU = "sys/devices/system/cpu"
 FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
 
 def vcgencmd(root: Path, script: str, folder: str = "usr/bin") -> Path:
-    tree(root, {f"{folder}/vcgencmd": f"#!/bin/sh\n{script}\n"})
+    write_files(root, {f"{folder}/vcgencmd": f"#!/bin/sh\n{script}\n"})
     (root / folder / "vcgencmd").chmod(0o755)
     return root
 
@@ -36,7 +36,7 @@ def test_this_machine() -> None:
 
 
 def test_a_raspberry_pi(tmp_path: Path) -> None:
-    tree(
+    write_files(
         tmp_path,
         {
             "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
@@ -100,26 +100,26 @@ def test_a_tool_that_fails_leaves_it_to_the_kernel(
     monkeypatch.setattr(module, "TIMEOUT", 0.3 if "sleep" in script else 30)
     vcgencmd(tmp_path, script, "opt/vc/bin")
     assert read_health(tmp_path).throttled is None
-    tree(tmp_path, {FIRMWARE: "20002\n"})
+    write_files(tmp_path, {FIRMWARE: "20002\n"})
     assert read_health(tmp_path).throttled == ("clock capped now", "clock capped since boot")
-    tree(tmp_path, {FIRMWARE: "what\n"})
+    write_files(tmp_path, {FIRMWARE: "what\n"})
     assert read_health(tmp_path).throttled is None
 
 
 def test_a_tool_that_can_not_be_started(tmp_path: Path) -> None:
-    tree(vcgencmd(tmp_path, ""), {"usr/bin/vcgencmd": "\x7fELF of another machine"})
+    write_files(vcgencmd(tmp_path, ""), {"usr/bin/vcgencmd": "\x7fELF of another machine"})
     assert read_health(tmp_path).throttled is None
 
 
 def test_a_raspberry_pi_5_without_the_tool(tmp_path: Path) -> None:
     soc = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware"
-    tree(tmp_path, {f"{soc}/get_throttled": "80000\n"})
+    write_files(tmp_path, {f"{soc}/get_throttled": "80000\n"})
     assert read_health(tmp_path).throttled == ("soft temperature limit since boot",)
 
 
 def test_another_board_that_its_kernel_cools(tmp_path: Path) -> None:
     about = "sys/class/thermal"
-    tree(
+    write_files(
         tmp_path,
         {
             f"{about}/cooling_device0/type": "pwm-fan\n",
@@ -127,7 +127,7 @@ def test_another_board_that_its_kernel_cools(tmp_path: Path) -> None:
         },
     )
     assert read_health(tmp_path).throttled is None  # a fan slows nothing down
-    tree(
+    write_files(
         tmp_path,
         {
             f"{about}/cooling_device1/type": "cpufreq-cpu0\n",
@@ -135,7 +135,7 @@ def test_another_board_that_its_kernel_cools(tmp_path: Path) -> None:
         },
     )
     assert read_health(tmp_path).throttled == ()
-    tree(tmp_path, {f"{about}/cooling_device1/cur_state": "2\n"})
+    write_files(tmp_path, {f"{about}/cooling_device1/cur_state": "2\n"})
     assert read_health(tmp_path).throttled == ("slowed down for its heat now",)
 
 
@@ -181,6 +181,6 @@ def test_a_clock_that_falls(measured: list[float], fall: tuple[float, float] | N
 
 def test_the_core_that_a_thread_is_on(tmp_path: Path) -> None:
     fields = " ".join(["S", *map(str, range(4, 39)), "3", "0", "0"])
-    tree(tmp_path, {"proc/self/stat": f"1 (a) name) {fields}\n"})
+    write_files(tmp_path, {"proc/self/stat": f"1 (a) name) {fields}\n"})
     assert current_core(tmp_path) == 3
     assert current_core(tmp_path / "none") == 0

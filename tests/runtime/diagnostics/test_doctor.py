@@ -34,7 +34,7 @@ from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.onnx_reader import read_metadata
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Precision
-from tests.conftest import Ran
+from tests.support.commands import Fer
 
 RIGHT = {"samples": 16, "labels_differ": 0, "max_abs_logit_diff": 1e-7, "ms": 1.0}
 PACKAGES = {name: engine.package for name, engine in ENGINES.items()}
@@ -121,9 +121,7 @@ def test_a_file_beside_is_tried_and_remembered(
     ]
 
 
-def test_where_no_engine_reads_the_model(
-    monkeypatch: pytest.MonkeyPatch, fer: Callable[..., Ran]
-) -> None:
+def test_where_no_engine_reads_the_model(monkeypatch: pytest.MonkeyPatch, fer: Fer) -> None:
     find = packages.find_package
     gone = ("onnxruntime", "openvino")
     monkeypatch.setattr(packages, "find_package", lambda name: None if name in gone else find(name))

@@ -9,7 +9,7 @@ from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing import annotate as drawing
 from fer_edge.runtime.drawing import fonts
 from fer_edge.runtime.drawing.annotate import PALETTE, draw
-from tests.conftest import LABELS
+from tests.support.data import LABELS
 
 Box = tuple[int, int, int, int]
 

@@ -14,7 +14,7 @@ from fer_edge.runtime.drawing import timeline_chart as chart
 from fer_edge.runtime.drawing.annotate import PALE, PALETTE, UNSURE
 from fer_edge.runtime.drawing.timeline import BINS, FINEST, KEPT, Timeline, check_plot_path
 from fer_edge.runtime.results import UNCERTAIN, Track
-from tests.conftest import LABELS
+from tests.support.data import LABELS
 
 HAPPY, SAD, NEUTRAL = (LABELS.index(one) for one in ("happy", "sad", "neutral"))
 PICTURE = Image.new("RGB", (8, 8))

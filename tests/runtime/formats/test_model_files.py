@@ -11,7 +11,7 @@ from fer_edge.errors import ModelError
 from fer_edge.runtime.formats import model_files as module
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
-from tests.conftest import ROOT
+from tests.support.files import ROOT
 
 
 def test_the_model_came_from_the_checkpoint_beside_it() -> None:

@@ -21,7 +21,7 @@ from fer_edge.runtime.formats import spec_reader
 from fer_edge.runtime.formats.model_files import model_size
 from fer_edge.runtime.formats.ncnn_files import describe, open_files, read_spec
 from fer_edge.spec import ModelSpec, NcnnOptions
-from tests.conftest import Ran
+from tests.support.commands import Fer
 
 ALL = r"copy all three files again \(\*\.ncnn\.param, \.bin and \.json\), or export again"
 
@@ -119,7 +119,7 @@ def test_a_document_that_is_no_spec(
         open_files(model)
 
 
-def test_info_needs_no_engine(fer: Callable[..., Ran], model: Path) -> None:
+def test_info_needs_no_engine(fer: Fer, model: Path) -> None:
     ran = fer("info", model, "--json")
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["ncnn"] == {

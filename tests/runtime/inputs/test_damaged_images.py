@@ -18,7 +18,7 @@ from fer_edge import Recognizer
 from fer_edge.errors import SourceError
 from fer_edge.runtime.inputs.images import open_image
 from fer_edge.runtime.preprocess import to_gray
-from tests.conftest import EXAMPLE
+from tests.support.files import EXAMPLE
 
 with Image.open(EXAMPLE) as example:
     SHOWN = example.convert("RGB").crop((10, 0, 230, 260))

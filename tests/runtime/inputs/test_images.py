@@ -17,7 +17,7 @@ from PIL import Image
 
 from fer_edge.errors import SourceError
 from fer_edge.runtime.inputs.images import array_to_image, expand_source, expand_stdin, open_image
-from tests.conftest import EXAMPLE
+from tests.support.files import EXAMPLE
 
 
 def bomb(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ from PIL import Image
 from fer_edge.errors import SourceError
 from fer_edge.runtime.inputs import video
 from fer_edge.runtime.inputs.video import Cut, read_frames
-from tests.conftest import EXAMPLE, Ran
 from tests.support import fake_picamera2
+from tests.support.commands import Fer
 from tests.support.fake_picamera2 import MODULE, USB
+from tests.support.files import EXAMPLE
 
 LAVFI = ("testsrc=size=320x240:rate=30", "lavfi")
 
@@ -135,7 +135,7 @@ def test_a_picamera2_that_was_built_for_another_numpy(
 
 
 def test_infer_reads_it_and_exits_1_when_it_stops(
-    fake: Any, monkeypatch: pytest.MonkeyPatch, fer: Callable[..., Ran]
+    fake: Any, monkeypatch: pytest.MonkeyPatch, fer: Fer
 ) -> None:
     monkeypatch.setenv("FAKE_PICAMERA2", str(EXAMPLE))
     monkeypatch.setattr(fake, "frames", 5)

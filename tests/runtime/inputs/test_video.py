@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from fer_edge.errors import SourceError
 from fer_edge.runtime.drawing.writer import ResultWriter, video_file
@@ -27,23 +26,8 @@ from fer_edge.runtime.inputs.video import (
     read_frames,
     video_duration,
 )
-from tests.conftest import Ran
-
-
-def shade(index: int) -> Image.Image:
-    """A frame whose brightness tells its number."""
-    return Image.new("RGB", (64, 48), (5 * index,) * 3)
-
-
-def write(path: Path, count: int, rate: int = 10) -> Path:
-    make: Any = av.VideoFrame.from_image
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("mpeg4", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for i in range(count):
-            container.mux(stream.encode(make(shade(i))))
-        container.mux(stream.encode())
-    return path
+from tests.support.commands import Fer
+from tests.support.videos import shaded_image, write_clip
 
 
 def until_error(items: Iterator[Any]) -> tuple[list[Any], Exception | None]:
@@ -59,7 +43,7 @@ def until_error(items: Iterator[Any]) -> tuple[list[Any], Exception | None]:
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four seconds at ten frames each."""
-    return write(tmp_path_factory.mktemp("clips") / "clip.mkv", 40)
+    return write_clip(tmp_path_factory.mktemp("clips") / "clip.mkv", 40)
 
 
 def test_every_frame_comes_once_and_in_order(clip: Path) -> None:
@@ -170,7 +154,7 @@ def test_a_video_is_written_with_its_times(tmp_path: Path) -> None:
     times = [0.0, 0.5, 0.6, 2.0]
     with video_file(path) as add:
         for i, seconds in enumerate(times):
-            add(shade(i).resize((65, 49)), seconds)
+            add(shaded_image(i).resize((65, 49)), seconds)
         assert not path.exists()
     found = list(read_frames(str(path)))
     assert [frame.time for frame in found] == pytest.approx(times, abs=1e-3)
@@ -253,7 +237,7 @@ def test_a_reader_that_leaves_stops_the_camera() -> None:
 
 
 def test_a_camera_that_is_unplugged(
-    camera: Callable[[str], None], fer: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+    camera: Callable[[str], None], fer: Fer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     camera("testsrc=size=320x240:rate=30:duration=1")
     found, error = until_error(read_frames("0"))
@@ -290,9 +274,7 @@ def test_a_camera_that_is_unplugged(
     )
 
 
-def test_a_camera_whose_time_is_up_ends_well(
-    camera: Callable[[str], None], fer: Callable[..., Ran]
-) -> None:
+def test_a_camera_whose_time_is_up_ends_well(camera: Callable[[str], None], fer: Fer) -> None:
     camera("testsrc=size=320x240:rate=30:duration=3")
     ran = fer("infer", "0", "--faces", "whole", "--json", "--duration", 2, "--max-fps", 5)
     assert ran.code == 0
@@ -302,7 +284,7 @@ def test_a_camera_whose_time_is_up_ends_well(
 
 def test_recordings_that_were_joined(tmp_path: Path) -> None:
     """Their stamps begin anew in the middle: no frame is lost, and time goes on."""
-    parts = [write(tmp_path / name, 20).read_bytes() for name in ("a.ts", "b.ts")]
+    parts = [write_clip(tmp_path / name, 20).read_bytes() for name in ("a.ts", "b.ts")]
     (tmp_path / "joined.ts").write_bytes(b"".join(parts))
     found = list(read_frames(str(tmp_path / "joined.ts")))
     assert [frame.index for frame in found] == list(range(40))
@@ -321,7 +303,7 @@ def test_sound_may_be_longer_than_the_pictures(tmp_path: Path) -> None:
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         sound: Any = container.add_stream("aac", rate=8000)
         for i in range(20):
-            container.mux(video.encode(make(shade(i))))
+            container.mux(video.encode(make(shaded_image(i))))
         container.mux(video.encode())
         for i in range(40):
             frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")  # type: ignore[no-untyped-call]

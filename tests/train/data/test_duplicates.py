@@ -5,7 +5,7 @@ import pytest
 
 from fer_edge.train.data.dataset import Faces
 from fer_edge.train.data.duplicates import exact, near, nearest
-from tests.conftest import drawn
+from tests.support.data import draw_face
 
 
 def faces(*pixels: np.ndarray) -> Faces:
@@ -13,10 +13,10 @@ def faces(*pixels: np.ndarray) -> Faces:
 
 
 def test_exact_and_near_copies() -> None:
-    known = faces(*(drawn(label, 0) for label in range(7)))
-    brighter = (drawn(1, 0) * 0.8 + 30).astype(np.uint8)
-    mirrored = drawn(2, 0)[:, ::-1]
-    found = faces(drawn(0, 0), brighter, mirrored, drawn(3, 99))
+    known = faces(*(draw_face(label, 0) for label in range(7)))
+    brighter = (draw_face(1, 0) * 0.8 + 30).astype(np.uint8)
+    mirrored = draw_face(2, 0)[:, ::-1]
+    found = faces(draw_face(0, 0), brighter, mirrored, draw_face(3, 99))
     assert exact(found, known).tolist() == [True, False, False, False]
     assert near(found, known).tolist() == [True, True, True, False]
     correlation, which = nearest(found, known)

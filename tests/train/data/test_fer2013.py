@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fer_edge.errors import DataError
 from fer_edge.train.data.fer2013 import parse_pixels, read_fer2013
-from tests.conftest import csv_row, drawn
+from tests.support.data import csv_row, draw_face
 
 HEADER = "emotion,pixels,Usage"
 
@@ -44,7 +44,7 @@ def test_every_packing_reads_alike(
 ) -> None:
     data = read_fer2013(pack(csv_file, tmp_path))
     assert data.counts() == {"train": 42, "val": 14, "test": 14}
-    assert np.array_equal(data.splits["train"].pixels[0], drawn(0, 0))
+    assert np.array_equal(data.splits["train"].pixels[0], draw_face(0, 0))
     assert data.splits["val"].labels.tolist() == [i // 2 for i in range(14)]
     assert data.splits["val"].rows[0] == 42
 
@@ -59,7 +59,7 @@ def test_icml_header_with_spaces_quotes_and_other_order(rows: list[str], tmp_pat
     assert read_fer2013(path).counts() == {"train": 42, "val": 14, "test": 14}
 
 
-GOOD = csv_row(0, drawn(0, 1), "Training")
+GOOD = csv_row(0, draw_face(0, 1), "Training")
 PIXELS = GOOD.split(",")[1]
 BAD_ROWS = {
     "pixel count": (f"0,{PIXELS.rsplit(' ', 1)[0]},Training", "2303 pixels instead of 2304"),

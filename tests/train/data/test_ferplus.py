@@ -7,21 +7,8 @@ import pytest
 from fer_edge.errors import DataError
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.fer2013 import read_fer2013
-from fer_edge.train.data.ferplus import COLUMNS, read_votes
-from tests.conftest import USAGES
-
-COUNTS = (42, 14, 14)
-
-
-def votes_file(path: Path, counts: tuple[int, ...] = COUNTS, vote: str = "1") -> Path:
-    lines = [f"Usage,Image name,{','.join(COLUMNS)}"]
-    for usage, count in zip(USAGES, counts, strict=True):
-        lines += [
-            f"{usage},fer{i:07}.png,0,{i % 9},0,0,{vote},0,0,0,0,{10 * (i == 3)}"
-            for i in range(count)
-        ]
-    path.write_text("\n".join(lines))
-    return path
+from fer_edge.train.data.ferplus import read_votes
+from tests.support.data import write_votes
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +17,7 @@ def data(csv_file: Path) -> FaceData:
 
 
 def test_votes_stand_by_their_faces(data: FaceData, tmp_path: Path) -> None:
-    votes = read_votes(votes_file(tmp_path / "v.csv"), data)
+    votes = read_votes(write_votes(tmp_path / "v.csv"), data)
     assert {name: len(v.counts) for name, v in votes.items()} == data.counts()
     ballots = votes["val"].of(data.labels)
     assert ballots[4].tolist() == [1, 0, 0, 4, 0, 0, 0]
@@ -40,10 +27,10 @@ def test_votes_stand_by_their_faces(data: FaceData, tmp_path: Path) -> None:
 def test_votes_of_other_rows_are_refused(data: FaceData, tmp_path: Path) -> None:
     for counts in ((42, 14, 13), (41, 14, 14)):
         with pytest.raises(DataError, match="its rows aren't those of"):
-            read_votes(votes_file(tmp_path / "v.csv", counts), data)
+            read_votes(write_votes(tmp_path / "v.csv", counts), data)
     for vote in ("x", "-1"):
         with pytest.raises(DataError, match="line 2: not a row of FER"):
-            read_votes(votes_file(tmp_path / "v.csv", vote=vote), data)
+            read_votes(write_votes(tmp_path / "v.csv", happiness=vote), data)
     for content in (b"\xff\xd8\xff\xe0", b"Usage\0,x"):
         (tmp_path / "v.csv").write_bytes(content)
         with pytest.raises(DataError, match="line "):

@@ -10,13 +10,13 @@ from PIL import Image
 
 from fer_edge.errors import DataError
 from fer_edge.train.data.folders import read_folders
-from tests.conftest import drawn
+from tests.support.data import draw_face
 
 
 def fill(folder: Path, count: int, label: int = 0) -> None:
     folder.mkdir(parents=True)
     for i in range(count):
-        Image.fromarray(drawn(label, i)).save(folder / f"{i}.png")
+        Image.fromarray(draw_face(label, i)).save(folder / f"{i}.png")
 
 
 def test_train_and_test_with_synonyms(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_train_and_test_with_synonyms(tmp_path: Path) -> None:
     assert data.labels == ("angry", "happy", "neutral")
     assert data.counts() == {"train": 54, "val": 6, "test": 60}
     happy = data.splits["test"].pixels[data.splits["test"].labels == 1]
-    assert np.array_equal(happy[0], drawn(0, 0))
+    assert np.array_equal(happy[0], draw_face(0, 0))
 
 
 def test_own_classes_without_splits_are_cut_alike_every_time(tmp_path: Path) -> None:

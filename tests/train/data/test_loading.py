@@ -10,7 +10,7 @@ from PIL import Image
 from fer_edge.errors import DataError
 from fer_edge.train.data import fer2013, loading
 from fer_edge.train.data.loading import read_data
-from tests.conftest import drawn
+from tests.support.data import draw_face
 
 
 def test_the_second_reading_comes_from_the_cache(
@@ -48,14 +48,14 @@ def test_linked_folders_and_odd_names_are_seen(tmp_path: Path) -> None:
     for label, name in enumerate(("happy", "sad")):
         (away / name).mkdir(parents=True)
         for i in range(6):
-            Image.fromarray(drawn(label, i)).save(away / name / f"{i}.png")
+            Image.fromarray(draw_face(label, i)).save(away / name / f"{i}.png")
     root = tmp_path / "data"
     root.mkdir()
     (root / "train").symlink_to(away)
     (away / "sad" / "dangling.png").symlink_to(tmp_path / "none")
     (away / "sad" / os.fsdecode(b"\xe9.txt")).touch()
     assert sum(read_data(root, skip_bad=True).counts().values()) == 12
-    Image.fromarray(drawn(0, 9)).save(away / "happy" / "new.png")
+    Image.fromarray(draw_face(0, 9)).save(away / "happy" / "new.png")
     assert sum(read_data(root, skip_bad=True).counts().values()) == 13
 
 

@@ -18,15 +18,16 @@ from fer_edge.train.networks.architectures import ARCHITECTURES
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.classifier import build_classifier
 from fer_edge.train.networks.fake_quant import Grid
-from tests.conftest import LABELS, a_spec, drawn
-from tests.export.conftest import settled
+from tests.support.data import LABELS, draw_face
+from tests.support.networks import make_network
+from tests.support.specs import make_spec
 
-FACES = np.stack([drawn(label, 500 + i) for label in range(7) for i in range(10)])
+FACES = np.stack([draw_face(label, 500 + i) for label in range(7) for i in range(10)])
 
 
 def twin_checkpoint(architecture: str, **recipe: object) -> Checkpoint:
-    spec = a_spec(architecture)
-    model = settled(architecture, spec.input)
+    spec = make_spec(architecture)
+    model = make_network(architecture, spec.input)
     chosen = Int8Recipe(
         **{  # type: ignore[arg-type]
             "float_layers": quantized.default_float_layers(model, architecture),
@@ -83,8 +84,8 @@ def test_steps_make_every_engine_round_alike(made: Checkpoint) -> None:
 
 @pytest.mark.parametrize("ranges", ["mse", "answer"])
 def test_float32_has_the_bits_of_an_answer_and_its_zero_point(ranges: str) -> None:
-    spec = a_spec("mobilenet_v2")
-    model = settled("mobilenet_v2", spec.input)
+    spec = make_spec("mobilenet_v2")
+    model = make_network("mobilenet_v2", spec.input)
     small, large = (model.network.features[i].conv[3] for i in (2, 3))
     with torch.no_grad():  # a channel whose weights ask for less, one whose bias asks for more
         small.weight[0] *= 1e-5
@@ -221,15 +222,15 @@ def test_too_little_to_calibrate_with(counts: tuple[int, ...], says: str) -> Non
 )
 def test_calibration_takes_the_labels_of_the_network(labels: tuple[str, ...], says: str) -> None:
     """Not those of the data: a folder of two classes would set ranges for seven."""
-    spec = a_spec("mobilenet_v3_small")
+    spec = make_spec("mobilenet_v3_small")
     source = Checkpoint(build_classifier(spec.architecture, len(LABELS), spec.input), spec)
     with pytest.raises(DataError, match=says):
         with_twin(source, replace(data((40, 40)), labels=labels), Int8Recipe(), "rounded")
 
 
 def test_a_channel_without_weights_keeps_its_bias() -> None:
-    spec = a_spec("mobilenet_v2")
-    model = settled("mobilenet_v2", spec.input)
+    spec = make_spec("mobilenet_v2")
+    model = make_network("mobilenet_v2", spec.input)
     norm = model.network.features[1].conv[0][1]
     with torch.no_grad():
         norm.weight[3], norm.bias[3] = 0.0, 0.5

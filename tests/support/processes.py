@@ -1,0 +1,80 @@
+"""Child processes of the tests: each has a time limit and none outlives its test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+TIMEOUT = 240.0
+"""Seconds for a child; pytest's own limit for a test is longer."""
+Script = Callable[..., "subprocess.Popen[str]"]
+HEAVY_PACKAGES = (
+    "torch", "torchvision", "onnx", "onnxscript", "openvino", "lightning", "safetensors", "cv2",
+    "scipy", "matplotlib", "av", "tensorboard", "nncf",
+)  # fmt: skip
+WITHOUT_PACKAGES = """
+import sys
+
+class Refuse:
+    names = {names!r}
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"refused: {{name}}", name=name)
+
+sys.meta_path.insert(0, Refuse())
+from fer_edge.cli import main
+main()
+"""
+KILL_IN_SECOND_EPOCH = """
+import os, signal, sys
+from fer_edge.train.callbacks import EpochLog
+
+def kill(self, trainer, module):
+    if trainer.current_epoch == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    self.started = 0
+
+EpochLog.on_train_epoch_start = kill
+"""
+"""Code for a training process to run first: it is killed as its second epoch starts."""
+
+
+def run_process(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; `options` are those of `subprocess.run`.
+
+    Raises:
+        TimeoutExpired: it took longer than `TIMEOUT`, or the `timeout` in the options.
+    """
+    options = {"capture_output": True, "text": True, "timeout": TIMEOUT, "check": False, **options}
+    return subprocess.run([str(word) for word in command], **options)
+
+
+def run_python(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run this environment's Python with arguments, like `"-c", code`."""
+    return run_process(sys.executable, *arguments, **options)
+
+
+def run_without(packages: Collection[str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run `fer` where these packages can't be imported."""
+    return run_python("-c", WITHOUT_PACKAGES.format(names=set(packages)), *arguments)
+
+
+def run_base_install(*arguments: object, extra: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `fer` as in the base install with one more package; warnings are errors."""
+    code = WITHOUT_PACKAGES.format(names=set(HEAVY_PACKAGES) - {extra})
+    return run_python("-W", "error", "-c", code, *arguments)
+
+
+@contextmanager
+def start_process(*command: object, **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Start a command and kill it at the end of the block, if it still runs."""
+    process = subprocess.Popen([str(word) for word in command], **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
