@@ -179,8 +179,8 @@ def keep(rows: list[tuple[str, ...]], versions: dict[str, str], what: str) -> No
         COLUMNS,
         sorted([list(row) for row in rows], key=lambda row: row[0]),
         command="benchmarks/board/run --ncnn --keep",
-        machine=f"emulated by QEMU {qemu_version()}, one thread, answers to {what}, "
-        f"ONNX Runtime's to {FACES} of them",
+        machine=f"emulated by QEMU {qemu_version()}, one thread, predictions for {what}, "
+        f"ONNX Runtime's for {FACES} of them",
         versions=versions,
     )
 

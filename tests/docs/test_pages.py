@@ -1,0 +1,71 @@
+"""Pages that list what the code has list exactly that."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.board.machine import BOARDS
+
+import fer_edge
+from tests.support.files import ROOT
+
+FOLDERS = ("src", "examples", "benchmarks")
+NAMED = re.compile(r"(FER_EDGE|XDG)_[A-Z_]+")
+"""Names that are read through a function, or a constant."""
+IGNORED = {"PATH", "BOARD_PYTHON"}
+"""The shell's, and one that the program of an emulated board gives it."""
+
+
+def environment_reads(path: Path) -> Iterator[str]:
+    """Names of the environment variables that a module reads."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case (
+                ast.Call(
+                    ast.Attribute(ast.Attribute(attr="environ"), "get" | "pop"),
+                    [ast.Constant(str(name)), *_],
+                )
+                | ast.Call(ast.Attribute(attr="getenv"), [ast.Constant(str(name)), *_])
+                | ast.Subscript(ast.Attribute(attr="environ"), ast.Constant(str(name)), ast.Load())
+                | ast.Compare(ast.Constant(str(name)), _, [ast.Attribute(attr="environ")])
+            ):
+                yield name
+            case ast.Constant(str(name)) if "src" in path.parts and NAMED.fullmatch(name):
+                yield name
+
+
+def test_the_page_of_environment_variables_is_complete() -> None:
+    page = (ROOT / "docs" / "environment.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(\w+)`", page, re.MULTILINE)
+    read = {
+        name
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
+        for name in environment_reads(path)
+    }
+    assert set(listed) == read - IGNORED
+    assert len(listed) == len(set(listed))
+
+
+def test_the_page_of_the_python_api_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    documented = {line.split(".")[-1] for line in re.findall(r"^::: (\S+)", page, re.MULTILINE)}
+    errors = {name for name in fer_edge.__all__ if name.endswith("Error")}
+    assert set(fer_edge.__all__) - errors - {"__version__"} <= documented
+    assert "errors" in documented
+
+
+def test_the_speeds_of_boards_follow_from_the_counted_instructions() -> None:
+    page = (ROOT / "docs" / "raspberry-pi.md").read_text("utf-8")
+    counts = json.loads((ROOT / "benchmarks" / "board" / "budget.json").read_text())["counts"]
+    for name, board in BOARDS.items():
+        face = counts[name]["shipped"]
+        cells = []
+        for instructions in (face, face + counts[name]["YuNet, 320 x 240"]):
+            slow, fast = (board.ghz * 1e9 * rate / instructions for rate in board.per_cycle)
+            cells.append(f"{slow:.0f} to {fast:.0f}")
+        assert f"| {board.name} | {' | '.join(cells)} |" in page
