@@ -20,11 +20,11 @@ from torch import Tensor
 from fer_edge.runtime.results import softmax
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.calibration_error import (
-    calibration_by_chance,
     calibration_error,
-    reliability,
+    reliability_bins,
+    simulate_calibrated_error,
 )
-from fer_edge.train.evaluation.evaluate import matched, open_model, predict_all
+from fer_edge.train.evaluation.evaluate import match_labels, open_model, predict_all
 
 FOLDS, LEAST = 5, 1e-3
 Map = Callable[[Tensor, Tensor], Tensor]
@@ -68,23 +68,23 @@ def fitted(form: Map, start: list[float], logits: Tensor, truth: Tensor) -> Tens
 
 
 def error(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> float:
-    mean, accuracy, count = reliability(probabilities, truth, bins)
+    mean, accuracy, count = reliability_bins(probabilities, truth, bins)
     return float((np.abs(mean - accuracy) * count).sum() / count.sum())
 
 
 def describe(path: Path, data: Path) -> None:
     model = open_model(path)
     read = read_data(data, side=model.spec.input.side)
-    faces = matched(read, read.split("val"), model.spec, model.name)
+    faces = match_labels(read, read.split("val"), model.spec, model.name)
     logits, truth = predict_all(model.predict, faces.pixels), faces.labels
     sure = softmax(logits / model.spec.temperature)
-    chance = calibration_by_chance(sure)
+    chance = simulate_calibrated_error(sure)
     random = np.random.default_rng(0)
     drawn = [random.integers(0, len(truth), len(truth)) for _ in range(200)]
     moved = np.std([calibration_error(sure[i], truth[i]) for i in drawn])
     print(f"{path}, {len(truth)} faces of val, temperature {model.spec.temperature:.3f}")
     print(f"  error {calibration_error(sure, truth):.4f}, moved by a bootstrap by {moved:.4f}")
-    print(f"  by chance {chance.mean:.4f}, seldom more than {chance.most:.4f}")
+    print(f"  by chance {chance.mean:.4f}, seldom more than {chance.p95:.4f}")
     others = {bins: error(sure, truth, bins) for bins in (5, 10, 15, 20, 30)}
     print("  bins: " + ", ".join(f"{bins}: {value:.4f}" for bins, value in others.items()))
     x, y = torch.from_numpy(logits).double(), torch.from_numpy(truth)

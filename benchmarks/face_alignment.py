@@ -33,7 +33,7 @@ from fer_edge.runtime.detection.detector import Detector, measure_tilt
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.preprocess import crop_face
 from fer_edge.train.data.loading import read_data
-from fer_edge.train.evaluation.evaluate import matched, predict_all
+from fer_edge.train.evaluation.evaluate import match_labels, predict_all
 
 ENLARGED, CANVAS = 192, 320
 ANGLES = (0, 10, -10, 20, -20, 30, -30, 45, -45)
@@ -114,7 +114,7 @@ if __name__ == "__main__":
 
     model = open_backend(bundled("model"))
     data = read_data(Path(os.environ["FER2013"]))
-    split = matched(data, data.split("val"), model.spec, "the bundled model")
+    split = match_labels(data, data.split("val"), model.spec, "the bundled model")
     faces, labels = split.pixels[: chosen.faces], split.labels[: chosen.faces]
     detector = Detector(Path(os.environ["FER_EDGE_DETECTOR"]), min_face=1)
     whole = predict_all(model, faces).argmax(1) == labels

@@ -15,14 +15,14 @@ import torch
 
 from fer_edge.train.data.ferplus import read_votes
 from fer_edge.train.data.loading import read_data
-from fer_edge.train.targets import Reading
+from fer_edge.train.targets import VotesToLabels
 
 data = read_data(Path(sys.argv[1]))
 votes = read_votes(Path(sys.argv[2]), data)
 train, val = (torch.from_numpy(data.split(name).labels) for name in ("train", "val"))
-reading = Reading.fit(votes["train"], train, len(data.labels))
-majority = torch.from_numpy(votes["val"].of(data.labels)).argmax(1)
-probable = reading(votes["val"])
+votes_to_labels = VotesToLabels.fit(votes["train"], train, len(data.labels))
+majority = torch.from_numpy(votes["val"].for_labels(data.labels)).argmax(1)
+probable = votes_to_labels(votes["val"])
 print(f"FER+'s majority:    {(majority == val).double().mean():.2%} of {len(val)} labels")
 print(f"read as `Reading` does: {(probable.argmax(1) == val).double().mean():.2%}")
 print(f"negative log:       {-probable[range(len(val)), val].log().mean():.3f}")

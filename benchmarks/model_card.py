@@ -18,16 +18,16 @@ from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.ferplus import read_votes
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation import annotator_agreement, plots
-from fer_edge.train.evaluation.evaluate import evaluate, matched, open_model
-from fer_edge.train.evaluation.metrics import Report, interval
+from fer_edge.train.evaluation.evaluate import evaluate, match_labels, open_model
+from fer_edge.train.evaluation.metrics import Report, wilson_interval
 
 ROOT = Path(__file__).parent.parent
 
 
 def reports(data: FaceData) -> dict[str, Report]:
     model = open_model(bundled("model"), threads=1)
-    val, test = (matched(data, data.split(s), model.spec, model.name) for s in ("val", "test"))
-    copies = duplicates.near(test, data.split("train"))
+    val, test = (match_labels(data, data.split(s), model.spec, model.name) for s in ("val", "test"))
+    copies = duplicates.find_near_copies(test, data.split("train"))
     return {
         "PublicTest (validation)": evaluate(model, val, "val"),
         "PrivateTest (test)": evaluate(model, test, "test"),
@@ -50,7 +50,7 @@ def summary(found: dict[str, Report]) -> str:
         lines.append(
             f"| {name} | {m.n:,} | {m.accuracy:.2%} | {span(*report.accuracy_interval)} | "
             f"{m.balanced_accuracy:.2%} | {m.macro_f1:.3f} | {m.ece:.3f} | "
-            f"{report.ece_by_chance.mean:.3f} |"
+            f"{report.ece_if_calibrated.mean:.3f} |"
         )
     return "\n".join(lines)
 
@@ -60,35 +60,36 @@ def per_label(report: Report) -> str:
         "| label | precision | recall | its 95 % interval | F1 | faces | most often taken for |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    confusions = report.top_confusions(most=len(report.labels) ** 2)
+    confusions = report.top_confusions(limit=len(report.labels) ** 2)
     for label, row in report.per_class().items():
         worst = next(f"{answer} ({n})" for truth, answer, n in confusions if truth == label)
         lines.append(
             f"| {label} | {row['precision']:.1%} | {row['recall']:.1%} | "
-            f"{span(*interval(row['recall'], int(row['support'])))} | {row['f1']:.1%} | "
+            f"{span(*wilson_interval(row['recall'], int(row['support'])))} | {row['f1']:.1%} | "
             f"{row['support']:.0f} | {worst} |"
         )
     return "\n".join(lines)
 
 
 def beside_people(report: Report, ferplus: Path, data: FaceData) -> str:
-    found = annotator_agreement.compare(report, read_votes(ferplus, data)["test"])
+    found = annotator_agreement.compare_with_annotators(report, read_votes(ferplus, data)["test"])
     lines = [
         "| on PrivateTest | |",
         "| --- | --- |",
         f"| by the label that most of the ten gave ({found.n:,} faces have one) | "
         f"{found.accuracy:.2%} ({span(*found.accuracy_interval)}) |",
         f"| FER2013's own labels by it | {found.label_accuracy:.2%} |",
-        f"| one of the ten, drawn by chance, by it | {found.person_accuracy:.2%} |",
-        f"| one of the ten, drawn by chance, by FER2013's labels | {found.person_on_labels:.2%} |",
+        f"| one of the ten, drawn by chance, by it | {found.annotator_accuracy:.2%} |",
+        f"| one of the ten, drawn by chance, by FER2013's labels | "
+        f"{found.annotator_label_accuracy:.2%} |",
         f"| the model's {found.errors:,} errors: the label that most gave | "
-        f"{found.error_is_majority:.1%} |",
+        f"{found.errors_on_majority:.1%} |",
         f"| its errors: given by one or more of the ten, by two or more | "
-        f"{found.error.by_one:.1%}, {found.error.by_two:.1%} |",
+        f"{found.error_support.by_one:.1%}, {found.error_support.by_two:.1%} |",
         f"| the same errors on any face of that label | "
-        f"{found.error_by_chance.by_one:.1%}, {found.error_by_chance.by_two:.1%} |",
+        f"{found.chance_support.by_one:.1%}, {found.chance_support.by_two:.1%} |",
         f"| FER2013's labels of those faces: given by one or more, by two or more | "
-        f"{found.label_of_errors.by_one:.1%}, {found.label_of_errors.by_two:.1%} |",
+        f"{found.label_support.by_one:.1%}, {found.label_support.by_two:.1%} |",
     ]
     return "\n".join(lines)
 
@@ -118,4 +119,4 @@ if __name__ == "__main__":
         "people": beside_people(test, Path(sys.argv[1]), data),
     }
     rewrite(ROOT / "docs" / "model-card.md", blocks)
-    plots.save(plots.reliability_diagram(test), ROOT / "docs" / "pictures" / "reliability.png")
+    plots.save_figure(plots.plot_reliability(test), ROOT / "docs" / "pictures" / "reliability.png")

@@ -252,7 +252,7 @@ def test_a_closed_pipe_is_quiet() -> None:
 def test_inspect(fer: Fer, csv_file: Path) -> None:
     ran = fer("data", "inspect", csv_file)
     assert ran.code == 0
-    assert "bad rows or pictures left out: 0" in ran.out
+    assert "unreadable rows or images: 0" in ran.out
     document = json.loads(fer("data", "inspect", csv_file, "--json").out)
     assert document["counts"]["train"]["happy"] == 6
     assert fer("data", "inspect", csv_file / "none").code == 1
@@ -282,7 +282,7 @@ def test_train_evaluate_export_parity(
     assert document["parity"]["n"] == 14
     assert model.exists()
     assert Path(document["report"]).exists()
-    assert Path(document["page"]).exists()
+    assert Path(document["html_report"]).exists()
 
     ran = fer("parity", checkpoint, model, "--data", csv_file, "--json")
     assert ran.code == 0
@@ -300,7 +300,11 @@ def test_train_evaluate_export_parity(
         assert ran.code == 0, ran.err
         reports.append(json.loads(ran.out))
         assert reports[-1]["size"] == file.stat().st_size
-        assert Path(f"{file.name}-evaluation/confusion.png").exists()
+    assert Path("run/evaluation/model.safetensors-test/confusion.png").exists()
+    (folder,) = Path().glob(f"evaluation-{model.name}-test-*")
+    assert (folder / "confusion.png").exists()
+    ran = fer("evaluate", model, "--data", csv_file, "--split", "val", "--output", folder)
+    assert (ran.code, "--force" in ran.err) == (2, True)
     assert reports[0]["confusion"] == reports[1]["confusion"]
     assert reports[0]["accuracy"] == test["accuracy_exported"]
 
@@ -313,20 +317,20 @@ def test_train_evaluate_export_parity(
     first, second, both = map(json.loads, ran.out.splitlines())
     assert (first["confusion"], first["model"]) == (second["confusion"], str(model))
     assert both["models"] == [str(model), str(checkpoint)]
-    assert both["spread"]["accuracy"]["deviation"] == 0
-    assert both["spread"]["accuracy"]["mean"] == pytest.approx(test["accuracy_exported"])
+    assert both["variation"]["accuracy"]["std"] == 0
+    assert both["variation"]["accuracy"]["mean"] == pytest.approx(test["accuracy_exported"])
     assert {path.name for path in Path("both").iterdir()} == {
-        f"{model.name}-evaluation", "run-model.safetensors-evaluation",
+        model.name, "run-model.safetensors",
     }  # fmt: skip
     ran = fer("evaluate", model, Path(model).absolute(), "--data", csv_file)
-    assert (ran.code, "named twice" in ran.err) == (2, True)
+    assert (ran.code, "given twice" in ran.err) == (2, True)
     people = write_votes(tmp_path / "votes.csv")
     ran = fer("evaluate", model, "--data", csv_file, "--ferplus", people, "--json")
-    found = json.loads(ran.out)["people"]
+    found = json.loads(ran.out)["annotators"]
     assert found["n"] + sum(found["left_out"].values()) == 14
-    assert Path(f"{model.name}-evaluation/people.png").exists()
+    assert (folder / "annotators.png").exists()
     ran = fer("evaluate", model, checkpoint, "--data", csv_file, "--ferplus", people)
-    assert "FER+'s ten people" in ran.out
+    assert "FER+'s ten annotators" in ran.out
     assert "2 models" in ran.out
 
     ran = fer("parity", checkpoint, checkpoint)

@@ -54,11 +54,11 @@ def test_from_folders_to_gated_files(
     monkeypatch.chdir(tmp_path)
     data, small = ("--data", my_faces), ("--batch-size", 16)
     ran = fer("data", "inspect", my_faces)
-    assert "has no val and no test: cut from train" in " ".join(ran.out.split())
+    assert "has no val and no test split: taken from train" in " ".join(ran.out.split())
 
     ran = fer("train", *data, "--network-side", 48, "--epochs", 6, *small)
     assert ran.code == 0, ran.err
-    assert "my faces: 4 labels; train 338, val 42, test 37 faces; val and test cut" in ran.err
+    assert "my faces: 4 labels; train 338, val 42, test 37 faces; val and test taken" in ran.err
     assert "happy as the start knows them; Don't know!, sehr müde, 驚き new to it" in ran.err
     assert f"next: fer evaluate run/model.safetensors --data '{my_faces}' ;" in ran.err
     spec = read_spec(Path("run/model.safetensors"))

@@ -20,7 +20,7 @@ from fer_edge.export.thresholds import Gate, Thresholds
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec, Precision
 from fer_edge.train.data.loading import read_data
-from fer_edge.train.evaluation.evaluate import Model, evaluate, matched
+from fer_edge.train.evaluation.evaluate import Model, evaluate, match_labels
 from fer_edge.train.networks.checkpoint import Checkpoint
 from tests.support.commands import Fer
 from tests.support.exported import exporting
@@ -71,7 +71,7 @@ def test_every_face_is_answered_once(
     assert answered == [16, 14]
     monkeypatch.undo()
     data = read_data(csv_file)
-    faces = matched(data, data.split("test"), done.spec, "m")
+    faces = match_labels(data, data.split("test"), done.spec, "m")
     assert done.spec.metrics == (evaluate(opened(done.path), faces, "test").metrics(),)
 
 

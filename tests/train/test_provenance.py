@@ -45,11 +45,11 @@ def test_where_a_run_begins(tmp_path: Path, spec: ModelSpec) -> None:
 
 def test_what_is_said_before_the_first_epoch(spec: ModelSpec) -> None:
     assert list(words(data(), None)) == [
-        "mine: 2 labels; train 30, val 10 faces; val cut from train"
+        "mine: 2 labels; train 30, val 10 faces; val taken from train"
     ]
     known = list(words(data(), spec))
     assert known[1] == "labels: happy as the start knows them; bored new to it"
     assert len(list(words(data(), replace(spec, labels=("happy", "bored"))))) == 1
     (_, warned) = words(data(copies=4), None)
     assert warned.startswith("4 of 10 val faces are near copies of train's")
-    assert len(list(words(replace(data(copies=4), cut=()), None))) == 1
+    assert len(list(words(replace(data(copies=4), derived_splits=()), None))) == 1

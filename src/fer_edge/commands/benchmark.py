@@ -105,10 +105,10 @@ def benchmark(
         found = with_accuracy(found, data, split, skip_bad=skip_bad, tell=tell)
     print_json(found.to_dict()) if as_json else show(benchmark_tables(found))
     if plot is not None:
-        from fer_edge.train.evaluation.pareto import pareto
-        from fer_edge.train.evaluation.plots import save
+        from fer_edge.train.evaluation.pareto import plot_pareto
+        from fer_edge.train.evaluation.plots import save_figure
 
-        save(pareto(found), plot)
+        save_figure(plot_pareto(found), plot)
         print(f"wrote {plot}", file=sys.stderr)
     if not found.works:
         sys.exit(1)

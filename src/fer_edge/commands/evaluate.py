@@ -1,4 +1,4 @@
-"""`fer evaluate`: what one model answers to a split, or how far several lie apart."""
+"""`fer evaluate`: metrics of one model on a split, or of several and their variation."""
 
 from __future__ import annotations
 
@@ -28,16 +28,20 @@ from fer_edge.errors import ConfigError, requires_extra
 @click.option("--data", type=PATH, required=True, help=DATA)
 @split_option
 @click.option(
-    "--output", type=PATH, help="Folder; MODEL-evaluation here. Of several: their parent."
+    "--output",
+    type=PATH,
+    help="Folder of the report; of several models, the parent of their folders. Default: in the "
+    "run's folder, otherwise in the current one.",
 )
+@click.option("--force", is_flag=True, help="Replace the report of another model or other data.")
 @backend_option
 @device_option
 @click.option(
     "--without-duplicates",
     is_flag=True,
-    help="Leave out faces that train holds a near copy of.",
+    help="Leave out faces of which train holds a near copy.",
 )
-@click.option("--ferplus", type=PATH, help="FER+ votes (fer2013new.csv): what people answered.")
+@click.option("--ferplus", type=PATH, help="FER+ votes (fer2013new.csv) to compare with.")
 @skip_bad_option
 @json_option
 def evaluate(
@@ -45,6 +49,7 @@ def evaluate(
     data: Path,
     split: Split,
     output: Path | None,
+    force: bool,
     backend: Backend,
     device: Device,
     without_duplicates: bool,
@@ -52,32 +57,36 @@ def evaluate(
     skip_bad: bool,
     as_json: bool,
 ) -> None:
-    """Accuracy, per-class figures, confusion and calibration, with pictures.
+    """Measure accuracy, metrics per class, confusion and calibration, with plots.
 
-    MODEL: checkpoint or exported file. Of several, such as runs with other seeds, also how far
-    their figures lie apart.
+    MODEL: a checkpoint or an exported file. For several, such as runs with different seeds, also
+    how much their metrics vary.
     """
     if without_duplicates and split == "train":
         raise ConfigError("--without-duplicates leaves out copies of train: --split val or test")
     if len({model.absolute() for model in models}) < len(models):
-        raise ConfigError("a model is named twice")
+        raise ConfigError("a model is given twice")
     with requires_extra("train"):
-        from fer_edge.render.reports import people_tables, report_tables, spread_table
-        from fer_edge.train.evaluation import plots  # noqa: F401 - missing, it is said first
-        from fer_edge.train.evaluation.annotator_agreement import compare
+        from fer_edge.render.reports import annotator_tables, report_tables, variation_table
+        from fer_edge.train.evaluation import plots  # noqa: F401 - fails here if it isn't installed
+        from fer_edge.train.evaluation.annotator_agreement import compare_with_annotators
         from fer_edge.train.evaluation.evaluate import (
-            ask,
             evaluate,
-            matched,
+            load_evaluation_data,
+            match_labels,
             open_model,
+        )
+        from fer_edge.train.evaluation.report_folder import (
+            check_report_folder,
+            default_report_folder,
             write_report,
         )
-        from fer_edge.train.evaluation.seed_variance import folder_names, spreads
+        from fer_edge.train.evaluation.seed_variance import distinct_names, measure_variation
 
-    with requires_extra("train"):  # of a checkpoint
+    with requires_extra("train"):  # for checkpoints
         opened = [open_model(model, backend=backend, device=device) for model in models]
-    asked = {
-        side: ask(
+    loaded = {
+        side: load_evaluation_data(
             data,
             split,
             side,
@@ -87,31 +96,46 @@ def evaluate(
         )
         for side in {model.spec.input.side for model in opened}
     }
-    names = [models[0].name] if len(models) == 1 else folder_names(models)
-    parent = Path() if output is None else output
+    matched = []
+    for model in opened:
+        source = loaded[model.spec.input.side]
+        matched.append(match_labels(source.data, source.faces, model.spec, model.name))
+    if output is None:
+        folders = [
+            default_report_folder(path, model.sha256, split, without_duplicates=without_duplicates)
+            for path, model in zip(models, opened, strict=True)
+        ]
+    elif len(models) == 1:
+        folders = [output]
+    else:
+        folders = [output / name for name in distinct_names(models)]
+    for model, faces, folder in zip(opened, matched, folders, strict=True):
+        if not force:
+            check_report_folder(folder, model, faces, split, has_votes=ferplus is not None)
     reports = []
-    for model, name in zip(opened, names, strict=True):
-        question = asked[model.spec.input.side]
-        faces = matched(question.data, question.faces, model.spec, model.name)
-        report = evaluate(model, faces, split, question.left_out)
-        people = None if question.votes is None else compare(report, question.votes)
-        alone = output is not None and len(models) == 1
-        folder = parent if alone else parent / f"{name}-evaluation"
-        files = write_report(report, faces, folder, people)
+    for model, faces, folder in zip(opened, matched, folders, strict=True):
+        source = loaded[model.spec.input.side]
+        report = evaluate(model, faces, split, source.left_out)
+        agreement = None if source.votes is None else compare_with_annotators(report, source.votes)
+        files = write_report(report, faces, folder, agreement, force=force)
         if as_json:
-            print_json(report.to_dict() | ({"people": people.to_dict()} if people else {}))
+            added = {"annotators": agreement.to_dict()} if agreement else {}
+            print_json(report.to_dict() | added)
         else:
             show(report_tables(report))
-            show(people_tables(people) if people else [])
+            show(annotator_tables(agreement) if agreement else [])
         print("wrote " + ", ".join(map(str, files)), file=sys.stderr)
         reports.append(report)
     if len(reports) < 2:
         return
-    found = spreads(reports)
+    variation = measure_variation(reports)
     if as_json:
-        apart = {name: spread.to_dict() for name, spread in found.items()}
         print_json(
-            {"models": [report.model for report in reports], "split": split, "spread": apart}
+            {
+                "models": [report.model for report in reports],
+                "split": split,
+                "variation": {name: one.to_dict() for name, one in variation.items()},
+            }
         )
     else:
-        show([spread_table(reports, found)])
+        show([variation_table(reports, variation)])

@@ -12,7 +12,7 @@ import click
 
 from fer_edge.commands.console import print_json, show
 from fer_edge.commands.options import PATH, data_option, json_option, skip_bad_option
-from fer_edge.errors import ConfigError, requires_extra
+from fer_edge.errors import ConfigError, DataError, requires_extra
 from fer_edge.train.networks.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -195,13 +195,19 @@ def average(
 @skip_bad_option
 @json_option
 def inspect(path: Path, ferplus: Path | None, skip_bad: bool, as_json: bool) -> None:
-    """Splits, class counts, bad rows, duplicates across splits.
+    """Show splits, class counts, unreadable rows or images, and duplicates across splits.
 
     PATH: FER2013 file (.csv, .csv.gz, .tar.gz, .zip) or a folder of class folders.
     """
     with requires_extra("train"):
-        from fer_edge.train.data.inspection import inspect, tables
+        from fer_edge.render.reports import inspection_tables
+        from fer_edge.train.data.inspection import inspect_data
         from fer_edge.train.data.loading import read_data
 
-    found = inspect(read_data(path, skip_bad=skip_bad), ferplus)
-    print_json(found.to_dict()) if as_json else show(tables(found))
+    found = inspect_data(read_data(path, skip_bad=True), ferplus)
+    print_json(found.to_dict()) if as_json else show(inspection_tables(found))
+    if found.bad and not skip_bad:
+        raise DataError(
+            f"{path}: {len(found.bad)} rows or images can't be read: repair or remove them, or "
+            "leave them out with --skip-bad"
+        )

@@ -15,7 +15,6 @@ from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Int8Recipe, Ranges
 from fer_edge.train.calibrate import with_twin
 from fer_edge.train.data.dataset import FaceData
-from fer_edge.train.evaluation.evaluate import matched
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.quantized import default_float_layers, layer_names
@@ -94,7 +93,7 @@ def search_int8_recipe(
         DataError: there is no val split, or train can't calibrate.
     """
     checkpoint = checkpoints.load(source)
-    val = matched(data, data.split("val"), checkpoint.spec, checkpoint.spec.name)
+    val = match_labels(data, data.split("val"), checkpoint.spec, checkpoint.spec.name)
     expected = checkpoint.predict(val.pixels).argmax(1)
     everything = np.random.default_rng(0).permutation(len(val))
     part = np.sort(everything[:_PROBE_FACES])

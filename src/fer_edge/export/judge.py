@@ -16,7 +16,7 @@ from fer_edge.export.parity import Parity, measure
 from fer_edge.export.thresholds import DEFAULT_THRESHOLDS, ThresholdKind, Thresholds
 from fer_edge.spec import ModelSpec
 from fer_edge.train.data.dataset import FaceData, Split
-from fer_edge.train.evaluation.evaluate import Model, matched, predict_all
+from fer_edge.train.evaluation.evaluate import Model, match_labels, predict_all
 from fer_edge.train.networks.checkpoint import Checkpoint
 
 _TOLERANCE = 1e-9
@@ -171,6 +171,6 @@ def compare_all(
     else:
         parities = [run(draw_faces(spec.input.side), "golden")]
     if data is not None:
-        labelled = matched(data, data.split(split), spec, reference.name)
+        labelled = match_labels(data, data.split(split), spec, reference.name)
         parities.append(run(labelled.pixels, split, labelled.labels))
     return parities

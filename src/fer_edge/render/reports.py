@@ -1,99 +1,140 @@
-"""What an evaluation and a comparison found."""
+"""Show an evaluation, a parity report and the inspection of a data set in a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from fer_edge.train.evaluation.metrics import interval
+from fer_edge.train.evaluation.metrics import wilson_interval
 
 if TYPE_CHECKING:
     from fer_edge.export.parity import Parity
-    from fer_edge.train.evaluation.annotator_agreement import Named, People
+    from fer_edge.train.data.inspection import Inspection
+    from fer_edge.train.evaluation.annotator_agreement import AnnotatorAgreement, VoteSupport
     from fer_edge.train.evaluation.metrics import Report
-    from fer_edge.train.evaluation.seed_variance import Spread
+    from fer_edge.train.evaluation.seed_variance import Variation
 
-_WIDE = 80
-"""Columns for all labels side by side, up to which they can be read; else a picture has them."""
-_PLAIN = ("macro_f1", "ece")
-"""Figures that nobody reads in percent."""
+_MAX_COLUMNS = 80
+"""Maximum width of a confusion matrix in the terminal."""
+_MAX_ITEMS = 20
+"""Maximum number of bad items, and of pairs of copies, in the terminal."""
+_FRACTIONS = ("macro_f1", "ece")
+"""Metrics that are shown as fractions, not in percent."""
 
 
 def report_tables(report: Report) -> Iterable[Table | str]:
-    """An evaluation: figures, labels, the confusion matrix and the commonest errors."""
+    """An evaluation: metrics, labels, the confusion matrix and the most frequent errors."""
     metrics = report.metrics()
-    chance = report.ece_by_chance
+    calibrated = report.ece_if_calibrated
     size = f" ({report.size / 1e6:.2f} MB)" if report.size else ""
     yield (
         f"{report.model}{size} on {report.split}: {round(metrics.accuracy * metrics.n)} of "
-        f"{metrics.n} right, accuracy {metrics.accuracy:.2%} "
+        f"{metrics.n} correct, accuracy {metrics.accuracy:.2%} "
         f"(95 % interval {_range(report.accuracy_interval)})"
     )
     yield (
         f"balanced {metrics.balanced_accuracy:.2%}, calibration error {metrics.ece:.3f} "
-        f"(if every confidence were right, chance would make {chance.mean:.3f}, seldom more than "
-        f"{chance.most:.3f})"
+        f"(a perfectly calibrated model: {calibrated.mean:.3f} on average, 95 % below "
+        f"{calibrated.p95:.3f})"
     )
-    table = Table("label", "precision", "recall", "its 95 % interval", "F1", "support")
+    table = Table("label", "precision", "recall", "95 % interval", "F1", "support")
     for label, row in report.per_class().items():
-        ends = _range(interval(row["recall"], int(row["support"])))
-        shares = [f"{row[name]:.1%}" for name in ("precision", "recall", "f1")]
-        table.add_row(label, *shares[:2], ends, shares[2], f"{row['support']:.0f}")
+        ends = _range(wilson_interval(row["recall"], int(row["support"])))
+        percents = [f"{row[name]:.1%}" for name in ("precision", "recall", "f1")]
+        table.add_row(label, *percents[:2], ends, percents[2], f"{row['support']:.0f}")
     table.add_section()
     for label, row in report.averages().items():
-        shares = [f"{row[name]:.1%}" for name in ("precision", "recall", "f1")]
-        table.add_row(label, *shares[:2], "", shares[2], str(metrics.n))
+        percents = [f"{row[name]:.1%}" for name in ("precision", "recall", "f1")]
+        table.add_row(label, *percents[:2], "", percents[2], str(metrics.n))
     yield table
-    if len("".join(report.labels)) + 3 * len(report.labels) <= _WIDE:
-        matrix = Table("truth \\ answer", *report.labels, title="confusion")
+    if len("".join(report.labels)) + 3 * len(report.labels) <= _MAX_COLUMNS:
+        matrix = Table("true \\ predicted", *report.labels, title="confusion")
         for label, counts in zip(report.labels, report.confusion.tolist(), strict=True):
             matrix.add_row(label, *map(str, counts))
         yield matrix
     else:
-        yield "the confusion matrix is too wide for here: confusion.png has it"
-    yield "commonest errors: " + ", ".join(
+        yield "the confusion matrix is too wide for the terminal: see confusion.png"
+    yield "most frequent errors: " + ", ".join(
         f"{truth} as {answer} {count}" for truth, answer, count in report.top_confusions()
     )
 
 
-def people_tables(people: People) -> Iterable[Table | str]:
-    """A model beside FER+'s ten people."""
-    left_out = ", ".join(f"{why} {n}" for why, n in people.left_out.items())
+def annotator_tables(agreement: AnnotatorAgreement) -> Iterable[Table | str]:
+    """A model against FER+'s ten annotators."""
+    left_out = ", ".join(f"{reason} {n}" for reason, n in agreement.left_out.items())
     yield (
-        f"by the label that most of FER+'s ten people gave, {people.n} faces: accuracy "
-        f"{people.accuracy:.2%} (95 % interval {_range(people.accuracy_interval)})"
+        f"on the majority label of FER+'s ten annotators, {agreement.n} faces: accuracy "
+        f"{agreement.accuracy:.2%} (95 % interval {_range(agreement.accuracy_interval)})"
     )
-    yield f"  without a label of most people: {left_out}"
+    yield f"  faces without a majority label: {left_out}"
     yield (
-        f"  the data's own labels reach {people.label_accuracy:.2%}, one of the ten, drawn by "
-        f"chance, {people.person_accuracy:.2%}; by the data's labels, on all faces, such a one "
-        f"reaches {people.person_on_labels:.2%}"
+        f"  for comparison: the data's own labels {agreement.label_accuracy:.2%}, one random "
+        f"annotator {agreement.annotator_accuracy:.2%}; on the data's labels, all faces, one "
+        f"random annotator {agreement.annotator_label_accuracy:.2%}"
     )
     yield (
-        f"{people.errors} answers aren't the data's label; {people.error_is_majority:.1%} of them "
-        "are the label that most people gave"
+        f"{agreement.errors} predictions differ from the data's label; "
+        f"{agreement.errors_on_majority:.1%} of them are the majority label"
     )
-    table = Table("on those faces", "given by 1 or more of ten", "by 2 or more", "share of votes")
-    rows: dict[str, Named] = {
-        "the model's answers": people.error,
-        "the same answers on any face of that label": people.error_by_chance,
-        "the data's labels": people.label_of_errors,
+    table = Table("on those faces", "chosen by 1 or more of 10", "by 2 or more", "mean of votes")
+    rows: dict[str, VoteSupport] = {
+        "the model's predictions": agreement.error_support,
+        "the same predictions on any face of that label": agreement.chance_support,
+        "the data's labels": agreement.label_support,
     }
     for name, row in rows.items():
         table.add_row(name, f"{row.by_one:.1%}", f"{row.by_two:.1%}", f"{row.votes:.1%}")
     yield table
 
 
-def spread_table(reports: Sequence[Report], found: dict[str, Spread]) -> Table:
-    """Several models: every figure's mean, deviation and ends."""
-    table = Table("figure", "mean", "deviation", "least", "most", title=f"{len(reports)} models")
-    for name, spread in found.items():
-        values = (spread.mean, spread.deviation, spread.least, spread.most)
-        shares = [f"{value:.4f}" if name in _PLAIN else f"{value:.2%}" for value in values]
-        table.add_row(name.replace("_", " "), *shares)
+def variation_table(reports: Sequence[Report], variation: dict[str, Variation]) -> Table:
+    """Several models: mean, standard deviation, minimum and maximum of each metric."""
+    table = Table("metric", "mean", "std", "min", "max", title=f"{len(reports)} models")
+    for name, row in variation.items():
+        values = (row.mean, row.std, row.min, row.max)
+        cells = [f"{value:.4f}" if name in _FRACTIONS else f"{value:.2%}" for value in values]
+        table.add_row(name.replace("_", " "), *cells)
     return table
+
+
+def inspection_tables(inspection: Inspection) -> Iterator[Table | str]:
+    """A data set: class counts, copies across splits, FER+'s votes, and what can't be read."""
+    counts = inspection.counts
+    table = Table("label", *counts, title=f"{inspection.name}: {inspection.side} px faces")
+    for label in inspection.labels:
+        table.add_row(label, *(f"{by_label[label]:,}" for by_label in counts.values()))
+    table.add_section()
+    table.add_row("all", *(f"{sum(by_label.values()):,}" for by_label in counts.values()))
+    yield table
+    if inspection.derived_splits:
+        missing = " and no ".join(inspection.derived_splits)
+        yield f"{inspection.path} has no {missing} split: taken from train, class by class"
+    copies = Table("faces of", "also in", "exact copies", "near copies", title="duplicates")
+    for one in inspection.copies:
+        copies.add_row(one.split, one.of, str(one.exact), str(one.near))
+    yield copies
+    lines = [
+        f"  {one.split} {pair.face} = {one.of} {pair.copy_of}"
+        + ("" if pair.exact else f" (near, correlation {pair.correlation:.3f})")
+        for one in inspection.copies
+        for pair in one.pairs
+    ]
+    yield from _limited(lines, "pairs")
+    if inspection.votes:
+        votes = Table("split", "label has most votes", "called no face", title="FER+")
+        for row in inspection.votes:
+            votes.add_row(row.split, f"{row.agreement:.1%}", str(row.no_face))
+        yield votes
+    yield f"unreadable rows or images: {len(inspection.bad)}"
+    yield from _limited([f"  {bad.location}: {bad.reason}" for bad in inspection.bad], "items")
+
+
+def _limited(lines: list[str], what: str) -> Iterator[str]:
+    yield from lines[:_MAX_ITEMS]
+    if len(lines) > _MAX_ITEMS:
+        yield f"  and {len(lines) - _MAX_ITEMS:,} more {what}: --json lists all"
 
 
 def _range(ends: tuple[float, float]) -> str:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fer_edge.spec import Metrics, ModelSpec, ParitySummary
-from fer_edge.train.evaluation.metrics import interval
+from fer_edge.train.evaluation.metrics import wilson_interval
 
 
 def spec_table(spec: ModelSpec, where: str) -> Table:
@@ -62,7 +62,7 @@ def _parity(parity: ParitySummary) -> Text:
 
 
 def _metrics(metrics: Metrics) -> str:
-    low, high = interval(metrics.accuracy, metrics.n)
+    low, high = wilson_interval(metrics.accuracy, metrics.n)
     return (
         f"accuracy {metrics.accuracy:.2%} of {metrics.n} ({low:.1%} to {high:.1%}), balanced "
         f"{metrics.balanced_accuracy:.2%}, macro F1 {metrics.macro_f1:.3f}, "

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fer_edge.errors import ConfigError
 from fer_edge.train.data.dataset import FaceData
-from fer_edge.train.evaluation.evaluate import renumbered
+from fer_edge.train.evaluation.evaluate import match_all_labels
 from fer_edge.train.finalize import finish
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
@@ -43,7 +43,7 @@ def average(paths: Sequence[Path], data: FaceData) -> Checkpoint:
                 raise ConfigError(
                     f"{path}: not the same {name} as {paths[0]}: their weights have no mean"
                 )
-    data = renumbered(data, first.spec, str(paths[0]))
+    data = match_all_labels(data, first.spec, str(paths[0]))
     states = [one.model.state_dict() for one in loaded]
     first.model.load_state_dict({name: _mean([s[name] for s in states]) for name in states[0]})
     history = seen(first.spec.data, data)

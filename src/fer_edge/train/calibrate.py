@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fer_edge.errors import DataError
 from fer_edge.spec import Int8Recipe
 from fer_edge.train.data.dataset import FaceData
-from fer_edge.train.evaluation.evaluate import renumbered
+from fer_edge.train.evaluation.evaluate import match_all_labels
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.fake_quant import Grid, short
@@ -82,7 +82,7 @@ def with_twin(
         DataError: train lacks a label of the network or has one it doesn't know, or has fewer than
             50 faces.
     """
-    known = renumbered(data, source.spec, source.spec.name)
+    known = match_all_labels(data, source.spec, source.spec.name)
     pixels, calibration = calibration_faces(known, seed=seed)
     twin = twin_of(source.model, source.spec.architecture, recipe)
     calibrate(twin, pixels, recipe)

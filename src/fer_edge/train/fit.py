@@ -25,7 +25,7 @@ from fer_edge.train.config import CONFIG_FILE, MODEL_FILE, TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation import plots
-from fer_edge.train.evaluation.evaluate import renumbered
+from fer_edge.train.evaluation.evaluate import match_all_labels
 from fer_edge.train.finalize import finish, finish_twin
 from fer_edge.train.init_weights import initial_model
 from fer_edge.train.lightning_module import Trainee, parts
@@ -70,7 +70,7 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
     source, first = None, None if config.qat_from else provenance.origin(config, output)
     if config.qat_from:
         source = qat.begin(config, data)
-        data = renumbered(data, source.spec, config.qat_from)
+        data = match_all_labels(data, source.spec, config.qat_from)
         model = source.twin
     else:
         # last.ckpt holds every weight: a resumed run needs none of the files that it began with
@@ -134,7 +134,9 @@ def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int
                 trained, data, seen, architecture=config.architecture, storage=config.storage
             )
         checkpoints.save(done, path)
-        plots.save(plots.curves(read_log(output / "metrics.csv")), output / "curves.png")
+        plots.save_figure(
+            plots.plot_curves(read_log(output / "metrics.csv")), output / "curves.png"
+        )
     return path
 
 

@@ -52,7 +52,7 @@ def seen(before: DataSpec | None, data: FaceData) -> DataSpec:
 def words(data: FaceData, first: ModelSpec | None) -> Iterator[str]:
     """What somebody who starts a run should know, a line each."""
     counts = ", ".join(f"{split} {n:,}" for split, n in data.counts().items())
-    cut = f"; {' and '.join(data.cut)} cut from train" if data.cut else ""
+    cut = f"; {' and '.join(data.derived_splits)} taken from train" if data.derived_splits else ""
     yield f"{data.name}: {len(data.labels)} labels; {counts} faces{cut}"
     if first is not None and first.labels != data.labels:
         known = [label for label in data.labels if label in first.labels]
@@ -60,9 +60,9 @@ def words(data: FaceData, first: ModelSpec | None) -> Iterator[str]:
         told = {"as the start knows them": known, "new to it": new}
         yield "labels: " + "; ".join(f"{', '.join(of)} {how}" for how, of in told.items() if of)
     train = data.split("train")
-    for split in data.cut if len(train) <= _MOST else ():
+    for split in data.derived_splits if len(train) <= _MOST else ():
         faces = data.split(split)
-        copies = int(duplicates.near(faces, train).sum())
+        copies = int(duplicates.find_near_copies(faces, train).sum())
         if copies > _COPIES * len(faces):
             yield (
                 f"{copies} of {len(faces)} {split} faces are near copies of train's: its figures "

@@ -25,17 +25,17 @@ def targets_of(config: TrainConfig, data: FaceData) -> Tensor:
     if not config.soft_targets:
         return hard
     votes = read_votes(Path(config.ferplus), data)["train"]
-    return hard.lerp(Reading.fit(votes, labels, hard.shape[1])(votes), config.soft_targets)
+    return hard.lerp(VotesToLabels.fit(votes, labels, hard.shape[1])(votes), config.soft_targets)
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What FER2013 calls a face that ten people voted so about.
+class VotesToLabels:
+    """Multinomial logistic regression from FER+'s votes to FER2013's labels.
 
-    FER2013's label and FER+'s majority often differ, and some words are confused more than others.
-    So votes aren't taken for labels: a multinomial logistic regression tells each label's
-    probability from the shares of FER+'s ten columns, their square roots and their squares. Of
-    validation's labels it knows more than the majority does (`benchmarks/ferplus_targets.py`).
+    FER2013's label and FER+'s majority often differ, and some labels are confused more often than
+    others, so the votes aren't used as labels directly. The features are the fractions of votes in
+    FER+'s ten columns, their square roots and their squares. On the validation split it predicts
+    more labels correctly than the majority does (`benchmarks/ferplus_targets.py`).
 
     Attributes:
         weight: float64 `[30, labels]`.
@@ -46,17 +46,18 @@ class Reading:
     bias: Tensor
 
     @classmethod
-    def fit(cls, votes: Votes, labels: Tensor, count: int) -> Reading:
-        """The most probable one, given the votes and the labels, int64 `[N]`, of the same faces."""
-        seen = _seen(votes)
-        weight = torch.zeros(seen.shape[1], count, dtype=torch.float64, requires_grad=True)
+    def fit(cls, votes: Votes, labels: Tensor, count: int) -> VotesToLabels:
+        """Fit to the votes and the labels, int64 `[N]` in [0, `count`), of the same faces."""
+        features = _features(votes)
+        weight = torch.zeros(features.shape[1], count, dtype=torch.float64, requires_grad=True)
         bias = torch.zeros(count, dtype=torch.float64, requires_grad=True)
         optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            value = nn.functional.cross_entropy(seen @ weight + bias, labels)
-            value = value + 1e-5 * weight.square().sum()  # else a column without votes has no end
+            value = nn.functional.cross_entropy(features @ weight + bias, labels)
+            # without decay, the weights of a column without votes are undetermined
+            value = value + 1e-5 * weight.square().sum()
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
@@ -64,10 +65,10 @@ class Reading:
         return cls(weight.detach(), bias.detach())
 
     def __call__(self, votes: Votes) -> Tensor:
-        """Each label's probability, float32 `[N, labels]`."""
-        return (_seen(votes) @ self.weight + self.bias).softmax(1).float()
+        """Predict the probability of each label, float32 `[N, labels]`."""
+        return (_features(votes) @ self.weight + self.bias).softmax(1).float()
 
 
-def _seen(votes: Votes) -> Tensor:
-    shares = votes.counts / np.maximum(votes.counts.sum(1, keepdims=True), 1)
-    return torch.from_numpy(np.concatenate([shares, shares**0.5, shares**2], 1))
+def _features(votes: Votes) -> Tensor:
+    fractions = votes.counts / np.maximum(votes.counts.sum(1, keepdims=True), 1)
+    return torch.from_numpy(np.concatenate([fractions, fractions**0.5, fractions**2], 1))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fer_edge.train.data.dataset import Faces
-from fer_edge.train.data.duplicates import exact, near, nearest
+from fer_edge.train.data.duplicates import find_exact_copies, find_near_copies, find_nearest
 from tests.support.data import draw_face
 
 
@@ -17,9 +17,9 @@ def test_exact_and_near_copies() -> None:
     brighter = (draw_face(1, 0) * 0.8 + 30).astype(np.uint8)
     mirrored = draw_face(2, 0)[:, ::-1]
     found = faces(draw_face(0, 0), brighter, mirrored, draw_face(3, 99))
-    assert exact(found, known).tolist() == [True, False, False, False]
-    assert near(found, known).tolist() == [True, True, True, False]
-    correlation, which = nearest(found, known)
+    assert find_exact_copies(found, known).tolist() == [0, -1, -1, -1]
+    assert find_near_copies(found, known).tolist() == [True, True, True, False]
+    correlation, which = find_nearest(found, known)
     assert which[:3].tolist() == [0, 1, 2]
     assert correlation.max() <= 1.0001
 
@@ -28,10 +28,10 @@ def test_exact_and_near_copies() -> None:
 def test_strangers_of_any_side_are_no_copies(side: int) -> None:
     random = np.random.default_rng(0)
     one, other = (random.integers(0, 256, (50, side, side), dtype=np.uint8) for _ in range(2))
-    assert near(faces(*one), faces(*one)).all()
-    assert not near(faces(*one), faces(*other)).any()
+    assert find_near_copies(faces(*one), faces(*one)).all()
+    assert not find_near_copies(faces(*one), faces(*other)).any()
 
 
 def test_a_flat_face_is_near_nothing() -> None:
     flat = faces(np.full((48, 48), 9, np.uint8))
-    assert not near(flat, flat).any()
+    assert not find_near_copies(flat, flat).any()

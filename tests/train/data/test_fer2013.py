@@ -84,8 +84,8 @@ def test_a_bad_row_stops_with_its_line_or_is_counted(
         read_fer2013(path)
     data = read_fer2013(path, skip_bad=True)
     assert data.counts() == {"train": 42, "val": 14, "test": 14}
-    assert [bad.where for bad in data.bad] == ["line 5", "line 73"]
-    assert why in data.bad[0].why
+    assert [bad.location for bad in data.bad] == ["line 5", "line 73"]
+    assert why in data.bad[0].reason
     assert data.splits["train"].rows[:5].tolist() == [0, 1, 2, 4, 5]
 
 
@@ -93,11 +93,11 @@ def test_truncated_archives(csv_file: Path, tmp_path: Path) -> None:
     for pack in (_gz, _tar, _zip):
         path = pack(csv_file, tmp_path)
         path.write_bytes(path.read_bytes()[:-2000])
-        with pytest.raises(DataError, match=rf"{path.name}: damaged or cut off.*fetch it again"):
+        with pytest.raises(DataError, match=rf"{path.name}: damaged or cut off.*download it again"):
             read_fer2013(path)
     path = tmp_path / "plain.csv.gz"
     path.write_bytes(csv_file.read_bytes())
-    with pytest.raises(DataError, match="not what its name says"):
+    with pytest.raises(DataError, match="not in the format of its file name"):
         read_fer2013(path)
 
 
@@ -115,7 +115,7 @@ def test_other_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 1: the header is"):
         read_fer2013(path)
     path.write_text(HEADER + "\n")
-    with pytest.raises(DataError, match="holds no face"):
+    with pytest.raises(DataError, match="holds no valid face"):
         read_fer2013(path)
 
 

@@ -19,14 +19,14 @@ def data(csv_file: Path) -> FaceData:
 def test_votes_stand_by_their_faces(data: FaceData, tmp_path: Path) -> None:
     votes = read_votes(write_votes(tmp_path / "v.csv"), data)
     assert {name: len(v.counts) for name, v in votes.items()} == data.counts()
-    ballots = votes["val"].of(data.labels)
+    ballots = votes["val"].for_labels(data.labels)
     assert ballots[4].tolist() == [1, 0, 0, 4, 0, 0, 0]
-    assert votes["train"].no_face().nonzero()[0].tolist() == [3]
+    assert votes["train"].is_no_face().nonzero()[0].tolist() == [3]
 
 
 def test_votes_of_other_rows_are_refused(data: FaceData, tmp_path: Path) -> None:
     for counts in ((42, 14, 13), (41, 14, 14)):
-        with pytest.raises(DataError, match="its rows aren't those of"):
+        with pytest.raises(DataError, match=r"its \d+ rows don't match"):
             read_votes(write_votes(tmp_path / "v.csv", counts), data)
     for vote in ("x", "-1"):
         with pytest.raises(DataError, match="line 2: not a row of FER"):

@@ -36,7 +36,7 @@ def test_own_classes_without_splits_are_cut_alike_every_time(tmp_path: Path) -> 
     data = read_folders(tmp_path, side=32)
     assert data.labels == ("müde", "zufrieden")
     assert data.counts() == {"train": 32, "val": 4, "test": 4}
-    assert data.cut == ("val", "test")
+    assert data.derived_splits == ("val", "test")
     assert data.splits["train"].pixels.shape[1:] == (32, 32)
     again = read_folders(tmp_path, side=32)
     assert np.array_equal(data.splits["val"].rows, again.splits["val"].rows)
@@ -50,7 +50,7 @@ def test_neighbours_are_cut_together(tmp_path: Path) -> None:
         fill(tmp_path / "test" / label, 3)
     for seed in range(5):
         data = read_folders(tmp_path, side=16, seed=seed)
-        assert data.cut == ("val",)
+        assert data.derived_splits == ("val",)
         for label in (0, 1):
             rows = data.splits["val"].rows[data.splits["val"].labels == label]
             assert rows.tolist() == list(range(rows[0], rows[0] + 10))
@@ -75,19 +75,35 @@ def test_folders_names(tmp_path: Path) -> None:
 def test_too_few_to_cut_from(tmp_path: Path) -> None:
     fill(tmp_path / "a", 5)
     fill(tmp_path / "b", 2)
-    with pytest.raises(DataError, match="2 pictures of 'b': too few to cut val and test from"):
+    with pytest.raises(DataError, match="2 images of 'b': too few to take val and test from"):
         read_folders(tmp_path, side=16)
 
 
-def test_an_unreadable_picture(tmp_path: Path) -> None:
+def test_unreadable_images(tmp_path: Path) -> None:
     fill(tmp_path / "happy", 5)
     fill(tmp_path / "sad", 5)
-    (tmp_path / "sad" / "0.png").write_text("no picture")
-    with pytest.raises(DataError, match=r"sad/0\.png: not a picture \(--skip-bad"):
+    (tmp_path / "sad" / "0.png").write_text("no image")
+    with pytest.raises(DataError, match=r"sad/0\.png: not an? \w+ \(--skip-bad"):
+        read_folders(tmp_path, side=48)
+    (tmp_path / "happy" / "4.png").write_text("no image")
+    with pytest.raises(DataError, match=r"happy/4\.png: not an? \w+, nor can 1 more be read"):
         read_folders(tmp_path, side=48)
     data = read_folders(tmp_path, side=48, skip_bad=True)
-    assert sum(data.counts().values()) == 9
-    assert [Path(bad.where).name for bad in data.bad] == ["0.png"]
+    assert sum(data.counts().values()) == 8
+    assert [bad.location for bad in data.bad] == ["happy/4.png", "sad/0.png"]
+    assert not any("png" in bad.reason for bad in data.bad)
+
+
+def test_rows_locate_files(tmp_path: Path) -> None:
+    for label, name in enumerate(("happy", "sad")):
+        fill(tmp_path / "train" / name, 12, label)
+        fill(tmp_path / "test" / name, 3, label)
+    (tmp_path / "train" / "happy" / "3.png").write_text("no image")
+    data = read_folders(tmp_path, side=48, skip_bad=True)
+    for faces in data.splits.values():
+        for pixels, row in zip(faces.pixels, faces.rows, strict=True):
+            with Image.open(tmp_path / data.location(row)) as image:
+                assert np.array_equal(np.asarray(image), pixels)
 
 
 def test_refusals(tmp_path: Path) -> None:
@@ -100,7 +116,7 @@ def test_refusals(tmp_path: Path) -> None:
         read_folders(one, side=48)
     fill(one / "fear", 1)
     (one / "sad").rmdir()
-    with pytest.raises(DataError, match="1 pictures of 'fear'"):
+    with pytest.raises(DataError, match="1 images of 'fear'"):
         read_folders(one, side=48)
     two = tmp_path / "two"
     for place in ("train/happy", "train/sad", "test/happy"):

@@ -13,7 +13,7 @@ from fer_edge.train.data.loading import read_data
 from tests.support.data import draw_face
 
 
-def test_the_second_reading_comes_from_the_cache(
+def test_the_second_call_reads_the_cache(
     csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FER_EDGE_CACHE", str(tmp_path))
@@ -35,7 +35,7 @@ def test_the_second_reading_comes_from_the_cache(
     )
 
 
-def test_changed_data_is_read_anew(rows: list[str], tmp_path: Path) -> None:
+def test_changed_data_is_read_again(rows: list[str], tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("\n".join(["emotion,pixels,Usage", *rows]))
     assert read_data(path).counts()["train"] == 42
@@ -59,11 +59,11 @@ def test_linked_folders_and_odd_names_are_seen(tmp_path: Path) -> None:
     assert sum(read_data(root, skip_bad=True).counts().values()) == 13
 
 
-def test_a_damaged_cache_is_said_and_made_anew(
+def test_a_damaged_cache_is_logged_and_replaced(
     csv_file: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("FER_EDGE_CACHE", str(tmp_path))
     read_data(csv_file)
@@ -71,20 +71,20 @@ def test_a_damaged_cache_is_said_and_made_anew(
     whole = cached.stat().st_size
     cached.write_bytes(cached.read_bytes()[:1000])
     assert read_data(csv_file).counts()["train"] == 42
-    assert "the cache is damaged" in capsys.readouterr().err
+    assert "the cache is damaged" in caplog.text
     assert cached.stat().st_size == whole
 
 
-def test_a_cache_that_cannot_be_written_is_said(
+def test_a_cache_that_cannot_be_written_is_logged(
     csv_file: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("FER_EDGE_CACHE", str(tmp_path / "file" / "x"))
     assert read_data(csv_file).counts()["train"] == 42
-    assert "the data isn't cached" in capsys.readouterr().err
+    assert "the data isn't cached" in caplog.text
 
 
 def test_another_side(csv_file: Path) -> None:

@@ -5,8 +5,13 @@ import pytest
 
 from fer_edge.errors import DataError
 from fer_edge.train.data.ferplus import COLUMNS, Votes
-from fer_edge.train.evaluation.annotator_agreement import Level, Named, People, compare
-from fer_edge.train.evaluation.metrics import Report, interval
+from fer_edge.train.evaluation.annotator_agreement import (
+    AnnotatorAgreement,
+    ConsensusLevel,
+    VoteSupport,
+    compare_with_annotators,
+)
+from fer_edge.train.evaluation.metrics import Report, wilson_interval
 
 LABELS = ("angry", "happy", "sad")
 
@@ -33,25 +38,33 @@ def report(truth: list[int], predicted: list[int]) -> Report:
 
 
 def test_figures_counted_by_hand() -> None:
-    found = compare(report([1, 2, 2, 0, 0, 0, 2], [1, 1, 0, 0, 1, 2, 2]), FACES)
-    assert isinstance(found, People)
+    found = compare_with_annotators(report([1, 2, 2, 0, 0, 0, 2], [1, 1, 0, 0, 1, 2, 2]), FACES)
+    assert isinstance(found, AnnotatorAgreement)
     assert found.n == 3
     assert found.left_out == {
-        "fear": 1, "contempt": 1, "no face": 1, "no single answer in front": 1,
+        "fear": 1, "contempt": 1, "no face": 1, "tied votes": 1,
     }  # fmt: skip
     assert found.accuracy == pytest.approx(2 / 3)
-    assert found.accuracy_interval == interval(2 / 3, 3)
+    assert found.accuracy_interval == wilson_interval(2 / 3, 3)
     assert found.label_accuracy == pytest.approx(2 / 3)
-    assert found.person_accuracy == pytest.approx((1 + 0.6 + 0.8) / 3)
-    assert found.levels == (Level(6, 1, 1.0), Level(8, 1, 0.0), Level(10, 1, 1.0))
-    assert found.person_on_labels == pytest.approx((1 + 0.4 + 0.5 + 0.2 + 0.3 + 0.8 + 0.1) / 7)
-    # the errors: faces 1, 2, 4 and 5, answered happy, angry, happy and sad
+    assert found.annotator_accuracy == pytest.approx((1 + 0.6 + 0.8) / 3)
+    assert found.levels == (
+        ConsensusLevel(6, 1, 1.0),
+        ConsensusLevel(8, 1, 0.0),
+        ConsensusLevel(10, 1, 1.0),
+    )
+    assert found.annotator_label_accuracy == pytest.approx(
+        (1 + 0.4 + 0.5 + 0.2 + 0.3 + 0.8 + 0.1) / 7
+    )
+    # the errors: faces 1, 2, 4 and 5, predicted as happy, angry, happy and sad
     assert found.errors == 4
-    assert found.error_is_majority == 0.25
-    assert found.error == Named(3 / 4, 2 / 4, pytest.approx((0.6 + 0.5 + 0 + 0.1) / 4))
-    assert found.label_of_errors == Named(1, 1, pytest.approx((0.4 + 0.5 + 0.3 + 0.8) / 4))
+    assert found.errors_on_majority == 0.25
+    assert found.error_support == VoteSupport(
+        3 / 4, 2 / 4, pytest.approx((0.6 + 0.5 + 0 + 0.1) / 4)
+    )
+    assert found.label_support == VoteSupport(1, 1, pytest.approx((0.4 + 0.5 + 0.3 + 0.8) / 4))
     # sad faces (1, 2, 6) for happy and angry, angry ones (3, 4, 5) for happy and sad
-    assert found.error_by_chance == Named(
+    assert found.chance_support == VoteSupport(
         pytest.approx((1 / 3 + 1 / 3 + 0 + 1 / 3) / 4),
         pytest.approx((1 / 3 + 1 / 3 + 0 + 0) / 4),
         pytest.approx((0.2 + 0.5 / 3 + 0 + 0.1 / 3) / 4),
@@ -59,14 +72,20 @@ def test_figures_counted_by_hand() -> None:
 
 
 def test_a_model_without_errors() -> None:
-    found = compare(report([1, 1], [1, 1]), votes({"happiness": 10}, {"happiness": 9, "fear": 1}))
-    assert (found.errors, found.error_is_majority, found.error) == (0, 0, Named(0, 0, 0))
-    assert found.error_by_chance == found.label_of_errors == Named(0, 0, 0)
+    found = compare_with_annotators(
+        report([1, 1], [1, 1]), votes({"happiness": 10}, {"happiness": 9, "fear": 1})
+    )
+    assert (found.errors, found.errors_on_majority, found.error_support) == (
+        0,
+        0,
+        VoteSupport(0, 0, 0),
+    )
+    assert found.chance_support == found.label_support == VoteSupport(0, 0, 0)
 
 
 def test_what_cannot_be_compared() -> None:
     own = Report("m", "test", ("happy", "bored"), np.array([0]), np.ones((1, 2), np.float32))
     with pytest.raises(DataError, match=r"no votes for 'bored', only for neutral, happy"):
-        compare(own, votes({"happiness": 10}))
-    with pytest.raises(DataError, match="no face has a label that most people gave"):
-        compare(report([1], [1]), votes({"NF": 10}))
+        compare_with_annotators(own, votes({"happiness": 10}))
+    with pytest.raises(DataError, match="no face has a majority label"):
+        compare_with_annotators(report([1], [1]), votes({"NF": 10}))

@@ -50,11 +50,11 @@ def test_once_for_each_model_and_engine(csv_file: Path) -> None:
 
 def test_it_is_what_evaluate_says(csv_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from fer_edge.train.data.loading import read_data
-    from fer_edge.train.evaluation.evaluate import evaluate, matched, open_model
+    from fer_edge.train.evaluation.evaluate import evaluate, match_labels, open_model
 
     opened = open_model(bundled("model"))
     read = read_data(csv_file)
-    faces = matched(read, read.split("test"), opened.spec, "m")
+    faces = match_labels(read, read.split("test"), opened.spec, "m")
     main([str(bundled("model")), "onnxruntime", str(csv_file), "test", "0"])
     answer = json.loads(capsys.readouterr().out)
     assert answer == {"accuracy": evaluate(opened, faces, "test").accuracy, "faces": 14}

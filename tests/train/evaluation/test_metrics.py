@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_edge.train.evaluation.metrics import Report, interval
+from fer_edge.train.evaluation.metrics import Report, wilson_interval
 
 LABELS = ("a", "b", "c")
 
@@ -45,8 +45,8 @@ def test_the_json_has_the_promised_keys() -> None:
         "confusion",
     } <= set(document)  # fmt: skip
     assert {"precision", "recall", "f1", "support"} <= set(document["per_class"]["a"])
-    assert document["accuracy_interval"] == list(interval(2 / 3, 3))
-    assert document["per_class"]["a"]["recall_interval"] == interval(1.0, 1)
+    assert document["accuracy_interval"] == list(wilson_interval(2 / 3, 3))
+    assert document["per_class"]["a"]["recall_interval"] == wilson_interval(1.0, 1)
 
 
 def test_intervals_that_others_have_worked_out() -> None:
@@ -57,11 +57,11 @@ def test_intervals_that_others_have_worked_out() -> None:
         (10, 10, (0.722467, 1.0)),
         (2453, 3589, (0.668071, 0.698491)),
     ):
-        assert interval(right / n, n) == pytest.approx(ends, abs=1e-6)
-    assert interval(0.0, 0) == (0, 1)
+        assert wilson_interval(right / n, n) == pytest.approx(ends, abs=1e-6)
+    assert wilson_interval(0.0, 0) == (0, 1)
 
 
 def test_an_interval_holds_the_truth_in_95_of_100_cases() -> None:
     counts = np.random.default_rng(0).binomial(60, 0.9, 4000)
-    ends = np.array([interval(count / 60, 60) for count in counts])
+    ends = np.array([wilson_interval(count / 60, 60) for count in counts])
     assert ((ends[:, 0] <= 0.9) & (ends[:, 1] >= 0.9)).mean() == pytest.approx(0.95, abs=0.02)

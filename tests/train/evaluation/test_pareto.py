@@ -1,18 +1,21 @@
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import pytest
-from matplotlib.text import Annotation, Text
 from PIL import Image
 
 from fer_edge.errors import DataError
 from fer_edge.runtime.device.board import read_board
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
 from fer_edge.runtime.diagnostics.statistics import Speed
-from fer_edge.train.evaluation.pareto import Point, front, pareto, points
-from fer_edge.train.evaluation.plots import save
+from fer_edge.train.evaluation.pareto import (
+    ParetoPoint,
+    pareto_front,
+    pareto_points,
+    plot_pareto,
+)
+from fer_edge.train.evaluation.plots import save_figure
 
 
 def row(
@@ -27,7 +30,7 @@ def rated(*rows: Row) -> Benchmark:
     return Benchmark("0", read_board(), (), rows, "test", 3589)
 
 
-def names(some: list[Point]) -> list[str]:
+def names(some: list[ParetoPoint]) -> list[str]:
     return [point.model for point in some]
 
 
@@ -36,8 +39,8 @@ def test_the_front() -> None:
         *(row("slow", 9, 0.7), row("fast", 1, 0.5), row("beaten", 5, 0.55)),
         *(row("middle", 4, 0.6), row("as fast, worse", 4, 0.59), row("as good, slower", 5, 0.6)),
     ]
-    assert names(front(points(rated(*table)))) == ["fast", "middle", "slow"]
-    assert names(front(points(rated(table[0])))) == ["slow"]
+    assert names(pareto_front(pareto_points(rated(*table)))) == ["fast", "middle", "slow"]
+    assert names(pareto_front(pareto_points(rated(table[0])))) == ["slow"]
 
 
 def test_only_what_was_measured_with_one_face_and_one_thread() -> None:
@@ -46,42 +49,38 @@ def test_only_what_was_measured_with_one_face_and_one_thread() -> None:
     one = row("m", 1, 0.5)
     others = [replace(one, threads=2), replace(one, batch=8), replace(one, accuracy=None)]
     found = rated(one, *others, replace(one, speed=None, failure="it crashed"))
-    assert len(points(found)) == 1
+    assert len(pareto_points(found)) == 1
     with pytest.raises(DataError, match="nothing to plot"):
-        pareto(rated(*others))
+        plot_pareto(rated(*others))
 
 
-def test_no_label_lies_on_another(tmp_path: Path) -> None:
+def test_the_legend_names_models_and_engines(tmp_path: Path) -> None:
     table = [
-        row(f"fer-mobilenet_v{i}.onnx", 1 + 0.1 * (i % 3), 0.6 + 0.001 * i, 10**6 * (i + 1), engine)
-        for i in range(5)
+        row(f"fer-{i}.onnx", 1 + 0.1 * (i % 3), 0.6 + 0.001 * i, 10**6 * (i + 1), engine)
+        for i in range(14)
         for engine in ("onnxruntime", "openvino")
     ]
-    figure = pareto(rated(*table))
-    save(figure, tmp_path / "pareto.png")
-    with Image.open(tmp_path / "pareto.png") as picture:
-        assert min(picture.size) > 300
-    axes = figure.axes[0]
-    labels = [child for child in axes.get_children() if isinstance(child, Annotation)]
-    assert len(labels) == len(table)
-    boxes = [Text.get_window_extent(label) for label in labels]
-    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
-    frame = axes.get_window_extent()
-    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+    figure = plot_pareto(rated(*table))
+    save_figure(figure, tmp_path / "pareto.png")
+    with Image.open(tmp_path / "pareto.png") as image:
+        assert min(image.size) > 300
+    (legend,) = figure.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == [
+        *(f"fer-{i}.onnx, {i + 1}.0 MB" for i in range(14)),
+        *("onnxruntime", "openvino", "Pareto front"),
+    ]
+    entries = list(legend.legend_handles)
+    assert len({line.get_marker() for line in entries[:14]}) == 14  # type: ignore[union-attr]
+    assert entries[14].get_color() != entries[15].get_color()  # type: ignore[union-attr]
+    (axes,) = figure.axes
+    frame = axes.get_tightbbox()
+    assert not any(text.get_window_extent().overlaps(frame) for text in legend.get_texts())
 
 
-def test_models_of_one_name_are_told_apart_by_their_folders() -> None:
-    figure = pareto(
+def test_models_with_one_file_name_are_shown_with_their_folders() -> None:
+    figure = plot_pareto(
         rated(row("a/m.onnx", 1, 0.5), row("b/m.onnx", 2, 0.6), row("c/n.onnx", 3, 0.7))
     )
-    labels = [child for child in figure.axes[0].get_children() if isinstance(child, Annotation)]
-    assert [label.get_text().split("\n")[0] for label in labels] == [
-        *("a/m.onnx", "b/m.onnx", "n.onnx")
-    ]
-
-
-def test_areas_are_sizes() -> None:
-    figure = pareto(rated(row("a", 1, 0.5, 4_000_000), row("b", 2, 0.6, 1_000_000)))
-    (circles,) = [one for one in figure.axes[0].collections if len(one.get_offsets()) == 2][:1]
-    large, small = circles.get_sizes()  # type: ignore[attr-defined]
-    assert large == pytest.approx(4 * small)
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [text.split(",")[0] for text in texts[:3]] == ["a/m.onnx", "b/m.onnx", "n.onnx"]

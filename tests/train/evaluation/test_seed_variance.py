@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_edge.train.evaluation.metrics import Report
-from fer_edge.train.evaluation.seed_variance import Spread, folder_names, spreads
+from fer_edge.train.evaluation.seed_variance import Variation, distinct_names, measure_variation
 
 
 def report(*predicted: int) -> Report:
@@ -14,11 +14,11 @@ def report(*predicted: int) -> Report:
     return Report("m", "val", ("a", "b"), np.array([0, 0, 1, 1]), probabilities)
 
 
-def test_a_spread_by_hand() -> None:
-    found = spreads([report(0, 0, 1, 1), report(0, 1, 1, 1), report(1, 1, 1, 1)])
-    assert found["accuracy"] == Spread(0.75, pytest.approx(0.25), 0.5, 1.0)
-    assert found["recall of a"] == Spread(0.5, pytest.approx(0.5), 0.0, 1.0)
-    assert found["recall of b"] == Spread(1.0, 0.0, 1.0, 1.0)
+def test_variation_by_hand() -> None:
+    found = measure_variation([report(0, 0, 1, 1), report(0, 1, 1, 1), report(1, 1, 1, 1)])
+    assert found["accuracy"] == Variation(0.75, pytest.approx(0.25), 0.5, 1.0)
+    assert found["recall of a"] == Variation(0.5, pytest.approx(0.5), 0.0, 1.0)
+    assert found["recall of b"] == Variation(1.0, 0.0, 1.0, 1.0)
     assert list(found) == [
         "accuracy", "balanced_accuracy", "macro_f1", "ece", "recall of a", "recall of b",
     ]  # fmt: skip
@@ -31,4 +31,4 @@ def test_names_that_tell_files_apart() -> None:
         (("r/m.onnx", "r/b/m.onnx"), ["m.onnx", "b-m.onnx"]),
         (("/x/m.onnx", "/y/z/m.onnx"), ["x-m.onnx", "y-z-m.onnx"]),
     ):
-        assert folder_names([Path(one) for one in given]) == names
+        assert distinct_names([Path(one) for one in given]) == names

@@ -24,11 +24,16 @@ def bundled(kind: str) -> Path:
     return path
 
 
-def model_size(path: Path) -> int:
-    """Bytes of a model's file and of its companions that exist."""
+def model_files(path: Path) -> list[Path]:
+    """A model's file and its companions, those that exist."""
     suffixes = (path.suffix, *COMPANIONS.get(path.suffix, ()))
     files = [path.with_suffix(suffix) for suffix in suffixes]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    return [file for file in files if file.is_file()]
+
+
+def model_size(path: Path) -> int:
+    """Bytes of a model's file and of its companions that exist."""
+    return sum(file.stat().st_size for file in model_files(path))
 
 
 def spec_file(path: Path) -> Path:

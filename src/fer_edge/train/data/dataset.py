@@ -1,9 +1,10 @@
-"""Labelled faces in memory, and what was wrong with those left out."""
+"""Labelled faces in memory, and the items of a data set that could not be read."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -18,9 +19,13 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Faces:
-    """One split: `pixels` uint8 `[N, S, S]`, `labels` int64 `[N]`, `rows` int64 `[N]`.
+    """Labelled faces of one split.
 
-    `rows` are the faces' places in the source: data rows of a CSV from 0, or files in sorted order.
+    Attributes:
+        pixels: uint8 `[N, S, S]`, gray.
+        labels: int64 `[N]`.
+        rows: int64 `[N]`, positions in the source: rows of a CSV file from 0 without the header, or
+            indices into `FaceData.files`.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -31,16 +36,23 @@ class Faces:
         return len(self.labels)
 
     def take(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Faces:
-        """The faces that a mask or a list of places selects."""
+        """Select faces by a boolean mask `[N]` or by indices."""
         return Faces(self.pixels[index], self.labels[index], self.rows[index])
+
+    def sha256(self) -> str:
+        """SHA-256 over pixels and labels: equal for equal faces, wherever they were read from."""
+        digest = hashlib.sha256(str(self.pixels.shape).encode())
+        digest.update(self.pixels.tobytes())
+        digest.update(self.labels.tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
-class Bad:
-    """Something left out: where it stands and what is wrong with it."""
+class BadItem:
+    """A row or file that can't be read: its location and the reason."""
 
-    where: str
-    why: str
+    location: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -48,12 +60,13 @@ class FaceData:
     """A whole data set.
 
     Attributes:
-        name, licence: as they go into the spec.
-        path: where it was read from.
+        name, licence: as in the spec of a model trained on it.
+        path: the file or folder it was read from.
         labels: names in the order of the label numbers.
-        splits: at least "train"; a missing split is absent, not empty.
-        bad: what `skip_bad` left out.
-        cut: splits that were cut from train by the reader, since the source had none.
+        splits: at least "train"; a missing split has no entry.
+        bad: rows or files that `skip_bad` left out.
+        derived_splits: splits that the source lacks and that the reader took from train.
+        files: paths relative to `path`, to which `Faces.rows` refer; empty for a CSV file.
     """
 
     name: str
@@ -61,11 +74,12 @@ class FaceData:
     path: Path
     labels: tuple[str, ...]
     splits: Mapping[Split, Faces]
-    bad: tuple[Bad, ...] = field(default=())
-    cut: tuple[Split, ...] = ()
+    bad: tuple[BadItem, ...] = ()
+    derived_splits: tuple[Split, ...] = ()
+    files: tuple[str, ...] = ()
 
     def split(self, name: Split) -> Faces:
-        """One split's faces.
+        """The faces of one split.
 
         Raises:
             DataError: the data has no such split.
@@ -77,3 +91,7 @@ class FaceData:
     def counts(self) -> dict[str, int]:
         """Number of faces in each split."""
         return {name: len(faces) for name, faces in self.splits.items()}
+
+    def location(self, row: int) -> str:
+        """Where one of `Faces.rows` is in the source: "line 12" or a file's relative path."""
+        return self.files[row] if self.files else f"line {row + 2}"

@@ -1,4 +1,4 @@
-"""The same face in two splits: exact copies by their bytes, near ones by correlation."""
+"""Find copies of faces in another split: exact ones by their bytes, near ones by correlation."""
 
 from __future__ import annotations
 
@@ -7,46 +7,48 @@ import numpy.typing as npt
 
 from fer_edge.train.data.dataset import Faces
 
-THUMB = 24
-NEAR = 0.95
-"""Pearson correlation of 24 x 24 averages from which two faces count as one. Looked at on FER2013,
-test against train, twelve pairs a step: every pair from 0.94 up is one photograph, cropped, printed
-over or re-encoded; from 0.92 to 0.94 two of twelve are different people."""
-_AT_ONCE = 1024
+THUMBNAIL_SIDE = 24
+NEAR_COPY_THRESHOLD = 0.95
+"""Minimum Pearson correlation of the 24 x 24 thumbnails of near copies. Of twelve inspected pairs
+of FER2013's test and train splits per step of 0.01, all from 0.94 up show the same photograph,
+cropped, overprinted or re-encoded; from 0.92 to 0.94 two of twelve show different people."""
+_BATCH_SIZE = 1024
 
 
-def exact(faces: Faces, others: Faces) -> npt.NDArray[np.bool_]:
-    """Where `faces` holds a face whose every pixel is in `others` too; bool `[len(faces)]`."""
-    known = {face.tobytes() for face in others.pixels}
-    return np.array([face.tobytes() in known for face in faces.pixels], bool)
+def find_exact_copies(faces: Faces, others: Faces) -> npt.NDArray[np.int64]:
+    """Index into `others` of a face with the same pixels, -1 if there is none; `[len(faces)]`."""
+    known = {face.tobytes(): i for i, face in reversed(list(enumerate(others.pixels)))}
+    return np.array([known.get(face.tobytes(), -1) for face in faces.pixels], np.int64)
 
 
-def nearest(faces: Faces, others: Faces) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """The largest correlation of each face with any of `others` or its mirror, and which it is.
+def find_nearest(
+    faces: Faces, others: Faces
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Find for each face the most similar one of `others` or of their mirror images.
 
     Returns:
-        float32 `[len(faces)]` in [-1, 1] and int64 `[len(faces)]`.
+        The correlation, float32 `[len(faces)]` in [-1, 1], and the index into `others`, int64.
     """
-    ours = _thumbs(faces.pixels)
-    theirs = np.concatenate([_thumbs(others.pixels), _thumbs(others.pixels[:, :, ::-1])]).T
-    best = np.empty(len(faces), np.float32)
-    which = np.empty(len(faces), np.int64)
-    for i in range(0, len(faces), _AT_ONCE):
-        correlation = ours[i : i + _AT_ONCE] @ theirs
-        which[i : i + _AT_ONCE] = correlation.argmax(1)
-        best[i : i + _AT_ONCE] = correlation.max(1)
-    return best, which % len(others)
+    ours = _thumbnails(faces.pixels)
+    theirs = np.concatenate([_thumbnails(others.pixels), _thumbnails(others.pixels[:, :, ::-1])]).T
+    highest = np.empty(len(faces), np.float32)
+    index = np.empty(len(faces), np.int64)
+    for i in range(0, len(faces), _BATCH_SIZE):
+        correlation = ours[i : i + _BATCH_SIZE] @ theirs
+        index[i : i + _BATCH_SIZE] = correlation.argmax(1)
+        highest[i : i + _BATCH_SIZE] = correlation.max(1)
+    return highest, index % len(others)
 
 
-def near(faces: Faces, others: Faces) -> npt.NDArray[np.bool_]:
-    """Where `faces` holds a near copy of one of `others`, exact ones included; bool."""
-    return nearest(faces, others)[0] >= NEAR
+def find_near_copies(faces: Faces, others: Faces) -> npt.NDArray[np.bool_]:
+    """Mask of the faces of which `others` holds a near copy, exact ones included."""
+    return find_nearest(faces, others)[0] >= NEAR_COPY_THRESHOLD
 
 
-def _thumbs(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Averages over a 24 x 24 grid, mean 0 and length 1; float32 `[N, 576]`."""
+def _thumbnails(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Block means on a 24 x 24 grid, mean 0 and length 1; float32 `[N, 576]`."""
     side = pixels.shape[-1]
-    edges = np.linspace(0, side, min(THUMB, side), endpoint=False).astype(int)
+    edges = np.linspace(0, side, min(THUMBNAIL_SIDE, side), endpoint=False).astype(int)
     sums = np.add.reduceat(pixels.astype(np.float32), edges, axis=1)
     sums = np.add.reduceat(sums, edges, axis=2).reshape(len(pixels), -1)
     widths = np.diff([*edges, side])

@@ -1,4 +1,4 @@
-"""FER2013 as Kaggle gives it: `fer2013.csv` or `icml_face_data.csv`, plain or packed.
+"""Read FER2013 as Kaggle distributes it: `fer2013.csv` or `icml_face_data.csv`, plain or packed.
 
 Source: Goodfellow et al., "Challenges in Representation Learning", ICML 2013 workshop,
 arXiv:1307.0414. Each row holds a label 0 to 6, 48 x 48 gray pixels as decimal text, and the split.
@@ -11,8 +11,10 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -20,26 +22,26 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError
-from fer_edge.train.data.dataset import SPLITS, Bad, FaceData, Faces, Split
+from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces, Split
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SIDE = 48
 USAGE: dict[bytes, Split] = {b"Training": "train", b"PublicTest": "val", b"PrivateTest": "test"}
-NAMES = ("fer2013.csv", "icml_face_data.csv")
+CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 LICENCE = "research use only (Kaggle challenge, ICML 2013)"
 
 _BROKEN = (EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-_LOCKED = (RuntimeError, NotImplementedError)  # what zipfile says of passwords and odd compression
-_ROWS_AT_ONCE = 512
+_LOCKED = (RuntimeError, NotImplementedError)  # zipfile: encrypted, or unknown compression
+_CHUNK = 512  # rows parsed together
 
 
 @contextmanager
-def _archived_in(archive: zipfile.ZipFile | tarfile.TarFile, path: Path) -> Iterator[IO[bytes]]:
+def _open_member(archive: zipfile.ZipFile | tarfile.TarFile, path: Path) -> Iterator[IO[bytes]]:
     names = archive.namelist() if isinstance(archive, zipfile.ZipFile) else archive.getnames()
-    found = [name for name in names if name.rsplit("/", 1)[-1] in NAMES]
+    found = [name for name in names if name.rsplit("/", 1)[-1] in CSV_NAMES]
     if not found:
         raise DataError(
-            f"{path}: holds neither {' nor '.join(NAMES)} (class folders are read unpacked)"
+            f"{path}: holds neither {' nor '.join(CSV_NAMES)} (unpack class folders first)"
         )
     if isinstance(archive, zipfile.ZipFile):
         stream: IO[bytes] | None = archive.open(found[0])
@@ -54,10 +56,10 @@ def _archived_in(archive: zipfile.ZipFile | tarfile.TarFile, path: Path) -> Iter
 @contextmanager
 def _open_csv(path: Path) -> Iterator[IO[bytes]]:
     if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive, _archived_in(archive, path) as stream:
+        with zipfile.ZipFile(path) as archive, _open_member(archive, path) as stream:
             yield stream
     elif path.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")):
-        with tarfile.open(path) as tar, _archived_in(tar, path) as stream:
+        with tarfile.open(path) as tar, _open_member(tar, path) as stream:
             yield stream
     elif path.suffix == ".gz":
         with gzip.open(path) as packed:
@@ -67,69 +69,93 @@ def _open_csv(path: Path) -> Iterator[IO[bytes]]:
             yield stream
 
 
+@dataclass
+class _Rows:
+    """The rows parsed so far, and those that can't be parsed."""
+
+    pixels: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    splits: list[Split] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    bad: list[BadItem] = field(default_factory=list)
+
+    def add(self, lines: Sequence[tuple[int, bytes]], columns: tuple[int, int, int]) -> None:
+        """Parse numbered lines; after a ValueError nothing was added."""
+        fields = [_split_fields(line, columns) for _, line in lines]
+        self.pixels.append(parse_pixels([text for _, text, _ in fields]))
+        self.labels += [label for label, _, _ in fields]
+        self.splits += [split for _, _, split in fields]
+        self.rows += [row for row, _ in lines]
+
+    def add_one_by_one(
+        self, lines: Sequence[tuple[int, bytes]], columns: tuple[int, int, int], path: Path | None
+    ) -> None:
+        """Parse lines of which some are bad; raise a DataError for the first unless `path` is None.
+
+        Slower than `add`, but it names the row.
+        """
+        for line in lines:
+            try:
+                self.add([line], columns)
+            except ValueError as error:
+                location = f"line {line[0] + 2}"
+                if path is not None:
+                    raise DataError(
+                        f"{path}: {location}: {error} (--skip-bad leaves such rows out, "
+                        "fer data inspect lists them)"
+                    ) from None
+                self.bad.append(BadItem(location, str(error)))
+
+
 def read_fer2013(path: Path, *, skip_bad: bool = False) -> FaceData:
-    """Read FER2013 from a CSV, `.csv.gz`, `.tar.gz` or `.zip`.
+    """Read FER2013 from a `.csv`, `.csv.gz`, `.tar.gz` or `.zip` file.
 
     Args:
         path: the file.
-        skip_bad: leave wrong rows out and list them in the result's `bad`, instead of stopping.
+        skip_bad: leave invalid rows out and list them in the result's `bad`, instead of raising.
 
     Raises:
-        DataError: a row is wrong (named by line, the header being line 1), the header isn't
-            FER2013's, or the archive is damaged.
+        DataError: a row is invalid (named by its line, the header being line 1), the header isn't
+            FER2013's, the archive is damaged, or a split has no face of some label.
         OSError: the file can't be read.
     """
-    pixels: list[npt.NDArray[np.uint8]] = []
-    labels: list[int] = []
-    splits: list[Split] = []
-    rows: list[int] = []
-    bad: list[Bad] = []
-    texts: list[bytes] = []
+    found = _Rows()
     try:
         with _open_csv(path) as stream:
-            columns = _columns(stream.readline(), path)
-            for row, line in enumerate(stream):
-                if not line.strip():
-                    continue
+            columns = _find_columns(stream.readline(), path)
+            numbered = ((row, line) for row, line in enumerate(stream) if line.strip())
+            while lines := list(islice(numbered, _CHUNK)):
                 try:
-                    label, text, split = _fields(line, columns)
-                except ValueError as error:
-                    _refuse(path, row, error, bad, skip_bad)
-                    continue
-                labels.append(label)
-                splits.append(split)
-                rows.append(row)
-                texts.append(text)
-                if len(texts) == _ROWS_AT_ONCE:
-                    pixels.append(_flush(texts, labels, splits, rows, path, bad, skip_bad))
-            pixels.append(_flush(texts, labels, splits, rows, path, bad, skip_bad))
+                    found.add(lines, columns)
+                except ValueError:
+                    found.add_one_by_one(lines, columns, None if skip_bad else path)
     except _BROKEN as error:
+        line = found.rows[-1] + 2 if found.rows else 1
         raise DataError(
-            f"{path}: damaged or cut off after line {rows[-1] + 2 if rows else 1} ({error}): "
-            "fetch it again"
+            f"{path}: damaged or cut off after line {line} ({error}): download it again"
         ) from None
     except _LOCKED as error:
         raise DataError(f"{path}: can't be unpacked ({error}): unpack it first") from None
     except gzip.BadGzipFile as error:
-        raise DataError(f"{path}: not what its name says ({error})") from None
-    everything = Faces(np.concatenate(pixels), np.array(labels, np.int64), np.array(rows, np.int64))
-    if not len(everything):
-        raise DataError(f"{path}: holds no face")
-    usage = np.array(splits)
-    found = {name: everything.take(usage == name) for name in SPLITS if (usage == name).any()}
-    _refuse_empty_class(path, found)
-    return FaceData("FER2013", LICENCE, path, LABELS, found, tuple(bad))
-
-
-def _refuse_empty_class(path: Path, splits: dict[Split, Faces]) -> None:
+        raise DataError(f"{path}: not in the format of its file name ({error})") from None
+    if not found.rows:
+        raise DataError(f"{path}: holds no valid face")
+    everything = Faces(
+        np.concatenate(found.pixels),
+        np.array(found.labels, np.int64),
+        np.array(found.rows, np.int64),
+    )
+    usage = np.array(found.splits)
+    splits = {name: everything.take(usage == name) for name in SPLITS if (usage == name).any()}
     for name, faces in splits.items():
         counts = np.bincount(faces.labels, minlength=len(LABELS))
         if (counts == 0).any():
             raise DataError(f"{path}: no {name} face is {LABELS[int(np.argmin(counts))]!r}")
+    return FaceData("FER2013", LICENCE, path, LABELS, splits, tuple(found.bad))
 
 
-def _columns(header: bytes, path: Path) -> tuple[int, int, int]:
-    """The places of emotion, pixels and Usage; `icml_face_data.csv` has spaces before the names."""
+def _find_columns(header: bytes, path: Path) -> tuple[int, int, int]:
+    """Indices of emotion, pixels and Usage; `icml_face_data.csv` has spaces before the names."""
     names = [name.strip(b' "\r\n\xef\xbb\xbf').lower() for name in header.split(b",")]
     if sorted(names) != [b"emotion", b"pixels", b"usage"]:
         raise DataError(
@@ -138,7 +164,8 @@ def _columns(header: bytes, path: Path) -> tuple[int, int, int]:
     return names.index(b"emotion"), names.index(b"pixels"), names.index(b"usage")
 
 
-def _fields(line: bytes, columns: tuple[int, int, int]) -> tuple[int, bytes, Split]:
+def _split_fields(line: bytes, columns: tuple[int, int, int]) -> tuple[int, bytes, Split]:
+    """Label, pixel text and split of a row; a ValueError says what is wrong with it."""
     fields = [field.strip(b' "\r\n') for field in line.split(b",")]
     if len(fields) != 3:
         raise ValueError(f"{len(fields)} fields instead of 3")
@@ -153,52 +180,17 @@ def _fields(line: bytes, columns: tuple[int, int, int]) -> tuple[int, bytes, Spl
     return int(emotion), text, USAGE[usage]
 
 
-def _flush(
-    texts: list[bytes],
-    labels: list[int],
-    splits: list[Split],
-    rows: list[int],
-    path: Path,
-    bad: list[Bad],
-    skip_bad: bool,
-) -> npt.NDArray[np.uint8]:
-    """Parse the texts of the last rows at once; where that fails, one by one to name the row."""
-    count = len(texts)
-    pending, texts[:] = list(texts), []
-    try:
-        return parse_pixels(pending)
-    except ValueError:
-        good, wrong = [], []
-        first = len(rows) - count
-        for place, text in enumerate(pending, first):
-            try:
-                good.append(parse_pixels([text]))
-            except ValueError as error:
-                _refuse(path, rows[place], error, bad, skip_bad)
-                wrong.append(place)
-        for place in reversed(wrong):
-            del labels[place], splits[place], rows[place]
-        return np.concatenate([np.empty((0, SIDE, SIDE), np.uint8), *good])
-
-
-def _refuse(path: Path, row: int, error: ValueError, bad: list[Bad], skip_bad: bool) -> None:
-    where = f"line {row + 2}"
-    if not skip_bad:
-        raise DataError(f"{path}: {where}: {error} (--skip-bad leaves such rows out)")
-    bad.append(Bad(where, str(error)))
-
-
 def parse_pixels(texts: list[bytes]) -> npt.NDArray[np.uint8]:
-    """Decimal texts, each of 2,304 numbers in [0, 255] with single spaces between, as pixels.
+    """Parse texts, each of 2,304 decimal numbers in [0, 255] separated by single spaces.
 
-    All texts are parsed in one pass over their bytes: the last digit of each number stands before a
-    space, so a number is a gather of at most three bytes. (82 million numbers in a few seconds.)
+    All texts are parsed in one vectorized pass over their bytes: the last digit of each number is
+    followed by a space, so each number is gathered from at most three bytes.
 
     Returns:
         uint8 `[len(texts), 48, 48]`.
 
     Raises:
-        ValueError: a text holds anything else.
+        ValueError: a text has another format.
     """
     count = SIDE * SIDE
     for text in texts:

@@ -1,4 +1,4 @@
-"""FER+: ten people's votes for each row of FER2013 (Barsoum et al., arXiv:1608.01041)."""
+"""FER+: the votes of ten annotators on each row of FER2013 (Barsoum et al., arXiv:1608.01041)."""
 
 from __future__ import annotations
 
@@ -22,32 +22,36 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Votes:
-    """One split's votes, int64 `[N, 10]`, columns as in `COLUMNS`, faces as in the split."""
+    """Votes on one split: `counts` int64 `[N, 10]`, columns as `COLUMNS`, rows as the faces."""
 
     counts: npt.NDArray[np.int64]
 
-    def of(self, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
-        """The votes for a data set's labels in its order, `[N, labels]`; others are left out.
+    def for_labels(self, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
+        """The columns of a data set's labels in its order, `[N, labels]`.
 
         Raises:
-            DataError: FER+ asked nobody for one of them.
+            DataError: FER+ doesn't offer one of them.
         """
         names = [SYNONYMS.get(name, name) for name in COLUMNS]
         if unknown := [label for label in labels if label not in names]:
             raise DataError(f"FER+ has no votes for {unknown[0]!r}, only for {', '.join(names)}")
         return self.counts[:, [names.index(label) for label in labels]]
 
-    def no_face(self) -> npt.NDArray[np.bool_]:
-        """Where most people saw no face."""
-        most: npt.NDArray[np.bool_] = self.counts[:, COLUMNS.index("NF")] * 2 > self.counts.sum(1)
-        return most
+    def is_no_face(self) -> npt.NDArray[np.bool_]:
+        """Mask of the faces that most annotators called no face."""
+        mask: npt.NDArray[np.bool_] = self.counts[:, COLUMNS.index("NF")] * 2 > self.counts.sum(1)
+        return mask
 
 
 def read_votes(path: Path, data: FaceData) -> dict[Split, Votes]:
-    """Join FER+'s votes to FER2013's faces, row by row.
+    """Read FER+'s votes and join them to FER2013's faces by row.
+
+    Args:
+        path: `fer2013new.csv`.
+        data: FER2013, read from a CSV file.
 
     Raises:
-        DataError: the file isn't FER+'s, or its rows aren't this data's.
+        DataError: the file isn't FER+'s, or its rows don't match the data's.
     """
     splits: list[str] = []
     votes: list[list[int]] = []
@@ -61,7 +65,7 @@ def read_votes(path: Path, data: FaceData) -> dict[Split, Votes]:
             for row in reader:
                 counted = [int(row[name]) for name in COLUMNS]
                 if min(counted) < 0 or not any(counted):
-                    raise ValueError("no vote, or less than none")
+                    raise ValueError("no votes, or a negative number")
                 votes.append(counted)
                 splits.append(USAGE[row["Usage"].encode()])
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
@@ -72,6 +76,6 @@ def read_votes(path: Path, data: FaceData) -> dict[Split, Votes]:
     joined: dict[Split, Votes] = {}
     for name, faces in data.splits.items():
         if faces.rows.max() >= len(counts) or (usage[faces.rows] != name).any():
-            raise DataError(f"{path}: its rows aren't those of {data.path}: {len(counts)} rows")
+            raise DataError(f"{path}: its {len(counts)} rows don't match {data.path}")
         joined[name] = Votes(counts[faces.rows])
     return joined

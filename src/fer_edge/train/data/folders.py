@@ -1,19 +1,20 @@
-"""Faces in folders, one a class: `train/happy/*.png` and so on, or just `happy/*.png`."""
+"""Read faces from class folders: `train/happy/*.png` and so on, or just `happy/*.png`."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from fer_edge.errors import DataError, SourceError
 from fer_edge.runtime.inputs.images import IMAGE_SUFFIXES, open_image
 from fer_edge.runtime.preprocess import crop_face, to_gray
 from fer_edge.spec import CropSpec
-from fer_edge.train.data.dataset import SPLITS, Bad, FaceData, Faces, Split
+from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces, Split
 from fer_edge.train.data.fer2013 import LABELS
 
 SPLIT_NAMES: dict[str, Split] = {
@@ -38,33 +39,65 @@ SYNONYMS = {
     "surprised": "surprise",
     "neutrality": "neutral",
 }
-CUT = 0.1
-"""Share of each class of train that is cut from it for a split that isn't there."""
+HELD_OUT_FRACTION = 0.1
+"""Fraction of each class of train that becomes a missing val or test split."""
 LICENCE = "unknown: the data's owner knows"
 
 
 def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0) -> FaceData:
-    """Read class folders, each picture whole through the one preprocessing.
+    """Read class folders; each image is one face, resized by the shared preprocessing.
 
-    A missing val split is cut from train, class by class with a fixed seed; where the classes lie
-    directly under `root`, a test split is cut too. What is cut are neighbours in the order of the
-    files' names, as pictures of one person or one recording often are: so few of them stand on
-    both sides.
+    If there is no val split, a tenth of each class of train becomes one, chosen with a fixed seed;
+    if the classes lie directly in `root`, a test split is made as well. Each takes consecutive
+    files in the order of their names: images of one person or recording often have consecutive
+    names, so that few people are in both splits.
 
-    A folder's name is its label. Usual synonyms of FER2013's labels are folded, unless two folders
-    would become one; if every class is one of FER2013's seven, they stand in its order, else in the
-    alphabet's. Folders whose names begin with a dot, "@" or "__" are what systems leave behind.
+    A folder's name is its label. Common synonyms of FER2013's labels are replaced by these, unless
+    two folders would then have the same label. If every class is one of FER2013's seven, the labels
+    are in FER2013's order, otherwise in alphabetical order. Folders whose names begin with a dot,
+    "@" or "__", as operating systems create them, are ignored.
 
     Args:
         root: the folder.
         side: of the faces, in pixels.
-        skip_bad: leave unreadable pictures out and list them in the result's `bad`.
-        seed: of the cut.
+        skip_bad: leave unreadable images out and list them in the result's `bad`.
+        seed: of the choice of val and test.
 
     Raises:
-        DataError: a class is empty or missing from a split, a picture can't be read, or there are
+        DataError: a class is empty or missing from a split, an image can't be read, or there are
             fewer than two classes.
     """
+    folders = _find_splits(root)
+    missing: tuple[Split, ...] = ("val",) if folders else ("val", "test")
+    classes = {name: _find_classes(one) for name, one in (folders or {"train": root}).items()}
+    labels = _order_labels(classes["train"])
+    if len(labels) < 2:
+        raise DataError(f"{root}: {len(labels)} classes; a model needs two or more folders")
+    for name, by_label in classes.items():
+        if odd := sorted(set(by_label) ^ set(labels)):
+            raise DataError(f"{root}: the class {odd[0]!r} isn't in both train and {name}")
+    splits, files, bad = _read_images(root, classes, labels, side)
+    if bad and not skip_bad:
+        more = f", nor can {len(bad) - 1} more be read" if len(bad) > 1 else ""
+        raise DataError(
+            f"{root / bad[0].location}: {bad[0].reason}{more} (--skip-bad leaves such images out, "
+            "fer data inspect lists them)"
+        )
+    for name, faces in splits.items():
+        counts = np.bincount(faces.labels, minlength=len(labels))
+        if (counts == 0).any():
+            raise DataError(f"{root}: no readable {name} image of {labels[int(counts.argmin())]!r}")
+    derived = tuple(name for name in missing if name not in splits)
+    _check_enough(root, splits["train"], labels, derived)
+    random = np.random.default_rng(seed)
+    for name in derived:
+        splits["train"], splits[name] = _hold_out(splits["train"], random)
+    ordered = {name: splits[name] for name in SPLITS if name in splits}
+    return FaceData(root.resolve().name, LICENCE, root, labels, ordered, tuple(bad), derived, files)
+
+
+def _find_splits(root: Path) -> dict[Split, Path]:
+    """The folders of the splits; empty if the classes lie directly in `root`."""
     splits: dict[Split, Path] = {}
     for folder in sorted(root.iterdir()):
         name = SPLIT_NAMES.get(folder.name.lower())
@@ -74,121 +107,98 @@ def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0
             splits[name] = folder
     if splits and "train" not in splits:
         raise DataError(f"{root}: there is {', '.join(splits)} but no train folder")
-    missing: tuple[Split, ...] = ("val",) if splits else ("val", "test")
-    classes = {name: _classes(folder) for name, folder in (splits or {"train": root}).items()}
-    labels = _label_order(classes["train"])
-    if len(labels) < 2:
-        raise DataError(f"{root}: {len(labels)} classes; a model needs two or more folders")
-    bad: list[Bad] = []
-    found: dict[Split, Faces] = {}
-    for name, by_label in classes.items():
-        if set(by_label) != set(labels):
-            odd = sorted(set(by_label) ^ set(labels))[0]
-            raise DataError(f"{root}: the class {odd!r} isn't in both train and {name}")
-        found[name] = _read_split(by_label, labels, side, skip_bad, bad)
-        _refuse_empty_class(root, name, found[name], labels)
-    cut = tuple(name for name in missing if name not in found)
-    _refuse_too_few(root, found["train"], labels, cut)
-    random = np.random.default_rng(seed)
-    for name in cut:
-        found["train"], found[name] = _cut(found["train"], random)
-    ordered = {name: found[name] for name in SPLITS if name in found}
-    return FaceData(root.resolve().name, LICENCE, root, labels, ordered, tuple(bad), cut)
+    return splits
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
-    children = [p for p in sorted(folder.iterdir()) if p.is_dir() and not _is_left_behind(p.name)]
-    # a Mac writes "u" and two dots where others write "ü"
+def _find_classes(folder: Path) -> dict[str, list[Path]]:
+    children = [p for p in sorted(folder.iterdir()) if p.is_dir() and not _is_system(p.name)]
+    # macOS stores "ü" as "u" and a combining diaeresis
     names = [unicodedata.normalize("NFC", child.name) for child in children]
-    folded = [SYNONYMS.get(name.lower(), name.lower()) for name in names]
+    labels = [SYNONYMS.get(name.lower(), name.lower()) for name in names]
     classes: dict[str, list[Path]] = {}
-    for child, name, label in zip(children, names, folded, strict=True):
-        own = label not in LABELS or folded.count(label) > 1
-        files = _pictures(child)
+    for child, name, label in zip(children, names, labels, strict=True):
+        files = _find_images(child)
         if not files:
-            raise DataError(f"{child}: an empty class: no picture in it")
-        classes.setdefault(name if own else label, []).extend(files)
+            raise DataError(f"{child}: an empty class: no image in it")
+        keeps_name = label not in LABELS or labels.count(label) > 1
+        classes.setdefault(name if keeps_name else label, []).extend(files)
     return classes
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _find_images(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(map(_is_left_behind, path.relative_to(folder).parts))
+        and not any(map(_is_system, path.relative_to(folder).parts))
     )
 
 
-def _is_left_behind(name: str) -> bool:
+def _is_system(name: str) -> bool:
     return name.startswith((".", "@", "__"))
 
 
-def _label_order(names: Iterable[str]) -> tuple[str, ...]:
+def _order_labels(names: Iterable[str]) -> tuple[str, ...]:
     names = set(names)
     if names <= set(LABELS):
         return tuple(label for label in LABELS if label in names)
     return tuple(sorted(names))
 
 
-def _read_split(
-    by_label: dict[str, list[Path]],
-    labels: tuple[str, ...],
-    side: int,
-    skip_bad: bool,
-    bad: list[Bad],
-) -> Faces:
-    files = [(path, i) for i, label in enumerate(labels) for path in by_label[label]]
+def _read_images(
+    root: Path, classes: Mapping[Split, Mapping[str, list[Path]]], labels: Sequence[str], side: int
+) -> tuple[dict[Split, Faces], tuple[str, ...], list[BadItem]]:
+    """The readable faces of each split, all files' paths relative to `root`, the unreadable ones.
 
-    def read(path: Path) -> np.ndarray | SourceError:
-        try:
-            picture = open_image(path)
-        except SourceError as error:
-            return error
-        try:
-            gray = to_gray(picture)
-            return crop_face(gray, (0, 0, gray.shape[1], gray.shape[0]), CropSpec(), side)
-        except SourceError as error:
-            return SourceError(f"{path}: {error}")
-
-    with ThreadPoolExecutor() as pool:
-        faces = list(pool.map(read, (path for path, _ in files)))
-    pixels, numbers, rows = [], [], []
-    for row, (face, (path, label)) in enumerate(zip(faces, files, strict=True)):
-        if isinstance(face, SourceError):
-            if not skip_bad:
-                raise DataError(f"{face} (--skip-bad leaves such pictures out)")
-            bad.append(Bad(str(path), str(face)))
-            continue
-        pixels.append(face)
-        numbers.append(label)
-        rows.append(row)
-    stacked = np.stack(pixels) if pixels else np.empty((0, side, side), np.uint8)
-    return Faces(stacked, np.array(numbers, np.int64), np.array(rows, np.int64))
+    The files are numbered through all splits, readable or not: `Faces.rows` are these numbers.
+    """
+    splits: dict[Split, Faces] = {}
+    files: list[str] = []
+    bad: list[BadItem] = []
+    for name, by_label in classes.items():
+        numbered = [(path, i) for i, label in enumerate(labels) for path in by_label[label]]
+        with ThreadPoolExecutor() as pool:
+            faces = list(pool.map(lambda item: _read_face(item[0], side), numbered))
+        pixels, numbers, rows = [], [], []
+        for face, (path, label) in zip(faces, numbered, strict=True):
+            files.append(str(path.relative_to(root)))
+            if isinstance(face, str):
+                bad.append(BadItem(files[-1], face))
+                continue
+            pixels.append(face)
+            numbers.append(label)
+            rows.append(len(files) - 1)
+        stacked = np.stack(pixels) if pixels else np.empty((0, side, side), np.uint8)
+        splits[name] = Faces(stacked, np.array(numbers, np.int64), np.array(rows, np.int64))
+    return splits, tuple(files), bad
 
 
-def _refuse_empty_class(root: Path, split: Split, faces: Faces, labels: tuple[str, ...]) -> None:
-    counts = np.bincount(faces.labels, minlength=len(labels))
-    if (counts == 0).any():
-        raise DataError(f"{root}: no readable {split} picture of {labels[int(counts.argmin())]!r}")
+def _read_face(path: Path, side: int) -> npt.NDArray[np.uint8] | str:
+    """The face, uint8 `[side, side]`, or the reason why it can't be read."""
+    try:
+        gray = to_gray(open_image(path))
+        return crop_face(gray, (0, 0, gray.shape[1], gray.shape[0]), CropSpec(), side)
+    except SourceError as error:
+        return str(error).removeprefix(f"{path}: ")
 
 
-def _refuse_too_few(
-    root: Path, train: Faces, labels: tuple[str, ...], cut: tuple[Split, ...]
+def _check_enough(
+    root: Path, train: Faces, labels: tuple[str, ...], derived: tuple[Split, ...]
 ) -> None:
     counts = np.bincount(train.labels, minlength=len(labels))
-    if cut and counts.min() <= len(cut):
+    if derived and counts.min() <= len(derived):
         raise DataError(
-            f"{root}: {counts.min()} pictures of {labels[int(counts.argmin())]!r}: too few to cut "
-            f"{' and '.join(cut)} from"
+            f"{root}: {counts.min()} images of {labels[int(counts.argmin())]!r}: too few to take "
+            f"{' and '.join(derived)} from"
         )
 
 
-def _cut(train: Faces, random: np.random.Generator) -> tuple[Faces, Faces]:
-    taken = np.zeros(len(train), bool)
+def _hold_out(train: Faces, random: np.random.Generator) -> tuple[Faces, Faces]:
+    """Split train into what is left of it and consecutive faces of each class."""
+    is_held_out = np.zeros(len(train), bool)
     for number in np.unique(train.labels):
-        places = np.flatnonzero(train.labels == number)
-        count = max(1, round(CUT * len(places)))
-        start = random.integers(len(places) - count + 1)
-        taken[places[start : start + count]] = True
-    return train.take(~taken), train.take(taken)
+        indices = np.flatnonzero(train.labels == number)
+        count = max(1, round(HELD_OUT_FRACTION * len(indices)))
+        start = random.integers(len(indices) - count + 1)
+        is_held_out[indices[start : start + count]] = True
+    return train.take(~is_held_out), train.take(is_held_out)

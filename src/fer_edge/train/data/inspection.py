@@ -1,4 +1,4 @@
-"""What a data set holds, before anything is trained on it."""
+"""Summarize a data set before training on it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,46 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from fer_edge.train.data import duplicates
-from fer_edge.train.data.dataset import Bad, FaceData
+from fer_edge.train.data.dataset import BadItem, FaceData, Split
 from fer_edge.train.data.ferplus import read_votes
 
 
 @dataclass(frozen=True)
+class CopyPair:
+    """A face and its most similar face of an earlier split, located as `FaceData.location` does.
+
+    Attributes:
+        face, copy_of: line or file of each.
+        correlation: see `duplicates.find_nearest`; 1 if `exact`.
+        exact: all pixels are equal.
+    """
+
+    face: str
+    copy_of: str
+    correlation: float
+    exact: bool
+
+
+@dataclass(frozen=True)
 class Copies:
-    """How many faces of `split` are in `of` too: exactly, and nearly (exact ones included)."""
+    """Faces of `split` that `of` holds too: numbers of exact and of near copies, and the pairs."""
 
     split: str
     of: str
     exact: int
     near: int
+    pairs: tuple[CopyPair, ...]
 
 
 @dataclass(frozen=True)
 class VotesSummary:
-    """FER+ against the data's own labels, in one split.
+    """FER+'s votes against the data's own labels in one split.
 
     Attributes:
-        agreement: share of faces whose label has the most votes among the data's labels.
-        no_face: faces that most people called no face.
+        agreement: fraction of the faces whose label has the most votes among the data's labels.
+        no_face: number of faces that most annotators called no face.
     """
 
     split: str
@@ -41,7 +57,16 @@ class VotesSummary:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The figures that `fer data inspect` prints."""
+    """The summary that `fer data inspect` prints.
+
+    Attributes:
+        side: of the faces, in pixels.
+        counts: number of faces by split and label.
+        copies: copies of an earlier split's faces, for each pair of splits.
+        bad: rows or files that can't be read.
+        votes: FER+'s summary by split, if its votes were given.
+        derived_splits: splits that the source lacks and that were taken from train.
+    """
 
     name: str
     path: str
@@ -49,80 +74,64 @@ class Inspection:
     labels: tuple[str, ...]
     counts: dict[str, dict[str, int]]
     copies: tuple[Copies, ...]
-    bad: tuple[Bad, ...]
+    bad: tuple[BadItem, ...]
     votes: tuple[VotesSummary, ...]
-    cut: tuple[str, ...]
+    derived_splits: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As `--json` prints it."""
+        """The document that `--json` prints."""
         return asdict(self)
 
 
-def inspect(data: FaceData, ferplus: Path | None = None) -> Inspection:
-    """Count classes, duplicates across splits, and FER+'s agreement where its votes are given.
+def inspect_data(data: FaceData, ferplus: Path | None = None) -> Inspection:
+    """Count classes, find copies across splits, and compare the labels with FER+'s votes if given.
 
     Raises:
-        DataError: the votes aren't this data's.
+        DataError: the votes belong to other data.
     """
-    splits = list(data.splits.items())
-    copies = [
-        Copies(
-            later,
-            earlier,
-            int(duplicates.exact(faces, others).sum()),
-            int(duplicates.near(faces, others).sum()),
-        )
-        for i, (earlier, others) in enumerate(splits)
-        for later, faces in splits[i + 1 :]
-    ]
-    counts: dict[str, dict[str, int]] = {
-        name: dict(
-            zip(
-                data.labels,
-                np.bincount(faces.labels, minlength=len(data.labels)).tolist(),
-                strict=True,
-            )
-        )
-        for name, faces in splits
-    }
-    votes = []
-    for name, joined in read_votes(ferplus, data).items() if ferplus else ():
-        ballots = joined.of(data.labels)
-        own = ballots[np.arange(len(ballots)), data.splits[name].labels]
-        agreement = float((own == ballots.max(1)).mean())
-        votes.append(VotesSummary(name, agreement, int(joined.no_face().sum())))
+    names = list(data.splits)
     return Inspection(
         data.name,
         str(data.path),
         data.split("train").pixels.shape[1],
         data.labels,
-        counts,
-        tuple(copies),
+        {name: _class_counts(data, name) for name in names},
+        tuple(
+            _find_copies(data, later, earlier)
+            for i, earlier in enumerate(names)
+            for later in names[i + 1 :]
+        ),
         data.bad,
-        tuple(votes),
-        data.cut,
+        tuple(_summarize_votes(ferplus, data)) if ferplus else (),
+        data.derived_splits,
     )
 
 
-def tables(found: Inspection) -> Iterator[Table | str]:
-    """The inspection for a terminal."""
-    table = Table("label", *found.counts, title=f"{found.name}: {found.side} px faces")
-    for label in found.labels:
-        table.add_row(label, *(f"{counts[label]:,}" for counts in found.counts.values()))
-    table.add_section()
-    table.add_row("all", *(f"{sum(counts.values()):,}" for counts in found.counts.values()))
-    yield table
-    if found.cut:
-        yield f"{found.path} has no {' and no '.join(found.cut)}: cut from train, class by class"
-    copies = Table("faces of", "also in", "exact copies", "near copies", title="duplicates")
-    for pair in found.copies:
-        copies.add_row(pair.split, pair.of, str(pair.exact), str(pair.near))
-    yield copies
-    if found.votes:
-        votes = Table("split", "label has most votes", "called no face", title="FER+")
-        for row in found.votes:
-            votes.add_row(row.split, f"{row.agreement:.1%}", str(row.no_face))
-        yield votes
-    yield f"bad rows or pictures left out: {len(found.bad)}"
-    for bad in found.bad[:20]:
-        yield f"  {bad.where}: {bad.why}"
+def _class_counts(data: FaceData, split: Split) -> dict[str, int]:
+    counts = np.bincount(data.splits[split].labels, minlength=len(data.labels))
+    return dict(zip(data.labels, counts.tolist(), strict=True))
+
+
+def _find_copies(data: FaceData, split: Split, of: Split) -> Copies:
+    faces, others = data.splits[split], data.splits[of]
+    exact = duplicates.find_exact_copies(faces, others)
+    correlation, nearest = duplicates.find_nearest(faces, others)
+    is_exact, is_near = exact >= 0, correlation >= duplicates.NEAR_COPY_THRESHOLD
+    pairs = tuple(
+        CopyPair(
+            data.location(faces.rows[i]),
+            data.location(others.rows[exact[i] if is_exact[i] else nearest[i]]),
+            1.0 if is_exact[i] else round(float(correlation[i]), 4),
+            bool(is_exact[i]),
+        )
+        for i in np.flatnonzero(is_exact | is_near)
+    )
+    return Copies(split, of, int(is_exact.sum()), int(is_near.sum()), pairs)
+
+
+def _summarize_votes(ferplus: Path, data: FaceData) -> Iterator[VotesSummary]:
+    for name, votes in read_votes(ferplus, data).items():
+        counts = votes.for_labels(data.labels)
+        own = counts[np.arange(len(counts)), data.splits[name].labels]
+        agreement = float((own == counts.max(1)).mean())
+        yield VotesSummary(name, agreement, int(votes.is_no_face().sum()))

@@ -1,4 +1,4 @@
-"""A model's answers beside those of the ten people whom FER+ asked about each face."""
+"""Compare a model's predictions with the votes of FER+'s ten annotators on each face."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import numpy.typing as npt
 
 from fer_edge.errors import DataError
 from fer_edge.train.data.ferplus import COLUMNS, Votes
-from fer_edge.train.evaluation.metrics import Report, interval
+from fer_edge.train.evaluation.metrics import Report, wilson_interval
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 _NAMES = {"unknown": "unknown emotion", "NF": "no face"}
-_TIE = "no single answer in front"
+_TIE = "tied votes"
 
 
 @dataclass(frozen=True)
-class Named:
-    """Answers beside the votes on the face. Shares in [0, 1].
+class VoteSupport:
+    """How far annotators support a set of labels, one label a face. All in [0, 1].
 
     Attributes:
-        by_one, by_two: share of answers that at least so many of the ten people gave too.
-        votes: mean share of the ten people who gave the answer.
+        by_one, by_two: fraction of the labels that at least 1 or 2 of the 10 annotators chose.
+        votes: mean fraction of the annotators who chose the label.
     """
 
     by_one: float
@@ -33,8 +34,8 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Level:
-    """Faces whose commonest answer got so many `votes`: how many, and the model's accuracy."""
+class ConsensusLevel:
+    """Faces whose majority label has `votes` votes: their number and the model's accuracy."""
 
     votes: int
     faces: int
@@ -42,28 +43,28 @@ class Level:
 
 
 @dataclass(frozen=True)
-class People:
-    """What FER+'s votes say about a model. Shares in [0, 1].
+class AnnotatorAgreement:
+    """A model's predictions against FER+'s votes. Accuracies and fractions are in [0, 1].
 
-    The majority's label is the answer with the most votes of all ten that FER+ offered. Faces where
-    that is contempt, an unknown emotion or no face, or where two answers are level, are left out of
-    `accuracy`, `label_accuracy` and `person_accuracy`, and of nothing else.
+    The majority label is the option with the most votes among the ten that FER+ offers. Faces where
+    that is contempt, an unknown emotion or no face, and faces with tied votes, have none. They are
+    left out of `accuracy`, `label_accuracy` and `annotator_accuracy` only.
 
     Attributes:
-        n: faces with a majority's label.
-        left_out: why the others have none, and how many they are.
-        accuracy, accuracy_interval: of the model by the majority's labels, and its 95 % interval.
-        label_accuracy: of the data's own labels by the majority's.
-        person_accuracy: of one of the ten, drawn by chance, by the majority's; the one drawn is
-            part of the majority.
-        levels: `accuracy` by how many agreed.
-        person_on_labels: of one of the ten, drawn by chance, by the data's labels, all faces.
-        errors: answers that aren't the data's label.
-        error_is_majority: share of them that are the majority's label.
-        error: the errors beside the votes.
-        error_by_chance: the same errors beside the votes on all faces with the same label: what
-            they would be if the model erred on faces that are no harder to tell than others.
-        label_of_errors: the data's labels of the errors' faces beside the votes.
+        n: number of faces with a majority label.
+        left_out: number of the other faces, by reason.
+        accuracy, accuracy_interval: of the model on the majority labels, with its 95 % interval.
+        label_accuracy: of the data's own labels on the majority labels.
+        annotator_accuracy: of one randomly drawn annotator on the majority labels, to which the
+            annotator contributed.
+        levels: `accuracy` by the number of annotators who agreed.
+        annotator_label_accuracy: of one randomly drawn annotator on the data's labels, all faces.
+        errors: number of predictions that differ from the data's label.
+        errors_on_majority: fraction of these errors that equal the majority label.
+        error_support: the annotators' support for the erroneous predictions.
+        chance_support: support for the same predictions averaged over all faces with the same
+            label: the value to expect if errors fell on faces that are no more ambiguous.
+        label_support: support for the data's labels on the same faces.
     """
 
     n: int
@@ -71,84 +72,84 @@ class People:
     accuracy: float
     accuracy_interval: tuple[float, float]
     label_accuracy: float
-    person_accuracy: float
-    levels: tuple[Level, ...]
-    person_on_labels: float
+    annotator_accuracy: float
+    levels: tuple[ConsensusLevel, ...]
+    annotator_label_accuracy: float
     errors: int
-    error_is_majority: float
-    error: Named
-    error_by_chance: Named
-    label_of_errors: Named
+    errors_on_majority: float
+    error_support: VoteSupport
+    chance_support: VoteSupport
+    label_support: VoteSupport
 
     def to_dict(self) -> dict[str, Any]:
-        """As `fer evaluate --json` prints it under "people"."""
+        """The value of "annotators" in the JSON of `fer evaluate`."""
         return asdict(self)
 
 
-def compare(report: Report, votes: Votes) -> People:
-    """Put a report's answers beside the votes on the same faces, in the same order.
+def compare_with_annotators(report: Report, votes: Votes) -> AnnotatorAgreement:
+    """Compare a report's predictions with the votes on the same faces, in the same order.
 
     Raises:
-        DataError: FER+ doesn't ask for one of the labels, or no face has a majority's label.
+        DataError: FER+ doesn't offer one of the labels, or no face has a majority label.
     """
-    ballots = votes.of(report.labels)
-    shares = ballots / votes.counts.sum(1, keepdims=True)
-    faces = np.arange(len(ballots))
-    majority, left_out = _majority(votes, report.labels)
-    some = majority >= 0
-    n = int(some.sum())
+    counts = votes.for_labels(report.labels)
+    fractions = counts / votes.counts.sum(1, keepdims=True)
+    faces = np.arange(len(counts))
+    majority, left_out = _find_majority(votes, report.labels)
+    has_majority = majority >= 0
+    n = int(has_majority.sum())
     if not n:
-        raise DataError("FER+: no face has a label that most people gave")
-    right = report.predicted == majority
-    accuracy = float(right[some].mean())
-    most = votes.counts.max(1)
-    levels = [(int(level), some & (most == level)) for level in np.unique(most[some])]
+        raise DataError("FER+: no face has a majority label among the model's labels")
+    hits = report.predicted == majority
+    accuracy = float(hits[has_majority].mean())
+    top = votes.counts.max(1)
+    levels = [(int(level), has_majority & (top == level)) for level in np.unique(top[has_majority])]
     wrong = report.predicted != report.truth
-    answers, labels = report.predicted[wrong], report.truth[wrong]
-    return People(
+    predicted, labels = report.predicted[wrong], report.truth[wrong]
+    return AnnotatorAgreement(
         n=n,
         left_out=left_out,
         accuracy=accuracy,
-        accuracy_interval=interval(accuracy, n),
-        label_accuracy=float((report.truth == majority)[some].mean()),
-        person_accuracy=float(shares[faces, majority][some].mean()),
-        levels=tuple(Level(k, int(at.sum()), float(right[at].mean())) for k, at in levels),
-        person_on_labels=float(shares[faces, report.truth].mean()),
+        accuracy_interval=wilson_interval(accuracy, n),
+        label_accuracy=float((report.truth == majority)[has_majority].mean()),
+        annotator_accuracy=float(fractions[faces, majority][has_majority].mean()),
+        levels=tuple(ConsensusLevel(k, int(at.sum()), float(hits[at].mean())) for k, at in levels),
+        annotator_label_accuracy=float(fractions[faces, report.truth].mean()),
         errors=int(wrong.sum()),
-        error_is_majority=float(right[wrong].sum() / max(wrong.sum(), 1)),
-        error=_named(ballots[wrong], shares[wrong], answers),
-        error_by_chance=_by_chance(ballots, shares, report.truth, labels, answers),
-        label_of_errors=_named(ballots[wrong], shares[wrong], labels),
+        errors_on_majority=float(hits[wrong].sum() / max(wrong.sum(), 1)),
+        error_support=_support(counts[wrong], fractions[wrong], predicted),
+        chance_support=_chance_support(counts, fractions, report.truth, labels, predicted),
+        label_support=_support(counts[wrong], fractions[wrong], labels),
     )
 
 
-def _majority(votes: Votes, labels: tuple[str, ...]) -> tuple[Ints, dict[str, int]]:
-    """Numbers of labels, -1 where there is none, and why there is none."""
-    most = votes.counts.max(1)
-    tie = (votes.counts == most[:, None]).sum(1) > 1
-    own = votes.of(labels)
-    found = np.where((own.max(1) == most) & ~tie, own.argmax(1), -1)
-    others = votes.counts.argmax(1)[(found < 0) & ~tie]
+def _find_majority(votes: Votes, labels: tuple[str, ...]) -> tuple[Ints, dict[str, int]]:
+    """Majority label of each face, -1 where there is none, and the number of those by reason."""
+    top = votes.counts.max(1)
+    is_tie = (votes.counts == top[:, None]).sum(1) > 1
+    own = votes.for_labels(labels)
+    majority = np.where((own.max(1) == top) & ~is_tie, own.argmax(1), -1)
+    others = votes.counts.argmax(1)[(majority < 0) & ~is_tie]
     counts = np.bincount(others, minlength=len(COLUMNS))
-    why = {_NAMES.get(COLUMNS[i], COLUMNS[i]): int(counts[i]) for i in np.flatnonzero(counts)}
-    return found, {**why, _TIE: int(tie.sum())}
+    reasons = {_NAMES.get(COLUMNS[i], COLUMNS[i]): int(counts[i]) for i in np.flatnonzero(counts)}
+    return majority, {**reasons, _TIE: int(is_tie.sum())}
 
 
-def _named(ballots: Ints, shares: npt.NDArray[np.float64], answers: Ints) -> Named:
-    faces = np.arange(len(answers))
-    got = ballots[faces, answers]
-    return _mean(np.stack([got >= 1, got >= 2, shares[faces, answers]], 1).astype(np.float64))
+def _support(counts: Ints, fractions: Floats, labels: Ints) -> VoteSupport:
+    faces = np.arange(len(labels))
+    own = counts[faces, labels]
+    return _mean(np.stack([own >= 1, own >= 2, fractions[faces, labels]], 1).astype(np.float64))
 
 
-def _by_chance(
-    ballots: Ints, shares: npt.NDArray[np.float64], truth: Ints, labels: Ints, answers: Ints
-) -> Named:
-    """For each error the mean over all faces of its face's label: no drawing is needed."""
-    table = np.stack([ballots >= 1, ballots >= 2, shares], -1).astype(np.float64)
+def _chance_support(
+    counts: Ints, fractions: Floats, truth: Ints, labels: Ints, predicted: Ints
+) -> VoteSupport:
+    """Average over all faces with the error's label; exact, without random draws."""
+    table = np.stack([counts >= 1, counts >= 2, fractions], -1).astype(np.float64)
     means = {label: table[truth == label].mean(0) for label in np.unique(labels)}
-    rows = [means[label][answer] for label, answer in zip(labels, answers, strict=True)]
+    rows = [means[label][guess] for label, guess in zip(labels, predicted, strict=True)]
     return _mean(np.array(rows, np.float64).reshape(-1, 3))
 
 
-def _mean(rows: npt.NDArray[np.float64]) -> Named:
-    return Named(*(float(column.mean()) if len(rows) else 0.0 for column in rows.T))
+def _mean(rows: Floats) -> VoteSupport:
+    return VoteSupport(*(float(column.mean()) if len(rows) else 0.0 for column in rows.T))

@@ -18,7 +18,7 @@ from fer_edge.runtime.diagnostics.self_test import Tell, child, readable, silent
 from fer_edge.schema import parse
 from fer_edge.train.data.dataset import SPLITS, Split
 from fer_edge.train.data.loading import read_data
-from fer_edge.train.evaluation.evaluate import evaluate, matched, open_model
+from fer_edge.train.evaluation.evaluate import evaluate, match_labels, open_model
 
 MODULE = "fer_edge.train.evaluation.benchmark_accuracy"
 SECONDS = 3600.0
@@ -43,7 +43,7 @@ def check(models: Iterable[Path], data: Path, split: Split, *, skip_bad: bool = 
     for path in models:
         spec = readable(path)
         read = read_data(data, side=spec.input.side, skip_bad=skip_bad)
-        matched(read, read.split(split), spec, str(path))
+        match_labels(read, read.split(split), spec, str(path))
 
 
 def with_accuracy(
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> None:
         opened = open_model(Path(model), backend=backend)
         read = read_data(Path(data), side=opened.spec.input.side, skip_bad=skip_bad == "1")
         chosen = next(name for name in SPLITS if name == split)
-        faces = matched(read, read.split(chosen), opened.spec, opened.name)
+        faces = match_labels(read, read.split(chosen), opened.spec, opened.name)
         report = evaluate(opened, faces, split)
     except FerEdgeError as error:
         sys.exit(f"{type(error).__name__}: {error}")

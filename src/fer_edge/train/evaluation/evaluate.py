@@ -1,8 +1,8 @@
-"""The same figures for a checkpoint and for what was exported from it."""
+"""Evaluate a checkpoint or an exported file on one split: both give the same report."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.atomic import write_text
 from fer_edge.errors import DataError, DeviceError, ModelError
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.formats import model_files
@@ -20,62 +19,75 @@ from fer_edge.train.data import duplicates
 from fer_edge.train.data.dataset import FaceData, Faces, Split
 from fer_edge.train.data.ferplus import Votes, read_votes
 from fer_edge.train.data.loading import read_data
-from fer_edge.train.evaluation.annotator_agreement import People
 from fer_edge.train.evaluation.metrics import Report
 
 Predict = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 CHECKPOINT = ".safetensors"
-_AT_ONCE = 256
+_BATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
 class Model:
-    """Anything that answers faces.
+    """A checkpoint under PyTorch or an exported file under its engine.
 
     Attributes:
-        name: what it is called in reports.
-        spec: the contract.
-        predict: takes uint8 `[N, S, S]`, gives float32 `[N, labels]`.
-        size: bytes of its files; 0 where it has none.
+        name: path or name, as reports show it.
+        spec: the model's spec.
+        predict: maps uint8 faces `[N, S, S]` to float32 logits `[N, labels]`.
+        size: bytes of its files; 0 if it has none.
+        sha256: of its files; empty if it has none.
     """
 
     name: str
     spec: ModelSpec
     predict: Predict
     size: int = 0
+    sha256: str = ""
 
 
 def open_model(
     path: Path, *, backend: str = "auto", device: str = "cpu", threads: int = 0
 ) -> Model:
-    """A checkpoint under PyTorch on the CPU, or an exported file under its engine.
+    """Open a checkpoint (PyTorch on the CPU) or an exported file (its engine).
+
+    Args:
+        path: `.safetensors`, `.onnx`, `.xml` or `.ncnn.param`.
+        backend, device, threads: see `open_backend`; for exported files only.
 
     Raises:
-        ModelError, SpecError, DeviceError, MissingExtraError: the file can't be used here.
+        ModelError, SpecError, DeviceError, MissingExtraError: this machine can't run the file.
     """
     if path.suffix == CHECKPOINT:
         if backend != "auto" or device not in ("auto", "cpu"):
             raise DeviceError(
-                f"{path}: a checkpoint is answered by PyTorch on the CPU: --backend and --device "
-                "are for exported files"
+                f"{path}: a checkpoint runs under PyTorch on the CPU: --backend and --device are "
+                "for exported files"
             )
         from fer_edge.train.networks import checkpoint
 
         loaded = checkpoint.load(path)
-        return Model(str(path), loaded.spec, loaded.predict, model_files.model_size(path))
+        return Model(str(path), loaded.spec, loaded.predict, *_size_and_sha256(path))
     engine = open_backend(path, backend=backend, device=device, threads=threads)
-    return Model(str(path), engine.spec, engine, model_files.model_size(path))
+    return Model(str(path), engine.spec, engine, *_size_and_sha256(path))
+
+
+def _size_and_sha256(path: Path) -> tuple[int, str]:
+    digest = hashlib.sha256()
+    for file in model_files.model_files(path):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return model_files.model_size(path), digest.hexdigest()
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The faces that models are asked about.
+class EvaluationData:
+    """The faces to evaluate models on.
 
     Attributes:
-        data: where they are from.
-        faces: the split's, or what is left of it, numbered as the data's labels.
-        left_out: how many of the split aren't among them.
-        votes: FER+'s on each of them, where it is given.
+        data: the whole data set.
+        faces: the split, or what is left of it, labels numbered as the data's.
+        left_out: number of faces of the split that aren't in `faces`.
+        votes: FER+'s votes on `faces`; None if not given.
     """
 
     data: FaceData
@@ -84,7 +96,7 @@ class Asked:
     votes: Votes | None
 
 
-def ask(
+def load_evaluation_data(
     path: Path,
     split: Split,
     side: int,
@@ -92,107 +104,126 @@ def ask(
     skip_bad: bool = False,
     without_duplicates: bool = False,
     ferplus: Path | None = None,
-) -> Asked:
-    """Read what models whose input is `side` pixels wide are asked about.
+) -> EvaluationData:
+    """Read one split for models with an input of `side` pixels.
 
     Args:
         path, side, skip_bad: see `read_data`.
-        split: of the data.
-        without_duplicates: leave out faces that train holds a near copy of.
-        ferplus: FER+'s votes on FER2013.
+        split: name of the split.
+        without_duplicates: leave out faces of which train holds a near copy.
+        ferplus: CSV file with FER+'s votes on FER2013.
 
     Raises:
-        DataError, OSError: the data can't be read or lacks the split; the votes aren't its own.
+        DataError: the data is invalid or lacks the split, or the votes belong to other data.
+        OSError: a file can't be read.
     """
     data = read_data(path, side=side, skip_bad=skip_bad)
     faces = data.split(split)
     votes = read_votes(ferplus, data)[split] if ferplus else None
-    kept = np.ones(len(faces), bool)
+    keep = np.ones(len(faces), bool)
     if without_duplicates:
-        kept = ~duplicates.near(faces, data.split("train"))
-    left = Votes(votes.counts[kept]) if votes else None
-    return Asked(data, faces.take(kept), int((~kept).sum()), left)
+        keep = ~duplicates.find_near_copies(faces, data.split("train"))
+    kept_votes = Votes(votes.counts[keep]) if votes else None
+    return EvaluationData(data, faces.take(keep), int((~keep).sum()), kept_votes)
 
 
-def matched(data: FaceData, split: Faces, spec: ModelSpec, model: str) -> Faces:
-    """A split with its labels numbered as in the model's spec.
+def match_labels(data: FaceData, faces: Faces, spec: ModelSpec, model: str) -> Faces:
+    """Renumber the labels of a data set's faces in the order of a model's spec.
+
+    Args:
+        data: the data set that `faces` belong to.
+        faces: labels numbered as in `data`.
+        spec: the model's spec.
+        model: its name, for errors.
 
     Raises:
-        DataError: the data has labels that the model doesn't know, or faces of another side.
+        DataError: the model doesn't know a label of the data, or its faces have another size.
     """
     if unknown := sorted(set(data.labels) - set(spec.labels)):
         raise DataError(
             f"{data.path}: {model} doesn't know the label {unknown[0]!r}, "
             f"only {', '.join(spec.labels)}"
         )
-    if split.pixels.shape[1] != spec.input.side:
+    if faces.pixels.shape[1] != spec.input.side:
         raise DataError(
-            f"{data.path}: faces of {split.pixels.shape[1]} px, {model} takes {spec.input.side}"
+            f"{data.path}: faces of {faces.pixels.shape[1]} px, {model} takes {spec.input.side}"
         )
-    places = np.array([spec.labels.index(label) for label in data.labels], np.int64)
-    return Faces(split.pixels, places[split.labels], split.rows)
+    numbers = np.array([spec.labels.index(label) for label in data.labels], np.int64)
+    return Faces(faces.pixels, numbers[faces.labels], faces.rows)
 
 
-def renumbered(data: FaceData, spec: ModelSpec, model: str) -> FaceData:
-    """All splits with their labels numbered as in a model's spec.
-
-    Raises:
-        DataError: as `matched`.
-    """
-    splits = {name: matched(data, faces, spec, model) for name, faces in data.splits.items()}
+def match_all_labels(data: FaceData, spec: ModelSpec, model: str) -> FaceData:
+    """Renumber the labels of every split; see `match_labels`."""
+    splits = {name: match_labels(data, faces, spec, model) for name, faces in data.splits.items()}
     return replace(data, labels=spec.labels, splits=splits)
 
 
 def predict_all(predict: Predict, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Logits float32 `[N, labels]` of any number of faces, in batches of bounded memory."""
+    """Predict any number of faces, uint8 `[N, S, S]`, in batches; float32 logits `[N, labels]`."""
     return np.concatenate(
-        [predict(pixels[i : i + _AT_ONCE]) for i in range(0, len(pixels), _AT_ONCE)]
+        [predict(pixels[i : i + _BATCH_SIZE]) for i in range(0, len(pixels), _BATCH_SIZE)]
     )
 
 
 def evaluate(model: Model, faces: Faces, split: str, left_out: int = 0) -> Report:
-    """Answer every face of a split and report; labels numbered as in the model's spec.
+    """Predict every face of a split and report the metrics.
 
     Args:
-        model: what answers.
-        faces: the split, or what is left of it.
+        model: an opened model.
+        faces: the split, or what is left of it, labels numbered as in the model's spec.
         split: its name.
-        left_out: how many of its faces aren't among `faces`.
+        left_out: number of faces of the split that aren't in `faces`.
 
     Raises:
-        DataError: there is no face.
-        ModelError: an answer isn't a number.
+        DataError: `faces` is empty.
+        ModelError: the model returned a NaN or an infinite logit.
     """
     if not len(faces):
         raise DataError(f"no face of {split} is left to evaluate {model.name} on")
     logits = predict_all(model.predict, faces.pixels)
     if not np.isfinite(logits).all():
-        raise ModelError(f"{model.name}: some of its answers aren't numbers")
-    probabilities = softmax(logits / model.spec.temperature).astype(np.float32)
-    labels = model.spec.labels
-    return Report(model.name, split, labels, faces.labels, probabilities, left_out, size=model.size)
+        raise ModelError(f"{model.name}: the model returns logits that are NaN or infinite")
+    return Report(
+        model.name,
+        split,
+        model.spec.labels,
+        faces.labels,
+        softmax(logits / model.spec.temperature).astype(np.float32),
+        left_out,
+        size=model.size,
+        model_sha256=model.sha256,
+        data_sha256=faces.sha256(),
+    )
 
 
-def write_report(
-    report: Report, faces: Faces, folder: Path, people: People | None = None
-) -> list[Path]:
-    """`report.json`, `confusion.png`, `reliability.png` and `gallery.png` in `folder`.
+def evaluate_file(
+    path: Path,
+    data: Path,
+    split: Split = "test",
+    *,
+    backend: str = "auto",
+    device: str = "cpu",
+    threads: int = 0,
+    skip_bad: bool = False,
+    without_duplicates: bool = False,
+) -> Report:
+    """Open a model, read a data set and evaluate the model on one split of it.
 
-    With FER+'s votes `people.png` as well.
+    Args:
+        path, backend, device, threads: see `open_model`.
+        data, split, skip_bad, without_duplicates: see `load_evaluation_data`.
 
     Raises:
-        MissingExtraError: matplotlib isn't installed.
+        ModelError, SpecError, DeviceError, MissingExtraError: see `open_model`, `evaluate`.
+        DataError, OSError: see `load_evaluation_data`, `match_labels`.
     """
-    from fer_edge.train.evaluation import plots
-
-    pictures = {
-        "confusion.png": plots.confusion(report),
-        "reliability.png": plots.reliability_diagram(report),
-        "gallery.png": plots.gallery(report, faces.pixels),
-        **({"people.png": plots.people(report, people)} if people else {}),
-    }
-    document = report.to_dict() | ({"people": people.to_dict()} if people else {})
-    write_text(folder / "report.json", json.dumps(document, indent=2) + "\n")
-    for name, figure in pictures.items():
-        plots.save(figure, folder / name)
-    return [folder / "report.json", *(folder / name for name in pictures)]
+    model = open_model(path, backend=backend, device=device, threads=threads)
+    loaded = load_evaluation_data(
+        data,
+        split,
+        model.spec.input.side,
+        skip_bad=skip_bad,
+        without_duplicates=without_duplicates,
+    )
+    faces = match_labels(loaded.data, loaded.faces, model.spec, model.name)
+    return evaluate(model, faces, split, loaded.left_out)

@@ -1,4 +1,4 @@
-"""Figures from logits and labels; numpy only."""
+"""Classification metrics of one model on one split; numpy only."""
 
 from __future__ import annotations
 
@@ -10,42 +10,45 @@ import numpy.typing as npt
 
 from fer_edge.spec import Metrics
 from fer_edge.train.evaluation.calibration_error import (
-    ByChance,
-    calibration_by_chance,
+    CalibratedError,
     calibration_error,
+    simulate_calibrated_error,
 )
 
 Ints = npt.NDArray[np.int64]
 
 _Z = 1.959964
-"""A normal variable lies within so many standard deviations in 95 of 100 cases."""
+"""97.5th percentile of the standard normal distribution."""
 
 
-def interval(share: float, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share that was counted on `n` cases; of none it is (0, 1).
+def wilson_interval(fraction: float, n: int) -> tuple[float, float]:
+    """95 % confidence interval of a fraction of `n` cases; (0, 1) for `n` = 0.
 
-    Wilson's score interval, which holds for small `n` and for shares of 0 and 1 as well (Brown, Cai
-    & DasGupta, Statistical Science 16, 2001).
+    Wilson's score interval, which is accurate for small `n` and for fractions of 0 and 1 as well
+    (Brown, Cai & DasGupta, Statistical Science 16, 2001).
     """
     if not n:
         return 0.0, 1.0
-    shrink = 1 + _Z**2 / n
-    middle = (share + _Z**2 / (2 * n)) / shrink
-    half = _Z / shrink * float(np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    scale = 1 + _Z**2 / n
+    center = (fraction + _Z**2 / (2 * n)) / scale
+    half = _Z / scale * float(np.sqrt(fraction * (1 - fraction) / n + _Z**2 / (4 * n**2)))
+    return max(0.0, center - half), min(1.0, center + half)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a model's answers to one split are worth. Shares are in [0, 1].
+    """A model's predictions on one split and the metrics computed from them, in [0, 1].
 
     Attributes:
-        model, split: names of what was evaluated on what.
-        labels: names in the order of the logits.
-        truth: int64 `[N]`.
-        probabilities: float32 `[N, labels]`.
-        left_out: faces of the split that weren't asked.
-        size: bytes of the model's files; 0 where it has none.
+        model: path or name of the model.
+        split: name of the split.
+        labels: label names in the order of the logits.
+        truth: int64 `[N]`, indices into `labels`.
+        probabilities: float32 `[N, labels]`, softmax at the model's temperature.
+        left_out: number of faces of the split that were not evaluated.
+        size: bytes of the model's files; 0 if it has none.
+        model_sha256: of the model's files; empty if it has none.
+        data_sha256: of the evaluated faces and labels; see `Faces.sha256`.
     """
 
     model: str
@@ -55,42 +58,44 @@ class Report:
     probabilities: npt.NDArray[np.float32]
     left_out: int = 0
     size: int = 0
+    model_sha256: str = ""
+    data_sha256: str = ""
 
     @property
     def predicted(self) -> Ints:
-        """int64 `[N]`, the first of the largest probabilities."""
+        """int64 `[N]`, the index of the largest probability, the first one of a tie."""
         return np.asarray(self.probabilities.argmax(1), np.int64)
 
     @property
     def confusion(self) -> Ints:
-        """Counts `[truth, predicted]`."""
+        """Confusion matrix, int64 `[truth, predicted]`."""
         k = len(self.labels)
         cells = np.bincount(self.truth * k + self.predicted, minlength=k * k)
         return np.asarray(cells.reshape(k, k), np.int64)
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers."""
+        """Fraction of correct predictions."""
         return float((self.predicted == self.truth).mean())
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
-        """The accuracy's 95 % interval; see `interval`."""
-        return interval(self.accuracy, len(self.truth))
+        """The accuracy's 95 % interval; see `wilson_interval`."""
+        return wilson_interval(self.accuracy, len(self.truth))
 
     @property
-    def ece_by_chance(self) -> ByChance:
-        """What the calibration error would be if every confidence were right."""
-        return calibration_by_chance(self.probabilities)
+    def ece_if_calibrated(self) -> CalibratedError:
+        """Calibration error of a perfectly calibrated model with the same confidences."""
+        return simulate_calibrated_error(self.probabilities)
 
     def per_class(self) -> dict[str, dict[str, float]]:
-        """Precision, recall, F1 and support of each label; 0 where a ratio has no cases."""
+        """Precision, recall, F1 and support of each label; 0 where a ratio is 0 / 0."""
         confusion = self.confusion
         hits = np.diag(confusion).astype(float)
-        support, guessed = confusion.sum(1), confusion.sum(0)
-        precision = hits / np.maximum(guessed, 1)
+        support, predicted = confusion.sum(1), confusion.sum(0)
+        precision = hits / np.maximum(predicted, 1)
         recall = hits / np.maximum(support, 1)
-        f1 = 2 * hits / np.maximum(support + guessed, 1)
+        f1 = 2 * hits / np.maximum(support + predicted, 1)
         return {
             label: {
                 "precision": float(precision[i]),
@@ -102,9 +107,9 @@ class Report:
         }
 
     def averages(self) -> dict[str, dict[str, float]]:
-        """Macro (each label alike) and weighted (each face alike) precision, recall and F1.
+        """Macro (mean over labels) and weighted (by support) precision, recall and F1.
 
-        Labels without a face in the split are left out of the macro average.
+        The macro average leaves out labels without a face in the split.
         """
         rows = [row for row in self.per_class().values() if row["support"]]
         support = np.array([row["support"] for row in rows])
@@ -117,11 +122,11 @@ class Report:
             for kind, weights in kinds.items()
         }
 
-    def top_confusions(self, most: int = 5) -> list[tuple[str, str, int]]:
-        """The commonest errors: truth, prediction, count."""
+    def top_confusions(self, limit: int = 5) -> list[tuple[str, str, int]]:
+        """The most frequent errors: true label, predicted label, count."""
         errors = self.confusion.copy()
         np.fill_diagonal(errors, 0)
-        places = np.argsort(-errors, axis=None, kind="stable")[:most]
+        places = np.argsort(-errors, axis=None, kind="stable")[:limit]
         k = len(self.labels)
         return [
             (self.labels[p // k], self.labels[p % k], int(errors.flat[p]))
@@ -130,7 +135,7 @@ class Report:
         ]
 
     def metrics(self) -> Metrics:
-        """The summary that goes into a spec."""
+        """The summary that a `ModelSpec` holds."""
         macro = self.averages()["macro"]
         return Metrics(
             split=self.split,
@@ -142,11 +147,13 @@ class Report:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As `fer evaluate --json` prints it."""
+        """The document that `fer evaluate --json` prints and `report.json` holds."""
         metrics = self.metrics()
         return {
             "model": self.model,
             "size": self.size,
+            "model_sha256": self.model_sha256,
+            "data_sha256": self.data_sha256,
             "split": self.split,
             "n": metrics.n,
             "left_out": self.left_out,
@@ -155,9 +162,12 @@ class Report:
             "balanced_accuracy": metrics.balanced_accuracy,
             "macro_f1": metrics.macro_f1,
             "ece": metrics.ece,
-            "ece_by_chance": self.ece_by_chance._asdict(),
+            "ece_if_calibrated": self.ece_if_calibrated._asdict(),
             "per_class": {
-                label: {**row, "recall_interval": interval(row["recall"], int(row["support"]))}
+                label: {
+                    **row,
+                    "recall_interval": wilson_interval(row["recall"], int(row["support"])),
+                }
                 for label, row in self.per_class().items()
             },
             **self.averages(),

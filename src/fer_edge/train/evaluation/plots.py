@@ -1,4 +1,4 @@
-"""Pictures of figures, drawn without a display."""
+"""Plot reports and training curves with matplotlib, without a display."""
 
 from __future__ import annotations
 
@@ -9,58 +9,58 @@ import numpy.typing as npt
 
 from fer_edge.atomic import whole_file
 from fer_edge.errors import MissingExtraError
-from fer_edge.train.evaluation.annotator_agreement import People
-from fer_edge.train.evaluation.calibration_error import reliability
-from fer_edge.train.evaluation.metrics import Report, interval
+from fer_edge.train.evaluation.annotator_agreement import AnnotatorAgreement
+from fer_edge.train.evaluation.calibration_error import reliability_bins
+from fer_edge.train.evaluation.metrics import Report, wilson_interval
 
 try:
     from matplotlib.figure import Figure
 
-    from fer_edge.train.evaluation.label_fonts import lettered
+    from fer_edge.train.evaluation.label_fonts import with_label_fonts
 except ModuleNotFoundError:
     raise MissingExtraError("matplotlib", "train") from None
 
 BLUE, RED, GREEN = "#2f6f9f", "#c8452f", "#3d8b4f"
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG file atomically."""
     with whole_file(path) as beside:
         figure.savefig(beside, dpi=110)
 
 
-@lettered
-def confusion(report: Report) -> Figure:
-    """Rows are truths, columns answers; colour is the share of the row, text the count."""
+@with_label_fonts
+def plot_confusion(report: Report) -> Figure:
+    """Confusion matrix: true labels in rows; colour is the fraction of the row, text the count."""
     counts = report.confusion
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    fractions = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = 2.6 + 0.75 * len(report.labels)
     figure = Figure(figsize=(side + 0.6, side), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        shade = "white" if shares[row, column] > 0.55 else "black"
-        text = f"{count}\n{shares[row, column]:.0%}"
+        shade = "white" if fractions[row, column] > 0.55 else "black"
+        text = f"{count}\n{fractions[row, column]:.0%}"
         axes.text(column, row, text, ha="center", va="center", color=shade, fontsize=9)
-    places = range(len(report.labels))
-    axes.set_xticks(places, report.labels, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(places, report.labels)
-    axes.set(xlabel="answer", ylabel="truth")
+    ticks = range(len(report.labels))
+    axes.set_xticks(ticks, report.labels, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, report.labels)
+    axes.set(xlabel="predicted label", ylabel="true label")
     axes.set_title(
         f"{Path(report.model).name} on {report.split}: "
-        f"{report.accuracy:.2%} of {len(report.truth)} right",
+        f"accuracy {report.accuracy:.2%} of {len(report.truth):,} faces",
         fontsize=11,
     )
-    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the truth")
+    figure.colorbar(image, ax=axes, shrink=0.8, label="fraction of the true label's faces")
     return figure
 
 
-@lettered
-def reliability_diagram(report: Report) -> Figure:
-    """Accuracy against confidence in 15 bins, and how many faces fall into each."""
-    mean, accuracy, count = reliability(report.probabilities, report.truth)
+@with_label_fonts
+def plot_reliability(report: Report) -> Figure:
+    """Reliability diagram: accuracy against confidence in 15 bins, and the number of faces."""
+    mean, accuracy, count = reliability_bins(report.probabilities, report.truth)
     ends = np.array(
-        [interval(a, n) for a, n in zip(accuracy.tolist(), count.tolist(), strict=True)]
+        [wilson_interval(a, n) for a, n in zip(accuracy.tolist(), count.tolist(), strict=True)]
     )
     edges = np.linspace(0, 1, len(count) + 1)
     some = count > 0
@@ -75,52 +75,52 @@ def reliability_diagram(report: Report) -> Figure:
         fmt="o",
         color=RED,
         capsize=3,
-        label="at the bin's mean confidence, with its 95 % interval",
+        label="accuracy at the bin's mean confidence, 95 % interval",
     )
-    upper.plot([0, 1], [0, 1], "--", color="gray", label="calibrated")
-    upper.set(ylabel="share right", xlim=(0, 1), ylim=(0, 1.01))
-    upper.legend(loc="upper left")
+    upper.plot([0, 1], [0, 1], "--", color="gray", label="perfect calibration")
+    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.01))
     upper.set_title(
         f"{Path(report.model).name} on {report.split}: expected calibration error "
         f"{report.metrics().ece:.3f}\n"
-        f"(if every confidence were right: {report.ece_by_chance.mean:.3f} by chance)",
+        f"(perfectly calibrated model: {report.ece_if_calibrated.mean:.3f})",
         fontsize=11,
     )
     lower.bar(edges[:-1], count, width, align="edge", color="gray", edgecolor="white")
     lower.set(xlabel="confidence", ylabel="faces")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
 
 
-@lettered
-def people(report: Report, found: People) -> Figure:
-    """Accuracy by the majority's labels against how many of the ten agreed."""
+@with_label_fonts
+def plot_annotators(report: Report, agreement: AnnotatorAgreement) -> Figure:
+    """Accuracy on FER+'s majority labels against the number of annotators who agreed."""
     figure = Figure(figsize=(6, 5.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    votes = [level.votes for level in found.levels]
-    faces = [level.faces for level in found.levels]
-    accuracy = np.array([level.accuracy for level in found.levels])
-    ends = np.array([interval(level.accuracy, level.faces) for level in found.levels])
+    votes = [level.votes for level in agreement.levels]
+    faces = [level.faces for level in agreement.levels]
+    accuracy = np.array([level.accuracy for level in agreement.levels])
+    ends = np.array([wilson_interval(level.accuracy, level.faces) for level in agreement.levels])
     upper.bar(votes, accuracy, 0.8, color=BLUE)
     upper.errorbar(
         votes, accuracy, np.abs(ends.T - accuracy), fmt="none", color="black", capsize=3,
         label="95 % interval",
     )  # fmt: skip
-    upper.plot(votes, [k / 10 for k in votes], "o--", color=RED, label="one of the ten, by chance")
-    upper.set(ylabel="answers as the majority", ylim=(0, 1.02))
-    upper.legend(loc="upper left")
+    upper.plot(votes, [k / 10 for k in votes], "o--", color=RED, label="one random annotator")
+    upper.set(ylabel="accuracy on the majority label", ylim=(0, 1.02))
     upper.set_title(
-        f"{Path(report.model).name} on {report.split}: {found.accuracy:.2%} of {found.n} as the "
-        "majority of ten people",
+        f"{Path(report.model).name} on {report.split}: accuracy {agreement.accuracy:.2%} on "
+        f"{agreement.n:,} majority labels",
         fontsize=11,
     )
     lower.bar(votes, faces, 0.8, color="gray")
-    lower.set(xlabel="people of ten who gave the majority's label", ylabel="faces")
+    lower.set(xlabel="annotators of ten who chose the majority label", ylabel="faces")
     lower.set_xticks(votes)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
 
 
-def curves(rows: list[dict[str, str]]) -> Figure:
-    """Loss and validation accuracy over the epochs of a `metrics.csv`."""
+def plot_curves(rows: list[dict[str, str]]) -> Figure:
+    """Loss and validation accuracy over the epochs of a run's `metrics.csv`."""
     epochs = [int(row["epoch"]) for row in rows]
 
     def column(name: str) -> list[float]:
@@ -136,7 +136,7 @@ def curves(rows: list[dict[str, str]]) -> Figure:
     best = int(np.argmax(accuracy))
     right.plot(epochs, accuracy, ".-", color=RED)
     right.plot(epochs[best], accuracy[best], "o", color=GREEN)
-    # above the axes: beside the point it would lie on the line, or beyond the picture's edge
+    # in the title: beside the point, the text would cover the line or leave the figure
     right.set_title(f"{accuracy[best]:.2f} % in epoch {epochs[best]}", color=GREEN, fontsize=11)
     right.set(xlabel="epoch", ylabel="validation accuracy, %")
     for axes in (left, right):
@@ -145,16 +145,16 @@ def curves(rows: list[dict[str, str]]) -> Figure:
     return figure
 
 
-@lettered
-def gallery(report: Report, pixels: npt.NDArray[np.uint8], columns: int = 8) -> Figure:
-    """Two rows of right and two of wrong answers, spread from the surest to the least sure."""
-    right = report.predicted == report.truth
+@with_label_fonts
+def plot_gallery(report: Report, pixels: npt.NDArray[np.uint8], columns: int = 8) -> Figure:
+    """Two rows of correct and two of wrong predictions, from high to low confidence."""
+    is_correct = report.predicted == report.truth
     confidence = report.probabilities.max(1)
     figure = Figure(figsize=(1.5 * columns, 8.6), layout="constrained")
     grid = figure.subplots(4, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    for top, chosen, colour in ((0, right, GREEN), (2, ~right, RED)):
+    for top, chosen, colour in ((0, is_correct, GREEN), (2, ~is_correct, RED)):
         places = np.flatnonzero(chosen)
         places = places[np.argsort(-confidence[places], kind="stable")]
         if len(places) > 2 * columns:
@@ -162,15 +162,15 @@ def gallery(report: Report, pixels: npt.NDArray[np.uint8], columns: int = 8) -> 
         for axes, place in zip(grid[top : top + 2].flat, places, strict=False):
             axes.imshow(pixels[place], cmap="gray", vmin=0, vmax=255)
             truth = report.labels[report.truth[place]]
-            answer = report.labels[report.predicted[place]]
-            text = f"{answer} {confidence[place]:.0%}"
-            if answer != truth:
-                share = report.probabilities[place, report.truth[place]]
-                text += f"\ntruth {truth} {share:.0%}"
+            predicted = report.labels[report.predicted[place]]
+            text = f"{predicted} {confidence[place]:.0%}"
+            if predicted != truth:
+                probability = report.probabilities[place, report.truth[place]]
+                text += f"\ntruth {truth} {probability:.0%}"
             axes.set_title(text, fontsize=8, color=colour)
     figure.suptitle(
-        f"{Path(report.model).name} on {report.split}: right answers above, wrong ones below, "
-        "surest first",
+        f"{Path(report.model).name} on {report.split}: correct predictions above, wrong "
+        "ones below, by confidence",
         fontsize=11,
     )
     return figure

@@ -1,4 +1,4 @@
-"""How far the figures of several models lie apart, as those of runs with other seeds do."""
+"""How much the metrics of several models vary, such as runs that differ in their seed only."""
 
 from __future__ import annotations
 
@@ -10,44 +10,45 @@ from typing import Any
 
 from fer_edge.train.evaluation.metrics import Report
 
+_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "ece")
+
 
 @dataclass(frozen=True)
-class Spread:
-    """One figure of several models; `deviation` is the sample's, by n - 1."""
+class Variation:
+    """One metric over several models; `std` is the sample standard deviation (n - 1)."""
 
     mean: float
-    deviation: float
-    least: float
-    most: float
+    std: float
+    min: float
+    max: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Of two or more values."""
+    def from_values(cls, values: Sequence[float]) -> Variation:
+        """Summarize two or more values."""
         return cls(statistics.fmean(values), statistics.stdev(values), min(values), max(values))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values for JSON."""
         return asdict(self)
 
 
-def spreads(reports: Sequence[Report]) -> dict[str, Spread]:
-    """The spread of each figure of two or more reports on one split, and of each label's recall."""
+def measure_variation(reports: Sequence[Report]) -> dict[str, Variation]:
+    """Variation of each metric and of each label's recall over two or more reports on one split."""
     metrics = [report.metrics() for report in reports]
-    names = ("accuracy", "balanced_accuracy", "macro_f1", "ece")
     rows = [report.per_class() for report in reports]
-    values = {name: [getattr(one, name) for one in metrics] for name in names}
+    values = {name: [getattr(one, name) for one in metrics] for name in _METRICS}
     recalls = {
         f"recall of {label}": [row[label]["recall"] for row in rows]
         for label in rows[0]
         if all(label in row for row in rows)
     }
-    return {name: Spread.of(found) for name, found in {**values, **recalls}.items()}
+    return {name: Variation.from_values(found) for name, found in {**values, **recalls}.items()}
 
 
-def folder_names(models: Sequence[Path]) -> list[str]:
-    """A name for each path that tells it from the others: its parts that they don't share.
+def distinct_names(models: Sequence[Path]) -> list[str]:
+    """Name each path by the parts that it doesn't share with all others, joined by "-".
 
-    Of `runs/a/model.safetensors` and `runs/b/model.safetensors`: `a-model.safetensors`, `b-...`.
+    `runs/a/model.safetensors`, `runs/b/model.safetensors`: `a-model.safetensors`, `b-...`.
     """
     parts = [path.absolute().parts for path in models]
     shared = 0

@@ -1,0 +1,149 @@
+"""Write an evaluation's report to a folder; never replace the report of another evaluation."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from fer_edge.atomic import write_text
+from fer_edge.errors import ConfigError
+from fer_edge.train.data.dataset import Faces
+from fer_edge.train.evaluation.annotator_agreement import AnnotatorAgreement
+from fer_edge.train.evaluation.evaluate import Model
+from fer_edge.train.evaluation.metrics import Report
+
+REPORT = "report.json"
+_RUN_CONFIG = "config.json"
+"""Present in the folder of every training run."""
+
+log = logging.getLogger(__name__)
+
+
+def default_report_folder(
+    model: Path, sha256: str, split: str, *, without_duplicates: bool = False
+) -> Path:
+    """Choose the folder of a report for which the user names none.
+
+    Args:
+        model: path of the evaluated file.
+        sha256: of its content, see `Model.sha256`.
+        split: name of the split.
+        without_duplicates: near copies of train were left out.
+
+    Returns:
+        `<run>/evaluation/<file name>-<split>` for a file in a run's folder, otherwise
+        `evaluation-<file name>-<split>-<first 8 digits of sha256>` in the current folder.
+    """
+    name = f"{model.name}-{split}{'-without-duplicates' if without_duplicates else ''}"
+    if (model.parent / _RUN_CONFIG).is_file():
+        return model.parent / "evaluation" / name
+    return Path(f"evaluation-{name}-{sha256[:8]}")
+
+
+def check_report_folder(
+    folder: Path, model: Model, faces: Faces, split: str, *, has_votes: bool = False
+) -> None:
+    """Check, before an evaluation begins, that its report may be written to `folder`.
+
+    A report of the same model (by content) on the same faces may be replaced, except that a report
+    with FER+'s votes isn't replaced by one without.
+
+    Args:
+        folder: where the report is to be written; need not exist.
+        model, faces, split: the arguments of `evaluate`.
+        has_votes: the report will compare the model with FER+'s annotators.
+
+    Raises:
+        ConfigError: `folder` holds the report of another evaluation.
+    """
+    _refuse_to_replace(folder, model.sha256, faces.sha256(), split, has_votes)
+
+
+def write_report(
+    report: Report,
+    faces: Faces,
+    folder: Path,
+    agreement: AnnotatorAgreement | None = None,
+    *,
+    force: bool = False,
+) -> list[Path]:
+    """Write `report.json`, `confusion.png`, `reliability.png` and `gallery.png`.
+
+    All files are written beside `folder` first: if that fails, an existing report stays as it is.
+    A label without a font is logged as a warning.
+
+    Args:
+        report: the result of `evaluate`.
+        faces: the evaluated faces.
+        folder: made if missing.
+        agreement: adds `annotators.png`, and "annotators" to the JSON.
+        force: replace the report of another evaluation.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        ConfigError: `folder` holds the report of another evaluation, and `force` is False.
+        MissingExtraError: matplotlib isn't installed.
+        OSError: the folder can't be written.
+    """
+    from fer_edge.train.evaluation import plots
+    from fer_edge.train.evaluation.label_fonts import choose_fonts
+
+    if not force:
+        _refuse_to_replace(
+            folder, report.model_sha256, report.data_sha256, report.split, agreement is not None
+        )
+    for hint in choose_fonts(report.labels).hints:
+        log.warning("%s", hint)
+    figures = {
+        "confusion.png": plots.plot_confusion(report),
+        "reliability.png": plots.plot_reliability(report),
+        "gallery.png": plots.plot_gallery(report, faces.pixels),
+        **({"annotators.png": plots.plot_annotators(report, agreement)} if agreement else {}),
+    }
+    document = report.to_dict() | ({"annotators": agreement.to_dict()} if agreement else {})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fer-", dir=folder.parent) as beside:
+        for name, figure in figures.items():
+            plots.save_figure(figure, Path(beside, name))
+        write_text(Path(beside, REPORT), json.dumps(document, indent=2) + "\n")
+        folder.mkdir(exist_ok=True)
+        # the report comes last: where there is one, the figures beside it are its own
+        (folder / REPORT).unlink(missing_ok=True)
+        names = (*figures, REPORT)
+        for name in names:
+            Path(beside, name).replace(folder / name)
+    return [folder / name for name in (REPORT, *figures)]
+
+
+def _refuse_to_replace(
+    folder: Path, model_sha256: str, data_sha256: str, split: str, has_votes: bool
+) -> None:
+    if not (folder / REPORT).exists():
+        return
+    previous = _read_report(folder / REPORT)
+    remedy = "name another folder with --output, or replace it with --force"
+    for key, value, what in (
+        ("model_sha256", model_sha256, f"of another model, {previous.get('model', 'unknown')}"),
+        ("split", split, f"on another split, {previous.get('split', 'unknown')}"),
+        ("data_sha256", data_sha256, "on other data"),
+    ):
+        if previous.get(key) != value:
+            raise ConfigError(f"{folder}: holds a report {what}: {remedy}")
+    if "annotators" in previous and not has_votes:
+        raise ConfigError(
+            f"{folder}: holds a report with FER+'s votes, which this one lacks: {remedy}"
+        )
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    """The document, or {} for a file that isn't a report."""
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fer_edge.train.data.folders import read_folders
+from fer_edge.train.data.inspection import CopyPair, inspect_data
+
+
+def noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (48, 48), dtype=np.uint8)
+
+
+def test_copies_are_named_as_pairs(tmp_path: Path) -> None:
+    folders = [tmp_path / s / name for s in ("train", "val", "test") for name in ("happy", "sad")]
+    for k, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        for i in range(3):
+            Image.fromarray(noise(10 * k + i)).save(folder / f"{i}.png")
+    exact, brighter = noise(1), (noise(12) * 0.8 + 30).astype(np.uint8)
+    Image.fromarray(exact).save(tmp_path / "val" / "happy" / "copy.png")
+    Image.fromarray(brighter).save(tmp_path / "test" / "sad" / "bright.png")
+    (tmp_path / "val" / "sad" / "broken.png").write_bytes(b"x")
+    found = inspect_data(read_folders(tmp_path, side=48, skip_bad=True))
+    by_split = {(one.split, one.of): one for one in found.copies}
+    val, test = by_split["val", "train"], by_split["test", "train"]
+    assert (val.exact, val.near, test.exact, test.near) == (1, 1, 0, 1)
+    assert val.pairs == (CopyPair("val/happy/copy.png", "train/happy/1.png", 1.0, True),)
+    (near,) = test.pairs
+    assert (near.face, near.copy_of) == ("test/sad/bright.png", "train/sad/2.png")
+    assert 0.95 <= near.correlation <= 1
+    assert not near.exact
+    assert by_split["test", "val"].pairs == ()
+    assert [bad.location for bad in found.bad] == ["val/sad/broken.png"]
+    assert found.to_dict()["copies"][0]["pairs"][0]["copy_of"] == "train/happy/1.png"
