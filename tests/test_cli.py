@@ -92,7 +92,7 @@ def test_a_device_that_is_not_here(
     assert "the device 'npu' isn't here: onnxruntime has cpu; openvino has cpu" in ran.err
     for options in (("--device", "gpu"), ("--backend", "openvino")):
         ran = fer("evaluate", bundled("checkpoint"), "--data", tmp_path, *options)
-        assert (ran.code, "a checkpoint is answered by PyTorch on the CPU" in ran.err) == (1, True)
+        assert (ran.code, "a checkpoint runs under PyTorch on the CPU" in ran.err) == (1, True)
 
 
 def test_infer_json_has_the_promised_keys(fer: Fer) -> None:
@@ -274,7 +274,7 @@ def test_train_evaluate_export_parity(
     assert ran.code == 2
     assert "--resume" in ran.err
 
-    checkpoint, model = Path("run/model.safetensors"), Path("fer-mobilenet_v3_small-fp32.onnx")
+    checkpoint, model = Path("run/model.safetensors"), Path("run/fer-mobilenet_v3_small-fp32.onnx")
     ran = fer("export", checkpoint, "--data", csv_file, "--json")
     assert ran.code == 0, ran.err
     document = json.loads(ran.out)
@@ -300,9 +300,9 @@ def test_train_evaluate_export_parity(
         assert ran.code == 0, ran.err
         reports.append(json.loads(ran.out))
         assert reports[-1]["size"] == file.stat().st_size
-    assert Path("run/evaluation/model.safetensors-test/confusion.png").exists()
-    (folder,) = Path().glob(f"evaluation-{model.name}-test-*")
-    assert (folder / "confusion.png").exists()
+    for file in (checkpoint, model):
+        folder = Path("run", "evaluation", f"{file.name}-test")
+        assert (folder / "confusion.png").exists()
     ran = fer("evaluate", model, "--data", csv_file, "--split", "val", "--output", folder)
     assert (ran.code, "--force" in ran.err) == (2, True)
     assert reports[0]["confusion"] == reports[1]["confusion"]
@@ -320,7 +320,7 @@ def test_train_evaluate_export_parity(
     assert both["variation"]["accuracy"]["std"] == 0
     assert both["variation"]["accuracy"]["mean"] == pytest.approx(test["accuracy_exported"])
     assert {path.name for path in Path("both").iterdir()} == {
-        model.name, "run-model.safetensors",
+        model.name, checkpoint.name,
     }  # fmt: skip
     ran = fer("evaluate", model, Path(model).absolute(), "--data", csv_file)
     assert (ran.code, "given twice" in ran.err) == (2, True)

@@ -94,13 +94,11 @@ def evaluate(
         MissingExtraError: the extra `train` is not installed.
     """
     with requires_extra("train"):
-        from fer_edge.train.data.loading import read_data
-        from fer_edge.train.evaluation import evaluate as evaluation
+        from fer_edge.train.evaluation.evaluate import evaluate_file
 
-        opened = evaluation.open_model(Path(model), backend=backend, device=device)
-    faces = read_data(Path(data), side=opened.spec.input.side, skip_bad=skip_bad)
-    matched = evaluation.matched(faces, faces.split(split), opened.spec, opened.name)
-    return evaluation.evaluate(opened, matched, split)
+        return evaluate_file(
+            Path(model), Path(data), split, backend=backend, device=device, skip_bad=skip_bad
+        )
 
 
 def export(

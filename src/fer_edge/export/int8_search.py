@@ -15,6 +15,7 @@ from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Int8Recipe, Ranges
 from fer_edge.train.calibrate import with_twin
 from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.evaluation.evaluate import match_labels
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.quantized import default_float_layers, layer_names

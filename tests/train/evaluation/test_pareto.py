@@ -73,6 +73,7 @@ def test_the_legend_names_models_and_engines(tmp_path: Path) -> None:
     entries = list(legend.legend_handles)
     assert len({line.get_marker() for line in entries[:14]}) == 14  # type: ignore[union-attr]
     assert entries[14].get_color() != entries[15].get_color()  # type: ignore[union-attr]
+    figure.draw_without_rendering()
     (axes,) = figure.axes
     frame = axes.get_tightbbox()
     assert not any(text.get_window_extent().overlaps(frame) for text in legend.get_texts())
