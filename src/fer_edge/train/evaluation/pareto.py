@@ -95,8 +95,8 @@ def plot_pareto(benchmark: Benchmark) -> Figure:
             linestyle="",
             marker=shapes[point.model],
             color=colours[point.backend],
-            markersize=9,
-            markeredgecolor="white",
+            markersize=10,
+            markeredgewidth=0.5,
             zorder=3,
         )
     _set_scales(axes, points)
