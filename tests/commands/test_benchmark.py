@@ -141,5 +141,5 @@ def test_it_needs_no_torch(csv_file: Path, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["rows"][0]["accuracy"] is not None
     done = run_base_install("benchmark", *options, "--plot", tmp_path / "p.png")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "MissingExtraError: matplotlib isn't installed" in done.stderr
+    assert "MissingExtraError: matplotlib is not installed" in done.stderr
     assert "pip install 'fer-edge[train]'" in done.stderr
