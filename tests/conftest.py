@@ -13,6 +13,7 @@ from fer_edge.cli import main
 from fer_edge.spec import ModelSpec
 from tests.support.commands import CommandResult, Fer
 from tests.support.data import draw_rows, write_csv
+from tests.support.processes import restore_interrupts
 from tests.support.requirements import needs_ncnn
 from tests.support.specs import make_spec
 
@@ -113,6 +114,10 @@ def model_for(request: pytest.FixtureRequest) -> Callable[[str], Path]:
         return path
 
     return file
+
+
+def pytest_configure() -> None:
+    restore_interrupts()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -24,6 +24,7 @@ from fer_edge.spec import ModelSpec, ParitySummary
 from tests.support.commands import Fer
 from tests.support.data import LABELS, write_votes
 from tests.support.files import EXAMPLE
+from tests.support.processes import run_process
 
 pytestmark = pytest.mark.usefixtures("exporter")
 
@@ -193,7 +194,7 @@ def test_names_that_the_terminal_cannot_show(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
     for option in ("--json", "--csv", "--threads=1"):
         command = [sys.executable, "-c", script, "infer", option, odd, EXAMPLE]
-        done = subprocess.run(command, capture_output=True, env=environment, check=False)
+        done = run_process(*command, text=False, env=environment)
         assert done.returncode == 0, done.stderr
         assert b"astronaut" in done.stdout
 

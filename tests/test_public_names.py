@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 import fer_edge
 from fer_edge import errors
+from tests.support.processes import run_python
 
 
 def test_public_names() -> None:
@@ -36,7 +34,7 @@ def test_packages_that_are_functions_stay_callable_once_a_module_of_theirs_is_im
         "assert callable(fer_edge.train) and callable(fer_edge.export);"
         "assert fer_edge.train.augment"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    run_python("-c", code, check=True)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +51,7 @@ def test_without_its_extra_a_function_names_it(call: str, extra: str) -> None:
         "sys.modules.update(dict.fromkeys(['torch', 'lightning', 'onnx', 'matplotlib']));"
         f"fer_edge.{call}"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = run_python("-c", code)
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1
     assert last.startswith("fer_edge.errors.MissingExtraError")
@@ -73,7 +69,7 @@ def test_import_alone_loads_nothing_heavy() -> None:
         "heavy = {'numpy', 'PIL', 'onnxruntime', 'torch', 'click'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run_python("-c", code, check=True)
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:
@@ -84,4 +80,4 @@ def test_the_command_line_loads_nothing_heavy() -> None:
         "heavy = {'typer', 'pydantic', 'rich', 'numpy', 'PIL', 'onnxruntime'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run_python("-c", code, check=True)

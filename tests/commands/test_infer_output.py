@@ -20,6 +20,7 @@ from fer_edge.errors import ConfigError
 from fer_edge.runtime.recognizer import Recognizer
 from tests.support.commands import Fer
 from tests.support.data import draw_face
+from tests.support.processes import run_process
 from tests.support.videos import write_clip
 
 SCRIPT = "from fer_edge.cli import main; main()"
@@ -175,6 +176,7 @@ def begun(folder: Path, faces: Path, out: Path) -> subprocess.Popen[bytes]:
         if part.exists() and part.read_bytes().count(b"\n") == COUNT + 1:
             return process
         time.sleep(0.1)
+    process.kill()
     raise AssertionError(process.communicate())
 
 
@@ -256,16 +258,14 @@ def test_closed_streams(faces: Path, tmp_path: Path, closed: str) -> None:
     """As a service or cron may start it."""
     out = tmp_path / "out.csv"
     command = f'"$0" -c "{SCRIPT}" infer --faces whole "$1" -o "$2" {closed}'
-    done = subprocess.run(
-        ["sh", "-c", command, sys.executable, faces, out], capture_output=True, check=False
-    )
+    done = run_process("sh", "-c", command, sys.executable, faces, out, text=False)
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
     assert len(sources(out)) == COUNT
 
 
 def test_a_closed_list() -> None:
     command = ["sh", "-c", f'"$0" -c "{SCRIPT}" infer - <&-', sys.executable]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = run_process(*command, text=False)
     assert done.returncode == 1
     assert b"SourceError: standard input is closed" in done.stderr
 

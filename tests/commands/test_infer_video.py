@@ -6,7 +6,6 @@ import json
 import math
 import os
 import pty
-import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +19,7 @@ from fer_edge.runtime.tracking import Tracker
 from tests.support.commands import Fer
 from tests.support.data import draw_face
 from tests.support.files import EXAMPLE
+from tests.support.processes import run_process
 from tests.support.videos import write_video
 
 RATE = 25
@@ -111,7 +111,7 @@ def test_a_bar_where_a_person_looks(tmp_path: Path, video: bool) -> None:
     command = [sys.executable, "-c", script, *options, str(tmp_path / "out.csv")]
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    done = subprocess.run(command, stderr=theirs, env=environment, check=False)
+    done = run_process(*command, capture_output=False, stderr=theirs, env=environment)
     os.close(theirs)
     said = b""
     try:

@@ -6,14 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.support import fake_picamera2
 from tests.support.files import EXAMPLE, ROOT
+from tests.support.processes import Script, start_process
 from tests.support.videos import write_video
 
 
@@ -41,23 +43,20 @@ def fake_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Any:
-    """Starts an example as its user does; what still runs is killed afterwards."""
-    started: list[subprocess.Popen[str]] = []
+def script(tmp_path: Path) -> Iterator[Script]:
+    """Starts an example as its user does; what still runs at the end is killed."""
+    with ExitStack() as running:
 
-    def start(name: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-W", "error", str(ROOT / "examples" / name), *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-            env=os.environ | environment,
-        )
-        started.append(process)
-        return process
+        def start(name: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+            return running.enter_context(
+                start_process(
+                    *(sys.executable, "-W", "error", ROOT / "examples" / name, *arguments),
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    cwd=tmp_path,
+                    env=os.environ | environment,
+                )
+            )
 
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+        yield start

@@ -20,7 +20,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.publish import single
 
-from tests.support.processes import Script
+from tests.support.processes import Script, run_process
 
 PATIENCE = 30
 """Seconds after which what a test waits for won't come."""
@@ -159,7 +159,7 @@ def test_an_unplugged_camera_ends_it_offline(broker: Broker, heard: Any, script:
 
 def test_passwords(tmp_path: Path, script: Script, clip: Path) -> None:
     passwords = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "fer", "right"], check=True)
+    run_process("mosquitto_passwd", "-b", "-c", passwords, "fer", "right", check=True)
     broker = Broker(tmp_path, "allow_anonymous false", f"password_file {passwords}")
     broker.start()
     try:

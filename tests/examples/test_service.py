@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import subprocess
 import sys
 from configparser import RawConfigParser
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.files import ROOT
-from tests.support.processes import Script
+from tests.support.processes import Script, run_process, run_python
 
 UNITS = sorted((ROOT / "examples").glob("*.service"))
 each_unit = pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
@@ -35,9 +34,7 @@ def command(path: Path) -> tuple[str, list[str]]:
 def test_the_script_accepts_its_arguments(path: Path) -> None:
     name, arguments = command(path)
     script = str(ROOT / "examples" / name)
-    done = subprocess.run(
-        [sys.executable, script, *arguments, "--help"], capture_output=True, text=True, timeout=60
-    )
+    done = run_python(script, *arguments, "--help")
     assert done.returncode == 0
     assert all(word in done.stdout for word in arguments if word.startswith("--"))
 
@@ -57,9 +54,7 @@ def test_systemd_accepts_the_unit(path: Path, tmp_path: Path) -> None:
         pytest.skip("systemd-analyze isn't installed")
     copy = tmp_path / path.name
     copy.write_text(path.read_text().replace("/opt/fer-edge/venv/bin/python", sys.executable))
-    done = subprocess.run(
-        ["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, timeout=60
-    )
+    done = run_process("systemd-analyze", "verify", copy)
     assert (done.returncode, done.stderr) == (0, "")
 
 

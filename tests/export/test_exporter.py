@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from fer_edge.train.evaluation.evaluate import Model, evaluate, match_labels
 from fer_edge.train.networks.checkpoint import Checkpoint
 from tests.support.commands import Fer
 from tests.support.exported import exporting
+from tests.support.processes import run_process
 from tests.support.requirements import needs_ncnn
 
 
@@ -240,7 +240,7 @@ def test_a_disk_that_fills_up_leaves_nothing(source: Path, tmp_path: Path, forma
     folder.mkdir()
     options = [source, "--format", format, "--output", folder]
     command = [sys.executable, "-c", FULL, "1000000", *map(str, options)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_process(*command)
     assert done.returncode == 1, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

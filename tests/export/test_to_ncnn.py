@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from fer_edge.spec import NcnnOptions
 from fer_edge.train.networks import checkpoint
 from tests.support.commands import Fer
 from tests.support.networks import make_checkpoint
+from tests.support.processes import run_python
 from tests.support.requirements import needs_ncnn
 
 needs_ncnn()
@@ -196,10 +195,7 @@ def test_what_is_not_installed_is_named_at_once(
     package: str, extra: str, source: Path, tmp_path: Path
 ) -> None:
     options = [package, source, "--format", "ncnn", "--output", tmp_path]
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, *map(str, options)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run_python("-c", WITHOUT, *options)
     assert (done.returncode, done.stdout) == (1, "")
     wanted = f"{package} is not installed: pip install 'fer-edge[{extra}]'"
     assert done.stderr == f"MissingExtraError: {wanted}\n"

@@ -1,7 +1,8 @@
-"""Child processes of the tests: each has a time limit and none outlives its test."""
+"""Child processes of the tests: each has a time limit, and SIGINT interrupts each."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -41,6 +42,15 @@ def kill(self, trainer, module):
 EpochLog.on_train_epoch_start = kill
 """
 """Code for a training process to run first: it is killed as its second epoch starts."""
+
+
+def restore_interrupts() -> None:
+    """Let SIGINT interrupt this process and its children again.
+
+    A shell starts background jobs with SIGINT ignored, and every child inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run_process(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.train.config import TrainConfig, list_recipes, read_recipe, resolve_config
+from tests.support.processes import run_python
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -106,4 +105,4 @@ def test_settings_and_their_help_need_no_torch() -> None:
     """The base install shows them in `fer train --help`."""
     assert all(setting.metadata["help"].endswith(".") for setting in fields(TrainConfig))
     code = "import sys, fer_edge.train.config; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    run_python("-c", code, check=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +24,7 @@ from fer_edge.train.networks import checkpoint
 from fer_edge.train.targets import targets_of
 from tests.support.data import draw_rows, write_csv
 from tests.support.networks import make_checkpoint
-from tests.support.processes import KILL_IN_SECOND_EPOCH
+from tests.support.processes import KILL_IN_SECOND_EPOCH, run_python
 
 STILL = dict.fromkeys(
     ("rotation", "scale", "shift", "flip", "brightness", "contrast", "erase"), 0.0
@@ -53,8 +51,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def ran(*arguments: object, code: int = 0) -> str:
     """What a command said on standard error."""
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = run_python(*arguments)
     assert (done.returncode == 0) == (code == 0), done.stderr
     return done.stderr
 

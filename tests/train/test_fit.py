@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from fer_edge.train.lightning_module import Trainee
 from fer_edge.train.networks import checkpoint, quantized
 from fer_edge.train.networks.classifier import MEAN, STD, get_head
 from tests.support.networks import make_checkpoint, make_network
-from tests.support.processes import KILL_IN_SECOND_EPOCH
+from tests.support.processes import KILL_IN_SECOND_EPOCH, run_process
 from tests.support.specs import make_spec
 
 KILLED = f"""{KILL_IN_SECOND_EPOCH}
@@ -84,7 +83,7 @@ def kill_and_resume(config: TrainConfig, tmp_path: Path, unbroken: Path) -> None
     folder = tmp_path / "run"
     (tmp_path / "c.json").write_text(config.to_json())
     arguments = [sys.executable, "-c", KILLED, tmp_path / "c.json", folder]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    done = run_process(*arguments)
     assert done.returncode == -9, done.stderr
     assert not (folder / "model.safetensors").exists()
     assert [row["epoch"] for row in read_log(folder / "metrics.csv")] == ["1"]

@@ -23,6 +23,7 @@ from fer_edge.runtime.device.engine_choice import Choice
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.spec import KEY
 from tests.support.files import EXAMPLE
+from tests.support.processes import run_python
 
 
 @pytest.fixture(autouse=True)
@@ -172,8 +173,7 @@ main()
 
 def alone(*arguments: object) -> subprocess.CompletedProcess[str]:
     """`fer` where ncnn is the only engine."""
-    command = [sys.executable, "-W", "error", "-c", ALONE, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_python("-W", "error", "-c", ALONE, *arguments)
 
 
 @pytest.mark.parametrize("backend", ["auto", "ncnn"])

@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from fer_edge.runtime.diagnostics.probe import describe, main, measure
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec
+from tests.support.processes import run_process
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -76,7 +76,7 @@ def test_the_engine_says_what_it_is() -> None:
 def test_as_a_process() -> None:
     command = [sys.executable, "-P", "-m", "fer_edge.runtime.diagnostics.probe", "onnxruntime"]
     command += [str(bundled("model")), "1", "0.01"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_process(*command)
     assert (done.returncode, done.stderr) == (0, "")
     (line,) = done.stdout.splitlines()
     answer = json.loads(line)

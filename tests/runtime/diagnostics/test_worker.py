@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -26,6 +25,7 @@ from fer_edge.runtime.diagnostics.worker import (
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec
+from tests.support.processes import run_process
 
 
 class Clock:
@@ -136,7 +136,7 @@ def test_as_a_process() -> None:
         str(bundled("model")),
     ]
     command += ["onnxruntime", "1", "2", "0.01"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_process(*command)
     assert (done.returncode, done.stderr) == (0, "")
     (line,) = done.stdout.splitlines()
     answer = json.loads(line)
@@ -152,13 +152,13 @@ HOG = """
 import subprocess, sys
 held = bytearray(300_000_000)
 command = [sys.executable, "-P", "-m", "fer_edge.runtime.diagnostics.worker", *sys.argv[1:]]
-subprocess.run(command, check=True)
+subprocess.run(command, check=True, timeout=60)
 """
 
 
 def test_the_peak_is_not_the_parents() -> None:
     command = [sys.executable, "-c", HOG, str(bundled("model")), "onnxruntime", "1", "1", "0.01"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = run_process(*command, check=True)
     assert json.loads(done.stdout)["peak_memory"] < 250_000_000
 
 
@@ -178,7 +178,7 @@ main(sys.argv[1:])
 
 def test_it_needs_one_engine_alone() -> None:
     command = [sys.executable, "-c", REFUSE, str(bundled("model")), "onnxruntime", "1", "1", "0.01"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_process(*command)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["version"] == version("onnxruntime")
 
