@@ -48,7 +48,7 @@ def plot_confusion(report: Report) -> Figure:
     axes.set(xlabel="predicted label", ylabel="true label")
     axes.set_title(
         f"{Path(report.model).name} on {report.split}: "
-        f"accuracy {report.accuracy:.2%} of {len(report.truth):,} faces",
+        f"accuracy {report.accuracy:.2%} on {len(report.truth):,} faces",
         fontsize=11,
     )
     figure.colorbar(image, ax=axes, shrink=0.8, label="fraction of the true label's faces")
