@@ -1,9 +1,9 @@
-"""Say when a face before a camera changes its expression.
+"""Print when a face in front of a camera changes its expression.
 
-pip install 'fer-edge[video]'
+pip install '.[video]'
 fer detector install
 python examples/camera_loop.py              # camera 0, until Ctrl-C
-python examples/camera_loop.py clip.mp4     # or a video, or a stream's address
+python examples/camera_loop.py clip.mp4     # or a video, or the address of a stream
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fer_edge import FerEdgeError, Recognizer
-from fer_edge.runtime.inputs.video import Cut
+from fer_edge import Cut, FerEdgeError, Recognizer
 
 
 def main() -> int:
-    """Read the arguments and follow the source to its end; the exit code."""
-    parser = argparse.ArgumentParser(description="Say when a face changes its expression.")
+    """Read the source to its end and return the exit code."""
+    parser = argparse.ArgumentParser(description="Print when a face changes its expression.")
     parser.add_argument("source", nargs="?", default="0", help="camera, video or stream (0)")
-    parser.add_argument("--max-fps", type=float, default=10, help="frames a second; 0: all (10)")
+    parser.add_argument("--max-fps", type=float, default=10, help="frames per second; 0: all (10)")
     options = parser.parse_args()
 
     shown: dict[int, str] = {}

@@ -4,11 +4,12 @@
     .venv/bin/fer detector install
     MQTT_PASSWORD=... .venv/bin/python examples/mqtt_publish.py 0 --broker 192.0.2.7 --username fer
 
-Below fer-edge/NAME (`--topic`), NAME being this machine's (`--client`):
+Topics below fer-edge/NAME (`--topic`), where NAME is this machine (`--client`):
 
     face/NUMBER   {"source": "0", "time": 12.4, "number": 1, "emotion": "happy",
                   "confidence": 0.93, "probabilities": {...}} when that face's expression changes
-    status        online or offline, retained; the broker says offline where this script can't
+    status        online or offline, retained; the broker publishes offline when the connection is
+                  lost
 """
 
 from __future__ import annotations
@@ -24,37 +25,40 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from fer_edge import FerEdgeError, Recognizer
-from fer_edge.runtime.inputs.video import Cut
+from fer_edge import Cut, FerEdgeError, Recognizer
 
-PATIENCE = 10
-"""Seconds that the broker has to answer."""
+TIMEOUT = 10
+"""Seconds that the broker has to accept the connection."""
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Publish each change of expression over MQTT.")
     parser.add_argument("source", nargs="?", default="0", help="camera, video or stream (0)")
-    parser.add_argument("--broker", default="localhost", help="its name or address (localhost)")
+    parser.add_argument(
+        "--broker", default="localhost", help="name or address of the broker (localhost)"
+    )
     parser.add_argument("--port", type=int, default=1883)
     parser.add_argument("--client", default=socket.gethostname(), help="this machine's name")
-    parser.add_argument("--topic", help="that all others are below (fer-edge/CLIENT)")
-    parser.add_argument("--username", help="the password is read from MQTT_PASSWORD")
-    parser.add_argument("--max-fps", type=float, default=5, help="frames a second; 0: all (5)")
+    parser.add_argument("--topic", help="topic above all others (fer-edge/CLIENT)")
+    parser.add_argument(
+        "--username", help="user name at the broker; the password is in MQTT_PASSWORD"
+    )
+    parser.add_argument("--max-fps", type=float, default=5, help="frames per second; 0: all (5)")
     options = parser.parse_args()
     options.topic = options.topic or f"fer-edge/{options.client}"
     return options
 
 
 def main() -> int:
-    """Connect, and publish to the end of the source; the exit code."""
+    """Connect, publish until the source ends, and return the exit code."""
     options = arguments()
-    status, answer, shown = f"{options.topic}/status", Future[Any](), dict[int, str]()
+    status, reply, shown = f"{options.topic}/status", Future[Any](), dict[int, str]()
 
     def on_connect(client: mqtt.Client, _data: Any, _flags: Any, code: Any, _more: Any) -> None:
-        if not answer.done():
-            answer.set_result(code)
-        if not code.is_failure:  # paho connects again by itself, and this is said again
+        if not reply.done():
+            reply.set_result(code)
+        if not code.is_failure:  # paho reconnects by itself and calls this again
             client.publish(status, "online", qos=1, retain=True)
 
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"fer-edge-{options.client}")
@@ -66,7 +70,7 @@ def main() -> int:
         recognizer = Recognizer.load()
         client.connect(options.broker, options.port)
         client.loop_start()
-        if (code := answer.result(PATIENCE)).is_failure:
+        if (code := reply.result(TIMEOUT)).is_failure:
             raise ConnectionRefusedError(code)
         for result in recognizer.stream(options.source, cut=Cut(max_fps=options.max_fps)):
             for track in (face.track for face in result.faces if face.track):
@@ -85,7 +89,7 @@ def main() -> int:
         return 130
     finally:
         if client.is_connected():
-            client.publish(status, "offline", 1, retain=True).wait_for_publish(PATIENCE)
+            client.publish(status, "offline", 1, retain=True).wait_for_publish(TIMEOUT)
         client.disconnect()
         client.loop_stop()
     return 0

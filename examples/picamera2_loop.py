@@ -1,7 +1,7 @@
-"""Read expressions in a program that holds a Raspberry Pi's camera itself.
+"""Recognize expressions in a program that controls a Raspberry Pi's camera itself.
 
-`fer infer 0` reads a camera module without a line of Python. This is for programs that set the
-camera up their own way, or also record.
+`fer infer 0` reads a camera module without any Python. This example is for programs that configure
+the camera themselves, or also record.
 
     sudo apt install python3-picamera2
     python3 -m venv --system-site-packages .venv      # so that it sees picamera2
@@ -15,15 +15,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fer_edge import Recognizer
-from fer_edge.runtime.tracking import Tracker
+from fer_edge import Recognizer, Tracker
 
 
 def main() -> int:
-    """Read the camera until it is time; the exit code."""
-    parser = argparse.ArgumentParser(description="Read expressions off a camera module.")
-    parser.add_argument("--camera", type=int, default=0, help="its number (0)")
-    parser.add_argument("--seconds", type=float, default=0, help="to run; 0: until Ctrl-C (0)")
+    """Read the camera until the time is over and return the exit code."""
+    parser = argparse.ArgumentParser(description="Recognize expressions with a camera module.")
+    parser.add_argument("--camera", type=int, default=0, help="camera number (0)")
+    parser.add_argument(
+        "--seconds", type=float, default=0, help="seconds to run; 0: until Ctrl-C (0)"
+    )
     options = parser.parse_args()
     from picamera2 import Picamera2  # here, so that --help works without it
 
