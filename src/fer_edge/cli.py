@@ -6,81 +6,109 @@ failure or Ctrl-C, 2 wrong usage.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
 import threading
 import warnings
 from pathlib import Path
+from typing import Annotated, Any
 
-import click
+import typer
+from typer.core import TyperGroup
 
 from fer_edge import __version__
-from fer_edge.commands import benchmark, doctor, evaluate, export, infer, info, train
 from fer_edge.commands.console import complain
 from fer_edge.errors import ConfigError, FerEdgeError
 
-
-class Group(click.Group):
-    """Commands in the order they are given in, each with its whole first sentence."""
-
-    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        """Click would sort by the alphabet, and cut the sentence at the end of a line."""
-        commands = self.commands.items()
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, one.get_short_help_str(limit=200)) for name, one in commands]
-            )
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Without a command: help and exit code 2, in which versions of Click differ."""
-        if not args:
-            print(ctx.get_help())
-            ctx.exit(2)
-        return super().parse_args(ctx, args)
+PANELS = {
+    "Read faces": ("infer", "info", "doctor", "benchmark", "detector"),
+    "Train": ("train", "average", "evaluate", "data"),
+    "Export": ("export", "parity"),
+}
+"""The commands as `fer --help` lists them; each is the `app` of the module of its name."""
 
 
-COMMANDS = (
-    *(infer.infer, info.info, doctor.doctor, benchmark.benchmark),
-    Group("detector", commands=[info.install], help="What finds the faces in pictures."),
-    *(train.train, train.average, evaluate.evaluate, export.export, export.parity),
-    Group("data", commands=[train.inspect], help="Look at training data."),
+class LazyGroup(TyperGroup):
+    """Imports a command's module only when that command is used: each start costs less."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._panels = {name: panel for panel, names in PANELS.items() for name in names}
+        # what the base class suggests for a misspelt command
+        self.commands = dict.fromkeys(self._panels)  # type: ignore[assignment]
+
+    def get_command(self, _: Any, cmd_name: str) -> Any:
+        """Import and build a command; None: there is none of that name."""
+        if cmd_name not in self._panels:
+            return None
+        command: Any = self.commands[cmd_name]
+        if command is None:
+            module = importlib.import_module(f"fer_edge.commands.{cmd_name}")
+            command = self.commands[cmd_name] = typer.main.get_command(module.app)
+            command.name, command.rich_help_panel = cmd_name, self._panels[cmd_name]
+        return command
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run the command; Ctrl-C ends it with exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("\ninterrupted", file=sys.stderr)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Examples:\n\n  fer infer photos/\n  fer train --data my_faces --output run\n"
+    "  fer export run/model.safetensors --format onnx --data my_faces",
 )
 
 
-@click.group(
-    cls=Group,
-    commands=COMMANDS,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "max_content_width": 110,
-        "show_default": True,
-    },
-)
-@click.version_option(__version__, message="%(version)s", help="Print the version.")
-def app() -> None:
-    """Read facial expressions on small boards, with the same answer as PyTorch."""
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def fer(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Recognize facial expressions on small boards, with the same predictions as PyTorch."""
 
 
 def main() -> None:
     """Run the command; failures end in one line on standard error, never in a traceback."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by who started it
+        if getattr(sys, name) is None:  # the parent process closed it
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
-        # a file's name may hold what the terminal's encoding can't
+        # a file name may hold characters that the terminal's encoding lacks
         getattr(sys, name).reconfigure(errors="backslashreplace")
     if threading.current_thread() is threading.main_thread():
-        # a service that is stopped ends as one who presses Ctrl-C does: what was done is kept
+        # a service that is stopped ends as after Ctrl-C: results so far are kept
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # of damage that Pillow reads in spite of; what it can't is a SourceError
+    # Pillow warns of damage that it can read in spite of; what it cannot read is a SourceError
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:
+        _print_usage_error(error)
+        sys.exit(error.exit_code)
     except ConfigError as error:
         complain(error)
         sys.exit(2)
     except BrokenPipeError:
-        # the reader left; what is still buffered mustn't complain at exit
+        # the reader left; what is still buffered must not raise again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (FerEdgeError, OSError) as error:
@@ -92,3 +120,13 @@ def main() -> None:
         complain(error)
         print("this is a bug in fer-edge: FER_EDGE_TRACEBACK=1 shows where", file=sys.stderr)
         sys.exit(1)
+
+
+def _print_usage_error(error: typer.TyperException) -> None:
+    """Print what is wrong with the command line; nothing where the help was printed instead."""
+    message, context = error.format_message(), getattr(error, "ctx", None)
+    if not message:
+        return
+    if context is not None:
+        print(f"{context.get_usage()}\nTry '{context.command_path} --help'.\n", file=sys.stderr)
+    print(f"Error: {message}", file=sys.stderr)

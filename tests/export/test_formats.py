@@ -1,17 +1,10 @@
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 
-from fer_edge.commands.export import Format as Choice
 from fer_edge.export.formats import FORMATS
 from fer_edge.runtime.backends import ENGINES
 from tests.support.requirements import needs_ncnn
-
-
-def test_the_command_offers_every_format() -> None:
-    assert get_args(Choice) == tuple(FORMATS)
 
 
 @pytest.mark.parametrize("format", FORMATS)

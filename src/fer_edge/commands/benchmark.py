@@ -1,85 +1,102 @@
-"""`fer benchmark`: what models cost on this board, and what they are worth."""
+"""`fer benchmark`: latency, memory, size and accuracy of models on this machine."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-import click
+import typer
 
 from fer_edge.commands.console import print_json, show
-from fer_edge.commands.options import PATH, Backend, data_option, json_option, skip_bad_option
+from fer_edge.commands.options import (
+    INPUT,
+    MEASUREMENT,
+    OUTPUT,
+    DataOption,
+    Json,
+    SkipBad,
+    argument,
+    command,
+    option,
+    single,
+    split_list,
+)
 from fer_edge.errors import ConfigError, requires_extra
+from fer_edge.runtime.backends.registry import ENGINES
 
-Held = Literal["test", "val"]
-"""Splits that a model wasn't trained on."""
+HeldOut = Literal["test", "val"]
+"""Splits on which no model was trained."""
 
-
-def _numbers(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> tuple[int, ...] | None:
-    """Whole numbers from 1 on, with commas between them."""
-    parts = [] if value is None else [part.strip() for part in value.split(",")]
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise click.BadParameter(f"{value!r} isn't whole numbers from 1 on, as 1,2,4", ctx, param)
-    return tuple(map(int, parts)) or None
+app = single()
 
 
-@click.command
-@click.argument("models", type=PATH, nargs=-1, metavar="[MODEL]...")
-@click.option(
-    "--backend",
-    "backends",
-    type=click.Choice([name for name in get_args(Backend) if name != "auto"]),
-    multiple=True,
-    help="Engine; may be repeated. Else all that are installed and read the file.",
+@command(
+    app,
+    "fer benchmark",
+    "fer benchmark a.onnx b.xml --data my_faces --plot pareto.png",
 )
-@click.option(
-    "--threads",
-    callback=_numbers,
-    metavar="N,N,...",
-    help="Else 1, 2, 4, ... up to the number of cores.",
-)
-@click.option(
-    "--batch",
-    "batches",
-    callback=_numbers,
-    default="1,8",
-    metavar="N,N,...",
-    help="Faces of one call.",
-)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0, min_open=True),
-    default=3.0,
-    help="At most, for each measurement; it ends when the median is known to 2 %.",
-)
-@click.option("--rounds", type=click.IntRange(1), default=3, help="Of all measurements.")
-@data_option
-@click.option("--split", type=click.Choice(get_args(Held)), default="test", help="Of --data.")
-@skip_bad_option
-@click.option("--plot", type=PATH, help="Picture of accuracy against time; needs --data.")
-@json_option
 def benchmark(
-    models: tuple[Path, ...],
-    backends: tuple[str, ...],
-    threads: tuple[int, ...] | None,
-    batches: tuple[int, ...],
-    seconds: float,
-    rounds: int,
-    data: Path | None,
-    split: Held,
-    skip_bad: bool,
-    plot: Path | None,
-    as_json: bool,
+    models: Annotated[
+        list[Path] | None,
+        argument("Exported models; by default the bundled model.", metavar="[MODEL...]"),
+    ] = None,
+    data: DataOption = None,
+    split: Annotated[
+        HeldOut, option(INPUT, "--split", help="Split of the data set for the accuracy.")
+    ] = "test",
+    skip_bad: SkipBad = False,
+    backends: Annotated[
+        list[str] | None,
+        option(
+            MEASUREMENT,
+            "--backend",
+            metavar="|".join(ENGINES),
+            help="Inference engine. Several: with commas between them, or as repeated options. By "
+            "default every installed one that reads the file.",
+        ),
+    ] = None,
+    thread_counts: Annotated[
+        str | None,
+        option(
+            MEASUREMENT,
+            "--threads",
+            metavar="N,N,...",
+            help="Numbers of threads; by default 1, 2, 4, ... up to the number of cores.",
+        ),
+    ] = None,
+    batch_sizes: Annotated[
+        str,
+        option(MEASUREMENT, "--batch", metavar="N,N,...", help="Batch sizes, in faces."),
+    ] = "1,8",
+    seconds: Annotated[
+        float,
+        option(
+            MEASUREMENT,
+            "--seconds",
+            help="Maximum seconds per measurement; it ends early once the median is known to 2 %.",
+        ),
+    ] = 3.0,
+    rounds: Annotated[
+        int,
+        option(MEASUREMENT, "--rounds", min=1, help="How often every measurement is repeated."),
+    ] = 3,
+    plot: Annotated[
+        Path | None,
+        option(
+            OUTPUT,
+            "--plot",
+            help="Image (.png) for a chart of accuracy against latency; needs --data.",
+        ),
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Time, memory, size and accuracy of models, for each engine, number of threads and batch.
-
-    MODEL: an exported model; bundled by default.
-    """
+    """Measure latency, throughput, memory and accuracy per engine, thread count and batch size."""
+    if seconds <= 0:
+        raise ConfigError(f"--seconds must be above 0, not {seconds:g}")
+    threads, batches = _numbers("--threads", thread_counts), _numbers("--batch", batch_sizes)
     if plot is not None:
-        _can_plot(plot, data, threads, batches)
+        _check_plot(plot, data, threads, batches)
     from fer_edge.render.benchmark import benchmark_tables
     from fer_edge.runtime.diagnostics.benchmark import benchmark as measure
     from fer_edge.runtime.formats.model_files import bundled
@@ -94,8 +111,8 @@ def benchmark(
         check(paths, data, split, skip_bad=skip_bad)
     found = measure(
         paths,
-        backends=backends,
-        threads=threads or (),
+        backends=split_list("--backend", backends or (), tuple(ENGINES)),
+        threads=threads,
         batches=batches,
         seconds=seconds,
         rounds=rounds,
@@ -111,11 +128,11 @@ def benchmark(
         save_figure(plot_pareto(found), plot)
         print(f"wrote {plot}", file=sys.stderr)
     if not found.works:
-        sys.exit(1)
+        raise typer.Exit(1)
 
 
-def _can_plot(
-    plot: Path, data: Path | None, threads: tuple[int, ...] | None, batches: tuple[int, ...]
+def _check_plot(
+    plot: Path, data: Path | None, threads: tuple[int, ...], batches: tuple[int, ...]
 ) -> None:
     """See that a plot can be drawn, before minutes go into measuring.
 
@@ -125,9 +142,21 @@ def _can_plot(
     """
     if data is None:
         raise ConfigError("--plot shows accuracy, which needs --data")
-    if 1 not in batches or (threads is not None and 1 not in threads):
+    if 1 not in batches or (threads and 1 not in threads):
         raise ConfigError("--plot shows one face with one thread: --threads and --batch lack a 1")
     if plot.is_dir() or plot.suffix.lower() != ".png":
         raise ConfigError(f"{plot}: not a picture's name that can be written: end it in .png")
     with requires_extra("train"):
         from fer_edge.train.evaluation import pareto  # noqa: F401 - missing, it is said first
+
+
+def _numbers(option: str, text: str | None) -> tuple[int, ...]:
+    """Parse whole numbers with commas between them.
+
+    Raises:
+        ConfigError: the text is something else.
+    """
+    parts = [] if text is None else [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise ConfigError(f"{option} {text!r}: not whole numbers from 1, such as 1,2,4")
+    return tuple(map(int, parts))

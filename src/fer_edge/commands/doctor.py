@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 
 from fer_edge.commands.console import print_json, show
-from fer_edge.commands.options import PATH, json_option
+from fer_edge.commands.options import MEASUREMENT, Json, argument, command, option, single
+
+app = single()
 
 
-@click.command
-@click.argument("model", type=PATH, required=False)
-@click.option("--no-probe", is_flag=True, help="Measure no speed and remember nothing.")
-@json_option
-def doctor(model: Path | None, no_probe: bool, as_json: bool) -> None:
-    """What this board has, which backend works and is fastest, and a self-test of the model.
+@command(app, "fer doctor", "fer doctor run/fer-mobilenet_v2-fp32.onnx --no-probe")
+def doctor(
+    model: Annotated[
+        Path | None, argument("An exported model; by default the bundled model.", metavar="[MODEL]")
+    ] = None,
+    no_probe: Annotated[
+        bool,
+        option(MEASUREMENT, "--no-probe", help="Measure no latency and store no engine choice."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check this machine: which engines work and which is fastest, with a self-test of the model.
 
-    MODEL: an exported model; bundled by default.
+    The fastest engine is stored, and fer infer uses it from then on.
     """
     from fer_edge.render.doctor import doctor_tables
     from fer_edge.runtime.diagnostics.doctor import diagnose
 
-    def tell(line: str) -> None:
-        print(f"trying {line}", file=sys.stderr, flush=True)
+    def report(line: str) -> None:
+        print(f"testing {line}", file=sys.stderr, flush=True)
 
-    found = diagnose(model, speed=not no_probe, tell=tell)
+    found = diagnose(model, speed=not no_probe, tell=report)
     print_json(found.to_dict()) if as_json else show(doctor_tables(found))
     if not found.works:
-        sys.exit(1)
+        raise typer.Exit(1)

@@ -1,67 +1,77 @@
-"""`fer evaluate`: metrics of one model on a split, or of several and their variation."""
+"""`fer evaluate`: metrics of a model on a split, or the variance over several models."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-
-import click
+from typing import Annotated
 
 from fer_edge.commands.console import print_json, show
 from fer_edge.commands.options import (
     DATA,
-    PATH,
-    Backend,
-    Device,
-    Split,
-    backend_option,
-    device_option,
-    json_option,
-    skip_bad_option,
-    split_option,
+    INPUT,
+    OUTPUT,
+    BackendOption,
+    DeviceOption,
+    Ferplus,
+    Json,
+    SkipBad,
+    SplitOption,
+    argument,
+    command,
+    option,
+    single,
 )
 from fer_edge.errors import ConfigError, requires_extra
 
+app = single()
 
-@click.command
-@click.argument("models", type=PATH, nargs=-1, required=True, metavar="MODEL...")
-@click.option("--data", type=PATH, required=True, help=DATA)
-@split_option
-@click.option(
-    "--output",
-    type=PATH,
-    help="Folder of the report; of several models, the parent of their folders. Default: in the "
-    "run's folder, otherwise in the current one.",
+
+@command(
+    app,
+    "fer evaluate run/model.safetensors --data fer2013.tar.gz",
+    "fer evaluate runs/seed*/model.safetensors --data my_faces --split val",
 )
-@click.option("--force", is_flag=True, help="Replace the report of another model or other data.")
-@backend_option
-@device_option
-@click.option(
-    "--without-duplicates",
-    is_flag=True,
-    help="Leave out faces of which train holds a near copy.",
-)
-@click.option("--ferplus", type=PATH, help="FER+ votes (fer2013new.csv) to compare with.")
-@skip_bad_option
-@json_option
 def evaluate(
-    models: tuple[Path, ...],
-    data: Path,
-    split: Split,
-    output: Path | None,
-    force: bool,
-    backend: Backend,
-    device: Device,
-    without_duplicates: bool,
-    ferplus: Path | None,
-    skip_bad: bool,
-    as_json: bool,
+    models: Annotated[
+        list[Path],
+        argument(
+            "Checkpoints or exported files. Of several, such as runs with different seeds, the "
+            "mean and the standard deviation are reported as well.",
+            metavar="MODEL...",
+        ),
+    ],
+    data: Annotated[Path, option(INPUT, "--data", help=DATA)],
+    split: SplitOption = "test",
+    without_duplicates: Annotated[
+        bool,
+        option(
+            INPUT,
+            "--without-duplicates",
+            help="Leave out faces that have a near-duplicate in the train split.",
+        ),
+    ] = False,
+    ferplus: Ferplus = None,
+    skip_bad: SkipBad = False,
+    backend: BackendOption = "auto",
+    device: DeviceOption = "cpu",
+    output: Annotated[
+        Path | None,
+        option(
+            OUTPUT,
+            "--output",
+            "-o",
+            help="Folder of the report; of several models, the parent of their folders. By default "
+            "it lies in the run's folder, otherwise in the current one.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        option(OUTPUT, "--force", help="Replace the report of another model or of other data."),
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Measure accuracy, metrics per class, confusion and calibration, with plots.
-
-    MODEL: a checkpoint or an exported file. For several, such as runs with different seeds, also
-    how much their metrics vary.
-    """
+    """Measure accuracy, per-class metrics, confusion and calibration, and write plots."""
     if without_duplicates and split == "train":
         raise ConfigError("--without-duplicates leaves out copies of train: --split val or test")
     if len({model.absolute() for model in models}) < len(models):

@@ -1,258 +1,221 @@
-"""`fer export` and `fer parity`: a file that answers as its checkpoint does."""
+"""`fer export`: write model files from a checkpoint, each compared with PyTorch first."""
 
 from __future__ import annotations
 
 import sys
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
-import click
+import typer
 
-from fer_edge.commands.console import print_json
-from fer_edge.commands.options import (
-    PATH,
-    Backend,
-    Device,
-    Split,
-    backend_option,
-    data_option,
-    device_option,
-    json_option,
-    skip_bad_option,
-    split_option,
+from fer_edge.commands.console import complain, print_json, show
+from fer_edge.commands.gate_options import (
+    GateFile,
+    MaxAccuracyLoss,
+    MaxLogitDiff,
+    MaxRecallLoss,
+    MinAgreement,
+    make_gate,
 )
-from fer_edge.errors import ConfigError, requires_extra
+from fer_edge.commands.options import (
+    MODEL,
+    OUTPUT,
+    QUANTIZATION,
+    THRESHOLDS,
+    DataOption,
+    Json,
+    SkipBad,
+    SplitOption,
+    argument,
+    command,
+    option,
+    single,
+    split_list,
+)
+from fer_edge.errors import ConfigError, FerEdgeError, requires_extra
+from fer_edge.export.formats import FORMATS
+from fer_edge.spec import Precision
 
 if TYPE_CHECKING:
-    from fer_edge.export.thresholds import Gate
+    from fer_edge.export.exporter import Exported
 
-Format = Literal["onnx", "openvino", "ncnn"]
-Precision = Literal["fp32", "fp16", "int8"]
-
-gate_option = click.option(
-    "--gate", type=PATH, help="TOML file of thresholds: a table for each precision."
-)
-min_agreement_option = click.option(
-    "--min-agreement", type=float, help="Bar: share of faces with the same label, 0 to 1."
-)
-max_accuracy_loss_option = click.option(
-    "--max-accuracy-loss", type=float, help="Bar: how far accuracy may fall, a share of 0 to 1."
-)
-max_logit_diff_option = click.option(
-    "--max-logit-diff", type=float, help="Bar: largest difference of a logit."
-)
-max_recall_loss_option = click.option(
-    "--max-recall-loss",
-    type=float,
-    help="Bar: how far a class's recall may fall, a share of 0 to 1.",
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+GOLDEN_ONLY = (
+    "only the golden samples were compared: add --data to compare every face of a test split"
 )
 
-WARNINGS = {
-    False: "only golden samples were compared: --data compares a whole test split",
-    True: "only golden samples were compared, with the twin's own answers: what int8 costs against "
-    "the float network, only --data shows",
-}
-"""Of an export without data: of a float file, and of an int8 file."""
+app = single()
 
 
-@click.command
-@click.argument("checkpoint", type=PATH, required=False)
-@click.option("--format", type=click.Choice(get_args(Format)), default="onnx", help="Of the file.")
-@click.option(
-    "--precision",
-    type=click.Choice(get_args(Precision)),
-    default="fp32",
-    help="fp16: of weights alone.",
+@command(
+    app,
+    "fer export run/model.safetensors --data fer2013.tar.gz",
+    "fer export run --format onnx,openvino,ncnn --precision fp32,int8",
 )
-@data_option
-@split_option
-@click.option("--output", type=PATH, help="File or folder; here by default.")
-@click.option("--int8-search", is_flag=True, help="Find, on val, which layers must stay in float.")
-@click.option("--int8-like", type=PATH, help="An int8 file whose search isn't to be done again.")
-@gate_option
-@min_agreement_option
-@max_accuracy_loss_option
-@max_logit_diff_option
-@max_recall_loss_option
-@click.option("--no-gate", is_flag=True, help="Keep the file even if it misses a bar.")
-@skip_bad_option
-@json_option
 def export(
-    checkpoint: Path | None,
-    format: Format,
-    precision: Precision,
-    data: Path | None,
-    split: Split,
-    output: Path | None,
-    int8_search: bool,
-    int8_like: Path | None,
-    gate: Path | None,
-    min_agreement: float | None,
-    max_accuracy_loss: float | None,
-    max_logit_diff: float | None,
-    max_recall_loss: float | None,
-    no_gate: bool,
-    skip_bad: bool,
-    as_json: bool,
+    checkpoint: Annotated[
+        Path | None,
+        argument(
+            "A checkpoint (.safetensors) or a run's folder; by default the bundled one.",
+            metavar="[CHECKPOINT]",
+        ),
+    ] = None,
+    data: DataOption = None,
+    split: SplitOption = "test",
+    skip_bad: SkipBad = False,
+    formats: Annotated[
+        list[str],
+        option(
+            MODEL,
+            "--format",
+            metavar="|".join(FORMATS),
+            help="Format of the file. Several: with commas between them, or as repeated options.",
+        ),
+    ] = ["onnx"],  # noqa: B006 - Typer's default, which nothing changes
+    precisions: Annotated[
+        list[str],
+        option(
+            MODEL,
+            "--precision",
+            metavar="|".join(PRECISIONS),
+            help="Precision of the file; fp16 stores the weights in half precision and computes "
+            "in fp32. Several: as for --format.",
+        ),
+    ] = ["fp32"],  # noqa: B006
+    int8_search: Annotated[
+        bool,
+        option(
+            QUANTIZATION,
+            "--int8-search",
+            help="Search, on the val split of --data, for the layers that must stay in float.",
+        ),
+    ] = False,
+    int8_like: Annotated[
+        Path | None,
+        option(
+            QUANTIZATION,
+            "--int8-like",
+            help="An int8 file whose layers in float are used, instead of a new search.",
+        ),
+    ] = None,
+    gate: GateFile = None,
+    min_agreement: MinAgreement = None,
+    max_accuracy_loss: MaxAccuracyLoss = None,
+    max_recall_loss: MaxRecallLoss = None,
+    max_logit_diff: MaxLogitDiff = None,
+    no_gate: Annotated[
+        bool,
+        option(THRESHOLDS, "--no-gate", help="Keep a file even where it misses a threshold."),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        option(
+            OUTPUT,
+            "--output",
+            "-o",
+            help="File or folder. By default the run's folder where the checkpoint lies in one, "
+            "else the current folder.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        option(OUTPUT, "--name", help="Name of the file, before -PRECISION and the suffix."),
+    ] = None,
+    force: Annotated[
+        bool,
+        option(
+            OUTPUT,
+            "--force",
+            help="Replace an existing file of another checkpoint, or one compared on more faces.",
+        ),
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Write a model file from a checkpoint, once it is proved to answer as PyTorch does.
+    """Export a checkpoint to ONNX, OpenVINO or ncnn, and keep a file only if it matches PyTorch.
 
-    CHECKPOINT: bundled by default.
+    Each file is compared with PyTorch on the golden samples and, with --data, on a whole split.
     """
-    thresholds = _gate(
-        gate, min_agreement, max_accuracy_loss, max_logit_diff, max_recall_loss, off=no_gate
+    thresholds = make_gate(
+        gate, min_agreement, max_accuracy_loss, max_recall_loss, max_logit_diff, off=no_gate
     )
-    if (int8_search or int8_like) and precision != "int8":
-        raise ConfigError("--int8-search and --int8-like go with --precision int8")
+    wanted_formats = split_list("--format", formats, tuple(FORMATS))
+    wanted_precisions = split_list("--precision", precisions, PRECISIONS)
+    pairs = list(product(wanted_formats, wanted_precisions))
+    if (int8_search or int8_like) and "int8" not in wanted_precisions:
+        raise ConfigError("--int8-search and --int8-like need --precision int8")
     if int8_search and (data is None or int8_like):
         raise ConfigError("--int8-search needs --data, and no --int8-like")
     if int8_search and split != "test":
-        raise ConfigError(
-            "--int8-search looks at val and train: the gate must look at --split test"
-        )
+        raise ConfigError("--int8-search uses val and train: the comparison must use --split test")
+    if len(pairs) > 1 and output is not None and output.suffix and not output.is_dir():
+        raise ConfigError(f"{output}: --output must be a folder where several files are written")
     with requires_extra("export"):
         from fer_edge.export.exporter import export_checkpoint
         from fer_edge.export.int8_search import read_int8_recipe, search_int8_recipe
         from fer_edge.export.output import resolve_output
-        from fer_edge.render.reports import parity_text
+        from fer_edge.render.reports import export_table, parity_text
         from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
+        from fer_edge.train.config import find_checkpoint
         from fer_edge.train.data.loading import read_data
         from fer_edge.train.evaluation.evaluate import CHECKPOINT
 
-    source = bundled("checkpoint") if checkpoint is None else checkpoint
+    source = bundled("checkpoint") if checkpoint is None else find_checkpoint(checkpoint)
     if source.suffix != CHECKPOINT:
-        raise ConfigError(f"{source}: only a checkpoint is exported, a {CHECKPOINT}")
-    path = resolve_output(source, format=format, precision=precision, output=output)
+        raise ConfigError(f"{source}: only a checkpoint can be exported, a {CHECKPOINT} file")
+    paths = {
+        (format, precision): resolve_output(
+            source, format=format, precision=precision, output=output, name=name
+        )
+        for format, precision in pairs
+    }
     side = read_spec(source).input.side
     faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
     recipe = read_int8_recipe(int8_like) if int8_like else None
     if int8_search and faces is not None:
-        wanted = thresholds.thresholds("int8").agreement
+        agreement = thresholds.thresholds("int8").agreement
         recipe = search_int8_recipe(
-            source, faces, lambda line: print(line, file=sys.stderr), wanted
+            source, faces, lambda line: print(line, file=sys.stderr), agreement
         )
-    done = export_checkpoint(
-        source,
-        path,
-        faces,
-        split=split,
-        format=format,
-        precision=precision,
-        gate=thresholds,
-        recipe=recipe,
-    )
-    if no_gate:
-        missed = sum(len(parity.failures) for parity in done.parities)
-        print(f"--no-gate: nothing was refused; thresholds missed: {missed}", file=sys.stderr)
-    if as_json:
-        print_json(done.to_dict())
-        return
-    for parity in done.parities:
-        print(parity_text(parity))
-    if done.savings:
-        print(done.savings)
-    print(f"wrote {done.path} ({done.size / 1e6:.1f} MB), {done.report} and {done.html_report}")
-    if faces is None:
-        print(WARNINGS[precision == "int8"], file=sys.stderr)
-
-
-@click.command
-@click.argument("checkpoint", type=PATH)
-@click.argument("model", type=PATH)
-@data_option
-@split_option
-@backend_option
-@device_option
-@gate_option
-@min_agreement_option
-@max_accuracy_loss_option
-@max_logit_diff_option
-@max_recall_loss_option
-@skip_bad_option
-@json_option
-def parity(
-    checkpoint: Path,
-    model: Path,
-    data: Path | None,
-    split: Split,
-    backend: Backend,
-    device: Device,
-    gate: Path | None,
-    min_agreement: float | None,
-    max_accuracy_loss: float | None,
-    max_logit_diff: float | None,
-    max_recall_loss: float | None,
-    skip_bad: bool,
-    as_json: bool,
-) -> None:
-    """Compare an exported file with its checkpoint, face by face.
-
-    CHECKPOINT: the .safetensors file. MODEL: the exported file.
-    """
-    thresholds = _gate(gate, min_agreement, max_accuracy_loss, max_logit_diff, max_recall_loss)
-    with requires_extra("export"):
-        from fer_edge.export.judge import compare_all, reference_models, threshold_kind
-        from fer_edge.render.reports import parity_text
-        from fer_edge.train.data.loading import read_data
-        from fer_edge.train.evaluation.evaluate import CHECKPOINT, open_model
-        from fer_edge.train.networks import checkpoint as checkpoints
-
-        if checkpoint.suffix != CHECKPOINT:
-            raise ConfigError(f"{checkpoint}: the first file is the checkpoint, a {CHECKPOINT}")
-        if model.suffix == CHECKPOINT:
-            raise ConfigError(f"{model}: the second file is the exported one, no {CHECKPOINT}")
-        theirs = open_model(model, backend=backend, device=device)
-        ours, float_model = reference_models(
-            checkpoints.load(checkpoint), str(checkpoint), theirs.spec
-        )
-    side = ours.spec.input.side
-    faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
-    judged = thresholds.thresholds(threshold_kind(theirs, float_model))
-    parities = compare_all(ours, theirs, faces, split, thresholds=judged, float_model=float_model)
-    for one in parities:
-        print_json(one.to_dict()) if as_json else print(parity_text(one))
-    if not all(one.passed for one in parities):
-        made_of, this = theirs.spec.source_sha256, checkpoints.sha256(checkpoint)
-        if made_of and made_of != this:
-            print(
-                f"{model} says it was made from another checkpoint: sha256 {made_of[:16]}..., "
-                f"that of {checkpoint} is {this[:16]}...",
-                file=sys.stderr,
+    results: dict[Path, Exported | Exception | str] = {}
+    for (format, precision), path in paths.items():
+        if len(pairs) > 1 and precision not in FORMATS[format].precisions:
+            results[path] = f"skipped: {FORMATS[format].no_int8}"
+            continue
+        try:
+            done = export_checkpoint(
+                source,
+                path,
+                faces,
+                split=split,
+                format=format,
+                precision=precision,
+                gate=thresholds,
+                recipe=recipe if precision == "int8" else None,
+                force=force,
             )
-        sys.exit(1)
-
-
-def _gate(
-    file: Path | None,
-    agreement: float | None,
-    accuracy_loss: float | None,
-    max_abs_logit_diff: float | None,
-    recall_loss: float | None,
-    *,
-    off: bool = False,
-) -> Gate:
-    """The gate that the options describe.
-
-    Raises:
-        ConfigError: a threshold is out of range, or the options contradict each other.
-    """
-    from fer_edge.export.thresholds import Gate, read_gate
-
-    options = {
-        "agreement": agreement,
-        "accuracy_loss": accuracy_loss,
-        "max_abs_logit_diff": max_abs_logit_diff,
-        "recall_loss": recall_loss,
-    }
-    changes = {name: value for name, value in options.items() if value is not None}
-    if off and (file or changes):
-        raise ConfigError(
-            "--no-gate refuses nothing: leave --gate and the thresholds out, or leave it"
-        )
-    try:
-        return Gate({} if file is None else read_gate(file), changes, enforced=not off)
-    except ConfigError:
-        raise
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+        except (FerEdgeError, OSError) as error:
+            if len(pairs) == 1:
+                raise
+            complain(error)
+            results[path] = error
+            continue
+        results[path] = done
+        if no_gate:
+            missed = sum(len(parity.failures) for parity in done.parities)
+            print(f"--no-gate: no file was refused; thresholds missed: {missed}", file=sys.stderr)
+        if as_json:
+            print_json(done.to_dict())
+            continue
+        for parity in done.parities:
+            print(parity_text(parity))
+        if done.savings:
+            print(done.savings)
+        print(f"wrote {done.path} ({done.size / 1e6:.1f} MB), {done.report} and {done.html_report}")
+    if faces is None:
+        print(GOLDEN_ONLY, file=sys.stderr)
+    if len(pairs) > 1 and not as_json:
+        show([export_table(results)])
+    if any(isinstance(result, Exception) for result in results.values()):
+        raise typer.Exit(1)

@@ -6,18 +6,23 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import click
+import typer
 
 from fer_edge.commands.console import complain
 from fer_edge.commands.options import (
-    PATH,
+    DETECTION,
+    MODEL,
+    OUTPUT,
+    VIDEO,
     Backend,
-    Device,
-    backend_option,
-    device_option,
-    json_option,
+    DeviceOption,
+    Json,
+    argument,
+    command,
+    option,
+    single,
 )
 from fer_edge.errors import ConfigError, SourceError
 
@@ -27,19 +32,22 @@ if TYPE_CHECKING:
 Faces = Literal["auto", "whole", "detect"]
 
 NOTE = (
-    "no face detector is installed, so a whole picture is taken as one face, which is wrong unless "
-    "it is cropped to the face (--faces whole says so). To find faces: fer detector install"
+    "no face detector is installed, so the whole image is taken as one face, which is wrong unless "
+    "it is cropped to the face (confirm that with --faces whole). To find faces: fer detector "
+    "install"
 )
 
 INTERRUPTED = {
     False: "interrupted",
-    True: "interrupted: the file is complete as far as it goes, and --resume goes on",
+    True: "interrupted: the results so far are complete; --resume continues",
 }
+
+app = single()
 
 
 class _Skipped:
-    """Sources to leave out: those that the output holds, and what is found in the folder of
-    annotated pictures while another one, in which it lies, is read."""
+    """Sources to leave out: those that the output holds already, and the folder of annotated
+    images where it lies inside a folder that is read."""
 
     held: frozenset[str] = frozenset()
 
@@ -57,97 +65,125 @@ class _Skipped:
         return self._drawn in Path(str(source)).absolute().parents
 
 
-@click.command
-@click.argument("sources", nargs=-1, required=True)
-@click.option("--model", type=PATH, help="Exported model; bundled by default.")
-@device_option
-@backend_option
-@click.option(
-    "--threads",
-    type=click.IntRange(min=0),
-    help="Threads of the engine; 0: every core; by default what fer doctor found best, else 1.",
+@command(
+    app,
+    "fer infer photo.jpg",
+    "fer infer photos/ --output results.csv --save annotated/",
+    "fer infer clip.mp4 --json --max-fps 5",
+    "fer infer 0 --show",
 )
-@click.option(
-    "--faces",
-    type=click.Choice(get_args(Faces)),
-    default="auto",
-    help="detect: look for faces; whole: each picture is one; auto: a small picture is one.",
-)
-@click.option("--detector", type=PATH, help="YuNet's file; by default the one that is installed.")
-@click.option(
-    "--detect-side",
-    type=click.IntRange(min=32),
-    default=640,
-    help="Longer side that faces are looked for at, in pixels.",
-)
-@click.option(
-    "--min-face", type=click.IntRange(min=1), default=20, help="Smallest face, in pixels."
-)
-@click.option("--level/--no-level", default=True, help="Turn tilted faces upright.")
-@click.option(
-    "--min-confidence",
-    type=click.FloatRange(min=0, max=1),
-    default=0.0,
-    help="Say 'uncertain' where the likeliest expression has less.",
-)
-@click.option(
-    "--every",
-    type=click.IntRange(min=1),
-    default=1,
-    help="Of a video: every Nth frame.",
-)
-@click.option(
-    "--max-fps",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    help="Of a video: frames a second at most; 0: all.",
-)
-@click.option(
-    "--start", type=click.FloatRange(min=0), default=0.0, help="Of a video: seconds to skip."
-)
-@click.option(
-    "--duration",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    help="Of a video: seconds to read; 0: to the end.",
-)
-@json_option
-@click.option("--csv", "as_csv", is_flag=True, help="One row a face.")
-@click.option("-o", "--output", type=PATH, help="File (.jsonl, .csv) for the results.")
-@click.option("--resume", is_flag=True, help="Leave out what --output holds already.")
-@click.option("--save", type=PATH, help="Folder for annotated pictures and videos.")
-@click.option(
-    "--plot", type=PATH, help="Picture (.png) of a video's expressions over time; written over."
-)
-@click.option("--show", is_flag=True, help="Show annotated pictures in a window; q ends it.")
 def infer(
-    sources: tuple[str, ...],
-    model: Path | None,
-    device: Device,
-    backend: Backend,
-    threads: int | None,
-    faces: Faces,
-    detector: Path | None,
-    detect_side: int,
-    min_face: int,
-    level: bool,
-    min_confidence: float,
-    every: int,
-    max_fps: float,
-    start: float,
-    duration: float,
-    as_json: bool,
-    as_csv: bool,
-    output: Path | None,
-    resume: bool,
-    save: Path | None,
-    plot: Path | None,
-    show: bool,
+    sources: Annotated[
+        list[str],
+        argument(
+            "Images, folders, glob patterns, videos, video URLs or camera numbers. -: read the "
+            "names from standard input, one per line.",
+            metavar="SOURCE...",
+        ),
+    ],
+    faces: Annotated[
+        Faces,
+        option(
+            DETECTION,
+            "--faces",
+            help="detect: find the faces. whole: each image is one face. auto: find them, except "
+            "in images no larger than a face crop.",
+        ),
+    ] = "auto",
+    detector: Annotated[
+        Path | None,
+        option(
+            DETECTION,
+            "--detector",
+            help="File of the face detector (YuNet, .onnx); by default the installed one.",
+        ),
+    ] = None,
+    detect_side: Annotated[
+        int,
+        option(
+            DETECTION,
+            "--detect-side",
+            min=32,
+            help="Longer side, in pixels, to which an image is resized to find faces.",
+        ),
+    ] = 640,
+    min_face: Annotated[
+        int, option(DETECTION, "--min-face", min=1, help="Minimum face size, in pixels.")
+    ] = 20,
+    align: Annotated[
+        bool,
+        option(DETECTION, "--align/--no-align", help="Rotate tilted faces upright."),
+    ] = True,
+    model: Annotated[
+        Path | None,
+        option(MODEL, "--model", help="An exported model; by default the bundled model."),
+    ] = None,
+    backend: Annotated[
+        Backend,
+        option(
+            MODEL,
+            "--backend",
+            help="Inference engine. auto: the one that fer doctor found fastest, else the first "
+            "installed one that reads the file.",
+        ),
+    ] = "auto",
+    device: DeviceOption = "cpu",
+    threads: Annotated[
+        int | None,
+        option(
+            MODEL,
+            "--threads",
+            min=0,
+            help="Threads of the engine; 0 uses every core. By default the number that fer doctor "
+            "found fastest, else 1.",
+        ),
+    ] = None,
+    min_confidence: Annotated[
+        float,
+        option(
+            MODEL,
+            "--min-confidence",
+            min=0,
+            max=1,
+            help="Report an expression as uncertain where its probability is below this.",
+        ),
+    ] = 0.0,
+    every: Annotated[int, option(VIDEO, "--every", min=1, help="Read every Nth frame.")] = 1,
+    max_fps: Annotated[
+        float,
+        option(VIDEO, "--max-fps", min=0, help="Read at most this many frames per second; 0: all."),
+    ] = 0.0,
+    start: Annotated[
+        float, option(VIDEO, "--start", min=0, help="Seconds to skip at the start.")
+    ] = 0.0,
+    duration: Annotated[
+        float, option(VIDEO, "--duration", min=0, help="Seconds to read; 0: to the end.")
+    ] = 0.0,
+    as_json: Json = False,
+    as_csv: Annotated[bool, option(OUTPUT, "--csv", help="Print CSV, one row per face.")] = False,
+    output: Annotated[
+        Path | None,
+        option(OUTPUT, "--output", "-o", help="File for the results (.jsonl or .csv)."),
+    ] = None,
+    resume: Annotated[
+        bool, option(OUTPUT, "--resume", help="Skip the sources that --output holds already.")
+    ] = False,
+    save: Annotated[
+        Path | None, option(OUTPUT, "--save", help="Folder for annotated images and videos.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        option(
+            OUTPUT,
+            "--plot",
+            help="Image (.png) for a timeline of each video's expressions; it is overwritten.",
+        ),
+    ] = None,
+    show: Annotated[
+        bool, option(OUTPUT, "--show", help="Show annotated images in a window; q closes it.")
+    ] = False,
 ) -> None:
-    """Read the expression on faces.
-
-    SOURCES: pictures, folders, patterns, videos, a camera's number; -: a list, line by line.
-    """
+    """Recognize the facial expressions in images, videos and camera streams."""
     from fer_edge.commands.progress import bar
     from fer_edge.commands.results_file import Output, kind_of
     from fer_edge.render.faces import summary_text
@@ -171,7 +207,7 @@ def infer(
         detector=detector,
         detect_side=detect_side,
         min_face=min_face,
-        align=level,
+        align=align,
         min_confidence=min_confidence,
     )
     drawn: AbstractContextManager[Pictures | None] = nullcontext()
@@ -221,4 +257,4 @@ def infer(
     if interrupted:
         print(INTERRUPTED[output is not None], file=sys.stderr)
     if interrupted or unplotted or summary.failed:
-        sys.exit(1)
+        raise typer.Exit(1)

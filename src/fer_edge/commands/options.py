@@ -1,31 +1,113 @@
-"""Options that several commands share, and the type of a path."""
+"""Options that several commands share; their choices come from the library's own tables."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
-import click
+import typer
 
-Backend = Literal["auto", "onnxruntime", "openvino", "ncnn"]
-Device = Literal["auto", "cpu", "gpu", "npu"]
-Split = Literal["train", "val", "test"]
+from fer_edge.errors import ConfigError
+from fer_edge.runtime.backends import DEVICES
+from fer_edge.runtime.backends.registry import ENGINES
+from fer_edge.train.data.dataset import Split
 
-PATH = click.Path(path_type=Path, readable=False)
-"""Nothing is looked up here: who opens a file says what is wrong with it."""
-DATA = "FER2013 file (.csv, .csv.gz, .tar.gz, .zip) or a folder of class folders."
+Name = TypeVar("Name", bound=str)
+Command = TypeVar("Command", bound=Callable[..., None])
 
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON, one document a line.")
-backend_option = click.option(
-    "--backend", type=click.Choice(get_args(Backend)), default="auto", help="Engine."
+INPUT, MODEL, DETECTION, VIDEO = "Input", "Model", "Face detection", "Video"
+TRAINING, TARGETS, QUANTIZATION = "Training", "Targets", "Quantization"
+THRESHOLDS, MEASUREMENT, OUTPUT = "Thresholds", "Measurement", "Output"
+"""Panels of the help."""
+
+if TYPE_CHECKING:
+    Backend: TypeAlias = str
+    Device: TypeAlias = str
+else:
+    Backend = Literal["auto", *ENGINES]
+    Device = Literal["auto", *DEVICES]
+
+
+def option(panel: str, *names: str, help: str, **more: Any) -> Any:
+    """An option in a panel of the help.
+
+    A path is not checked while parsing: the function that opens it reports what is wrong with it.
+    """
+    return typer.Option(*names, help=help, rich_help_panel=panel, readable=False, **more)
+
+
+def argument(help: str, **more: Any) -> Any:
+    """A positional argument; a path is not checked while parsing."""
+    return typer.Argument(help=help, readable=False, **more)
+
+
+def group(help: str) -> typer.Typer:
+    """A command that has further commands."""
+    app = single()
+    app.callback(help=help)(lambda: None)
+    return app
+
+
+def single() -> typer.Typer:
+    """The application that holds one command, or those of a group."""
+    return typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def command(app: typer.Typer, *examples: str, name: str | None = None) -> Callable[..., Any]:
+    """Register a function as a command, with examples under its help."""
+
+    def register(function: Command) -> Command:
+        paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+        text = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
+        epilog = "Examples:\n\n" + "\n".join(f"  {example}" for example in examples)
+        app.command(name, help=text, epilog=epilog)(function)
+        return function
+
+    return register
+
+
+def split_list(option: str, given: Sequence[str], known: Sequence[Name]) -> list[Name]:
+    """The names given by repeated options and with commas between them, each once.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    names = dict.fromkeys(name.strip() for text in given for name in text.split(","))
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"{option} {unknown[0]!r}: choose from {', '.join(known)}")
+    return [name for name in known if name in names]
+
+
+Json = Annotated[bool, option(OUTPUT, "--json", help="Print JSON, one document per line.")]
+BackendOption = Annotated[
+    Backend,
+    option(
+        MODEL,
+        "--backend",
+        help="Inference engine. auto: the first installed one that reads the file.",
+    ),
+]
+DeviceOption = Annotated[
+    Device,
+    option(MODEL, "--device", help="Device to run on. auto: the CPU, whose results are exact."),
+]
+DATA = (
+    "Data set: a FER2013 file (.csv, .csv.gz, .tar.gz or .zip), or a folder with one folder per "
+    "class."
 )
-device_option = click.option(
-    "--device", type=click.Choice(get_args(Device)), default="cpu", help="auto: the CPU."
-)
-data_option = click.option("--data", type=PATH, help=DATA)
-skip_bad_option = click.option(
-    "--skip-bad", is_flag=True, help="Leave wrong rows and pictures out."
-)
-split_option = click.option(
-    "--split", type=click.Choice(get_args(Split)), default="test", help="Which faces."
-)
+DataOption = Annotated[Path | None, option(INPUT, "--data", help=DATA)]
+SkipBad = Annotated[
+    bool, option(INPUT, "--skip-bad", help="Leave out bad rows and unreadable images.")
+]
+SplitOption = Annotated[
+    Split, option(INPUT, "--split", help="Split of the data set to measure on.")
+]
+Ferplus = Annotated[
+    Path | None, option(INPUT, "--ferplus", help="File of FER+'s votes (fer2013new.csv).")
+]

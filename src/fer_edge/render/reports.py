@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from fer_edge.train.evaluation.metrics import wilson_interval
 
 if TYPE_CHECKING:
+    from fer_edge.export.exporter import Exported
     from fer_edge.export.parity import Parity
     from fer_edge.train.data.inspection import Inspection
     from fer_edge.train.evaluation.annotator_agreement import AnnotatorAgreement, VoteSupport
@@ -158,3 +161,21 @@ def parity_text(parity: Parity) -> str:
         )
     lines += [f"        {failure}" for failure in parity.failures]
     return "\n".join(lines)
+
+
+def export_table(results: Mapping[Path, Exported | Exception | str]) -> Table:
+    """Several exports: the file and its comparison, or why there is none."""
+    table = Table("file", "result", "MB", "faces", "same label", "max |Δlogit|")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for path, result in results.items():
+        if isinstance(result, Exception):
+            table.add_row(str(path), Text(f"failed: {result}", "red"))
+        elif isinstance(result, str):
+            table.add_row(str(path), result)
+        else:
+            parity = result.parities[-1]
+            kept = Text("written") if parity.passed else Text("written, misses thresholds", "red")
+            figures = (f"{result.size / 1e6:.1f}", f"{parity.n:,}", f"{parity.agreement:.2%}")
+            table.add_row(str(path), kept, *figures, f"{parity.max_abs_logit_diff:.2g}")
+    return table

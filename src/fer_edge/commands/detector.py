@@ -1,0 +1,29 @@
+"""`fer detector install`: replace the face detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from fer_edge.commands.options import INPUT, command, group, option
+
+app = group("Install the face detector, which finds the faces in photographs and video.")
+
+
+@command(
+    app, "fer detector install", "fer detector install --from face_detection_yunet_2023mar.onnx"
+)
+def install(
+    source: Annotated[
+        Path | None,
+        option(
+            INPUT,
+            "--from",
+            help="The detector's file. By default it is downloaded from OpenCV Zoo.",
+        ),
+    ] = None,
+) -> None:
+    """Install the face detector YuNet (OpenCV Zoo, MIT licence, 230 KB)."""
+    from fer_edge.runtime.detection.install import install
+
+    print(f"installed {install(source)}")

@@ -1,0 +1,101 @@
+"""`fer parity`: compare an exported file with its checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fer_edge.commands.console import print_json
+from fer_edge.commands.gate_options import (
+    GateFile,
+    MaxAccuracyLoss,
+    MaxLogitDiff,
+    MaxRecallLoss,
+    MinAgreement,
+    make_gate,
+)
+from fer_edge.commands.options import (
+    BackendOption,
+    DataOption,
+    DeviceOption,
+    Json,
+    SkipBad,
+    SplitOption,
+    argument,
+    command,
+    single,
+)
+from fer_edge.errors import ConfigError, requires_extra
+
+app = single()
+
+
+@command(
+    app,
+    "fer parity run/model.safetensors run/fer-mobilenet_v2-fp32.onnx",
+    "fer parity run/model.safetensors model.xml --data fer2013.tar.gz --backend openvino",
+)
+def parity(
+    checkpoint: Annotated[
+        Path, argument("The checkpoint (.safetensors) or its run's folder.", metavar="CHECKPOINT")
+    ],
+    model: Annotated[Path, argument("The exported file.", metavar="MODEL")],
+    data: DataOption = None,
+    split: SplitOption = "test",
+    skip_bad: SkipBad = False,
+    backend: BackendOption = "auto",
+    device: DeviceOption = "cpu",
+    gate: GateFile = None,
+    min_agreement: MinAgreement = None,
+    max_accuracy_loss: MaxAccuracyLoss = None,
+    max_recall_loss: MaxRecallLoss = None,
+    max_logit_diff: MaxLogitDiff = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the predictions of an exported file with those of its checkpoint, face by face.
+
+    Without --data, only the golden samples inside the file are compared.
+    """
+    thresholds = make_gate(gate, min_agreement, max_accuracy_loss, max_recall_loss, max_logit_diff)
+    with requires_extra("export"):
+        from fer_edge.export.judge import compare_all, reference_models, threshold_kind
+        from fer_edge.render.reports import parity_text
+        from fer_edge.train.config import find_checkpoint
+        from fer_edge.train.data.loading import read_data
+        from fer_edge.train.evaluation.evaluate import CHECKPOINT, open_model
+        from fer_edge.train.networks import checkpoint as checkpoints
+
+        checkpoint = find_checkpoint(checkpoint)
+        if checkpoint.suffix != CHECKPOINT:
+            raise ConfigError(f"{checkpoint}: the first file is the checkpoint, a {CHECKPOINT}")
+        if model.suffix == CHECKPOINT:
+            raise ConfigError(f"{model}: the second file is the exported one, no {CHECKPOINT}")
+        exported = open_model(model, backend=backend, device=device)
+        reference, float_model = reference_models(
+            checkpoints.load(checkpoint), str(checkpoint), exported.spec
+        )
+    side = reference.spec.input.side
+    faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
+    parities = compare_all(
+        reference,
+        exported,
+        faces,
+        split,
+        thresholds=thresholds.thresholds(threshold_kind(exported, float_model)),
+        float_model=float_model,
+    )
+    for one in parities:
+        print_json(one.to_dict()) if as_json else print(parity_text(one))
+    if all(one.passed for one in parities):
+        return
+    expected, found = exported.spec.source_sha256, checkpoints.sha256(checkpoint)
+    if expected not in (None, found):
+        print(
+            f"{model} was exported from another checkpoint: its sha256 is {expected[:16]}..., "
+            f"that of {checkpoint} is {found[:16]}...",
+            file=sys.stderr,
+        )
+    raise typer.Exit(1)
