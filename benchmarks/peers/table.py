@@ -7,7 +7,7 @@ from benchmarks.peers.rows import Contender
 
 BASE = Environment("fer-edge", ("{wheel}",))
 OPENVINO = Environment("fer-edge-openvino", ("{wheel}[openvino]",))
-NCNN = Environment("fer-edge-ncnn", ("numpy pillow click rich ncnn", "--no-deps {wheel}"))
+NCNN = Environment("fer-edge-ncnn", ("numpy pillow rich typer<0.29 ncnn", "--no-deps {wheel}"))
 """A board's with one engine: without ONNX Runtime."""
 TORCH = Environment("fer-edge-export", ("{wheel}[export]",))
 LITERT = "ai-edge-litert opencv-python-headless"

@@ -167,7 +167,7 @@ import sys
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "onnx", "openvino", "matplotlib", "rich", "click"}:
+        if name.partition(".")[0] in {"torch", "onnx", "openvino", "matplotlib", "rich", "typer"}:
             raise ModuleNotFoundError(f"refused: {name}", name=name)
 
 sys.meta_path.insert(0, Refuse())
