@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.board.checks import FLOAT_BAR
-from benchmarks.board.emulate import FACES_OF_NCNN, SECONDS, exported, faces
+from benchmarks.board.emulate import FACES_OF_NCNN, TIMEOUT, exported, faces
 from benchmarks.board.machine import (
     CACHE,
     debian,
@@ -60,7 +60,7 @@ def ask(root: Path, site: Path, *arguments: Path) -> str:
     command = ["qemu-arm", "-cpu", CORE, "-L", str(root)]
     command += [word for pair in set_there.items() for word in ("-E", "=".join(pair))]
     command += [str(root / "usr" / "bin" / python_of(root)), "-c", ON_BOARD, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=False)
     if done.returncode:
         raise SystemExit(f"the board's Python ended with {done.returncode}")
     return done.stdout.strip()

@@ -35,8 +35,9 @@ from fer_edge.runtime.formats.ncnn_files import DIGESTS, describe, read_spec
 ROOT = HERE.parent.parent
 PICTURE = ROOT / "examples" / "astronaut.png"
 FACES, FACES_OF_NCNN = 64, 256
-SECONDS = 300.0
-MOST_AT_ONCE = 4
+TIMEOUT = 3600.0
+"""Seconds for a check; 256 faces under ncnn take some ten minutes on a busy machine."""
+MAX_PARALLEL = 4
 EXTRA = "--model"
 """A file that has no budget."""
 COLUMNS = ["board", "file", "same label", "largest difference", "M instructions", "memory, MB"]
@@ -117,9 +118,9 @@ def ask(machine: Machine, board: str, check: Check) -> tuple[Finding, dict[str, 
     """What a board says, and the versions that said it; a crash is a finding."""
     more = {"BOARD_PYTHON": str(machine.python(board))} if check.children else {}
     try:
-        done = machine.start(board, [str(HERE / "on_board.py"), *check.job], more, SECONDS)
+        done = machine.start(board, [str(HERE / "on_board.py"), *check.job], more, TIMEOUT)
     except subprocess.TimeoutExpired:
-        return Finding(False, f"no answer within {SECONDS:g} seconds"), {}
+        return Finding(False, f"no answer within {TIMEOUT:g} seconds"), {}
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]
         crash = signal.strsignal(-done.returncode) if done.returncode < 0 else None
@@ -243,7 +244,7 @@ def main() -> None:
             # the older cores compute nothing in half precision
             if check.name != NOT_OFFERED or "asimdhp" in BOARDS[board].features
         ]
-        with ThreadPoolExecutor(min(MOST_AT_ONCE, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(MAX_PARALLEL, os.cpu_count() or 1)) as pool:
             found = pool.map(lambda pair: ask(machine, *pair), pairs)
             failed = judge(pairs, found, chosen, what)
     print(f"{failed} of {len(pairs)} checks failed; {time.monotonic() - began:.0f} s")
