@@ -140,7 +140,7 @@ def test_infer_several_with_an_unreadable_one(fer: Fer, tmp_path: Path) -> None:
     assert [row["source"] for row in rows] == [str(EXAMPLE)] * 2
     assert sum(float(rows[0][label]) for label in LABELS) == pytest.approx(1, abs=1e-5)
     assert "SourceError" in ran.err
-    assert "bad.png: not a picture" in ran.err
+    assert "bad.png: not an image" in ran.err
     assert "none.jpg: there is no such file" in ran.err
 
 
@@ -172,7 +172,7 @@ def test_a_folder_with_what_can_not_be_read(fer: Fer, tmp_path: Path) -> None:
     ran = fer("infer", "--csv", tmp_path)
     assert ran.code == 1
     assert len(ran.out.splitlines()) == 2
-    assert "b.HEIC: HEIC isn't read here: save it as JPEG or PNG" in ran.err
+    assert "b.HEIC: HEIC cannot be read: save it as JPEG or PNG" in ran.err
 
 
 def test_several_faces_have_a_line_each(fer: Fer, yunet: Path, tmp_path: Path) -> None:

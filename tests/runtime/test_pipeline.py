@@ -12,7 +12,8 @@ from PIL import Image
 from fer_edge import Recognizer, Result
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime import pipeline
-from fer_edge.runtime.pipeline import Prepared
+from fer_edge.runtime.inputs.images import ImageSource
+from fer_edge.runtime.pipeline import PreparedImage
 from tests.support.data import draw_face
 from tests.support.files import EXAMPLE
 from tests.support.videos import write_clip
@@ -37,9 +38,9 @@ def test_a_folder_answers_as_its_pictures_do(recognizer: Recognizer, folder: Pat
     errors: list[SourceError] = []
     results = list(recognizer.stream(folder, on_error=errors.append))
     assert [Path(r.source).name for r in results] == [f"{i:03}.png" for i in range(100) if i != 50]
-    assert [str(e) for e in errors] == [f"{folder / '050.png'}: not a picture"]
+    assert [str(e) for e in errors] == [f"{folder / '050.png'}: not an image"]
     assert results == [recognizer(r.source) for r in results]
-    assert all(isinstance(r.picture, Path) for r in results)
+    assert all(isinstance(r.image_source, Path) for r in results)
     assert results[3].image.size == (48, 48)
     assert all(r.seconds > 0 for r in results)
 
@@ -84,41 +85,39 @@ def test_no_more_pictures_are_read_than_can_wait(recognizer: Recognizer) -> None
     results = recognizer.stream(endless())
     for given in range(1, 300):
         next(results)
-        assert read <= given + pipeline.HELD + 1  # and one that waits for its turn
+        assert read <= given + pipeline.MAX_IN_MEMORY + 1  # and one that waits for its turn
     results.close()  # type: ignore[attr-defined]
     assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
 
 
 class Counting:
-    """A recognizer that tells how many faces were answered at once."""
+    """A recognizer that counts; its first batch waits until 50 images are prepared."""
 
     def __init__(self, recognizer: Recognizer) -> None:
-        self.prepare = recognizer.prepare
-        self.follow = recognizer.follow
+        self.read_video = recognizer.read_video
         self.recognizer = recognizer
         self.batches: list[int] = []
-        self.behind = threading.Event()
+        self.prepared = threading.Semaphore(0)
 
-    def answer(self, pictures: Sequence[Prepared]) -> list[Result]:
-        self.batches.append(len(pictures))
+    def prepare(self, source: ImageSource) -> PreparedImage:
+        try:
+            return self.recognizer.prepare(source)
+        finally:
+            self.prepared.release()
+
+    def predict(self, images: Sequence[PreparedImage]) -> list[Result]:
+        self.batches.append(len(images))
         if len(self.batches) == 1:
-            self.behind.wait(30)
-        return self.recognizer.answer(pictures)
+            assert all(self.prepared.acquire(timeout=30) for _ in range(50))
+        return self.recognizer.predict(images)
 
 
-def test_what_is_ready_together_is_answered_together(recognizer: Recognizer, folder: Path) -> None:
+def test_images_that_are_ready_together_are_one_batch(recognizer: Recognizer, folder: Path) -> None:
     reader = Counting(recognizer)
-
-    def faces() -> Iterator[Path]:
-        for i in range(100):
-            if i != 50:
-                yield folder / f"{i:03}.png"
-        reader.behind.set()
-
-    found = pipeline.read_all(reader, faces(), cut=pipeline.Cut(), tracker=None, skip=())
-    assert len(list(found)) == 99
+    found = list(pipeline.read_all(reader, [folder], cut=pipeline.Cut(), tracker=None, skip=()))
+    assert [isinstance(one, SourceError) for one in found] == [i == 50 for i in range(100)]
     assert sum(reader.batches) == 99
-    assert max(reader.batches) == pipeline.BATCH
+    assert max(reader.batches) == pipeline.BATCH_FACES
 
 
 def test_one_picture_starts_no_thread(
@@ -150,7 +149,7 @@ def test_an_empty_list_is_an_error(
     (tmp_path / "list").write_text("\n\n")
     with (tmp_path / "list").open() as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
-        with pytest.raises(SourceError, match="standard input names no picture"):
+        with pytest.raises(SourceError, match="standard input is empty"):
             list(recognizer.stream("-"))
 
 
@@ -186,11 +185,11 @@ def test_large_pictures_are_read_one_at_a_time(
     noise = np.random.default_rng(0).integers(0, 256, (500, 500), np.uint8)
     for i in range(8):
         Image.fromarray(noise).save(tmp_path / f"{i}.png")
-    monkeypatch.setattr(pipeline, "LARGE", 1000)
+    monkeypatch.setattr(pipeline, "LARGE_PIXELS", 1000)
     under_way, most = 0, 0
     prepare = recognizer.prepare
 
-    def counted(picture: Path) -> Prepared:
+    def counted(picture: Path) -> PreparedImage:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)

@@ -98,7 +98,7 @@ def test_every_mode_becomes_gray(picture: Image.Image, expected: int) -> None:
 
 
 def test_a_mode_without_gray_and_a_thread_of_a_picture_are_named() -> None:
-    with pytest.raises(SourceError, match="mode LAB can't be read"):
+    with pytest.raises(SourceError, match="mode LAB cannot be read"):
         to_gray(Image.new("LAB", (3, 2)))
     with pytest.raises(SourceError, match="400,000 px wide"):
         crop_face(np.zeros((1, 400_000), np.uint8), (0, 0, 400_000, 1), CropSpec(), 48)

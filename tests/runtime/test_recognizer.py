@@ -11,8 +11,8 @@ from PIL import Image
 from fer_edge import Recognizer
 from fer_edge.errors import ConfigError, DeviceError, ModelError, SourceError
 from fer_edge.runtime.detection.detector import Detection, Detector
+from fer_edge.runtime.detection.face_cropper import Faces
 from fer_edge.runtime.preprocess import Box
-from fer_edge.runtime.recognizer import Faces
 from fer_edge.spec import CropSpec
 from tests.support.files import EXAMPLE
 
@@ -58,7 +58,7 @@ def test_stream_goes_on_after_an_unreadable_picture(recognizer: Recognizer, tmp_
 
 
 def test_pictures_that_no_face_can_be_cut_from(recognizer: Recognizer) -> None:
-    with pytest.raises(SourceError, match="image: a picture without a pixel"):
+    with pytest.raises(SourceError, match="image: an image without pixels"):
         recognizer(Image.new("L", (0, 5)))
     with pytest.raises(SourceError, match="image: the square"):
         recognizer(Image.new("L", (400_000, 1)))
@@ -127,11 +127,11 @@ def test_which_pictures_are_faces(
     chosen = Recognizer(recognizer._backend, faces=faces, open_detector=finding(box))
     (face,) = chosen(Image.new("L", (20, size))).faces
     assert face.box == ((0, 0, 20, size) if whole else box)
-    assert chosen.is_face(20, size) == whole
+    assert chosen._cropper.is_whole_face(20, size) == whole
     result = chosen(Image.new("L", (20, size)))
     assert result.faces_from == ("whole" if whole else "detector")
     assert result.to_dict()["faces_from"] == result.faces_from
-    assert recognizer.is_face(20, size)
+    assert recognizer._cropper.is_whole_face(20, size)
 
 
 def test_a_margin_is_for_found_faces_alone(recognizer: Recognizer) -> None:
@@ -174,9 +174,9 @@ def test_a_detector_that_was_asked_for_is_named_at_once(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert not Recognizer.load().has_detector
     assert not Recognizer.load(faces="whole").has_detector
-    with pytest.raises(ModelError, match="no face detector is installed: fer detector install"):
+    with pytest.raises(ModelError, match="no face detector is installed: run fer detector install"):
         Recognizer.load(faces="detect")
-    with pytest.raises(ModelError, match=r"no\.onnx: there is no such detector"):
+    with pytest.raises(ModelError, match=r"no\.onnx: there is no such file"):
         Recognizer.load(detector=tmp_path / "no.onnx")
 
 

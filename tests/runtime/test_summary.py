@@ -10,7 +10,7 @@ from PIL import Image
 
 from fer_edge.render.faces import summary_text
 from fer_edge.runtime.results import Face, Result, Track
-from fer_edge.runtime.summary import Summary, Times
+from fer_edge.runtime.summary import DurationHistogram, Summary
 
 PICTURE = Image.new("L", (9, 9))
 SHARES = {"happy": 0.75, "sad": 0.25}
@@ -19,16 +19,16 @@ FACE = Face((0, 0, 9, 9), 1.0, "happy", 0.75, SHARES)
 
 @given(st.lists(st.floats(1e-5, 1e3), min_size=1, max_size=200), st.floats(0.01, 1))
 def test_percentiles_are_right_to_two_per_cent(times: list[float], share: float) -> None:
-    counted = Times()
+    counted = DurationHistogram()
     for one in times:
         counted.add(one)
     exact = float(np.quantile(times, share, method="inverted_cdf"))
     assert counted.percentile(share) == pytest.approx(exact, rel=0.021)
-    assert len(counted._classes) <= len(times)
+    assert len(counted._bins) <= len(times)
 
 
 def test_no_time_at_all() -> None:
-    times = Times()
+    times = DurationHistogram()
     assert times.percentile(0.5) == 0
     times.add(0.0)
     assert times.percentile(0.5) == pytest.approx(1e-6, rel=0.03)

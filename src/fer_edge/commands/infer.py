@@ -187,7 +187,8 @@ def infer(
     from fer_edge.commands.progress import bar
     from fer_edge.commands.results_file import Output, kind_of
     from fer_edge.render.faces import summary_text
-    from fer_edge.runtime.inputs.video import Cut, is_live
+    from fer_edge.runtime.inputs.video import Cut
+    from fer_edge.runtime.inputs.video_source import is_live
     from fer_edge.runtime.recognizer import Recognizer
     from fer_edge.runtime.summary import Summary
 

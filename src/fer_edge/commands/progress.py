@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_edge.runtime.inputs.images import expand_source
-from fer_edge.runtime.inputs.video import is_video, video_duration
+from fer_edge.runtime.inputs.listing import expand_source
+from fer_edge.runtime.inputs.video import video_duration
+from fer_edge.runtime.inputs.video_source import is_video
 from fer_edge.runtime.results import Result
 
 if TYPE_CHECKING:

@@ -106,8 +106,8 @@ def summary_text(summary: Summary) -> str:
     lines = [
         f"{_number(summary.images, what)} in {seconds:.1f} s, "
         f"{summary.images / max(seconds, 1e-9):.1f} a second; to read one took "
-        f"{1e3 * summary.times.percentile(0.5):.1f} ms (median), "
-        f"{1e3 * summary.times.percentile(0.95):.1f} ms (95th percentile)"
+        f"{1e3 * summary.durations.percentile(0.5):.1f} ms (median), "
+        f"{1e3 * summary.durations.percentile(0.95):.1f} ms (95th percentile)"
     ]
     shares = ", ".join(
         f"{emotion} {count / summary.faces:.0%}"

@@ -1,4 +1,4 @@
-"""Many pictures at once: decoded and searched in threads, answered in batches, in their order."""
+"""Many sources at once: decoded in threads, predicted in batches, returned in order."""
 
 from __future__ import annotations
 
@@ -9,121 +9,115 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from fer_edge.errors import MissingExtraError, SourceError
+from fer_edge.runtime.detection.face_cropper import Crops
 from fer_edge.runtime.device.cpu import usable_cores
-from fer_edge.runtime.inputs.images import Picture, expand_source, expand_stdin, pixels
+from fer_edge.runtime.inputs.images import ImageSource, count_pixels
+from fer_edge.runtime.inputs.listing import expand_source, expand_stdin
 from fer_edge.runtime.inputs.prefetch import Prefetcher, prefetch
-from fer_edge.runtime.inputs.video import Cut, is_live, is_video
-from fer_edge.runtime.preprocess import Box
-from fer_edge.runtime.results import FacesFrom, Result
+from fer_edge.runtime.inputs.video import Cut
+from fer_edge.runtime.inputs.video_source import is_live, is_video
+from fer_edge.runtime.results import Result
 from fer_edge.runtime.tracking import Tracker
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-WORKERS = 8
-"""Threads at most: more would only hold pictures."""
-WAITING = 64
-"""Pictures that may be under way: of those that are decoded, only the crops are kept."""
-BATCH = 32
-"""Faces that are answered at once; a picture's own are never parted."""
-HELD = 4
-"""Pictures, of those that were given in memory, that may be under way."""
-LARGE = 8_000_000
-"""Pixels of a picture that is read alone."""
-_ONE = threading.Lock()
-_TIMEOUT = 1.0
-"""Seconds that the thread which lists the sources gets to end; it may wait for standard input."""
+MAX_WORKERS = 8
+"""Threads: more would only hold images."""
+MAX_PENDING = 64
+"""Images that wait for prediction: of a decoded file only the crops are kept."""
+BATCH_FACES = 32
+"""Faces of a batch; the faces of one image are never split."""
+MAX_IN_MEMORY = 4
+"""Images that were given in memory and wait for prediction."""
+LARGE_PIXELS = 8_000_000
+"""An image with more pixels is decoded while no other large one is: each may take 256 MB."""
+_LARGE_IMAGE = threading.Lock()
+_LISTING_TIMEOUT = 1.0
+"""Seconds for the thread that lists the sources to end; it may wait for standard input."""
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A picture whose faces are found.
+class PreparedImage:
+    """An image whose faces are cropped and wait for prediction.
 
     Attributes:
-        source: as in `Result`.
-        size: width and height of the upright picture, in pixels.
-        picture: as in `Result`: a picture in memory, or the path of its file.
-        found: box and score of each face.
-        crops: uint8 `[side, side]` of each face.
+        source, image_source: see `Result`.
+        size: width and height of the upright image, in pixels.
+        crops: of its faces.
         seconds: spent so far.
-        faces_from: as in `Result`.
-        held: whether it counts among the pictures that were given in memory.
+        is_in_memory: whether it counts towards `MAX_IN_MEMORY`.
     """
 
     source: str
+    image_source: Image.Image | Path | bytes
     size: tuple[int, int]
-    picture: Image.Image | Path
-    found: Sequence[tuple[Box, float]]
-    crops: Sequence[npt.NDArray[np.uint8]]
+    crops: Crops
     seconds: float
-    faces_from: FacesFrom
-    held: bool = False
+    is_in_memory: bool = False
 
 
-class Reader(Protocol):
-    """What a recognizer does, in its parts."""
+class ImageReader(Protocol):
+    """The parts of a recognizer that the pipeline calls."""
 
-    def prepare(self, picture: Picture) -> Prepared:
-        """Open a picture and find its faces."""
+    def prepare(self, source: ImageSource) -> PreparedImage:
+        """Decode an image and crop its faces."""
 
-    def answer(self, pictures: Sequence[Prepared]) -> list[Result]:
-        """Read the faces of some pictures in one batch."""
+    def predict(self, images: Sequence[PreparedImage]) -> list[Result]:
+        """Predict the faces of several images in one batch."""
 
-    def follow(self, source: str, cut: Cut, tracker: Tracker | None) -> Iterator[Result]:
-        """Read a video's frames."""
+    def read_video(self, source: str, cut: Cut, tracker: Tracker | None) -> Iterator[Result]:
+        """Read the frames of a video."""
 
 
 @dataclass(frozen=True)
 class _Video:
-    """A video to be read: one that was named, or one that was found in a folder."""
+    """A video to read; `is_listed`: a folder or pattern named it, not the caller."""
 
     source: str
-    found: bool = False
+    is_listed: bool = False
 
 
-_Tried: TypeAlias = "Prepared | SourceError"
-_Job: TypeAlias = "Future[_Tried] | _Tried | _Video"
+_Outcome: TypeAlias = "PreparedImage | SourceError"
+_Job: TypeAlias = "Future[_Outcome] | _Outcome | _Video"
 
 
 def read_all(
-    reader: Reader,
-    sources: Iterable[Picture],
+    reader: ImageReader,
+    sources: Iterable[ImageSource],
     *,
     cut: Cut,
     tracker: Tracker | None,
     skip: Container[str],
 ) -> Iterator[Result | SourceError]:
-    """Results in the order of the sources; what can't be read is an error in its place."""
-    if isinstance(sources, Sequence) and len(sources) == 1 and _is_picture(sources[0]):
-        yield from _single(reader, sources[0], skip)
+    """Results in the order of the sources; what cannot be read is an error in its place."""
+    if isinstance(sources, Sequence) and len(sources) == 1 and _is_one_image(sources[0]):
+        yield from _read_one(reader, sources[0], skip)
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    workers = min(WORKERS, usable_cores())
-    pool = ThreadPoolExecutor(workers, "decode")
+    pool = ThreadPoolExecutor(min(MAX_WORKERS, usable_cores()), "decode")
     try:
-        held = threading.Semaphore(HELD)
-        jobs = _jobs(reader, sources, pool, held, skip)
-        with prefetch(jobs, size=WAITING, timeout=_TIMEOUT) as waiting:
+        in_memory = threading.Semaphore(MAX_IN_MEMORY)
+        jobs = _list_jobs(reader, sources, pool, in_memory, skip)
+        with prefetch(jobs, size=MAX_PENDING, timeout=_LISTING_TIMEOUT) as pending:
             try:
-                for batch in _batches(waiting):
+                for batch in _collect_batches(pending):
                     if isinstance(batch, _Video):
-                        yield from _frames(reader, batch, cut, tracker)
+                        yield from _read_video(reader, batch, cut, tracker)
                     else:
-                        yield from _answered(reader, batch, held)
+                        yield from _predict_batch(reader, batch, in_memory)
             finally:
-                held.release(WAITING)  # a lister that waits for its turn ends too
+                in_memory.release(MAX_PENDING)  # so that a lister that waits for its turn ends
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _is_picture(source: Picture) -> bool:
-    """Whether a source is one picture: when it is the only one, threads would only take time."""
+def _is_one_image(source: ImageSource) -> bool:
+    """Whether a source is one image: if it is the only source, threads would only cost time."""
     if not isinstance(source, (str, Path)):
         return True
     try:
@@ -132,34 +126,34 @@ def _is_picture(source: Picture) -> bool:
         return False
 
 
-def _single(
-    reader: Reader, source: Picture, skip: Container[str]
+def _read_one(
+    reader: ImageReader, source: ImageSource, skip: Container[str]
 ) -> Iterator[Result | SourceError]:
     if isinstance(source, (str, Path)) and str(source) in skip:
         return
-    prepared = _tried(reader, source)
-    yield from [prepared] if isinstance(prepared, SourceError) else reader.answer([prepared])
+    prepared = _prepare(reader, source)
+    yield from [prepared] if isinstance(prepared, SourceError) else reader.predict([prepared])
 
 
-def _jobs(
-    reader: Reader,
-    sources: Iterable[Picture],
+def _list_jobs(
+    reader: ImageReader,
+    sources: Iterable[ImageSource],
     pool: ThreadPoolExecutor,
-    held: threading.Semaphore,
+    in_memory: threading.Semaphore,
     skip: Container[str],
 ) -> Generator[_Job]:
-    for source in _listed(sources):
+    for source in _expand_stdin(sources):
         if isinstance(source, SourceError):
             yield source
         elif not isinstance(source, (str, Path)):
-            # at once, and few of them: who gives them may fill the same array anew
-            held.acquire()
-            prepared = _tried(reader, source)
+            # prepared at once: the caller may fill the same array or buffer again
+            in_memory.acquire()
+            prepared = _prepare(reader, source)
             if isinstance(prepared, SourceError):
-                held.release()
+                in_memory.release()
                 yield prepared
             else:
-                yield replace(prepared, held=True)
+                yield replace(prepared, is_in_memory=True)
         elif is_live(str(source)) or "://" in str(source):
             if str(source) not in skip:
                 yield _Video(str(source))
@@ -170,80 +164,79 @@ def _jobs(
                 elif str(path) in skip:
                     continue
                 elif is_video(str(path)):
-                    yield _Video(str(path), found=path != Path(source))
+                    yield _Video(str(path), is_listed=path != Path(source))
                 else:
-                    yield pool.submit(_in_turn, reader, path)
+                    yield pool.submit(_prepare_file, reader, path)
 
 
-def _tried(reader: Reader, picture: Picture) -> _Tried:
+def _prepare(reader: ImageReader, source: ImageSource) -> _Outcome:
     try:
-        return reader.prepare(picture)
+        return reader.prepare(source)
     except SourceError as error:
         return error
 
 
-def _in_turn(reader: Reader, path: Path) -> _Tried:
-    """Prepare a file; of large pictures one at a time, since each may take 256 MB."""
-    with _ONE if pixels(path) > LARGE else nullcontext():
-        return _tried(reader, path)
+def _prepare_file(reader: ImageReader, path: Path) -> _Outcome:
+    with _LARGE_IMAGE if count_pixels(path) > LARGE_PIXELS else nullcontext():
+        return _prepare(reader, path)
 
 
-def _listed(sources: Iterable[Picture]) -> Iterator[Picture | SourceError]:
+def _expand_stdin(sources: Iterable[ImageSource]) -> Iterator[ImageSource | SourceError]:
     try:
         yield from expand_stdin(sources)
     except SourceError as error:
         yield error
 
 
-def _batches(waiting: Prefetcher[_Job]) -> Iterator[list[_Tried] | _Video]:
-    """Neighbours that are ready together; nothing waits for a batch to be full."""
-    held: _Job | None = None
-    while (job := held or next(waiting, None)) is not None:
-        held = None
+def _collect_batches(pending: Prefetcher[_Job]) -> Iterator[list[_Outcome] | _Video]:
+    """Consecutive images that are ready together; no image waits for a batch to fill up."""
+    following: _Job | None = None
+    while (job := following or next(pending, None)) is not None:
+        following = None
         if isinstance(job, _Video):
             yield job
             continue
-        batch = [_prepared(job)]
-        faces = _faces(batch[0])
-        while faces < BATCH and (held := waiting.ready()) is not None:
-            if isinstance(held, _Video) or not _is_done(held):
+        batch = [_outcome(job)]
+        faces = _count_faces(batch[0])
+        while faces < BATCH_FACES and (following := pending.poll()) is not None:
+            if isinstance(following, _Video) or not _is_done(following):
                 break
-            batch.append(_prepared(held))
-            faces += _faces(batch[-1])
-            held = None
+            batch.append(_outcome(following))
+            faces += _count_faces(batch[-1])
+            following = None
         yield batch
 
 
-def _is_done(job: Future[_Tried] | _Tried) -> bool:
-    return isinstance(job, (Prepared, SourceError)) or job.done()
+def _is_done(job: Future[_Outcome] | _Outcome) -> bool:
+    return isinstance(job, (PreparedImage, SourceError)) or job.done()
 
 
-def _prepared(job: Future[_Tried] | _Tried) -> _Tried:
-    return job if isinstance(job, (Prepared, SourceError)) else job.result()
+def _outcome(job: Future[_Outcome] | _Outcome) -> _Outcome:
+    return job if isinstance(job, (PreparedImage, SourceError)) else job.result()
 
 
-def _faces(one: _Tried) -> int:
-    return 0 if isinstance(one, SourceError) else len(one.crops)
+def _count_faces(image: _Outcome) -> int:
+    return 0 if isinstance(image, SourceError) else len(image.crops.faces)
 
 
-def _answered(
-    reader: Reader, batch: Sequence[_Tried], held: threading.Semaphore
+def _predict_batch(
+    reader: ImageReader, batch: Sequence[_Outcome], in_memory: threading.Semaphore
 ) -> Iterator[Result | SourceError]:
-    answers = iter(reader.answer([one for one in batch if not isinstance(one, SourceError)]))
+    results = iter(reader.predict([one for one in batch if not isinstance(one, SourceError)]))
     for one in batch:
-        yield one if isinstance(one, SourceError) else next(answers)
-        if isinstance(one, Prepared) and one.held:
-            held.release()
+        yield one if isinstance(one, SourceError) else next(results)
+        if isinstance(one, PreparedImage) and one.is_in_memory:
+            in_memory.release()
 
 
-def _frames(
-    reader: Reader, video: _Video, cut: Cut, tracker: Tracker | None
+def _read_video(
+    reader: ImageReader, video: _Video, cut: Cut, tracker: Tracker | None
 ) -> Iterator[Result | SourceError]:
     try:
-        yield from reader.follow(video.source, cut, tracker)
+        yield from reader.read_video(video.source, cut, tracker)
     except SourceError as error:
         yield error
     except MissingExtraError as error:
-        if not video.found:
+        if not video.is_listed:
             raise
-        yield SourceError(f"{video.source}: {error}")  # the pictures beside it can be read
+        yield SourceError(f"{video.source}: {error}")  # the images beside it can be read

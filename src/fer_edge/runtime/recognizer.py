@@ -1,13 +1,11 @@
-"""From pictures to expressions."""
+"""From images to expressions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -16,39 +14,28 @@ from fer_edge.errors import ConfigError, ModelError, SourceError
 from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.runtime.detection import install
-from fer_edge.runtime.detection.detector import Detection, Detector, measure_tilt
+from fer_edge.runtime.detection.detector import Detector
+from fer_edge.runtime.detection.face_cropper import FaceCropper, Faces
 from fer_edge.runtime.device import packages
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.runtime.inputs.images import Picture, array_to_image, open_image
+from fer_edge.runtime.inputs.images import ImageSource, is_in_memory, load_image
 from fer_edge.runtime.inputs.video import EVERY_FRAME, Cut, read_frames
-from fer_edge.runtime.pipeline import Prepared, read_all
-from fer_edge.runtime.preprocess import Box, crop_face, is_deep, to_gray, to_upright
-from fer_edge.runtime.results import Face, FacesFrom, Result, softmax, top_label
+from fer_edge.runtime.pipeline import PreparedImage, read_all
+from fer_edge.runtime.results import Face, Result, softmax, top_label
 from fer_edge.runtime.tracking import Tracker
 from fer_edge.spec import ModelSpec
 
-Faces = Literal["auto", "whole", "detect"]
-"""What counts as a face: see `Recognizer.load`."""
-LEVEL_ABOVE = 10.0
-"""Degrees that a face may be tilted and is cut as it is all the same. Validation faces that are
-turned by 20, 30 and 45 degrees gain 3, 7 and 14 points by being levelled, those under 10 none
-(`benchmarks/face_alignment.py`)."""
-SMALL = 2
-"""A picture up to so many times the model's side is a face itself."""
-
 
 class Recognizer:
-    """Reads the expressions of the faces in pictures.
+    """Recognizes the expressions of faces in images and videos.
 
-    One recognizer may be called from several threads: it keeps nothing between calls, and engines
-    are safe to share.
+    One recognizer may be called from several threads: it keeps no state between calls, and the
+    engines are safe to share.
 
     Args:
         backend: a loaded model; `Recognizer.load` opens one by path.
-        faces: see `load`.
-        open_detector: gives the detector when it is needed first; None: there is none.
-        align: see `load`.
-        min_confidence: see `load`.
+        faces, align, min_confidence: see `load`.
+        open_detector: opens the detector on first use; None: there is none.
 
     Raises:
         ConfigError: the confidence isn't in [0, 1].
@@ -67,9 +54,7 @@ class Recognizer:
             raise ConfigError(f"min_confidence must be in [0, 1], not {min_confidence}")
         self._min_confidence = min_confidence
         self._backend = backend
-        self._faces = faces
-        self._align = align
-        self._open_detector = open_detector
+        self._cropper = FaceCropper(backend.spec, faces, open_detector, align=align)
 
     @classmethod
     def load(
@@ -86,32 +71,31 @@ class Recognizer:
         align: bool = True,
         min_confidence: float = 0.0,
     ) -> Recognizer:
-        """Open the bundled model, or one by path.
+        """Open the bundled model, or an exported one by path.
 
         Args:
-            model: an exported file; None: the one in the package.
-            backend: "onnxruntime", "openvino", "ncnn", or "auto": the fastest one that `fer doctor`
-                found, else, see `open_backend`, the first that has a file and the device.
-            device: "cpu", "gpu", "npu", or "auto": the CPU, whose answers are the same everywhere.
-            threads: for one call on the CPU; 0 takes every core; None: what `fer doctor` found
-                to be the fastest on this machine, with the backend that goes with it, else 1.
-            faces: "whole": a picture is a face. "detect": the detector finds them. "auto": a
-                picture of at most twice the model's side is a face; in a larger one the detector
-                finds them, or, where none is installed, it is a face too.
+            model: an exported file; None: the bundled model.
+            backend: "onnxruntime", "openvino", "ncnn", or "auto": the one that `fer doctor` found
+                to be the fastest, else the first that reads the file and has the device.
+            device: "cpu", "gpu", "npu", or "auto": the CPU, which predicts the same everywhere.
+            threads: of the engine on the CPU; 0: every core; None: what `fer doctor` found to be
+                the fastest on this machine, together with its backend, else 1.
+            faces: "whole": an image is one face. "detect": the detector finds the faces. "auto": an
+                image of at most twice the model's side is one face; in a larger one the detector
+                finds the faces, or, where none is installed, the image is one face as well.
             detector: YuNet's file; None: the one that `FER_EDGE_DETECTOR` names or that
-                `fer detector install` has put into its place.
-            detect_side: the longer side, in pixels, that larger pictures are shrunk to before faces
-                are looked for.
-            min_face: the shorter side of the smallest face that counts, in pixels.
-            align: turn a found face that is tilted by more than 10 degrees upright.
-            min_confidence: a face whose likeliest label has less than this is "uncertain". The
-                probabilities are calibrated: of answers at 0.6, about 60 % are right on faces like
-                those that the model was trained on.
+                `fer detector install` installed.
+            detect_side: longer side, in pixels, to which larger images are shrunk for detection.
+            min_face: shorter side of the smallest face that counts, in pixels.
+            align: rotate detected faces that are tilted by more than 10 degrees upright.
+            min_confidence: a face whose likeliest label has a lower probability is "uncertain". The
+                probabilities are calibrated: of predictions at 0.6, about 60 % are right on faces
+                like those that the model was trained on.
 
         Raises:
             ConfigError: the confidence isn't in [0, 1].
-            ModelError, SpecError, DeviceError, MissingExtraError: see `open_backend`; or there is
-                no detector and one was asked for.
+            ModelError, SpecError, DeviceError, MissingExtraError: see `open_backend`; or `faces` or
+                `detector` asks for a detector that isn't there.
         """
         engine = open_backend(
             bundled("model") if model is None else Path(model),
@@ -122,88 +106,87 @@ class Recognizer:
         )
         path = None if faces == "whole" else detector or install.find_detector()
 
-        def opened() -> Detector:
+        def open_detector() -> Detector:
             assert path is not None
             return Detector(
                 Path(path),
                 side=detect_side,
                 min_face=min_face,
                 threads=1 if threads is None else threads,
-                engine=_beside(engine) if backend == "auto" else backend,
+                engine=_detector_engine(engine) if backend == "auto" else backend,
             )
 
         if path is None and faces == "detect":
-            raise ModelError(
-                "no face detector is installed: fer detector install puts one into its place"
-            )
+            raise ModelError("no face detector is installed: run fer detector install")
         recognizer = cls(
             engine,
             faces=faces,
-            open_detector=None if path is None else opened,
+            open_detector=None if path is None else open_detector,
             align=align,
             min_confidence=min_confidence,
         )
-        if detector is not None or faces == "detect":
-            _ = recognizer._detector  # a file that was asked for is named at once if it is wrong
+        if path is not None and (detector is not None or faces == "detect"):
+            _ = recognizer._cropper.detector  # the caller's own choice: opened now to fail now
         return recognizer
 
     @property
     def spec(self) -> ModelSpec:
-        """The contract inside the model."""
+        """The specification inside the model."""
         return self._backend.spec
 
     @property
     def has_detector(self) -> bool:
-        """Whether there is a detector for larger pictures."""
-        return self._open_detector is not None
+        """Whether a detector searches larger images."""
+        return self._cropper.has_detector
 
     def is_small(self, width: int, height: int) -> bool:
-        """Whether a picture of this size, in pixels, is so small that it must be a face."""
-        return max(width, height) <= SMALL * self.spec.input.side
+        """Whether an image of this size, in pixels, is as small as a cropped face."""
+        return self._cropper.is_small(width, height)
 
-    def is_face(self, width: int, height: int) -> bool:
-        """Whether a picture of this size, in pixels, is taken for a face as a whole."""
-        small = self.is_small(width, height)
-        return self._open_detector is None or (self._faces == "auto" and small)
+    def __call__(self, source: ImageSource) -> Result:
+        """Recognize the faces of one image.
 
-    def __call__(self, picture: Picture) -> Result:
-        """Read one picture: a path, a Pillow image, or an array, uint8 RGB `[H, W, 3]` or `[H, W]`.
+        Args:
+            source: a path; the bytes of an encoded image, or a binary file object with them; a
+                Pillow image; or an array, uint8 RGB `[H, W, 3]` or gray `[H, W]`.
 
         Raises:
-            SourceError: it can't be read.
+            SourceError: it cannot be read.
         """
-        return self.answer([self.prepare(picture)])[0]
+        return self.predict([self.prepare(source)])[0]
 
     def stream(
         self,
-        source: Picture | int | Iterable[Picture],
+        source: ImageSource | int | Iterable[ImageSource],
         *,
         cut: Cut = EVERY_FRAME,
         tracker: Tracker | None = None,
         skip: Container[str] = (),
         on_error: Callable[[SourceError], None] | None = None,
     ) -> Iterator[Result]:
-        """Read every picture of a file, folder or pattern, in sorted order; or one in memory; or
-        every frame of a video file, a stream's address or a camera (`0`, `"/dev/video0"`); or of
-        several of these, one after the other.
+        """Recognize the faces of many images, one after the other.
 
-        Several pictures are decoded in threads, while those before them are read in batches; few
-        of them are in memory at a time, however many there are.
+        Images are decoded in threads while earlier ones are predicted in batches; only a few are in
+        memory at a time, however many there are.
 
         Args:
-            source: see above; `"-"`: each line of standard input is one.
-            cut: which frames of a video.
-            tracker: what follows faces from frame to frame; None: a new one for each video.
-            skip: names of pictures and videos that are left out.
-            on_error: called for a picture that can't be read, and the next one follows; without it
-                the error is raised.
+            source: a file, a folder or a pattern, whose images come in sorted order; one image in
+                memory, see `__call__`; a video file, the address of a stream or a camera (`0`,
+                `"/dev/video0"`), whose frames come in order; `"-"`: the sources named by the lines
+                of standard input; or several of these.
+            cut: which frames of a video to read.
+            tracker: follows faces from frame to frame; None: a new one for each video.
+            skip: names of images and videos to leave out.
+            on_error: called with the error of an image that cannot be read, before the next one is
+                read; without it the error is raised.
 
         Raises:
-            SourceError: a picture can't be read, or a video breaks off, and there is no `on_error`.
-            MissingExtraError: a video, and PyAV isn't installed.
+            SourceError: an image cannot be read, or a video breaks off, and there is no `on_error`.
+            MissingExtraError: a video was given and PyAV isn't installed.
         """
         source = str(source) if isinstance(source, int) else source
-        sources = [source] if isinstance(source, (str, Path, Image.Image, np.ndarray)) else source
+        is_single = isinstance(source, (str, Path)) or is_in_memory(source)
+        sources: Iterable[ImageSource] = [source] if is_single else source  # type: ignore[list-item, assignment]
         for result in read_all(self, sources, cut=cut, tracker=tracker, skip=skip):
             if isinstance(result, Result):
                 yield result
@@ -212,103 +195,70 @@ class Recognizer:
             else:
                 on_error(result)
 
-    def follow(
+    def read_video(
         self, source: str, cut: Cut = EVERY_FRAME, tracker: Tracker | None = None
     ) -> Iterator[Result]:
-        """Read the frames of one video, stream or camera; see `stream`."""
+        """Recognize the faces in the frames of one video, stream or camera; see `stream`."""
         tracker = tracker or Tracker(min_confidence=self._min_confidence)
         for frame in read_frames(source, cut):
-            (read,) = self.answer([self._cropped(frame.image, source, frame.image)])
-            followed = tracker(read.faces, frame.time)
-            yield replace(read, faces=followed, frame=frame.index, time=frame.time)
+            began = perf_counter()
+            (result,) = self.predict([self._crop(source, frame.image, frame.image, began)])
+            faces = tracker(result.faces, frame.time)
+            yield replace(result, faces=faces, frame=frame.index, time=frame.time)
 
-    def prepare(self, picture: Picture) -> Prepared:
-        """The first half of a reading: open a picture and find its faces.
+    def prepare(self, source: ImageSource) -> PreparedImage:
+        """The first half of a call: decode an image and crop its faces.
 
         Raises:
-            SourceError: it can't be read.
+            SourceError: it cannot be read.
         """
         began = perf_counter()
-        if isinstance(picture, Image.Image):
-            image = to_upright(picture)
-            prepared = self._cropped(image, "image", image)
-        elif isinstance(picture, np.ndarray):
-            image = array_to_image(picture)
-            prepared = self._cropped(image, "array", image)
-        else:
-            prepared = self._cropped(open_image(Path(picture)), str(picture), Path(picture))
-        return replace(prepared, seconds=perf_counter() - began)
+        loaded = load_image(source)
+        return self._crop(loaded.name, loaded.image, loaded.source, began)
 
-    def answer(self, pictures: Sequence[Prepared]) -> list[Result]:
-        """The second half: the expressions on the faces of some pictures, in one batch."""
+    def predict(self, images: Sequence[PreparedImage]) -> list[Result]:
+        """The second half of a call: predict the faces of several images in one batch."""
         began = perf_counter()
-        crops = [crop for picture in pictures for crop in picture.crops]
+        crops = [face for image in images for face in image.crops.faces]
         rows: list[list[float]] = []
         if crops:
             logits = self._backend(np.stack(crops))
             rows = softmax(logits / self.spec.temperature).tolist()
-        share = (perf_counter() - began) / len(pictures) if pictures else 0.0
-        answers = iter(rows)
+        seconds = (perf_counter() - began) / len(images) if images else 0.0
+        predictions = iter(rows)
         return [
             Result(
-                picture.source,
-                *picture.size,
-                tuple(self._face(*found, next(answers)) for found in picture.found),
-                picture.picture,
-                seconds=picture.seconds + share,
-                faces_from=picture.faces_from,
+                image.source,
+                *image.size,
+                tuple(self._face(*found, next(predictions)) for found in image.crops.boxes),
+                image.image_source,
+                seconds=image.seconds + seconds,
+                faces_from=image.crops.faces_from,
             )
-            for picture in pictures
+            for image in images
         ]
 
-    def _cropped(self, image: Image.Image, source: str, picture: Image.Image | Path) -> Prepared:
-        began = perf_counter()
-        if 0 in image.size:
-            raise SourceError(f"{source}: a picture without a pixel")
+    def _crop(
+        self,
+        name: str,
+        image: Image.Image,
+        image_source: Image.Image | Path | bytes,
+        began: float,
+    ) -> PreparedImage:
         try:
-            gray = to_gray(image)
-            if self.is_face(*image.size):
-                # the whole picture is the frame: nothing is to be widened
-                faces_from: FacesFrom = "whole"
-                found = [((0, 0, image.width, image.height), 1.0)]
-                tilts = [0.0]
-                crop = replace(self.spec.crop, margin=0.0)
-            else:
-                faces_from = "detector"
-                shown = Image.fromarray(gray) if is_deep(image) else image
-                seen = self._detector(shown)
-                found = [(one.box, one.score) for one in seen]
-                tilts = [self._levelled(one) for one in seen]
-                crop = self.spec.crop
-            side = self.spec.input.side
-            crops = [
-                crop_face(gray, box, crop, side, turned)
-                for (box, _), turned in zip(found, tilts, strict=True)
-            ]
+            crops = self._cropper(image)
         except SourceError as error:
-            raise SourceError(f"{source}: {error}") from None
-        return Prepared(
-            source, image.size, picture, found, crops, perf_counter() - began, faces_from
-        )
+            raise SourceError(f"{name}: {error}") from None
+        return PreparedImage(name, image_source, image.size, crops, perf_counter() - began)
 
-    @cached_property
-    def _detector(self) -> Detector:
-        assert self._open_detector is not None
-        return self._open_detector()
-
-    def _levelled(self, detection: Detection) -> float:
-        """Degrees by which a face is to be turned back."""
-        turned = measure_tilt(detection) if self._align else 0.0
-        return turned if abs(turned) > LEVEL_ABOVE else 0.0
-
-    def _face(self, box: Box, score: float, row: list[float]) -> Face:
+    def _face(self, box: tuple[int, int, int, int], score: float, row: list[float]) -> Face:
         probabilities = dict(zip(self.spec.labels, row, strict=True))
         return Face(box, score, *top_label(probabilities, self._min_confidence), probabilities)
 
 
-def _beside(backend: Backend) -> str:
-    """The engine that finds the faces: no second one is loaded beside ncnn; else ONNX Runtime,
-    where it is installed, since OpenVINO prepares itself anew for each size of a picture."""
+def _detector_engine(backend: Backend) -> str:
+    """The engine for detection: beside ncnn no second one is loaded; else ONNX Runtime where it is
+    installed, since OpenVINO compiles the network again for each image size."""
     if backend.engine == "ncnn" or packages.find_package(ENGINES["onnxruntime"].package) is None:
         return backend.engine
     return "onnxruntime"

@@ -1,4 +1,4 @@
-"""What a reading of faces is: frozen, printable, drawable."""
+"""What a recognizer returns: frozen results that print, draw and save themselves."""
 
 from __future__ import annotations
 
@@ -15,36 +15,39 @@ from fer_edge.atomic import whole_file
 from fer_edge.runtime.inputs.images import open_image
 from fer_edge.runtime.preprocess import Box
 
-
-def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    """exp(x) / sum(exp(x)) over the last axis, shifted by the largest so that nothing overflows."""
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    shares: npt.NDArray[np.floating[Any]] = powers / powers.sum(-1, keepdims=True)
-    return shares
-
-
 FacesFrom: TypeAlias = Literal["whole", "detector"]
 """Where the boxes come from: the whole image was taken as one face, or a detector found them."""
 UNCERTAIN = "uncertain"
-"""Shown in place of a label whose probability is under the recognizer's least confidence."""
+"""Shown instead of a label whose probability is below the recognizer's `min_confidence`."""
+_SAVE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    suffix: {"quality": 90} for suffix in (".jpeg", ".jpg", ".webp")
+}
+"""Pillow's own quality, 75 or 80, blurs the letters."""
 
 
-def top_label(probabilities: Mapping[str, float], least: float = 0.0) -> tuple[str, float]:
-    """The likeliest label and its probability; "uncertain" where that is under `least`."""
+def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    """exp(x) / sum(exp(x)) over the last axis, shifted by the maximum to avoid overflow."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    probabilities: npt.NDArray[np.floating[Any]] = powers / powers.sum(-1, keepdims=True)
+    return probabilities
+
+
+def top_label(probabilities: Mapping[str, float], min_confidence: float = 0.0) -> tuple[str, float]:
+    """The likeliest label, or "uncertain" below `min_confidence`, and its probability."""
     best = max(probabilities, key=probabilities.__getitem__)
-    share = probabilities[best]
-    return (best if share >= least else UNCERTAIN), share
+    confidence = probabilities[best]
+    return (best if confidence >= min_confidence else UNCERTAIN), confidence
 
 
 @dataclass(frozen=True)
 class Track:
-    """What a face in a stream shows over time.
+    """A face followed through the frames of a stream.
 
     Attributes:
-        number: from 1 on; the same face keeps it from frame to frame.
-        emotion: the label that is shown: it doesn't flicker.
+        number: from 1; the same face keeps it from frame to frame.
+        emotion: the label that is shown, which doesn't flicker, or "uncertain".
         confidence: its smoothed probability, in [0, 1].
-        probabilities: of every label, smoothed in time; they sum to 1.
+        probabilities: of every label, smoothed over time; they sum to 1.
     """
 
     number: int
@@ -64,15 +67,15 @@ class Track:
 
 @dataclass(frozen=True)
 class Face:
-    """One face and the expression read on it.
+    """One face and its expression.
 
     Attributes:
-        box: x, y, width, height in pixels of the upright picture.
-        score: how sure the detector is that this is a face, in [0, 1]; 1 for a whole picture.
+        box: x, y, width, height in pixels of the upright image.
+        score: the detector's confidence that this is a face, in [0, 1]; 1 for a whole image.
         emotion: the likeliest label, or "uncertain".
         confidence: the likeliest label's probability, in [0, 1].
         probabilities: of every label, in the spec's order; they sum to 1.
-        track: the same smoothed in time, in a stream.
+        track: the same face followed and smoothed over time; None outside videos.
     """
 
     box: Box
@@ -96,15 +99,17 @@ class Face:
 
 @dataclass(frozen=True)
 class Result:
-    """One picture and the faces in it; no face is an empty tuple.
+    """One image and the faces in it.
 
     Attributes:
-        source: the picture's or video's path, or how else it was given.
-        width, height: of the upright picture, in pixels.
-        faces: the likeliest face first.
-        picture: the upright picture, or the path of its file.
-        frame, time: of a video: the frame's number from 0 and its seconds from the beginning.
-        seconds: that it took to read and to answer, without waiting for other pictures.
+        source: path of the image or video, address or camera; "image", "array" or "bytes" for an
+            image in memory.
+        width, height: of the upright image, in pixels.
+        faces: in order of falling detection score; empty where no face was found.
+        image_source: what the image is loaded from when it is drawn: its path, its encoded bytes,
+            or the upright image itself.
+        frame, time: of a video: the frame's number, from 0, and its seconds from the beginning.
+        seconds: spent on decoding, detection and prediction, without waiting for other images.
         faces_from: "whole": the whole image was taken as one face; "detector": a detector searched
             the image for faces.
     """
@@ -113,7 +118,7 @@ class Result:
     width: int
     height: int
     faces: tuple[Face, ...]
-    picture: Image.Image | Path = field(repr=False, compare=False)
+    image_source: Image.Image | Path | bytes = field(repr=False, compare=False)
     frame: int | None = None
     time: float | None = None
     seconds: float = field(default=0.0, compare=False)
@@ -121,12 +126,13 @@ class Result:
 
     @property
     def image(self) -> Image.Image:
-        """The upright picture; a file is opened anew, so that many results hold no pictures.
+        """The upright image; a file or bytes are decoded again, so results hold no pixels.
 
         Raises:
-            SourceError: the file is gone or has changed into something else.
+            SourceError: the file has been removed or changed.
         """
-        return open_image(self.picture) if isinstance(self.picture, Path) else self.picture
+        source = self.image_source
+        return source if isinstance(source, Image.Image) else open_image(source, name=self.source)
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer infer --json` prints it."""
@@ -141,19 +147,26 @@ class Result:
         }
 
     def plot(self) -> Image.Image:
-        """The picture with boxes, expressions and bars of probability drawn on it, RGB."""
-        from fer_edge.runtime.drawing.annotate import draw
-
-        return draw(self)
-
-    def save(self, path: str | Path) -> Path:
-        """Write `plot()` to `path`, the format chosen by its suffix; returns the path.
+        """The image with boxes, labels and, for a single face, a bar chart, RGB.
 
         Raises:
-            ValueError: Pillow knows no such suffix.
-            OSError: the place can't be written to.
+            ConfigError: no font has a label's characters.
+            SourceError: see `image`.
+        """
+        # late: drawing imports results, and a result is drawable; the only cycle of the package
+        from fer_edge.runtime.drawing.annotate import draw_result
+
+        return draw_result(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Write `plot()` to `path`, in the format of its suffix; returns the path.
+
+        Raises:
+            ConfigError, SourceError: see `plot`.
+            ValueError: Pillow doesn't know the suffix.
+            OSError: the file cannot be written.
         """
         path = Path(path)
-        with whole_file(path) as beside:
-            self.plot().save(beside)
+        with whole_file(path) as temporary:
+            self.plot().save(temporary, **_SAVE_OPTIONS.get(path.suffix.lower(), {}))
         return path

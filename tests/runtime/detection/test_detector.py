@@ -89,10 +89,10 @@ def test_boxes_end_at_the_picture() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_files_that_are_no_detector(engine: str, tmp_path: Path) -> None:
     path = tmp_path / "d.onnx"
-    with pytest.raises(ModelError, match=r"d\.onnx: there is no such detector: fer detector inst"):
+    with pytest.raises(ModelError, match=r"d\.onnx: there is no such file: run fer detector inst"):
         Detector(path, engine=engine)
     path.write_bytes(b"text")
-    with pytest.raises(ModelError, match=r"d\.onnx: not a detector \("):
+    with pytest.raises(ModelError, match=r"d\.onnx: not a face detector \("):
         Detector(path, engine=engine)
     face = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, "h", "w"])
     same = helper.make_tensor_value_info("same", TensorProto.FLOAT, [1, 3, "h", "w"])
@@ -101,7 +101,7 @@ def test_files_that_are_no_detector(engine: str, tmp_path: Path) -> None:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, path)
-    lacks = r"YuNet: it has no output 'bbox_16'|a detector \(YuNet has no Identity\)"
+    lacks = r"YuNet: it has no output 'bbox_16'|a face detector \(YuNet has no Identity\)"
     with pytest.raises(ModelError, match=rf"d\.onnx: not ({lacks})"):
         Detector(path, engine=engine)
 

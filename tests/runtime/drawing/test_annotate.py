@@ -8,7 +8,7 @@ from fer_edge import Face, Result
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing import annotate as drawing
 from fer_edge.runtime.drawing import fonts
-from fer_edge.runtime.drawing.annotate import PALETTE, draw
+from fer_edge.runtime.drawing.annotate import PALETTE, draw_result
 from tests.support.data import LABELS
 
 Box = tuple[int, int, int, int]
@@ -55,7 +55,7 @@ def tags(
         paint(self, pen, place, colour)  # type: ignore[arg-type]
 
     monkeypatch.setattr(drawing._Tag, "draw", note)
-    draw(result(*size, *picture))
+    draw_result(result(*size, *picture))
     return places
 
 
@@ -128,13 +128,13 @@ def test_a_crowd_keeps_its_faces_in_sight(monkeypatch: pytest.MonkeyPatch) -> No
     for place in places:
         hidden = [shared(place, box) > 0.25 * (20 * zoom) ** 2 for box in boxes]
         assert sum(hidden) <= 1  # its own
-    picture = np.asarray(draw(result(300, 300, *faces)))
+    picture = np.asarray(draw_result(result(300, 300, *faces)))
     colours = set(map(tuple, picture.reshape(-1, 3).tolist()))
     assert {ImageColor.getrgb(PALETTE[i]) for i in range(7)} <= colours
 
 
 def test_colours_of_box_name_and_bar() -> None:
-    picture = draw(result(400, 400, a_face((100, 100, 200, 200), 3)))
+    picture = draw_result(result(400, 400, a_face((100, 100, 200, 200), 3)))
     happy = ImageColor.getrgb(PALETTE[3])
     assert picture.getpixel((200, 100)) == happy
     tag = filled(picture.crop((0, 0, 400, 99)), 3)
@@ -148,7 +148,7 @@ def test_colours_of_box_name_and_bar() -> None:
 
 
 def test_the_panel_grows_with_the_picture() -> None:
-    small, large = (draw(result(n, n, a_face((9, 9, 90, 90), 3))) for n in (480, 3000))
+    small, large = (draw_result(result(n, n, a_face((9, 9, 90, 90), 3))) for n in (480, 3000))
     assert large.width - 3000 > 3 * (small.width - 480)
 
 
@@ -160,16 +160,19 @@ def test_labels_in_other_letters() -> None:
         pytest.skip("no font on this machine has Cyrillic letters")
     face = a_face((50, 50, 100, 100), 1, labels)
     same_boxes = a_face((50, 50, 100, 100), 1, ("", " "))
-    assert draw(result(400, 300, face)).size[0] > draw(result(400, 300, same_boxes)).size[0]
+    assert (
+        draw_result(result(400, 300, face)).size[0]
+        > draw_result(result(400, 300, same_boxes)).size[0]
+    )
 
 
 def test_labels_that_no_font_has_are_named() -> None:
     face = a_face((50, 50, 100, 100), 0, ("\U0003ffff", "happy"))
     with pytest.raises(ConfigError, match=r"U\+3FFFF"):
-        draw(result(400, 300, face))
+        draw_result(result(400, 300, face))
 
 
 def test_names_stay_where_they_are_while_faces_change_order() -> None:
     one, two = a_face((100, 100, 60, 60), 1), a_face((150, 100, 60, 60), 3)
-    there, back = draw(result(400, 300, one, two)), draw(result(400, 300, two, one))
+    there, back = draw_result(result(400, 300, one, two)), draw_result(result(400, 300, two, one))
     assert there.tobytes() == back.tobytes()

@@ -198,7 +198,7 @@ def test_a_picture_that_is_cut_off(suffix: str, share: float, tmp_path: Path) ->
     path = tmp_path / f"a.{suffix}"
     SHOWN.save(path)
     cut(path, share)
-    with pytest.raises(SourceError, match=rf"a\.{suffix}: (can't be read \(.+\)|not a picture)"):
+    with pytest.raises(SourceError, match=rf"a\.{suffix}: (cannot be read \(.+\)|not an image)"):
         open_image(path)
 
 
@@ -230,8 +230,8 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(side: int, tmp_path
     ("content", "message"),
     [
         (b"", "empty"),
-        (b"These are words, and no picture.\n" * 9, "not a picture"),
-        (b"\0" * 500, "not a picture"),
+        (b"These are words, and no picture.\n" * 9, "not an image"),
+        (b"\0" * 500, "not an image"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "HEIC .* JPEG or PNG"),
     ],
     ids=["nothing", "text", "zeros", "HEIC"],
@@ -245,18 +245,18 @@ def test_what_is_no_picture(content: bytes, message: str, tmp_path: Path) -> Non
 
 def test_no_other_program_is_started(tmp_path: Path) -> None:
     SHOWN.save(tmp_path / "a.png", "EPS")  # Pillow would hand it to Ghostscript
-    with pytest.raises(SourceError, match=r"a\.png: not a picture"):
+    with pytest.raises(SourceError, match=r"a\.png: not an image"):
         open_image(tmp_path / "a.png")
 
 
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
-    with pytest.raises(SourceError, match=r"a\.png: a folder, not a picture$"):
+    with pytest.raises(SourceError, match=r"a\.png: a folder, not an image$"):
         open_image(tmp_path / "a.png")
 
 
 def test_a_device_is_no_picture() -> None:
-    with pytest.raises(SourceError, match="/dev/zero: a pipe or device, not a picture"):
+    with pytest.raises(SourceError, match="/dev/zero: a pipe or device, not an image file"):
         open_image(Path("/dev/zero"))
 
 
@@ -267,7 +267,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     writer = threading.Thread(target=lambda: path.open("wb").close())
     writer.start()
     try:
-        with pytest.raises(SourceError, match=r"a\.png: a pipe or device, not a picture"):
+        with pytest.raises(SourceError, match=r"a\.png: a pipe or device, not an image file"):
             open_image(path)
     finally:
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -280,5 +280,5 @@ def test_no_permission(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     SHOWN.save(path)
     path.chmod(0)
-    with pytest.raises(SourceError, match=r"a\.png: can't be read \(Permission denied\)"):
+    with pytest.raises(SourceError, match=r"a\.png: cannot be read \(Permission denied\)"):
         open_image(path)

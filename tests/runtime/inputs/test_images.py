@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs.images import array_to_image, expand_source, expand_stdin, open_image
+from fer_edge.runtime.inputs.images import array_to_image, open_image
+from fer_edge.runtime.inputs.listing import expand_source, expand_stdin
 from tests.support.files import EXAMPLE
 
 
@@ -55,7 +56,7 @@ def test_a_file_with_brackets_in_its_name_is_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "error"),
     [
-        ("", "an empty name"),
+        ("", "the name of a source is empty"),
         ("x" * 300, "File name too long"),
         ("none/*.png", r"none/\*\.png: no file matches"),
         (".", r"\.: no image or video in this folder: it looks for \.avi \.avif"),
@@ -107,10 +108,10 @@ def test_unreadable_pictures_are_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"x\.png: empty"):
         open_image(path)
     path.write_text("hello")
-    with pytest.raises(SourceError, match=r"x\.png: not a picture"):
+    with pytest.raises(SourceError, match=r"x\.png: not an image"):
         open_image(path)
     path.write_bytes(EXAMPLE.read_bytes()[:5000])
-    with pytest.raises(SourceError, match=r"x\.png: can't be read"):
+    with pytest.raises(SourceError, match=r"x\.png: cannot be read"):
         open_image(path)
     bomb(path)
     with warnings.catch_warnings():  # Pillow's own, which `fer` leaves out

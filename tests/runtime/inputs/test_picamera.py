@@ -75,7 +75,9 @@ def test_a_cable_that_falls_out(fake: Any, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_camera_that_cannot_be_had(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SourceError, match=r"^camera 1: the camera modules here are 0 to 0; a USB"):
+    with pytest.raises(
+        SourceError, match=r"^camera 1: the camera modules here are 0 to 0; give a USB"
+    ):
         list(read_frames("1"))
     other = fake(0)
     message = r"^camera 0: Camera __init__ sequence did not complete: does another program use it\?"
@@ -93,7 +95,7 @@ def test_without_a_module_a_number_is_v4l2(
     fake: Any, monkeypatch: pytest.MonkeyPatch, cameras: list[Any]
 ) -> None:
     monkeypatch.setattr(fake, "cameras", cameras)
-    monkeypatch.setattr(video, "address", lavfi)
+    monkeypatch.setattr(video, "av_input", lavfi)
     assert next(read_frames("0")).image.size == (320, 240)
     assert fake.opened == []
 
@@ -102,9 +104,11 @@ def test_a_usb_camera_beside_a_module_goes_by_its_path(
     fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake, "cameras", [MODULE, USB])
-    monkeypatch.setattr(video, "address", lavfi)
+    monkeypatch.setattr(video, "av_input", lavfi)
     assert next(read_frames("0")).image.size == (640, 480)
-    with pytest.raises(SourceError, match=r"^camera 1: the camera modules here are 0 to 0; a USB"):
+    with pytest.raises(
+        SourceError, match=r"^camera 1: the camera modules here are 0 to 0; give a USB"
+    ):
         list(read_frames("1"))
     assert next(read_frames("/dev/video0")).image.size == (320, 240)
     assert len(fake.opened) == 1
@@ -112,7 +116,7 @@ def test_a_usb_camera_beside_a_module_goes_by_its_path(
 
 def test_where_picamera2_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    monkeypatch.setattr(video, "address", lavfi)
+    monkeypatch.setattr(video, "av_input", lavfi)
     with pytest.raises(ImportError):
         __import__("picamera2")
     assert next(read_frames("0")).image.size == (320, 240)
@@ -125,7 +129,7 @@ def test_a_picamera2_that_was_built_for_another_numpy(
     monkeypatch.syspath_prepend(tmp_path)
     message = (
         r"^camera 0: picamera2 is installed but doesn't work \(numpy\.dtype size changed, may \): "
-        "mend it, or read /dev/video0$"
+        "repair it, or read /dev/video0$"
     )
     with pytest.raises(SourceError, match=message):
         list(read_frames("0"))

@@ -47,11 +47,11 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 
 def test_what_is_there_already() -> None:
     with prefetch(counting(2), size=4) as waiting:
-        while (first := waiting.ready()) is None:
+        while (first := waiting.poll()) is None:
             time.sleep(0.001)
         assert first == 0
         assert next(waiting) == 1
-        assert waiting.ready() is None  # the end, or not there yet
+        assert waiting.poll() is None  # the end, or not there yet
         assert list(waiting) == []
         assert list(waiting) == []
 

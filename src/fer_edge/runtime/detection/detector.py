@@ -1,7 +1,7 @@
-"""YuNet: where the faces are.
+"""Face detection by YuNet.
 
 The network is OpenCV Zoo's (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine
-Intelligence Research 20, 2023); its answer is decoded as OpenCV's FaceDetectorYN does.
+Intelligence Research 20, 2023); its output is decoded as OpenCV's FaceDetectorYN does.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from fer_edge.runtime.detection.engines import KINDS, STRIDES, Floats, Run, open
 from fer_edge.runtime.preprocess import Box
 
 SCORE_THRESHOLD = 0.6
-"""Of sqrt(class x objectness), in [0, 1]."""
+"""Minimum of sqrt(class x objectness), in [0, 1]."""
 NMS_THRESHOLD = 0.3
-"""Of intersection over union: of two boxes that overlap more, the likelier stays."""
+"""Maximum IoU of two boxes: of two that overlap more, the one with the higher score stays."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Detection:
     """One face.
 
     Attributes:
-        box: x, y, width, height in pixels, cut at the picture's edge.
-        score: how sure the detector is, in [0, 1].
+        box: x, y, width, height in pixels, clipped to the image.
+        score: the confidence of the detector, in [0, 1].
         landmarks: x and y, in pixels, of the right eye, the left eye, the tip of the nose, the
-            right and the left corner of the mouth: right and left as the person shown has them.
+            right and the left corner of the mouth: right and left from the person's own view.
     """
 
     box: Box
@@ -46,11 +46,11 @@ class Detector:
 
     Args:
         path: YuNet's `.onnx`.
-        side: the longer side that a larger picture is shrunk to, in pixels: more finds smaller
-            faces and takes longer.
-        min_face: the shorter side of the smallest face that counts, in pixels of the picture.
-        threads: for one call; 0 takes every core.
-        engine: a name of `ENGINES`; all read the same file and find the same faces.
+        side: longer side to which a larger image is shrunk, in pixels; a larger value finds
+            smaller faces and takes longer.
+        min_face: shorter side of the smallest face that counts, in pixels of the image.
+        threads: for one call; 0: every core.
+        engine: a key of `ENGINES`; all read the same file and find the same faces.
 
     Raises:
         ConfigError: there is no such engine.
@@ -74,31 +74,31 @@ class Detector:
         self._run = open_network(path, threads=threads, engine=engine)
 
     def __call__(self, image: Image.Image) -> tuple[Detection, ...]:
-        """The faces of an upright picture, the likeliest first."""
+        """The faces of an upright image, in order of falling score."""
         image = image.convert("RGB")
-        share = min(1.0, self.side / max(image.size))
-        if share < 1.0:
-            size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
+        ratio = min(1.0, self.side / max(image.size))
+        if ratio < 1.0:
+            size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
             shrunk = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
         else:
             shrunk = image
         rows = detect_faces(self._run, np.asarray(shrunk))
         scale = np.array([image.width / shrunk.width, image.height / shrunk.height] * 7)
         rows[:, :14] *= scale
-        found = (_detection(row, image.size) for row in rows)
+        found = (_to_detection(row, image.size) for row in rows)
         return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
 
 
 def detect_faces(run: Run, pixels: npt.NDArray[np.uint8]) -> Floats:
-    """Faces in RGB pixels, uint8 `[H, W, 3]`: float32 `[faces, 15]`, the likeliest first.
+    """Faces in RGB pixels, uint8 `[H, W, 3]`: float32 `[faces, 15]`, in order of falling score.
 
-    A row is x, y, width, height, five landmarks' x and y, and the score: FaceDetectorYN's order.
+    A row is x, y, width, height, five landmarks' x and y, and the score, as in FaceDetectorYN.
     """
     height, width = pixels.shape[:2]
     padded = np.zeros((-(-height // 32) * 32, -(-width // 32) * 32, 3), np.float32)
     padded[:height, :width] = pixels[:, :, ::-1]
-    answer = run(np.ascontiguousarray(padded.transpose(2, 0, 1)[None]))
-    rows = np.concatenate([_decoded(answer, stride, padded.shape[1]) for stride in STRIDES])
+    outputs = run(np.ascontiguousarray(padded.transpose(2, 0, 1)[None]))
+    rows = np.concatenate([_decode_stride(outputs, stride, padded.shape[1]) for stride in STRIDES])
     rows = rows[rows[:, 14] >= SCORE_THRESHOLD]
     rows = rows[np.argsort(-rows[:, 14], kind="stable")]
     # on whole pixels, as OpenCV does
@@ -106,30 +106,30 @@ def detect_faces(run: Run, pixels: npt.NDArray[np.uint8]) -> Floats:
 
 
 def measure_tilt(detection: Detection) -> float:
-    """How far the eyes' line is turned, in degrees in [-180, 180]: clockwise is positive."""
+    """Rotation of the line between the eyes, in degrees in [-180, 180]; clockwise is positive."""
     (right_x, right_y), (left_x, left_y) = detection.landmarks[:2]
     return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
 
 
-def _decoded(answer: Mapping[str, Floats], stride: int, width: int) -> Floats:
-    """All anchors of one stride as rows."""
-    score, sure, box, points = (answer[f"{kind}_{stride}"][0] for kind in KINDS)
-    place = np.arange(len(score))
-    anchor = np.stack([place % (width // stride), place // (width // stride)], 1)
+def _decode_stride(outputs: Mapping[str, Floats], stride: int, width: int) -> Floats:
+    """All anchors of one stride as rows of `detect_faces`."""
+    score, objectness, box, points = (outputs[f"{kind}_{stride}"][0] for kind in KINDS)
+    index = np.arange(len(score))
+    anchor = np.stack([index % (width // stride), index // (width // stride)], 1)
     rows = np.empty((len(score), 15), np.float32)
     size = np.exp(box[:, 2:]) * stride
     rows[:, 0:2] = (anchor + box[:, :2]) * stride - size / 2
     rows[:, 2:4] = size
     rows[:, 4:14] = (points + np.tile(anchor, 5)) * stride
-    rows[:, 14] = np.sqrt(score.clip(0, 1) * sure.clip(0, 1))[:, 0]
+    rows[:, 14] = np.sqrt(score.clip(0, 1) * objectness.clip(0, 1))[:, 0]
     return rows
 
 
-def _detection(row: Floats, size: tuple[int, int]) -> Detection:
+def _to_detection(row: Floats, size: tuple[int, int]) -> Detection:
     left, top = (max(0, round(float(v))) for v in row[:2])
     right, bottom = (
-        min(most, round(float(at + length)))
-        for at, length, most in zip(row[:2], row[2:4], size, strict=True)
+        min(limit, round(float(start + length)))
+        for start, length, limit in zip(row[:2], row[2:4], size, strict=True)
     )
     points = tuple((float(x), float(y)) for x, y in row[4:14].reshape(5, 2))
     return Detection((left, top, right - left, bottom - top), float(row[14]), points)

@@ -1,4 +1,4 @@
-"""YuNet's network under each engine: from pixels to twelve outputs, not decoded yet."""
+"""YuNet's network under each engine: from pixels to twelve raw outputs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Run = Callable[[Floats], Mapping[str, Floats]]
 """From BGR pixels, float32 `[1, 3, H, W]`, sides multiples of 32, to the outputs by name, each
 `[1, anchors, numbers]`."""
 Opened = tuple[Collection[str], Run]
-"""The outputs' names, and what gives them."""
+"""The outputs' names, and the function that computes them."""
 
 
 def open_network(path: Path, *, threads: int = 1, engine: str = "onnxruntime") -> Run:
-    """YuNet under an engine of `ENGINES`: what `detect` runs. Safe to share between threads.
+    """YuNet under an engine of `ENGINES`: what `detect_faces` calls. Safe to share between threads.
 
     Raises:
         ConfigError, MissingExtraError, ModelError: see `Detector`.
@@ -35,11 +35,11 @@ def open_network(path: Path, *, threads: int = 1, engine: str = "onnxruntime") -
     if engine not in ENGINES:
         raise ConfigError(f"the detector's engine {engine!r} is none of {', '.join(ENGINES)}")
     if not path.is_file():
-        raise ModelError(f"{path}: there is no such detector: fer detector install puts one there")
+        raise ModelError(f"{path}: there is no such file: run fer detector install")
     try:
         names, run = ENGINES[engine](path, threads)
     except ModelError as error:
-        raise ModelError(f"{path}: not a detector ({error})") from None
+        raise ModelError(f"{path}: not a face detector ({error})") from None
     except ModuleNotFoundError as error:
         wanted = registry.ENGINES[engine]
         if error.name != wanted.package:
@@ -54,10 +54,10 @@ def _onnxruntime(path: Path, threads: int) -> Opened:
     from fer_edge.runtime.backends.onnxruntime_backend import open_session
 
     session = open_session(path, threads=threads)
-    entry = session.get_inputs()[0].name
+    input_name = session.get_inputs()[0].name
 
     def run(faces: Floats) -> dict[str, Floats]:
-        return dict(zip(OUTPUTS, session.run(OUTPUTS, {entry: faces}), strict=True))
+        return dict(zip(OUTPUTS, session.run(OUTPUTS, {input_name: faces}), strict=True))
 
     return [output.name for output in session.get_outputs()], run
 
@@ -79,34 +79,34 @@ def _openvino(path: Path, threads: int) -> Opened:
 
     def run(faces: Floats) -> dict[str, Floats]:
         with lock:
-            answer = request.infer([faces])
-            return {name: np.array(answer[name]) for name in OUTPUTS}
+            outputs = request.infer([faces])
+            return {name: np.array(outputs[name]) for name in OUTPUTS}
 
-    # an output has its node's name beside its own
+    # OpenVINO lists the node's name beside the output's own
     return [name for output in compiled.outputs for name in output.names], run
 
 
 def _ncnn(path: Path, threads: int) -> Opened:
-    from tempfile import TemporaryDirectory  # here: the other engines need none
+    from tempfile import TemporaryDirectory  # late: the other engines need none
 
     from fer_edge.runtime.backends.ncnn_backend import Network
     from fer_edge.runtime.detection.yunet_to_ncnn import translate
     from fer_edge.runtime.formats.onnx_reader import read_graph
 
-    told = translate(read_graph(path))
-    # in files: ncnn's Python would keep a pointer into memory that is gone when the call returns
+    translated = translate(read_graph(path))
+    # as files: ncnn's binding would keep a pointer into memory that the call frees
     with TemporaryDirectory() as folder:
         graph, weights = Path(folder, "detector.param"), Path(folder, "detector.bin")
-        graph.write_text(told.param, "utf-8")
-        weights.write_bytes(told.weights)
+        graph.write_text(translated.param, "utf-8")
+        weights.write_bytes(translated.weights)
         network = Network(graph, weights, NcnnOptions(), threads or usable_cores())
 
     def run(faces: Floats) -> dict[str, Floats]:
-        blobs = network(told.given, faces[0], [told.outputs[name] for name in OUTPUTS])
+        blobs = network(translated.given, faces[0], [translated.outputs[name] for name in OUTPUTS])
         flat = (blob.reshape(len(blob), -1).T[None] for blob in blobs)
         return dict(zip(OUTPUTS, flat, strict=True))
 
-    return told.outputs, run
+    return translated.outputs, run
 
 
 ENGINES: dict[str, Callable[[Path, int], Opened]] = {
@@ -114,4 +114,4 @@ ENGINES: dict[str, Callable[[Path, int], Opened]] = {
     "openvino": _openvino,
     "ncnn": _ncnn,
 }
-"""What opens the file and takes a number of threads."""
+"""How each engine opens the file with a number of threads."""

@@ -38,7 +38,7 @@ def colour_of(face: Face) -> str:
     return PALETTE[labels.index(shown) % len(PALETTE)] if shown in labels else UNSURE
 
 
-def draw(result: Result, *, font: Path | None = None) -> Image.Image:
+def draw_result(result: Result, *, font: Path | None = None) -> Image.Image:
     """The annotated picture, RGB; with one face, a panel of every label's probability beside it.
 
     A name stands where it hides no other one and as little of other faces as can be; in a crowd

@@ -1,4 +1,4 @@
-"""An iterator that runs in a thread of its own, some items ahead of its reader."""
+"""An iterator that runs in its own thread, some items ahead of its consumer."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-TIMEOUT = 10.0
+JOIN_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
 class _End:
-    """After the last item: the error that ended the iterator, if one did."""
+    """Follows the last item: the error that ended the iterator, if any."""
 
     error: BaseException | None = None
 
 
 class Prefetcher(Generic[T]):
-    """The reader's side: an iterator that can also be asked for what is there already."""
+    """The consumer's side: an iterator that also gives items without waiting for them."""
 
     def __init__(self, size: int, *, drop: bool) -> None:
-        self._waiting: queue.Queue[T | _End] = queue.Queue(size)
+        self._items: queue.Queue[T | _End] = queue.Queue(size)
         self._drop = drop
         self._stop = threading.Event()
         self._end: _End | None = None
@@ -33,20 +33,7 @@ class Prefetcher(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        return self._taken(self._waiting.get() if self._end is None else self._end)
-
-    def ready(self) -> T | None:
-        """The next item if it is there, else None; None at the end too."""
-        try:
-            item = self._waiting.get_nowait()
-        except queue.Empty:
-            return None
-        if isinstance(item, _End):
-            self._end = item
-            return None
-        return item
-
-    def _taken(self, item: T | _End) -> T:
+        item = self._items.get() if self._end is None else self._end
         if not isinstance(item, _End):
             return item
         self._end = _End()
@@ -54,30 +41,41 @@ class Prefetcher(Generic[T]):
             raise item.error
         raise StopIteration
 
+    def poll(self) -> T | None:
+        """The next item if it is there already; None if not, and at the end."""
+        try:
+            item = self._items.get_nowait()
+        except queue.Empty:
+            return None
+        if isinstance(item, _End):
+            self._end = item
+            return None
+        return item
+
     def _put(self, item: T | _End) -> None:
-        last = isinstance(item, _End)
+        is_end = isinstance(item, _End)
         while not self._stop.is_set():
             try:
-                self._waiting.put(item, timeout=0.1, block=last or not self._drop)
+                self._items.put(item, timeout=0.1, block=is_end or not self._drop)
                 return
             except queue.Full:
-                if self._drop and not last:
-                    self._discard()
+                if self._drop and not is_end:
+                    self._discard_oldest()
 
-    def _discard(self) -> None:
+    def _discard_oldest(self) -> None:
         try:
-            self._waiting.get_nowait()
+            self._items.get_nowait()
         except queue.Empty:
-            return  # the reader was faster
+            return  # the consumer was faster
 
-    def _work(self, items: Generator[T]) -> None:
+    def _run(self, items: Generator[T]) -> None:
         end = _End()
         try:
             for item in items:
                 self._put(item)
                 if self._stop.is_set():
                     break
-        except BaseException as error:  # handed to the reader, who raises it
+        except BaseException as error:  # passed on to the consumer, which raises it
             end = _End(error)
         finally:
             items.close()
@@ -86,21 +84,22 @@ class Prefetcher(Generic[T]):
 
 @contextmanager
 def prefetch(
-    items: Generator[T], *, size: int, drop: bool = False, timeout: float = TIMEOUT
+    items: Generator[T], *, size: int, drop: bool = False, timeout: float = JOIN_TIMEOUT
 ) -> Iterator[Prefetcher[T]]:
-    """Run a generator in a thread; an error in it comes after its last item.
+    """Run a generator in a thread; an error in it is raised after its last item.
 
     Args:
         items: closed when the block is left.
-        size: how many items may wait for the reader.
-        drop: rather than let `items` wait, drop what waits: the newest is kept for the reader.
-        timeout: seconds that the thread has for its last item when the block is left.
+        size: maximum number of items that wait for the consumer.
+        drop: keep only the newest item for the consumer and drop older ones, so that `items` never
+            waits.
+        timeout: seconds for which leaving the block waits for the thread.
     """
-    reader: Prefetcher[T] = Prefetcher(1 if drop else size, drop=drop)
-    thread = threading.Thread(target=reader._work, args=(items,), daemon=True)
+    prefetcher: Prefetcher[T] = Prefetcher(1 if drop else size, drop=drop)
+    thread = threading.Thread(target=prefetcher._run, args=(items,), daemon=True)
     thread.start()
     try:
-        yield reader
+        yield prefetcher
     finally:
-        reader._stop.set()
+        prefetcher._stop.set()
         thread.join(timeout)

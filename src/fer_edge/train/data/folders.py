@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError, SourceError
-from fer_edge.runtime.inputs.images import IMAGE_SUFFIXES, open_image
+from fer_edge.runtime.inputs.images import open_image
+from fer_edge.runtime.inputs.listing import IMAGE_SUFFIXES
 from fer_edge.runtime.preprocess import crop_face, to_gray
 from fer_edge.spec import CropSpec
 from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces, Split

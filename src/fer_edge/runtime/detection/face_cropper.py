@@ -1,0 +1,114 @@
+"""From an upright image to the faces that the model reads: found, aligned and cropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from fer_edge.errors import SourceError
+from fer_edge.runtime.detection.detector import Detection, Detector, measure_tilt
+from fer_edge.runtime.preprocess import Box, crop_face, is_deep, to_gray
+from fer_edge.runtime.results import FacesFrom
+from fer_edge.spec import ModelSpec
+
+Faces: TypeAlias = Literal["auto", "whole", "detect"]
+"""Where faces are looked for: see `Recognizer.load`."""
+ALIGN_ABOVE = 10.0
+"""Degrees of tilt above which a face is aligned. Validation faces that are rotated by 20, 30 and 45
+degrees gain 3, 7 and 14 points of accuracy, those under 10 degrees none
+(`benchmarks/face_alignment.py`)."""
+FACE_SIZED = 2
+"""An image whose sides are at most this many times the model's is taken for a cropped face."""
+
+
+@dataclass(frozen=True)
+class Crops:
+    """The faces of one image.
+
+    Attributes:
+        boxes: box and detection score of each face.
+        faces: uint8 `[side, side]` of each face.
+        faces_from: see `Result`.
+    """
+
+    boxes: Sequence[tuple[Box, float]]
+    faces: Sequence[npt.NDArray[np.uint8]]
+    faces_from: FacesFrom
+
+
+class FaceCropper:
+    """Crops the faces of images for one model. May be called from several threads.
+
+    Args:
+        spec: of the model: the crop rule and the side of its input.
+        faces: see `Recognizer.load`.
+        open_detector: opens the detector on first use; None: there is none.
+        align: see `Recognizer.load`.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        faces: Faces,
+        open_detector: Callable[[], Detector] | None,
+        *,
+        align: bool,
+    ) -> None:
+        self._spec, self._faces, self._align = spec, faces, align
+        self._open_detector = open_detector
+
+    @property
+    def has_detector(self) -> bool:
+        """Whether a detector searches larger images."""
+        return self._open_detector is not None
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The detector, opened on first use.
+
+        Raises:
+            ModelError, MissingExtraError: see `Detector`.
+        """
+        assert self._open_detector is not None
+        return self._open_detector()
+
+    def is_small(self, width: int, height: int) -> bool:
+        """Whether an image of this size, in pixels, is as small as a cropped face."""
+        return max(width, height) <= FACE_SIZED * self._spec.input.side
+
+    def is_whole_face(self, width: int, height: int) -> bool:
+        """Whether an image of this size, in pixels, is taken as one face."""
+        is_small = self.is_small(width, height)
+        return not self.has_detector or (self._faces == "auto" and is_small)
+
+    def __call__(self, image: Image.Image) -> Crops:
+        """Find and crop the faces of an upright image.
+
+        Raises:
+            SourceError: the image has no pixels or a mode that cannot be read, or a face's square
+                is too large.
+        """
+        if 0 in image.size:
+            raise SourceError("an image without pixels")
+        gray = to_gray(image)
+        side = self._spec.input.side
+        if self.is_whole_face(*image.size):
+            box = (0, 0, image.width, image.height)
+            crop = replace(self._spec.crop, margin=0.0)  # nothing lies outside to widen it by
+            return Crops([(box, 1.0)], [crop_face(gray, box, crop, side)], "whole")
+        found = self.detector(Image.fromarray(gray) if is_deep(image) else image)
+        faces = [
+            crop_face(gray, one.box, self._spec.crop, side, self._alignment(one)) for one in found
+        ]
+        return Crops([(one.box, one.score) for one in found], faces, "detector")
+
+    def _alignment(self, detection: Detection) -> float:
+        """Degrees of tilt to undo."""
+        tilt = measure_tilt(detection) if self._align else 0.0
+        return tilt if abs(tilt) > ALIGN_ABOVE else 0.0

@@ -1,0 +1,110 @@
+"""Which images and videos a path, a folder, a pattern or standard input names."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from fer_edge.errors import SourceError
+
+T = TypeVar("T")
+
+IMAGE_SUFFIXES = frozenset(
+    (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
+HEIC_SUFFIXES = frozenset((".heic", ".heif"))
+"""Images that cannot be read: in a folder they are reported rather than silently left out."""
+VIDEO_SUFFIXES = frozenset(
+    (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+)
+_LISTED = IMAGE_SUFFIXES | HEIC_SUFFIXES | VIDEO_SUFFIXES
+
+
+def expand_stdin(sources: Iterable[T]) -> Iterator[T | str]:
+    """The sources, with `"-"` replaced by the lines of standard input as they arrive.
+
+    Raises:
+        SourceError: standard input is closed or names nothing.
+    """
+    for source in sources:
+        if isinstance(source, str) and source == "-":
+            yield from _stdin_lines()
+        else:
+            yield source
+
+
+def _stdin_lines() -> Iterator[str]:
+    """Lines of standard input, read from its file descriptor: a thread that waits in Python's own
+    reader would hold a lock that the interpreter needs to exit."""
+    if sys.stdin is None:
+        raise SourceError("standard input is closed: name the sources as arguments")
+    rest, found = b"", False
+    descriptor = sys.stdin.fileno()
+    while content := os.read(descriptor, 1 << 16):
+        *lines, rest = (rest + content).split(b"\n")
+        for line in lines:
+            if line.strip():
+                found = True
+                yield os.fsdecode(line.removesuffix(b"\r"))
+    if rest.strip():
+        yield os.fsdecode(rest.removesuffix(b"\r"))
+    elif not found:
+        raise SourceError("standard input is empty: write one path or address on each line")
+
+
+def expand_source(source: str | Path) -> Iterator[Path | SourceError]:
+    """The image and video files that a path, a folder (with its subfolders) or a pattern names.
+
+    They come in sorted order, a folder's own files before those of its subfolders; hidden files are
+    left out. What cannot be listed, or holds nothing, comes as an error in its place.
+    """
+    name = str(source)
+    path = Path(source)
+    try:
+        if not name:
+            yield SourceError("the name of a source is empty: give a path, a folder or a pattern")
+        elif path.is_dir():
+            yield from _walk_folder(name)
+        elif not path.exists() and glob.has_magic(name):
+            yield from _match_pattern(name)
+        else:
+            yield path
+    except OSError as error:
+        yield SourceError(f"{name}: {error.strerror or error}")
+
+
+def _walk_folder(folder: str) -> Iterator[Path | SourceError]:
+    errors: list[OSError] = []
+    is_empty = True
+    for parent, folders, names in os.walk(folder, onerror=errors.append):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        for name in sorted(names):
+            path = Path(parent, name)
+            if path.suffix.lower() in _LISTED and name[0] != "." and path.is_file():
+                is_empty = False
+                yield path
+        while errors:
+            is_empty = False
+            yield _unreadable_folder(errors.pop(0))
+    if errors:
+        yield from map(_unreadable_folder, errors)
+    elif is_empty:
+        suffixes = " ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
+        yield SourceError(f"{folder}: no image or video in this folder: it looks for {suffixes}")
+
+
+def _unreadable_folder(error: OSError) -> SourceError:
+    return SourceError(f"{error.filename}: {error.strerror}")
+
+
+def _match_pattern(pattern: str) -> Iterator[Path | SourceError]:
+    # Path.glob takes no absolute pattern
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+    files = [one for one in map(Path, matches) if one.is_file()]
+    yield from files
+    if not files:
+        yield SourceError(f"{pattern}: no file matches")
