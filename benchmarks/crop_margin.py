@@ -1,11 +1,11 @@
-"""How large is FER2013's frame, measured in boxes of the detector?
+"""Measure the margin of FER2013's images around the detector's boxes.
 
 FER2013=/path/to/fer2013.tar.gz FER_EDGE_DETECTOR=/path/to/yunet.onnx \\
     python -m benchmarks.crop_margin
 
-The validation faces are enlarged four times and shown to the detector. Where it finds a face, the
-frame's side is compared with the longer side of the box, and the two centres with each other. The
-spec's margin is the median: a square about a detected face then shows what FER2013 shows.
+The detector runs on the validation faces, enlarged four times. Where it finds a face, the side of
+the image is compared with the longer side of the box, and their centres with each other. With the
+median as the spec's margin, the crop around a detected face shows what an image of FER2013 shows.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from fer_edge.runtime.detection.detector import detect_faces
 from fer_edge.runtime.detection.engines import open_network
 from fer_edge.train.data.loading import read_data
 
-ENLARGED = 192
+ENLARGED_SIDE = 192
 
 if __name__ == "__main__":
     faces = read_data(Path(os.environ["FER2013"])).split("val").pixels
-    run = open_network(Path(os.environ["FER_EDGE_DETECTOR"]))
+    network = open_network(Path(os.environ["FER_EDGE_DETECTOR"]))
     found = []
     for face in faces:
-        shown = Image.fromarray(face).convert("RGB").resize((ENLARGED, ENLARGED), 3)
-        rows = detect_faces(run, np.asarray(shown))
+        enlarged = Image.fromarray(face).convert("RGB").resize((ENLARGED_SIDE, ENLARGED_SIDE), 3)
+        rows = detect_faces(network, np.asarray(enlarged))
         if len(rows):
             x, y, w, h = rows[0, :4]
             found.append(
                 (
-                    (ENLARGED / max(w, h) - 1) / 2,
-                    (x + w / 2) / ENLARGED - 0.5,
-                    (y + h / 2) / ENLARGED - 0.5,
+                    (ENLARGED_SIDE / max(w, h) - 1) / 2,
+                    (x + w / 2) / ENLARGED_SIDE - 0.5,
+                    (y + h / 2) / ENLARGED_SIDE - 0.5,
                     w / h,
                 )
             )
-    print(f"a face found in {len(found):,} of {len(faces):,}")
+    print(f"faces detected in {len(found):,} of {len(faces):,} images")
     print("quartiles              25 %   50 %   75 %")
-    names = ("margin", "centre, right", "centre, down", "width / height")
+    names = ("margin", "centre offset x", "centre offset y", "width / height")
     for name, values in zip(names, np.array(found).T, strict=True):
         print(f"{name:<20}", *(f"{v:6.3f}" for v in np.quantile(values, (0.25, 0.5, 0.75))))

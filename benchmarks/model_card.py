@@ -1,8 +1,8 @@
-"""Rewrite the figures of the bundled model in README.md and docs/model-card.md, with its picture.
+"""Update the bundled model's figures in README.md and docs/model-card.md, and its plot.
 
 FER2013=/path/to/fer2013.tar.gz python -m benchmarks.model_card fer2013new.csv
 
-The file is FER+'s votes: what ten people answered about each face.
+The argument is the file of FER+'s votes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def span(low: float, high: float) -> str:
 def summary(found: dict[str, Report]) -> str:
     lines = [
         "| split of FER2013 | faces | accuracy | 95 % interval | balanced | macro F1 | "
-        "calibration error | by chance |",
+        "calibration error | if calibrated |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, report in found.items():
@@ -57,12 +57,12 @@ def summary(found: dict[str, Report]) -> str:
 
 def per_label(report: Report) -> str:
     lines = [
-        "| label | precision | recall | its 95 % interval | F1 | faces | most often taken for |",
+        "| label | precision | recall | 95 % interval | F1 | faces | most frequent error |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     confusions = report.top_confusions(limit=len(report.labels) ** 2)
     for label, row in report.per_class().items():
-        worst = next(f"{answer} ({n})" for truth, answer, n in confusions if truth == label)
+        worst = next(f"{guess} ({n})" for truth, guess, n in confusions if truth == label)
         lines.append(
             f"| {label} | {row['precision']:.1%} | {row['recall']:.1%} | "
             f"{span(*wilson_interval(row['recall'], int(row['support'])))} | {row['f1']:.1%} | "
@@ -71,24 +71,23 @@ def per_label(report: Report) -> str:
     return "\n".join(lines)
 
 
-def beside_people(report: Report, ferplus: Path, data: FaceData) -> str:
+def annotators(report: Report, ferplus: Path, data: FaceData) -> str:
     found = annotator_agreement.compare_with_annotators(report, read_votes(ferplus, data)["test"])
     lines = [
         "| on PrivateTest | |",
         "| --- | --- |",
-        f"| by the label that most of the ten gave ({found.n:,} faces have one) | "
+        f"| accuracy on the majority label of ten annotators ({found.n:,} faces have one) | "
         f"{found.accuracy:.2%} ({span(*found.accuracy_interval)}) |",
-        f"| FER2013's own labels by it | {found.label_accuracy:.2%} |",
-        f"| one of the ten, drawn by chance, by it | {found.annotator_accuracy:.2%} |",
-        f"| one of the ten, drawn by chance, by FER2013's labels | "
-        f"{found.annotator_label_accuracy:.2%} |",
-        f"| the model's {found.errors:,} errors: the label that most gave | "
+        f"| FER2013's labels on the majority label | {found.label_accuracy:.2%} |",
+        f"| one random annotator on the majority label | {found.annotator_accuracy:.2%} |",
+        f"| one random annotator on FER2013's labels | {found.annotator_label_accuracy:.2%} |",
+        f"| the model's {found.errors:,} errors: predictions that are the majority label | "
         f"{found.errors_on_majority:.1%} |",
-        f"| its errors: given by one or more of the ten, by two or more | "
+        f"| predictions chosen by one or more annotators, by two or more | "
         f"{found.error_support.by_one:.1%}, {found.error_support.by_two:.1%} |",
-        f"| the same errors on any face of that label | "
+        f"| the same predictions on any face of that label | "
         f"{found.chance_support.by_one:.1%}, {found.chance_support.by_two:.1%} |",
-        f"| FER2013's labels of those faces: given by one or more, by two or more | "
+        f"| FER2013's labels of these faces: chosen by one or more, by two or more | "
         f"{found.label_support.by_one:.1%}, {found.label_support.by_two:.1%} |",
     ]
     return "\n".join(lines)
@@ -116,7 +115,7 @@ if __name__ == "__main__":
     blocks = {
         "figures": summary(found),
         "labels": per_label(test),
-        "people": beside_people(test, Path(sys.argv[1]), data),
+        "people": annotators(test, Path(sys.argv[1]), data),
     }
     rewrite(ROOT / "docs" / "model-card.md", blocks)
     plots.save_figure(plots.plot_reliability(test), ROOT / "docs" / "pictures" / "reliability.png")

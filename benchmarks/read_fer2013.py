@@ -1,4 +1,7 @@
-"""How long reading FER2013 takes: python -m benchmarks.read_fer2013 FILE"""
+"""Time the reading of FER2013, from the file and from the cache.
+
+python -m benchmarks.read_fer2013 FILE
+"""
 
 from __future__ import annotations
 
