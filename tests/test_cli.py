@@ -436,8 +436,8 @@ def test_parity_of_two_strangers_fails(fer: Fer, fp32_model: Path, tmp_path: Pat
     assert (ran.code, "accuracy_loss must be in [0, 1]" in ran.err) == (2, True)
 
     # an int8 file must answer as the twin does
-    assert other.twin is not None
-    for layer in quantized.rounded(other.twin).values():
+    assert other.quantized_model is not None
+    for layer in quantized.quantized_layers(other.quantized_model).values():
         layer.layer.weight.data *= -1
     checkpoint.save(other, path)
     ran = fer("parity", path, bundled("model"))

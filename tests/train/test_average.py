@@ -42,7 +42,7 @@ def test_weights_and_figures_are_the_mean(runs: list[Path], csv_file: Path) -> N
     expected = ((one[weight] + other[weight]) / 2).half().float()
     assert torch.equal(mean[weight], expected)
     assert set(mean["network.features.0.1.running_var"].tolist()) == {1.5}
-    assert done.twin is None
+    assert done.quantized_model is None
     assert done.spec.quantization.int8 is None
     assert [m.split for m in done.spec.metrics] == ["val"]
     assert done.spec.metrics[0].n == len(data.split("val"))

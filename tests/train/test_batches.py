@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fer_edge.train.batches import class_weights, mix
+from fer_edge.train.batches import class_weights, mixup
 
 
 def test_faces_and_targets_are_mixed_by_one_share() -> None:
     torch.manual_seed(1)
     pixels = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 2, 2)
-    mixed, targets = mix(pixels, torch.eye(4), 0.4)
+    mixed, targets = mixup(pixels, torch.eye(4), 0.4)
     assert torch.allclose(targets.sum(1), torch.ones(4))
     moved = targets[targets.max(1).values < 1]
     assert len(moved) > 0

@@ -15,13 +15,13 @@ from safetensors.torch import load_file
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train import distributed
-from fer_edge.train.batches import loader
+from fer_edge.train.batches import make_loader
 from fer_edge.train.callbacks import read_log
 from fer_edge.train.config import TrainConfig, resolve_config
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.fit import fit
 from fer_edge.train.networks import checkpoint
-from fer_edge.train.targets import targets_of
+from fer_edge.train.targets import build_targets
 from tests.support.data import draw_rows, write_csv
 from tests.support.networks import make_checkpoint
 from tests.support.processes import KILL_IN_SECOND_EPOCH, run_python
@@ -129,8 +129,10 @@ def test_batches_are_shared_and_no_face_is_seen_twice(data: Path, tmp_path: Path
     config = resolve_config(given, tmp_path, resume=False)
     numbered = replace(read.split("train"), labels=np.arange(63))
     targets = torch.arange(63.0)[:, None].expand(63, 7)
-    alone = loader(numbered, config, targets=targets)
-    shared = [loader(numbered, config, targets=targets, among=(i, 3)) for i in range(3)]
+    alone = make_loader(numbered, config, targets=targets)
+    shared = [
+        make_loader(numbered, config, targets=targets, rank=i, world_size=3) for i in range(3)
+    ]
     for epoch in (0, 1):
         for one in (alone, *shared):
             one.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
@@ -139,10 +141,10 @@ def test_batches_are_shared_and_no_face_is_seen_twice(data: Path, tmp_path: Path
         assert [set(itertools.chain(*part)) for part in parts] == batches
         assert all(len(batch) == 12 for batch in batches)
         assert len(set.union(*batches)) == 60
-    val = [loader(read.split("val"), config, among=(i, 4)) for i in range(4)]
+    val = [make_loader(read.split("val"), config, rank=i, world_size=4) for i in range(4)]
     assert [len(one.sampler) for one in val] == [6, 5, 5, 5]  # type: ignore[arg-type]
     assert sorted(place for one in val for place in one.sampler) == list(range(21))
-    assert targets_of(config, read).shape == (63, 7)
+    assert build_targets(config, read).shape == (63, 7)
 
 
 @pytest.fixture
@@ -158,17 +160,17 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_who_is_first(environment: Callable[..., None]) -> None:
-    assert distributed.is_first()
+    assert distributed.is_rank_zero()
     environment(LOCAL_RANK=0, RANK=0)
-    assert distributed.is_first()
+    assert distributed.is_rank_zero()
     environment(RANK=4)  # first of the second machine
-    assert not distributed.is_first()
+    assert not distributed.is_rank_zero()
 
 
 def test_how_many_processes(environment: Callable[..., None]) -> None:
     alone = distributed.trainer_options(1, 64)
     assert (alone["devices"], alone["num_nodes"], alone["strategy"]) == (1, 1, "auto")
-    with pytest.raises(ConfigError, match="--batch-size 64 can't be shared evenly by 3 processes"):
+    with pytest.raises(ConfigError, match="--batch-size 64 isn't a multiple of 3 processes"):
         distributed.trainer_options(3, 64)
     environment(LOCAL_WORLD_SIZE=4, WORLD_SIZE=8)
     found = distributed.trainer_options(1, 64)
@@ -180,5 +182,5 @@ def test_how_many_processes(environment: Callable[..., None]) -> None:
 def test_alone_there_is_nothing_to_bring_together() -> None:
     norm = torch.nn.BatchNorm2d(3)
     distributed.average_buffers(norm)
-    distributed.leave()
+    distributed.leave_process_group()
     assert norm.running_var.tolist() == [1, 1, 1]

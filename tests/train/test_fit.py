@@ -20,11 +20,12 @@ from fer_edge.train.callbacks import read_log
 from fer_edge.train.config import TrainConfig, resolve_config
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.calibration_error import fit_temperature
-from fer_edge.train.fit import _folded, fit
-from fer_edge.train.init_weights import initial_model
-from fer_edge.train.lightning_module import Trainee
+from fer_edge.train.fit import _fold, fit
+from fer_edge.train.init_weights import build_initial_model
+from fer_edge.train.lightning_module import LitClassifier
 from fer_edge.train.networks import checkpoint, quantized
 from fer_edge.train.networks.classifier import MEAN, STD, get_head
+from fer_edge.train.progress import ignore_progress
 from tests.support.networks import make_checkpoint, make_network
 from tests.support.processes import KILL_IN_SECOND_EPOCH, run_process
 from tests.support.specs import make_spec
@@ -53,7 +54,7 @@ def config(csv_file: Path) -> TrainConfig:
 @pytest.fixture(scope="module")
 def run(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    assert fit(config, folder) == folder / "model.safetensors"
+    assert fit(config, folder).path == folder / "model.safetensors"
     return folder
 
 
@@ -122,7 +123,7 @@ def test_a_teacher_of_other_labels_is_refused(
     run: Path, config: TrainConfig, tmp_path: Path
 ) -> None:
     own = replace(config, teachers=(str(run / "model.safetensors"),), side=32)
-    with pytest.raises(ConfigError, match="its labels or its side aren't those of this run"):
+    with pytest.raises(ConfigError, match="its labels or its side differ"):
         fit(own, tmp_path / "run")
 
 
@@ -165,10 +166,10 @@ def test_a_twin_is_trained_and_its_float_network_left_alone(
     assert "seed 0" in str(after.spec.quantization.calibration)
 
     assert after.spec.data.name == "drawn, then FER2013"
-    untrained = qat.begin(qat_config, read_data(Path(qat_config.data), side=48))
-    assert untrained.twin is not None
-    assert after.twin is not None
-    ours, theirs = quantized.state(after.twin), quantized.state(untrained.twin)
+    start = qat.prepare_qat(before, qat_config, read_data(Path(qat_config.data), side=48))
+    start.calibrate(ignore_progress)
+    assert after.quantized_model is not None
+    ours, theirs = (quantized.get_state(model) for model in (after.quantized_model, start.model))
     steps = [name for name in ours if name.endswith((".scale", ".zero_point"))]
     assert all(torch.equal(ours[name], theirs[name]) for name in steps)
     moved = [name for name in ours if not torch.equal(ours[name], theirs[name])]
@@ -182,8 +183,8 @@ def test_what_a_twin_cannot_be_trained_from(
     for name, value, words in (
         ("architecture", "mobilenet_v2", "its architecture is mobilenet_v3_small, not mobilenet"),
         ("side", 64, "its side is 48, not 64"),
-        ("mean", 0.5, "mean can't be chosen for a twin"),
-        ("weights", "none", "weights can't be chosen for a twin"),
+        ("mean", 0.5, "mean cannot be set with --qat"),
+        ("weights", "none", "weights cannot be set with --qat"),
     ):
         with pytest.raises(ConfigError, match=words):
             resolve_config({**given, name: value}, tmp_path, resume=False)
@@ -201,17 +202,17 @@ def test_a_killed_twin_resumed_ends_as_unbroken(
 def test_the_last_epoch_is_kept_also_when_it_was_not_the_best(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never_better(self: Trainee) -> None:
+    def never_better(self: LitClassifier) -> None:
         self.log_dict({"val_loss": 1.0, "val_accuracy": 0.5})
 
-    monkeypatch.setattr(Trainee, "on_validation_epoch_end", never_better)
+    monkeypatch.setattr(LitClassifier, "on_validation_epoch_end", never_better)
     fit(replace(config, epochs=2), tmp_path / "run")
     moved = (tmp_path / "run").rename(tmp_path / "moved")
     for name, epoch in (("best", 0), ("last", 1)):
         kept = torch.load(moved / "checkpoints" / f"{name}.ckpt", weights_only=True)
         assert kept["epoch"] == epoch
     before = load_file(moved / "model.safetensors")
-    after = load_file(fit(resolve_config({}, moved, resume=True), moved, resume=True))
+    after = load_file(fit(resolve_config({}, moved, resume=True), moved, resume=True).path)
     assert [row["epoch"] for row in read_log(moved / "metrics.csv")] == ["1", "2"]
     assert all(torch.equal(after[name], before[name]) for name in before)
 
@@ -238,7 +239,7 @@ def test_a_run_that_diverged_is_named(config: TrainConfig, tmp_path: Path) -> No
 
 
 def test_a_run_is_not_overwritten(run: Path, config: TrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds a run already: --resume"):
+    with pytest.raises(ConfigError, match="already holds a run: continue it with --resume"):
         fit(config, run)
     with pytest.raises(ConfigError, match="no run to resume"):
         resolve_config({}, tmp_path, resume=True)
@@ -252,14 +253,14 @@ def test_starting_from_a_checkpoint_maps_the_head_by_name(run: Path, config: Tra
     path = run / "model.safetensors"
     source = checkpoint.load(path)
     start = replace(config, weights=str(path), network_side=None, seed=5)
-    model = initial_model(start, ("sad", "bored", "happy"))
+    model = build_initial_model(start, ("sad", "bored", "happy"))
     old, new = (get_head(m, config.architecture) for m in (source.model, model))
     assert torch.equal(new.weight[0], old.weight[4])
     assert torch.equal(new.weight[2], old.weight[3])
     assert not any(torch.equal(new.weight[1], row) for row in old.weight)
     assert model.spec == source.spec.input
     with pytest.raises(ConfigError, match="is a mobilenet_v3_small, not a mobilenet_v2"):
-        initial_model(replace(start, architecture="mobilenet_v2"), source.spec.labels)
+        build_initial_model(replace(start, architecture="mobilenet_v2"), source.spec.labels)
 
 
 def test_a_twin_takes_the_side_of_its_network(larger_csv_file: Path, tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ def test_a_twin_takes_the_side_of_its_network(larger_csv_file: Path, tmp_path: P
     given = {"data": str(larger_csv_file), "qat_from": str(source), "epochs": 1, "batch_size": 63}
     config = resolve_config(given, tmp_path, resume=False)
     assert (config.side, config.architecture) == (32, "mobilenet_v3_small")
-    done = checkpoint.load(fit(config, tmp_path / "run"))
+    done = checkpoint.load(fit(config, tmp_path / "run").path)
     assert done.int8().predict(np.zeros((1, 32, 32), np.uint8)).shape == (1, 7)
 
 
@@ -283,7 +284,7 @@ def test_a_twin_that_diverged_is_named(qat_config: TrainConfig, tmp_path: Path) 
 def test_a_folded_teacher_answers_as_its_network() -> None:
     network = make_network("mobilenet_v3_small", make_spec().input)
     kept = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    folded = _folded(network)
+    folded = _fold(network)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
     faces = torch.randint(0, 256, (4, 48, 48), dtype=torch.uint8)
     with torch.no_grad():

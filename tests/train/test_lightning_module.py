@@ -8,9 +8,9 @@ import torch
 from fer_edge.errors import ConfigError
 from fer_edge.spec import InputSpec, Int8Recipe
 from fer_edge.train.config import Augmentation, TrainConfig
-from fer_edge.train.lightning_module import Trainee
+from fer_edge.train.lightning_module import LitClassifier
 from fer_edge.train.networks.classifier import FaceClassifier
-from fer_edge.train.networks.quantized import default_float_layers, rounded, twin_of
+from fer_edge.train.networks.quantized import default_float_layers, quantize_model, quantized_layers
 from tests.support.networks import make_network
 
 STILL = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
@@ -24,8 +24,8 @@ def network() -> FaceClassifier:
 
 def a_trainee(
     network: FaceClassifier, config: TrainConfig, teachers: tuple[FaceClassifier, ...] = ()
-) -> Trainee:
-    trainee = Trainee(network, config, torch.ones(7), 10, teachers)
+) -> LitClassifier:
+    trainee = LitClassifier(network, config, torch.ones(7), 10, teachers)
     trainee.log = lambda *_, **__: None  # type: ignore[method-assign]
     return trainee.eval()
 
@@ -63,8 +63,8 @@ def test_the_first_epochs_are_of_a_smaller_side(
     growing = a_trainee(network, replace(config, first_side=24, first_fraction=0.3))
     sides = []
     for epoch in (0, 2, 3, 9):
-        monkeypatch.setattr(Trainee, "current_epoch", epoch)
-        sides.append(growing._side())
+        monkeypatch.setattr(LitClassifier, "current_epoch", epoch)
+        sides.append(growing._get_side())
     assert sides == [24, 24, None, None]
     with torch.no_grad():
         pixels = torch.rand(2, 1, 48, 48) * 255
@@ -97,12 +97,12 @@ def test_frozen_parts_stay_as_they_are(
 def test_codes_move_faster_than_weights(config: TrainConfig) -> None:
     network = make_network("mobilenet_v3_small", SPEC)
     recipe = Int8Recipe(float_layers=default_float_layers(network, config.architecture))
-    twin = twin_of(network, config.architecture, recipe)
+    twin = quantize_model(network, config.architecture, recipe)
     trainee = a_trainee(twin, replace(config, lr=1e-3, backbone_lr=0.5))
     groups = trainee.configure_optimizers()["optimizer"].param_groups
     found = {id(one): group["initial_lr"] for group in groups for one in group["params"]}
     assert len(found) == len(list(twin.parameters()))
-    in_codes = [p for layer in rounded(twin).values() for p in layer.layer.parameters()]
+    in_codes = [p for layer in quantized_layers(twin).values() for p in layer.layer.parameters()]
     assert {found.pop(id(one)) for one in in_codes} == {0.05, 0.1}
     assert set(found.values()) == {1e-3, 5e-4}
     shares = {group["initial_lr"] * group["weight_decay"] for group in groups}
@@ -112,5 +112,5 @@ def test_codes_move_faster_than_weights(config: TrainConfig) -> None:
 def test_a_frozen_part_that_there_is_not_is_named(
     network: FaceClassifier, config: TrainConfig
 ) -> None:
-    with pytest.raises(ConfigError, match=r"frozen: the network has no part 'stem'"):
+    with pytest.raises(ConfigError, match=r"frozen: the network has no submodule 'stem'"):
         a_trainee(network, replace(config, frozen=("stem",)))

@@ -10,7 +10,13 @@ from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import DataSpec, ModelSpec
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData, Faces
-from fer_edge.train.provenance import FILE, first_checkpoint, origin, seen, words
+from fer_edge.train.provenance import (
+    INITIAL_SPEC_FILE,
+    describe_start,
+    describe_training_data,
+    find_initial_checkpoint,
+    read_initial_spec,
+)
 
 
 def data(*, name: str = "mine", copies: int = 0) -> FaceData:
@@ -23,33 +29,33 @@ def data(*, name: str = "mine", copies: int = 0) -> FaceData:
 
 def test_what_weights_were_trained_on_is_kept() -> None:
     counts = {"train": 30, "val": 10}
-    mine = seen(None, data())
+    mine = describe_training_data(None, data())
     assert mine == DataSpec("mine", "own", counts)
     fer = DataSpec("FER2013", "research", {"train": 28709})
-    both = seen(fer, data())
+    both = describe_training_data(fer, data())
     assert both == DataSpec("FER2013, then mine", "research; own", counts)
-    assert seen(both, data()) == both
-    third = seen(both, data(name="yours"))
+    assert describe_training_data(both, data()) == both
+    third = describe_training_data(both, data(name="yours"))
     assert third == DataSpec("FER2013, then mine, then yours", "research; own", counts)
 
 
 def test_where_a_run_begins(tmp_path: Path, spec: ModelSpec) -> None:
     for weights, first in (("bundled", bundled("checkpoint")), ("none", None), ("a.pth", None),
                            ("a.safetensors", Path("a.safetensors"))):  # fmt: skip
-        assert first_checkpoint(TrainConfig("x", weights=weights)) == first
+        assert find_initial_checkpoint(TrainConfig("x", weights=weights)) == first
     config = TrainConfig("x")
-    assert origin(config, tmp_path) == read_spec(bundled("checkpoint"))
-    (tmp_path / FILE).write_text(spec.to_json())
-    assert origin(replace(config, weights="gone.safetensors"), tmp_path) == spec
+    assert read_initial_spec(config, tmp_path) == read_spec(bundled("checkpoint"))
+    (tmp_path / INITIAL_SPEC_FILE).write_text(spec.to_json())
+    assert read_initial_spec(replace(config, weights="gone.safetensors"), tmp_path) == spec
 
 
 def test_what_is_said_before_the_first_epoch(spec: ModelSpec) -> None:
-    assert list(words(data(), None)) == [
+    assert list(describe_start(data(), None)) == [
         "mine: 2 labels; train 30, val 10 faces; val taken from train"
     ]
-    known = list(words(data(), spec))
-    assert known[1] == "labels: happy as the start knows them; bored new to it"
-    assert len(list(words(data(), replace(spec, labels=("happy", "bored"))))) == 1
-    (_, warned) = words(data(copies=4), None)
-    assert warned.startswith("4 of 10 val faces are near copies of train's")
-    assert len(list(words(replace(data(copies=4), derived_splits=()), None))) == 1
+    known = list(describe_start(data(), spec))
+    assert known[1] == "labels: happy (with initial weights); bored (new)"
+    assert len(list(describe_start(data(), replace(spec, labels=("happy", "bored"))))) == 1
+    (_, warned) = describe_start(data(copies=4), None)
+    assert warned.startswith("4 of 10 val faces are near copies of faces in train")
+    assert len(list(describe_start(replace(data(copies=4), derived_splits=()), None))) == 1

@@ -12,7 +12,7 @@ from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.fer2013 import read_fer2013
 from fer_edge.train.data.ferplus import COLUMNS, Votes
-from fer_edge.train.targets import VotesToLabels, targets_of
+from fer_edge.train.targets import VotesToLabels, build_targets
 from tests.support.data import write_votes
 
 
@@ -27,7 +27,7 @@ def config(csv_file: Path) -> TrainConfig:
 
 
 def test_without_votes_a_target_is_the_label(data: FaceData, config: TrainConfig) -> None:
-    targets = targets_of(config, data)
+    targets = build_targets(config, data)
     labels = torch.from_numpy(data.split("train").labels)
     assert torch.equal(targets.argmax(1), labels)
     assert targets.sum() == targets.max(1).values.sum() == len(labels)
@@ -37,14 +37,14 @@ def test_votes_take_their_share_of_the_target(
     data: FaceData, config: TrainConfig, tmp_path: Path
 ) -> None:
     votes = str(write_votes(tmp_path / "v.csv"))
-    targets = targets_of(replace(config, ferplus=votes, soft_targets=0.4), data)
+    targets = build_targets(replace(config, ferplus=votes, soft_targets=0.4), data)
     assert targets.shape == (42, 7)
     assert torch.allclose(targets.sum(1), torch.ones(42))
     labels = torch.from_numpy(data.split("train").labels)
     assert (targets[range(42), labels] >= 0.6).all()
     wrong = replace(config, ferplus=str(data.path), soft_targets=0.4)
     with pytest.raises(DataError, match="not FER"):
-        targets_of(wrong, data)
+        build_targets(wrong, data)
 
 
 def test_votes_are_read_as_fer2013_would_label_such_faces() -> None:

@@ -22,6 +22,7 @@ from fer_edge.commands.options import (
     option,
     single,
 )
+from fer_edge.commands.training_output import show_training
 from fer_edge.errors import ConfigError, requires_extra
 from fer_edge.train.config import (
     TrainConfig,
@@ -181,7 +182,7 @@ def train(
         given["weights"] = Path(weights)
     with requires_extra("train"):
         from fer_edge.runtime.formats.model_files import bundled
-        from fer_edge.train.distributed import is_first
+        from fer_edge.train.distributed import is_rank_zero
         from fer_edge.train.evaluation.evaluate import CHECKPOINT
         from fer_edge.train.fit import fit
 
@@ -199,12 +200,13 @@ def train(
     if qat and not config.qat_from:
         raise ConfigError(f"{output}: not a run of --qat: resume it without --qat")
     try:
-        path = fit(config, output, resume=resume, devices=devices)
+        with show_training() as on_progress:
+            path = fit(config, output, resume=resume, devices=devices, on_progress=on_progress).path
     except (KeyboardInterrupt, SystemExit):
-        if is_first():
+        if is_rank_zero():
             print(f"interrupted; to resume: fer train --output {output} --resume", file=sys.stderr)
         raise typer.Exit(1) from None
-    if is_first():
+    if is_rank_zero():
         is_qat = bool(config.qat_from)
         show_checkpoint(path, data or config.data, is_qat=is_qat, as_json=as_json)
 

@@ -123,7 +123,7 @@ def export_checkpoint(
         check_output(output, source, data, split=split, precision=precision, gate=gate)
     convert = target.load_converter()
     checkpoint = checkpoints.load(source)
-    if precision == "int8" and (recipe or not checkpoint.twin):
+    if precision == "int8" and (recipe or not checkpoint.quantized_model):
         checkpoint = quantize(checkpoint, data, recipe or default_int8_recipe(checkpoint))
     converted = convert(checkpoint, precision)
     spec = exported_spec(checkpoint, source, converted, precision)

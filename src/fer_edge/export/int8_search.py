@@ -13,7 +13,7 @@ from fer_edge.errors import ConfigError
 from fer_edge.export.thresholds import DEFAULT_THRESHOLDS
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Int8Recipe, Ranges
-from fer_edge.train.calibrate import with_twin
+from fer_edge.train.calibrate import add_quantized_model
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.evaluation.evaluate import match_labels
 from fer_edge.train.networks import checkpoint as checkpoints
@@ -65,7 +65,7 @@ def quantize(checkpoint: Checkpoint, data: FaceData | None, recipe: Int8Recipe) 
     known = layer_names(checkpoint.model)
     if unknown := sorted(set(recipe.float_layers) - set(known)):
         raise ConfigError(f"{checkpoint.spec.architecture} has no layer {unknown[0]!r}")
-    return with_twin(checkpoint, data, recipe, f"rounded, ranges by {recipe.ranges}")
+    return add_quantized_model(checkpoint, data, recipe, f"rounded, ranges by {recipe.ranges}")
 
 
 def search_int8_recipe(

@@ -18,6 +18,7 @@ from fer_edge.export.exportable import ConvertedModel, ExportModule
 from fer_edge.spec import KEY, ModelSpec, Precision, Weights
 from fer_edge.train.networks import quantized
 from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.networks.fake_quant import FakeQuantMode
 
 try:
     import onnx
@@ -72,7 +73,7 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
     """
     if precision == "int8":
         twin = checkpoint.int8()
-        with quantized.emitting(twin.model):
+        with quantized.fake_quant_mode(twin.model, FakeQuantMode.ONNX):
             return _exported(twin, exact=True)
     return _exported(checkpoint, exact=precision == "fp32")
 

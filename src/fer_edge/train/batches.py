@@ -1,4 +1,4 @@
-"""Faces and their targets a batch at a time: the order, the classes' weights, mixing."""
+"""Batches of faces and targets: their order, class weights, mixup."""
 
 from __future__ import annotations
 
@@ -12,68 +12,71 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import Faces
 
+_VALIDATION_BATCH_SIZE = 512
 
-class Batches(Dataset[tuple[Tensor, Tensor]]):
-    """Faces in memory, taken a batch at a time: `__getitems__` spares 64 calls and a collation."""
 
-    def __init__(self, pixels: Tensor, answers: Tensor) -> None:
+class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Faces in memory, indexed a batch at a time: `__getitems__` needs no collation."""
+
+    def __init__(self, pixels: Tensor, targets: Tensor) -> None:
         self.pixels = pixels
-        self.answers = answers
+        self.targets = targets
 
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitems__(self, places: list[int]) -> tuple[Tensor, Tensor]:
-        index = torch.tensor(places)
-        return self.pixels[index], self.answers[index]
+    def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
+        index = torch.tensor(indices)
+        return self.pixels[index], self.targets[index]
 
 
-def loader(
+def make_loader(
     faces: Faces,
     config: TrainConfig,
     *,
     targets: Tensor | None = None,
-    among: tuple[int, int] = (0, 1),
+    rank: int = 0,
+    world_size: int = 1,
 ) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Batches in an order that the seed and the epoch's number alone decide.
+    """Make a loader whose order depends on the seed and the epoch alone.
 
-    Several processes get parts of the same batches of `config.batch_size` faces that one would get,
-    and a part each of the faces to validate, none of them twice.
+    In training the ranks share the batches of `config.batch_size` faces that one process would
+    get; in validation they share the faces, and no face is seen twice.
 
     Args:
-        faces: of one split.
+        faces: one split.
         config: the run's settings.
-        targets: float32 `[N, labels]`, to train on, in shuffled order; None: the labels as they
-            are, int64 `[N]`, to validate.
-        among: which process asks, of how many.
+        targets: float32 `[N, labels]` for training, in shuffled order; None for validation, with
+            the labels as targets, int64 `[N]`.
+        rank: of the process.
+        world_size: number of processes.
     """
-    train = targets is not None
-    answers = torch.from_numpy(faces.labels) if targets is None else targets
-    dataset = Batches(torch.from_numpy(faces.pixels), answers)
-    process, processes = among
-    share = config.batch_size // processes
-    order: DistributedSampler[tuple[Tensor, Tensor]] = DistributedSampler(
-        dataset, processes, process, seed=config.seed, drop_last=True
+    is_training = targets is not None
+    labels = torch.from_numpy(faces.labels) if targets is None else targets
+    dataset = FaceDataset(torch.from_numpy(faces.pixels), labels)
+    batch_size = config.batch_size // world_size
+    sampler: DistributedSampler[tuple[Tensor, Tensor]] = DistributedSampler(
+        dataset, world_size, rank, seed=config.seed, drop_last=True
     )
     return DataLoader(
         dataset,
-        batch_size=share if train else 512,
-        sampler=order if train else range(process, len(dataset), processes),
+        batch_size=batch_size if is_training else _VALIDATION_BATCH_SIZE,
+        sampler=sampler if is_training else range(rank, len(dataset), world_size),
         collate_fn=lambda batch: batch,
         # a last batch of one face has no variance for batch norm
-        drop_last=train and len(order) > share,
+        drop_last=is_training and len(sampler) > batch_size,
     )
 
 
 def class_weights(labels: np.ndarray[Any, Any], count: int, balance: float) -> Tensor:
-    """(N / (count * n_label)) ** balance, float32 `[count]`; 0 for a label without a face."""
+    """Compute (N / (count * n_label)) ** balance, float32 `[count]`; 0 for unused labels."""
     counts = np.bincount(labels, minlength=count)
     weights = (len(labels) / (count * counts.clip(1))) ** balance
     return torch.tensor(weights * (counts > 0), dtype=torch.float32)
 
 
-def mix(pixels: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Each face and its target with another's, both by one share: mixup (arXiv:1710.09412)."""
-    share = float(torch.distributions.Beta(alpha, alpha).sample())
+def mixup(pixels: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Mix each face and its target with another's, by one weight (arXiv:1710.09412)."""
+    weight = float(torch.distributions.Beta(alpha, alpha).sample())
     other = torch.randperm(len(pixels))
-    return pixels.lerp(pixels[other], share), targets.lerp(targets[other], share)
+    return pixels.lerp(pixels[other], weight), targets.lerp(targets[other], weight)

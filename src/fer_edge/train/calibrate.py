@@ -1,15 +1,16 @@
-"""Set a twin's grids from faces: which steps round its activations and weights with least error."""
+"""Calibration: choose the scales of a quantized model from faces, for the least error."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from fer_edge.errors import DataError
 from fer_edge.spec import Int8Recipe
@@ -17,38 +18,61 @@ from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.evaluation.evaluate import match_all_labels
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.classifier import FaceClassifier
-from fer_edge.train.networks.fake_quant import Grid, short
-from fer_edge.train.networks.quantized import (
-    chains,
-    drop_activations,
-    grids,
-    outputs,
-    rounded,
-    twin_of,
+from fer_edge.train.networks.fake_quant import (
+    MAX_ACTIVATION,
+    ActivationFakeQuant,
+    FakeQuantMode,
+    fake_quantize,
+    round_to_short_scale,
 )
+from fer_edge.train.networks.quantized import (
+    activation_quantizers,
+    fake_quant_mode,
+    get_graph,
+    output_quantizers,
+    quantize_model,
+    quantized_layers,
+    remove_redundant_activations,
+    shared_scale_groups,
+)
+from fer_edge.train.progress import ProgressCallback, ignore_progress
 
-PER_LABEL = 64
-FEWEST = 50
-_AT_ONCE = 64
-_VALUES = 8192
-"""Of each tensor and batch, drawn by chance: enough to weigh steps against each other."""
-_LARGEST, _MIDDLE = 255, 128
-_LARGEST_BIAS = 2**18
-"""Half of what may be scaled by 5 bits within float32's 24; the weights' sums have the rest."""
-_FINEST = 2**-12
-"""The smallest scale, in steps of an answer that has a zero point: OpenVINO adds that before it
-rounds, and between 128 and 256 float32 has 16 bits for what is less than a step."""
+FACES_PER_LABEL = 64
+MIN_FACES = 50
+_BATCH_SIZE = 64
+_SAMPLES = 8192
+"""Values drawn from each tensor and batch, which suffice to compare scales."""
+_MIDDLE = 128
+_MAX_BIAS = 2**18
+"""Half of the largest integer that float32 can multiply by a 5-bit scale exactly; the sums of
+weights have the other half."""
+_MIN_SCALE_RATIO = 2**-12
+"""Smallest scale of a weight, relative to an output scale that has a zero point: OpenVINO adds the
+zero point before it rounds, and float32 has 16 bits for fractions of values from 128 to 256."""
 _HALVINGS = 3
-_SETTLED = 128
-"""Faces whose answers the steps are settled by."""
-_WORTH = 0.995
-"""A step is changed when the error falls by half a percent or more."""
+_SEARCH_FACES = 128
+"""Faces whose logits decide the search over scales."""
+_MIN_IMPROVEMENT = 0.995
+"""The search changes a scale if the error falls at least to this fraction."""
 
 
-def calibration_faces(
-    data: FaceData, *, per_label: int = PER_LABEL, seed: int = 0
-) -> tuple[npt.NDArray[np.uint8], str]:
-    """Faces of train, uint8 `[N, S, S]`, as many of each label, and words that name them.
+@dataclass(frozen=True)
+class CalibrationFaces:
+    """Faces of the training split that a quantized model is calibrated on.
+
+    Attributes:
+        pixels: uint8 `[N, S, S]`.
+        description: how they were chosen, for the spec.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    description: str
+
+
+def choose_calibration_faces(
+    data: FaceData, *, per_label: int = FACES_PER_LABEL, seed: int = 0
+) -> CalibrationFaces:
+    """Choose faces of the training split at random, up to `per_label` of each label.
 
     Raises:
         DataError: a label has no face in train, or there are fewer than 50 faces.
@@ -57,229 +81,325 @@ def calibration_faces(
     random = np.random.default_rng(seed)
     chosen = []
     for label, name in enumerate(data.labels):
-        places = np.flatnonzero(faces.labels == label)
-        if not len(places):
+        indices = np.flatnonzero(faces.labels == label)
+        if not len(indices):
             raise DataError(f"{data.path}: no face of {name!r} in train to calibrate int8 with")
-        chosen.append(random.permutation(places)[:per_label])
+        chosen.append(random.permutation(indices)[:per_label])
     found = random.permutation(np.concatenate(chosen))
-    if len(found) < FEWEST:
+    if len(found) < MIN_FACES:
         raise DataError(
-            f"{data.path}: {len(found)} faces in train to calibrate int8 with, at least {FEWEST} "
-            "are needed"
+            f"{data.path}: {len(found)} faces in train to calibrate int8 with, at least "
+            f"{MIN_FACES} are needed"
         )
     most = max(map(len, chosen))
-    return faces.pixels[found], (
-        f"{len(found)} faces of {data.name} train, up to {most} a label, seed {seed}"
+    return CalibrationFaces(
+        faces.pixels[found],
+        f"{len(found)} faces of {data.name} train, up to {most} a label, seed {seed}",
     )
 
 
-def with_twin(
-    source: Checkpoint, data: FaceData, recipe: Int8Recipe, method: str, *, seed: int = 0
+def add_quantized_model(
+    source: Checkpoint,
+    data: FaceData,
+    recipe: Int8Recipe,
+    method: str,
+    *,
+    seed: int = 0,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Checkpoint:
-    """A checkpoint with an int8 twin that is calibrated on faces of train; its spec says how.
+    """Return the checkpoint with a quantized model that is calibrated on faces of train.
+
+    Args:
+        source: a checkpoint; a quantized model that it holds is replaced.
+        data: faces whose labels the network knows.
+        recipe: how to quantize.
+        method: how the quantized model is made, for the spec.
+        seed: of the choice of faces.
+        on_progress: called after each step of the calibration.
 
     Raises:
-        DataError: train lacks a label of the network or has one it doesn't know, or has fewer than
-            50 faces.
+        DataError: train lacks a label of the network or has an unknown one, or has fewer than 50
+            faces.
     """
     known = match_all_labels(data, source.spec, source.spec.name)
-    pixels, calibration = calibration_faces(known, seed=seed)
-    twin = twin_of(source.model, source.spec.architecture, recipe)
-    calibrate(twin, pixels, recipe)
+    faces = choose_calibration_faces(known, seed=seed)
+    model = quantize_model(source.model, source.spec.architecture, recipe)
+    calibrate(model, faces.pixels, recipe, on_progress)
+    return with_quantized_model(source, model, recipe, method, faces)
+
+
+def with_quantized_model(
+    source: Checkpoint,
+    model: FaceClassifier,
+    recipe: Int8Recipe,
+    method: str,
+    faces: CalibrationFaces,
+) -> Checkpoint:
+    """Return the checkpoint with a quantized model and a spec that describes it."""
     quantization = replace(
         source.spec.quantization,
         method=method,
-        calibration=calibration,
+        calibration=faces.description,
         int8=recipe,
-        temperature=None,  # that of a twin before this one
+        temperature=None,  # the temperature of an earlier quantized model doesn't hold
     )
-    return Checkpoint(source.model, replace(source.spec, quantization=quantization), twin)
+    return Checkpoint(source.model, replace(source.spec, quantization=quantization), model)
 
 
-def calibrate(twin: FaceClassifier, pixels: npt.NDArray[np.uint8], recipe: Int8Recipe) -> None:
-    """Set every grid and every weight's scale from the float answer to some faces, in place."""
-    seen, answers = _watch(twin, pixels)
-    refines = recipe.ranges in ("mse", "answer")
-    choose = _RANGES[recipe.ranges]
-    for grid, values in seen.items():
-        low, high = choose(values)
-        _cover(grid, min(low, 0.0), max(high, 0.0))
-        if refines:
-            _refine([grid], seen)
-    for chain in chains(twin):
-        _cover_all(chain, [choose(seen[grid]) for grid in chain])
-        if refines:
-            _refine(chain, seen)
-    for grid in seen:
-        if _is_of_pixels(grid, twin):  # whole numbers are on a grid already
-            _put(grid, 1.0, round(-twin.shift))
-    _put_scales(twin)
-    drop_activations(twin)
+def calibrate(
+    model: FaceClassifier,
+    pixels: npt.NDArray[np.uint8],
+    recipe: Int8Recipe,
+    on_progress: ProgressCallback = ignore_progress,
+) -> None:
+    """Set the scales of a quantized model from the float model's values on some faces, in place.
+
+    Args:
+        model: a model that `quantize_model` built.
+        pixels: uint8 `[N, S, S]`.
+        recipe: `ranges` names the method: "minmax", "percentile", "mse" (least squared error of
+            each tensor), or "answer" (as "mse", then least squared error of the logits).
+        on_progress: called after each step.
+    """
+    on_progress("calibration", 0, 1)
+    samples, logits = _observe(model, pixels)
+    should_refine = recipe.ranges in ("mse", "answer")
+    choose_range = _RANGES[recipe.ranges]
+    for quantizer, values in samples.items():
+        low, high = choose_range(values)
+        _cover_range(quantizer, min(low, 0.0), max(high, 0.0))
+        if should_refine:
+            _reduce_error([quantizer], samples)
+    for group in shared_scale_groups(model):
+        _cover_ranges(group, [choose_range(samples[quantizer]) for quantizer in group])
+        if should_refine:
+            _reduce_error(group, samples)
+    if _quantizes_pixels(model):  # integer pixels are quantized already
+        first = next(iter(samples))
+        first.set_range(1.0, round(-model.shift))
+    _set_weight_scales(model)
+    remove_redundant_activations(model)
     if recipe.ranges == "answer":
-        _settle(twin, pixels[:_SETTLED], answers[:_SETTLED])
-        _put_scales(twin)  # which of them are too small depends on the steps
+        _search_scales(model, pixels[:_SEARCH_FACES], logits[:_SEARCH_FACES], on_progress)
+        _set_weight_scales(model)  # their lower limits depend on the activations' scales
+    on_progress("calibration", 1, 1)
 
 
-def _put_scales(twin: FaceClassifier) -> None:
-    """Short ones with least error, none too small for float32 to be exact."""
-    finest = {
-        layer: _FINEST * float(grid.scale / layer.grid.scale)
-        for layer, grid in outputs(twin)
-        if grid.zero_point
+def _set_weight_scales(model: FaceClassifier) -> None:
+    """Set the short scales with the least error that are large enough for exact float32 sums."""
+    minima = {
+        layer: _MIN_SCALE_RATIO * float(quantizer.scale / layer.input_quantizer.scale)
+        for layer, quantizer in output_quantizers(model)
+        if quantizer.zero_point
     }
-    for layer in rounded(twin).values():
-        # a channel without weights still has a bias
-        weight, bias = layer.values()
-        least = bias.abs() / (layer.grid.scale * _LARGEST_BIAS)
-        least = short(least.clamp_min(finest.get(layer, 0.0)))
-        layer.rescale(torch.maximum(_least_error(weight, layer.most), least))
+    for layer in quantized_layers(model).values():
+        # a channel whose weights are all 0 still has a bias
+        weight, bias = layer.float_weights()
+        minimum = bias.abs() / (layer.input_quantizer.scale * _MAX_BIAS)
+        minimum = round_to_short_scale(minimum.clamp_min(minima.get(layer, 0.0)))
+        layer.rescale(torch.maximum(_best_weight_scales(weight, layer.max_level), minimum))
 
 
-def _watch(
-    twin: FaceClassifier, pixels: npt.NDArray[np.uint8]
-) -> tuple[dict[Grid, Tensor], Tensor]:
-    """Values that passed each grid, its extremes among them, and the float answers."""
-    seen: dict[Grid, list[Tensor]] = {grid: [] for grid in grids(twin).values()}
+def _observe(
+    model: FaceClassifier, pixels: npt.NDArray[np.uint8]
+) -> tuple[dict[ActivationFakeQuant, Tensor], Tensor]:
+    """Return samples of each quantizer's input, with its extremes, and the float logits."""
+    samples: dict[ActivationFakeQuant, list[Tensor]] = {
+        quantizer: [] for quantizer in activation_quantizers(model).values()
+    }
     random = torch.Generator().manual_seed(0)
 
-    def note(grid: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
-        assert isinstance(grid, Grid)
+    def observe(quantizer: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+        assert isinstance(quantizer, ActivationFakeQuant)
         values = inputs[0].flatten()
-        drawn = torch.randint(len(values), (_VALUES,), generator=random)
-        seen[grid] += [values[drawn], values.min()[None], values.max()[None]]
+        drawn = torch.randint(len(values), (_SAMPLES,), generator=random)
+        samples[quantizer] += [values[drawn], values.min()[None], values.max()[None]]
 
-    hooks = [grid.register_forward_hook(note) for grid in seen]
-    for grid in seen:
-        grid.rounds = False
-    twin.eval()
-    answers = _answers(twin, pixels)
-    for grid, hook in zip(seen, hooks, strict=True):
-        grid.rounds = True
+    hooks = [quantizer.register_forward_hook(observe) for quantizer in samples]
+    model.eval()
+    with fake_quant_mode(model, FakeQuantMode.FLOAT), torch.inference_mode():
+        batches = torch.split(torch.from_numpy(pixels.copy()), _BATCH_SIZE)
+        logits = torch.cat([model(batch) for batch in batches])
+    for hook in hooks:
         hook.remove()
-    return {grid: torch.cat(values).clone() for grid, values in seen.items()}, answers
+    return {quantizer: torch.cat(values).clone() for quantizer, values in samples.items()}, logits
 
 
-def _answers(twin: FaceClassifier, pixels: npt.NDArray[np.uint8]) -> Tensor:
-    with torch.inference_mode():
-        batches = torch.split(torch.from_numpy(pixels.copy()), _AT_ONCE)
-        return torch.cat([twin(batch) for batch in batches])
+def _quantizes_pixels(model: FaceClassifier) -> bool:
+    """Whether the first layer is quantized and takes integer pixels."""
+    return model.scale == 1.0
 
 
-def _middle(values: Tensor) -> tuple[float, float]:
+def _full_range(values: Tensor) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
+def _percentile_range(values: Tensor) -> tuple[float, float]:
     low, high = np.quantile(values.numpy(), (0.0005, 0.9995))
     return float(low), float(high)
 
 
-def _is_of_pixels(grid: Grid, twin: FaceClassifier) -> bool:
-    """Whether it is the first layer's, and that layer takes pixels as they are."""
-    return twin.scale == 1.0 and grid is next(iter(grids(twin).values()))
-
-
-def _extremes(values: Tensor) -> tuple[float, float]:
-    return float(values.min()), float(values.max())
-
-
 _RANGES: dict[str, Callable[[Tensor], tuple[float, float]]] = {
-    "minmax": _extremes,
-    "percentile": _middle,
-    "mse": _extremes,
-    "answer": _extremes,
+    "minmax": _full_range,
+    "percentile": _percentile_range,
+    "mse": _full_range,
+    "answer": _full_range,
 }
 
 
-def _cover(grid: Grid, low: float, high: float) -> None:
-    """The smallest power of two whose 256 steps reach from `low` to `high`.
+def _cover_range(quantizer: ActivationFakeQuant, low: float, high: float) -> None:
+    """Set the smallest power-of-two scale whose 256 levels reach from `low` to `high`.
 
-    The zero point is even: then a half rounds to the same side before it is added and after.
+    The zero point is even: a half is then rounded to the same side before and after it is added.
     """
-    step = 2.0 ** math.ceil(math.log2(max(high - low, 1e-6) / (_LARGEST - 1)))
-    zero = 2 * math.ceil(-low / step / 2)
-    if zero + high / step > _LARGEST:  # the even number needed one step more than there was
-        step *= 2
-        zero = 2 * math.ceil(-low / step / 2)
-    _put(grid, step, zero)
+    scale = 2.0 ** math.ceil(math.log2(max(high - low, 1e-6) / (MAX_ACTIVATION - 1)))
+    zero_point = 2 * math.ceil(-low / scale / 2)
+    if zero_point + high / scale > MAX_ACTIVATION:  # the even zero point needed one more level
+        scale *= 2
+        zero_point = 2 * math.ceil(-low / scale / 2)
+    quantizer.set_range(scale, zero_point)
 
 
-def _cover_all(chain: list[Grid], ranges: list[tuple[float, float]]) -> None:
-    """One step for all, the zero points at 0 or in the middle, so that sums need no rounding."""
-    zeros = [0 if low >= 0 else _MIDDLE for low, _ in ranges]
-    reach = max(
-        max(-low / max(zero, 1), high / (_LARGEST - zero))
-        for zero, (low, high) in zip(zeros, ranges, strict=True)
+def _cover_ranges(group: list[ActivationFakeQuant], ranges: Sequence[tuple[float, float]]) -> None:
+    """Set one scale for a group and zero points of 0 or 128, so that sums need no rounding."""
+    zero_points = [0 if low >= 0 else _MIDDLE for low, _ in ranges]
+    needed = max(
+        max(-low / max(zero_point, 1), high / (MAX_ACTIVATION - zero_point))
+        for zero_point, (low, high) in zip(zero_points, ranges, strict=True)
     )
-    step = 2.0 ** math.ceil(math.log2(max(reach, 1e-8)))
-    _put_all(chain, [(step, zero) for zero in zeros])
+    scale = 2.0 ** math.ceil(math.log2(max(needed, 1e-8)))
+    _set_ranges(group, [(scale, zero_point) for zero_point in zero_points])
 
 
-def _refine(chain: list[Grid], seen: dict[Grid, Tensor]) -> None:
-    """Halve the common step while the squared error falls: what lies far out is clamped."""
+def _reduce_error(
+    group: list[ActivationFakeQuant], samples: dict[ActivationFakeQuant, Tensor]
+) -> None:
+    """Halve a group's scale while the squared error falls; outliers are clamped."""
 
-    def error(steps: list[tuple[float, int]]) -> float:
+    def error(ranges: list[tuple[float, int]]) -> float:
         total = 0.0
-        for grid, (step, zero) in zip(chain, steps, strict=True):
-            values = seen[grid]
-            back = torch.fake_quantize_per_tensor_affine(values, step, zero, 0, _LARGEST)
-            total += float((back - values).square().mean() / values.square().mean().clamp(1e-12))
+        for quantizer, (scale, zero_point) in zip(group, ranges, strict=True):
+            values = samples[quantizer]
+            difference = fake_quantize(values, scale, zero_point) - values
+            total += float(difference.square().mean() / values.square().mean().clamp(1e-12))
         return total
 
-    tried = [_steps(chain)]
+    candidates = [_get_ranges(group)]
     for _ in range(_HALVINGS):
-        tried.append([_times(0.5, *one) for one in tried[-1]])
-    _put_all(chain, min(tried, key=error))
+        candidates.append([_multiply_scale(0.5, *one) for one in candidates[-1]])
+    _set_ranges(group, min(candidates, key=error))
 
 
-def _settle(twin: FaceClassifier, pixels: npt.NDArray[np.uint8], wanted: Tensor) -> None:
-    """Halve or double each step, first layers first, where the answer comes closer to `wanted`.
+def _search_scales(
+    model: FaceClassifier,
+    pixels: npt.NDArray[np.uint8],
+    wanted: Tensor,
+    on_progress: ProgressCallback,
+) -> None:
+    """Halve or double each group's scale where the logits come closer to the float logits.
 
-    The error that a tensor gets says little about the error that the answer gets from it.
+    The error of a tensor says little about the error that it causes in the logits. The search goes
+    through the graph in order, so that each trial recomputes only the layers behind the change.
     """
-    order = list(grids(twin).values())
-    together = chains(twin)
-    alone = [[g] for g in order if not (any(g in c for c in together) or _is_of_pixels(g, twin))]
-    groups = sorted([*together, *alone], key=lambda group: min(map(order.index, group)))
-    best = float((_answers(twin, pixels) - wanted).square().mean())
-    for group in groups:
-        before = _steps(group)
+    order = list(activation_quantizers(model).values())
+    groups = shared_scale_groups(model)
+    grouped = {quantizer for group in groups for quantizer in group}
+    if _quantizes_pixels(model):
+        grouped.add(order[0])
+    groups += [[quantizer] for quantizer in order if quantizer not in grouped]
+    groups.sort(key=lambda group: min(map(order.index, group)))
+    trials = _Trials(model, pixels)
+    best = _mean_square(trials.compute_logits() - wanted)
+    for done, group in enumerate(groups):
+        trials.advance_to(min(group, key=order.index))
+        before = _get_ranges(group)
         for factor in (0.5, 2.0):
-            _put_all(group, [_times(factor, *one) for one in before])
-            error = float((_answers(twin, pixels) - wanted).square().mean())
-            if error < _WORTH * best:
+            _set_ranges(group, [_multiply_scale(factor, *one) for one in before])
+            error = _mean_square(trials.compute_logits() - wanted)
+            if error < _MIN_IMPROVEMENT * best:
                 best = error
                 break
-            _put_all(group, before)
+            _set_ranges(group, before)
+        on_progress("calibration", done, len(groups))
 
 
-def _times(factor: float, step: float, zero: int) -> tuple[float, int]:
-    """Another step; its zero point is even, and follows as far as the middle of the codes."""
-    if zero >= _MIDDLE:
-        return step * factor, zero
-    return step * factor, min(2 * math.ceil(zero / factor / 2), _MIDDLE)
+class _Trials:
+    """Computes logits repeatedly while the scales of later and later quantizers change.
+
+    The tensors that the changing part of the graph takes are kept, so that the part before it is
+    computed once.
+    """
+
+    def __init__(self, model: FaceClassifier, pixels: npt.NDArray[np.uint8]) -> None:
+        graph = get_graph(model.eval())
+        self._interpreter = fx.Interpreter(graph)
+        self._nodes = list(graph.graph.nodes)
+        self._modules = dict(graph.named_modules())
+        self._position = 1  # behind the graph's input
+        faces = torch.from_numpy(pixels.copy()).unsqueeze(1).float()
+        self._kept: dict[fx.Node, Any] = {self._nodes[0]: model.normalize(faces)}
+
+    def advance_to(self, quantizer: ActivationFakeQuant) -> None:
+        """Compute the nodes before `quantizer`, which no longer change."""
+        (stop,) = (
+            index
+            for index, node in enumerate(self._nodes)
+            if node.op == "call_module" and self._modules[str(node.target)] is quantizer
+        )
+        if stop > self._position:
+            self._compute(self._kept, self._position, stop)
+            self._position = stop
+
+    def compute_logits(self) -> Tensor:
+        """Compute the logits, float32 `[N, labels]`, with the present scales."""
+        values = dict(self._kept)
+        self._compute(values, self._position, len(self._nodes))
+        logits: Tensor = values[self._nodes[-1]]
+        return logits
+
+    @torch.inference_mode()
+    def _compute(self, values: dict[fx.Node, Any], start: int, stop: int) -> None:
+        self._interpreter.env = values
+        for node in self._nodes[start:stop]:
+            values[node] = self._interpreter.run_node(node)
+            for unused in self._interpreter.user_to_last_uses.get(node, ()):
+                del values[unused]
 
 
-def _steps(group: list[Grid]) -> list[tuple[float, int]]:
-    return [(float(grid.scale), int(grid.zero_point)) for grid in group]
+def _mean_square(difference: Tensor) -> float:
+    return float(difference.square().mean())
 
 
-def _put_all(group: list[Grid], steps: list[tuple[float, int]]) -> None:
-    for grid, one in zip(group, steps, strict=True):
-        _put(grid, *one)
+def _multiply_scale(factor: float, scale: float, zero_point: int) -> tuple[float, int]:
+    """Change a scale by a factor of 2; the zero point follows, stays even, and is at most 128."""
+    if zero_point >= _MIDDLE:
+        return scale * factor, zero_point
+    return scale * factor, min(2 * math.ceil(zero_point / factor / 2), _MIDDLE)
 
 
-def _put(grid: Grid, step: float, zero: int) -> None:
-    grid.scale.fill_(step)
-    grid.zero_point.fill_(zero)
+def _get_ranges(group: list[ActivationFakeQuant]) -> list[tuple[float, int]]:
+    return [(float(quantizer.scale), int(quantizer.zero_point)) for quantizer in group]
 
 
-def _least_error(weights: Tensor, most: int) -> Tensor:
-    """For each channel the scale with least error, of the short ones that reach 60 to 110 % of its
-    extremes: about seven."""
+def _set_ranges(group: list[ActivationFakeQuant], ranges: list[tuple[float, int]]) -> None:
+    for quantizer, (scale, zero_point) in zip(group, ranges, strict=True):
+        quantizer.set_range(scale, zero_point)
+
+
+def _best_weight_scales(weights: Tensor, max_level: int) -> Tensor:
+    """Return for each channel the short scale with the least squared error.
+
+    Candidates are the short scales whose levels reach 60 to 110 % of the channel's largest weight.
+    """
     weights = weights.flatten(1)
-    top = weights.abs().amax(1).clamp_min(1e-8)
-    best, least = top, torch.full_like(top, torch.inf)
-    for share in torch.linspace(0.6, 1.1, 51):
-        scale = short(top * share / most)
-        codes = (weights / scale[:, None]).round().clamp(-most, most)
-        error = (codes * scale[:, None] - weights).square().sum(1)
-        best = torch.where(error < least, scale, best)
+    largest = weights.abs().amax(1).clamp_min(1e-8)
+    best, least = largest, torch.full_like(largest, torch.inf)
+    scale = round_to_short_scale(largest * 0.6 / max_level)
+    last = round_to_short_scale(largest * 1.1 / max_level)
+    while (scale <= last).any():
+        levels = (weights / scale[:, None]).round_().clamp_(-max_level, max_level)
+        error = levels.mul_(scale[:, None]).sub_(weights).square_().sum(1)
+        best = torch.where((error < least) & (scale <= last), scale, best)
         least = torch.minimum(error, least)
+        scale = round_to_short_scale(scale * (1 + 1 / 16))
     return best

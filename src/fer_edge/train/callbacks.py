@@ -1,9 +1,9 @@
-"""What a run keeps while it goes on: averaged weights, checkpoints, a line for each epoch."""
+"""Lightning callbacks: averaged weights, checkpoints of the run, its log and its progress."""
 
 from __future__ import annotations
 
 import csv
-import sys
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ import lightning
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 
 from fer_edge.atomic import whole_file
+from fer_edge.train.progress import ProgressCallback
 
 COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "val_accuracy", "seconds", "images_per_second")
+_LOG = logging.getLogger(__name__)
 
 
-class Averaged(WeightAveraging):
-    """Exponential moving average of weights and batch-norm figures, validated and kept.
+class EmaWeights(WeightAveraging):
+    """Exponential moving average of weights and batch norm statistics, validated and saved.
 
     The decay grows as (1 + n) / (10 + n) up to its setting, so that a short run isn't held back by
     its first weights (as in TensorFlow's ExponentialMovingAverage).
@@ -25,21 +27,21 @@ class Averaged(WeightAveraging):
 
     def __init__(self, decay: float) -> None:
         def average(averaged: Any, current: Any, count: Any) -> None:
-            kept = min(decay, (1 + float(count)) / (10 + float(count)))
+            step_decay = min(decay, (1 + float(count)) / (10 + float(count)))
             for old, new in zip(averaged, current, strict=True):
                 if old.is_floating_point():
-                    old.lerp_(new, 1 - kept)
+                    old.lerp_(new, 1 - step_decay)
                 else:
                     old.copy_(new)
 
         super().__init__(use_buffers=True, multi_avg_fn=average)
 
 
-class Kept(ModelCheckpoint):
-    """One checkpoint file, also when the run's folder was moved before it was resumed.
+class RunCheckpoint(ModelCheckpoint):
+    """One checkpoint file, which is found again if the run's folder moved before it is resumed.
 
-    Lightning's own `save_last` writes only after an epoch that was the best: the best and the last
-    epoch need a callback each.
+    Lightning's `save_last` writes only after an epoch that was the best, so the best and the last
+    epoch have a callback each.
     """
 
     def __init__(self, folder: Path, name: str, monitor: str | None = None) -> None:
@@ -54,7 +56,7 @@ class Kept(ModelCheckpoint):
         self.path = folder / f"{name}.ckpt"
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what was kept, under the folder's present name."""
+        """Load the callback's state with the folder's present path."""
         path = str(self.path.resolve())
         scores = {path: state_dict["kth_value"]} if state_dict["best_k_models"] else {}
         here = {"dirpath": self.dirpath, "best_model_path": path, "kth_best_model_path": path}
@@ -62,7 +64,7 @@ class Kept(ModelCheckpoint):
 
 
 class EpochLog(Callback):
-    """`metrics.csv` and a line an epoch on standard error; a resumed run goes on in its file."""
+    """Writes a row of `metrics.csv` and logs a line per epoch; a resumed run continues the file."""
 
     def __init__(self, path: Path, faces: int) -> None:
         self.path = path
@@ -73,35 +75,47 @@ class EpochLog(Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: Any) -> None:
         seconds = time.monotonic() - self.started
-        # asking brings the processes' figures together: all must ask
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        # reading the metrics reduces them over all ranks, so every rank must read them
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not trainer.is_global_zero:
             return
+        epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or 0
         row = {
-            "epoch": trainer.current_epoch + 1,
+            "epoch": epoch,
             "lr": f"{trainer.optimizers[0].param_groups[-1]['lr']:.3g}",
-            "train_loss": f"{figures['train_loss_epoch']:.4f}",
-            "val_loss": f"{figures['val_loss']:.4f}",
-            "val_accuracy": f"{figures['val_accuracy']:.4f}",
+            "train_loss": f"{metrics['train_loss_epoch']:.4f}",
+            "val_loss": f"{metrics['val_loss']:.4f}",
+            "val_accuracy": f"{metrics['val_accuracy']:.4f}",
             "seconds": f"{seconds:.1f}",
             "images_per_second": f"{self.faces / seconds:.0f}",
         }
-        rows = [old for old in read_log(self.path) if int(old["epoch"]) < trainer.current_epoch + 1]
+        rows = [old for old in read_log(self.path) if int(old["epoch"]) < epoch]
         with whole_file(self.path) as beside, beside.open("w", newline="") as stream:
             writer = csv.DictWriter(stream, COLUMNS)
             writer.writeheader()
             writer.writerows([*rows, row])
-        left = (trainer.max_epochs or 0) - trainer.current_epoch - 1
-        print(
-            f"epoch {row['epoch']}/{trainer.max_epochs}  loss {row['train_loss']}  "
-            f"val loss {row['val_loss']}  val accuracy {figures['val_accuracy']:.2%}  "
-            f"{row['images_per_second']} images/s  {left * seconds / 60:.0f} min left",
-            file=sys.stderr,
+        _LOG.info(
+            "epoch %d/%d  loss %s  val loss %s  val accuracy %.2f%%  %s images/s  %.0f min left",
+            *(epoch, epochs, row["train_loss"], row["val_loss"], 100 * metrics["val_accuracy"]),
+            *(row["images_per_second"], (epochs - epoch) * seconds / 60),
         )
 
 
+class StepProgress(Callback):
+    """Reports each training step to a progress callback."""
+
+    def __init__(self, on_progress: ProgressCallback) -> None:
+        self.on_progress = on_progress
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, _: Any, __: Any, ___: Any, index: int
+    ) -> None:
+        stage = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        self.on_progress(stage, index + 1, int(trainer.num_training_batches))
+
+
 def read_log(path: Path) -> list[dict[str, str]]:
-    """The rows of a `metrics.csv`; none where there is no file yet."""
+    """Read the rows of a `metrics.csv`; none if there is no file yet."""
     if not path.exists():
         return []
     with path.open(newline="") as stream:

@@ -1,7 +1,7 @@
-"""A run in several processes (PyTorch's DistributedDataParallel): who is who, and who does what.
+"""Training in several processes with PyTorch's DistributedDataParallel.
 
 `torchrun` starts the processes of one or more machines, or Lightning those of this machine. Every
-process runs the whole command; the first alone writes and prints.
+process runs the whole command; only rank 0 writes files and logs.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ from torch.nn.parallel import DistributedDataParallel
 
 from fer_edge.errors import ConfigError
 
-_RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
-"""Each is 0 in the first process, or isn't there: set by torchrun, Lightning or Slurm."""
-_SYNC = next(  # the name that this version of PyTorch has for it
+_RANK_VARIABLES = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+"""Set by torchrun, Lightning or Slurm; each is 0 or unset in the process of rank 0."""
+_BUFFER_SYNC_OPTION = next(  # PyTorch renamed it
     name
     for name in ("forward_sync_buffers", "broadcast_buffers")
     if name in signature(DistributedDataParallel).parameters
 )
 
 
-def is_first() -> bool:
-    """Whether this process is the one that writes and prints."""
-    return all(os.environ.get(name, "0") == "0" for name in _RANKS)
+def is_rank_zero() -> bool:
+    """Whether this process writes files and logs."""
+    return all(os.environ.get(name, "0") == "0" for name in _RANK_VARIABLES)
 
 
 def trainer_options(devices: int, batch_size: int) -> dict[str, Any]:
-    """What Lightning's Trainer must know of the processes.
+    """Return the options of Lightning's Trainer that depend on the processes.
 
     Args:
-        devices: processes that Lightning is to start on this machine; under torchrun, whose
-            processes are there already, 1.
-        batch_size: faces a step, of all processes together.
+        devices: processes that Lightning starts on this machine; 1 under torchrun, which has
+            started them already.
+        batch_size: faces per step, over all processes.
 
     Raises:
-        ConfigError: torchrun was told another number of processes, or they can't share a batch.
+        ConfigError: torchrun has started another number of processes, or `batch_size` isn't a
+            multiple of their number.
     """
     nodes, local = 1, os.environ.get("LOCAL_WORLD_SIZE")
     if local is not None:
@@ -48,23 +49,21 @@ def trainer_options(devices: int, batch_size: int) -> dict[str, Any]:
             raise ConfigError(f"--devices {devices}: torchrun has started {local}: leave it out")
         devices = int(local)
         nodes = int(os.environ["WORLD_SIZE"]) // devices
-    if batch_size % (devices * nodes):
-        raise ConfigError(
-            f"--batch-size {batch_size} can't be shared evenly by {devices * nodes} processes"
-        )
-    several = devices * nodes > 1
-    # running figures of batch norms are brought together once an epoch instead: `average_buffers`
-    apart: dict[str, Any] = {_SYNC: False}
+    world_size = devices * nodes
+    if batch_size % world_size:
+        raise ConfigError(f"--batch-size {batch_size} isn't a multiple of {world_size} processes")
+    # batch norm statistics are averaged once per epoch instead: `average_buffers`
+    no_sync: dict[str, Any] = {_BUFFER_SYNC_OPTION: False}
     return {
         "devices": devices,
         "num_nodes": nodes,
-        "strategy": DDPStrategy(**apart) if several else "auto",
-        "sync_batchnorm": several and torch.cuda.is_available(),  # there is none for CPUs
+        "strategy": DDPStrategy(**no_sync) if world_size > 1 else "auto",
+        "sync_batchnorm": world_size > 1 and torch.cuda.is_available(),  # not available on CPUs
     }
 
 
 def average_buffers(module: nn.Module) -> None:
-    """Give floating-point buffers the mean of all processes', in place; alone, do nothing."""
+    """Average floating-point buffers over all ranks, in place; without others, do nothing."""
     if not distributed.is_initialized():
         return
     for buffer in module.buffers():
@@ -73,15 +72,15 @@ def average_buffers(module: nn.Module) -> None:
             buffer /= distributed.get_world_size()
 
 
-def total(figures: Tensor) -> Tensor:
-    """The sum of all processes' figures; alone, those of this one."""
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """Sum a tensor over all ranks, in place."""
     if distributed.is_initialized():
-        distributed.all_reduce(figures)
-    return figures
+        distributed.all_reduce(values)
+    return values
 
 
-def leave() -> None:
-    """Part from the other processes: what follows is the first one's alone."""
+def leave_process_group() -> None:
+    """Wait for the other ranks and end the communication; rank 0 continues alone."""
     if distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""From trained weights to a checkpoint: rounded for storage, calibrated, described."""
+"""Make a checkpoint of trained weights: round them, fit the temperature, write the spec."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from fer_edge.train.evaluation.metrics import Report
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.classifier import FaceClassifier
+from fer_edge.train.provenance import describe_training_data
 
 TOOLS = {
     "fer-edge": fer_edge.__version__,
@@ -39,10 +40,10 @@ INTENDED_USE = (
 )
 
 
-def finish(
+def finalize_float(
     model: FaceClassifier,
     data: FaceData,
-    seen: DataSpec,
+    trained_on: DataSpec,
     *,
     architecture: str,
     storage: Literal["fp16", "fp32"],
@@ -51,10 +52,13 @@ def finish(
 
     Args:
         model: the trained network.
-        data: what it was trained on in this run.
-        seen: what its weights were trained on, in this run and before.
-        architecture: its name.
+        data: the data of this run.
+        trained_on: all data that the weights were trained on, in this run and before.
+        architecture: the network's architecture.
         storage: of the weights, see `TrainConfig`.
+
+    Raises:
+        ModelError: the training diverged.
     """
     if storage == "fp16":
         checkpoints.round_to_half(model)
@@ -67,43 +71,44 @@ def finish(
         crop=CropSpec(),
         quantization=Quantization("fp32", "fp16-exact" if storage == "fp16" else "fp32"),
         temperature=1.0,
-        data=seen,
+        data=trained_on,
         metrics=(),
         intended_use=INTENDED_USE,
         tools=TOOLS,
     )
-    logits = _finite(Checkpoint(model, spec).predict(val.pixels))
+    logits = _check_finite(Checkpoint(model, spec).predict(val.pixels))
     temperature = fit_temperature(logits, val.labels)
     report = Report(
         spec.name, "val", data.labels, val.labels, softmax(logits / temperature).astype("float32")
     )
-    return Checkpoint(
-        model,
-        replace(spec, temperature=temperature, metrics=(report.metrics(),)),
-    )
+    return Checkpoint(model, replace(spec, temperature=temperature, metrics=(report.metrics(),)))
 
 
-def finish_twin(trained: Checkpoint, config: TrainConfig, data: FaceData) -> Checkpoint:
-    """Round what the twin has left in float, for storage, and fit its temperature on validation.
+def finalize_quantized(trained: Checkpoint, config: TrainConfig, data: FaceData) -> Checkpoint:
+    """Round the quantized model's float layers for storage and fit its temperature on validation.
 
-    The float network's temperature and figures stay the spec's.
+    The spec keeps the float model's temperature and metrics.
+
+    Raises:
+        ModelError: the training diverged.
     """
-    twin = trained.int8()
+    int8 = trained.int8()
     if config.storage == "fp16":
-        checkpoints.round_to_half(twin.model)
-    for parameter in twin.model.parameters():  # a NaN would round to the code 0
-        _finite(parameter.detach().numpy())
+        checkpoints.round_to_half(int8.model)
+    for parameter in int8.model.parameters():  # NaN would become the integer weight 0
+        _check_finite(parameter.detach().numpy())
     val, spec = data.split("val"), trained.spec
-    temperature = fit_temperature(_finite(twin.predict(val.pixels)), val.labels)
+    temperature = fit_temperature(_check_finite(int8.predict(val.pixels)), val.labels)
     spec = replace(
         spec,
+        data=describe_training_data(spec.data, data),
         quantization=replace(spec.quantization, temperature=temperature),
         tools={**spec.tools, **TOOLS},
     )
     return replace(trained, spec=spec)
 
 
-def _finite(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _check_finite(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     if not np.isfinite(numbers).all():
-        raise ModelError("the training diverged, its answers aren't numbers: a lower --lr helps")
+        raise ModelError("the training diverged (weights or logits are NaN): use a lower --lr")
     return numbers

@@ -1,163 +1,208 @@
-"""A training run from its settings to `model.safetensors`."""
+"""A training run, from its settings to `model.safetensors`."""
 
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.fx.experimental.optimization import fuse
 
 from fer_edge.atomic import write_text
 from fer_edge.errors import ConfigError, ModelError
-from fer_edge.train import distributed, provenance, qat
-from fer_edge.train.batches import class_weights, loader
-from fer_edge.train.callbacks import Averaged, EpochLog, Kept, read_log
+from fer_edge.train import distributed, provenance
+from fer_edge.train.batches import class_weights, make_loader
+from fer_edge.train.callbacks import EmaWeights, EpochLog, RunCheckpoint, StepProgress, read_log
 from fer_edge.train.config import CONFIG_FILE, MODEL_FILE, TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation import plots
 from fer_edge.train.evaluation.evaluate import match_all_labels
-from fer_edge.train.finalize import finish, finish_twin
-from fer_edge.train.init_weights import initial_model
-from fer_edge.train.lightning_module import Trainee, parts
+from fer_edge.train.finalize import finalize_float, finalize_quantized
+from fer_edge.train.init_weights import build_initial_model
+from fer_edge.train.lightning_module import LitClassifier, get_submodules
 from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.classifier import FaceClassifier
-from fer_edge.train.targets import targets_of
+from fer_edge.train.progress import ProgressCallback, ignore_progress
+from fer_edge.train.qat import prepare_qat
+from fer_edge.train.targets import build_targets
+
+_LOG = logging.getLogger(__name__)
 
 
-def fit(config: TrainConfig, output: Path, *, resume: bool = False, devices: int = 1) -> Path:
-    """Train as `config` says, in the run folder `output`.
+@dataclass(frozen=True)
+class FitResult:
+    """What a run trained.
 
-    The folder gets `config.json`, `provenance.json` (the spec of the checkpoint it begins with,
-    where it does with one), `metrics.csv`, `tensorboard/`, `checkpoints/` (the best and the last
-    epoch) and, at the end, `curves.png` and `model.safetensors`: the epoch with the best validation
-    accuracy, its temperature fitted on validation, its spec in the header. The order of
-    faces and every draw follow from the seed and their number alone, so a run that was killed and
-    resumed ends as an unbroken one.
+    Attributes:
+        path: of `model.safetensors`.
+        checkpoint: its content; None in processes other than rank 0, which writes it.
+        val_accuracy: of the saved epoch, in [0, 1].
+    """
+
+    path: Path
+    checkpoint: Checkpoint | None
+    val_accuracy: float
+
+
+def fit(
+    config: TrainConfig,
+    output: Path,
+    *,
+    resume: bool = False,
+    devices: int = 1,
+    on_progress: ProgressCallback = ignore_progress,
+) -> FitResult:
+    """Train a network with the settings of `config` in the run folder `output`.
+
+    The folder gets `config.json` and, if the run starts from a fer-edge checkpoint, that one's spec
+    in `start.json`; then `metrics.csv`, `tensorboard/` and `checkpoints/` (the best and the last
+    epoch); at the end `curves.png` and `model.safetensors`: the epoch with the best validation
+    accuracy, its temperature fitted on validation, its spec in the header. The order of the faces
+    and every random number depend on the seed and the step alone, so a run that was killed and
+    resumed ends like an unbroken one.
 
     Args:
         config: the settings.
-        output: the run's folder; made where missing.
-        resume: go on after the last finished epoch.
-        devices: processes on this machine, each on a GPU of its own where there are GPUs; 1 under
-            torchrun, which has started them.
-
-    Returns:
-        The path of `model.safetensors`, which the first process (`distributed.is_first`) writes.
+        output: the run's folder; created if missing.
+        resume: continue after the last finished epoch.
+        devices: processes on this machine, one GPU each if there are GPUs; 1 under torchrun, which
+            has started them.
+        on_progress: called in rank 0 after each step of the calibration and of the training.
 
     Raises:
-        ConfigError: the folder holds a run already and `resume` wasn't asked for.
+        ConfigError: the folder holds a run and `resume` is False, or settings contradict the data
+            or the checkpoints.
         DataError: the data is wrong or has no val split.
+        ModelError: a checkpoint can't be read, or the training diverged.
     """
     options = distributed.trainer_options(devices, config.batch_size)
     last = output / "checkpoints" / "last.ckpt"
-    chief = distributed.is_first()
-    if chief and not resume and (output / CONFIG_FILE).exists():
+    is_rank_zero = distributed.is_rank_zero()
+    if is_rank_zero and not resume and (output / CONFIG_FILE).exists():
         raise ConfigError(
-            f"{output}: holds a run already: --resume goes on with it, or name another"
+            f"{output}: already holds a run: continue it with --resume, or choose another folder"
         )
     data = read_data(Path(config.data), side=config.side, skip_bad=config.skip_bad)
-    begun = resume and last.exists()
-    source, first = None, None if config.qat_from else provenance.origin(config, output)
-    if config.qat_from:
-        source = qat.begin(config, data)
-        data = match_all_labels(data, source.spec, config.qat_from)
-        model = source.twin
-    else:
-        # last.ckpt holds every weight: a resumed run needs none of the files that it began with
-        model = initial_model(replace(config, weights="none") if begun else config, data.labels)
-    assert model is not None
-    train, val = data.split("train"), data.split("val")
-    # whatever may be wrong is found before the folder holds a run
-    teachers = _teachers(config, data) + ((_folded(source.model),) if source else ())
-    targets = targets_of(config, data)
-    parts(model, config.frozen)
-    if begun:
+    has_begun = resume and last.exists()
+    if has_begun:
         _check_readable(last)
-    elif chief:
-        write_text(output / CONFIG_FILE, _settled(config, model).to_json())
-        if first:
-            write_text(output / provenance.FILE, first.to_json())
-        for line in provenance.words(data, first):
-            print(line, file=sys.stderr)
-    best, every = Kept(last.parent, "best", "val_accuracy"), Kept(last.parent, last.stem)
-    with _quiet():
+    qat, initial_spec = None, None
+    if config.qat_from:
+        source = checkpoints.load(Path(config.qat_from))
+        data = match_all_labels(data, source.spec, config.qat_from)
+        qat = prepare_qat(source, config, data)
+        model = qat.model
+    else:
+        initial_spec = provenance.read_initial_spec(config, output)
+        # last.ckpt holds every weight: a resumed run doesn't read its initial weights again
+        start = replace(config, weights="none") if has_begun else config
+        model = build_initial_model(start, data.labels)
+    train, val = data.split("train"), data.split("val")
+    # every error in the settings is found before the folder holds a run
+    teachers = _load_teachers(config, data) + ((_fold(qat.source.model),) if qat else ())
+    targets = build_targets(config, data)
+    get_submodules(model, config.frozen)
+    if is_rank_zero and not has_begun:
+        write_text(output / CONFIG_FILE, _complete(config, model).to_json())
+        if initial_spec:
+            write_text(output / provenance.INITIAL_SPEC_FILE, initial_spec.to_json())
+        for line in provenance.describe_start(data, initial_spec):
+            _LOG.info("%s", line)
+    on_progress = on_progress if is_rank_zero else ignore_progress
+    if qat and has_begun:
+        qat.restore(last)
+    elif qat:
+        if is_rank_zero:
+            _LOG.info("calibration on %s", qat.faces.description)
+        qat.calibrate(on_progress)
+    # the last's callback comes after the best's, because it saves the other's state
+    best = RunCheckpoint(last.parent, "best", "val_accuracy")
+    saved = [best, RunCheckpoint(last.parent, last.stem)]
+    with _quiet_lightning():
+        logger = TensorBoardLogger(output, "tensorboard", version="", default_hp_metric=False)
+        logger.log_hyperparams(asdict(config))
         trainer = lightning.Trainer(
             max_epochs=config.epochs,
             precision=config.precision,
             **options,
-            logger=TensorBoardLogger(output, name="tensorboard", version=""),
+            logger=logger,
             callbacks=[
-                *_optional(config),
+                *_optional_callbacks(config),
                 EpochLog(output / "metrics.csv", len(train)),
-                best,
-                every,  # after the best, whose state it holds
+                StepProgress(on_progress),
+                *saved,
             ],
             enable_model_summary=False,
-            enable_progress_bar=sys.stderr.isatty(),
+            enable_progress_bar=False,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
             log_every_n_steps=min(20, max(1, len(train) // config.batch_size)),
         )
-        among = (trainer.global_rank, trainer.world_size)
-        batches = loader(train, config, targets=targets, among=among)
+        rank, world_size = trainer.global_rank, trainer.world_size
+        batches = make_loader(train, config, targets=targets, rank=rank, world_size=world_size)
         weights = class_weights(train.labels, len(data.labels), config.class_balance)
-        trainee = Trainee(model, config, weights, len(batches) * config.epochs, teachers)
-        trainee.to(memory_format=torch.channels_last)
+        module = LitClassifier(model, config, weights, len(batches) * config.epochs, teachers)
+        module.to(memory_format=torch.channels_last)
         trainer.fit(
-            trainee,
+            module,
             batches,
-            loader(val, config, among=among),
-            ckpt_path=str(last) if begun else None,
+            make_loader(val, config, rank=rank, world_size=world_size),
+            ckpt_path=str(last) if has_begun else None,
             weights_only=True,
         )
-        distributed.leave()
+        val_accuracy = float(best.best_model_score or 0)
+        logger.log_hyperparams(asdict(config), {"best_val_accuracy": val_accuracy})
+        logger.finalize("success")
+        distributed.leave_process_group()
     path = output / MODEL_FILE
-    if chief:
-        state = torch.load(best.path, map_location="cpu", weights_only=True)
-        trainee.load_state_dict(state["state_dict"])
-        trained = trainee.model.cpu()
-        if source:
-            done = finish_twin(source, config, data)
-        else:
-            seen = provenance.seen(first.data if first else None, data)
-            done = finish(
-                trained, data, seen, architecture=config.architecture, storage=config.storage
-            )
-        checkpoints.save(done, path)
-        plots.save_figure(
-            plots.plot_curves(read_log(output / "metrics.csv")), output / "curves.png"
+    if not is_rank_zero:
+        return FitResult(path, None, val_accuracy)
+    state = torch.load(best.path, map_location="cpu", weights_only=True)
+    module.load_state_dict(state["state_dict"])
+    trained = module.model.cpu()
+    if qat:
+        checkpoint = finalize_quantized(qat.finish(trained, config.epochs), config, data)
+    else:
+        before = initial_spec.data if initial_spec else None
+        checkpoint = finalize_float(
+            trained,
+            data,
+            provenance.describe_training_data(before, data),
+            architecture=config.architecture,
+            storage=config.storage,
         )
-    return path
+    checkpoints.save(checkpoint, path)
+    plots.save_figure(plots.plot_curves(read_log(output / "metrics.csv")), output / "curves.png")
+    return FitResult(path, checkpoint, val_accuracy)
 
 
-def _teachers(config: TrainConfig, data: FaceData) -> tuple[FaceClassifier, ...]:
+def _load_teachers(config: TrainConfig, data: FaceData) -> tuple[FaceClassifier, ...]:
     teachers = []
     for name in config.teachers:
         teacher = checkpoints.load(Path(name))
         if teacher.spec.labels != data.labels or teacher.spec.input.side != config.side:
-            raise ConfigError(f"{name}: its labels or its side aren't those of this run")
-        teachers.append(_folded(teacher.model))
+            raise ConfigError(f"{name}: its labels or its side differ from those of this run")
+        teachers.append(_fold(teacher.model))
     return tuple(teachers)
 
 
-def _folded(model: FaceClassifier) -> FaceClassifier:
-    """A copy that only answers: its batch norms are in its weights, a quarter of the time less."""
+def _fold(model: FaceClassifier) -> FaceClassifier:
+    """Copy a model for inference, with batch norms folded, which saves a quarter of the time."""
     folded = FaceClassifier(fuse(model.network.eval()), model.spec)
     return folded.to(memory_format=torch.channels_last)
 
 
-def _settled(config: TrainConfig, model: FaceClassifier) -> TrainConfig:
-    """The settings with nothing left to be looked up: what the run is resumed with."""
+def _complete(config: TrainConfig, model: FaceClassifier) -> TrainConfig:
+    """Fill in the settings that the initial checkpoint decided: a resumed run doesn't read it."""
     spec = model.spec
     return replace(config, network_side=spec.network_side, mean=spec.mean, std=spec.std)
 
@@ -173,28 +218,32 @@ def _check_readable(path: Path) -> None:
         ) from None
 
 
-def _optional(config: TrainConfig) -> list[Callback]:
+def _optional_callbacks(config: TrainConfig) -> list[Callback]:
     callbacks: list[Callback] = []
     if config.ema:
-        callbacks.append(Averaged(config.ema))
+        callbacks.append(EmaWeights(config.ema))
     if config.patience:
         callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=config.patience))
-    if sys.stderr.isatty():
-        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
     return callbacks
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Hush what a user can do nothing about: Lightning's advice, each by its own words."""
-    for part in ("pytorch", "fabric"):
-        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for words in (
-            ".*does not have many workers.*",  # the faces are in memory: workers only copy them
-            ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # inside Lightning, of torch
-            ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run's
-            ".*Grad strides do not match.*",  # 1 x 1 convolutions are in both orders at once
-        ):
-            warnings.filterwarnings("ignore", message=words)
-        yield
+def _quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's advice that a user can't act on; levels and filters are restored."""
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in (
+                ".*does not have many workers.*",  # faces are in memory: workers only copy them
+                ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # inside Lightning
+                ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run's
+                ".*Grad strides do not match.*",  # 1 x 1 convolutions have both memory formats
+            ):
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

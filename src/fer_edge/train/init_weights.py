@@ -1,4 +1,4 @@
-"""The network before its first step."""
+"""Build a network with its initial weights."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from fer_edge.train.networks.classifier import (
     get_head,
     load_pretrained,
 )
-from fer_edge.train.provenance import first_checkpoint
+from fer_edge.train.provenance import find_initial_checkpoint
 
 
-def initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceClassifier:
-    """A network for `labels` with the weights that `config` names; draws follow from its seed.
+def build_initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceClassifier:
+    """Build a network for `labels` with the initial weights that `config` names.
 
-    From a fer-edge checkpoint, all but the head is taken over, and of the head the rows of those
-    labels that both have; its mean, std and network side hold where `config` sets none.
+    From a fer-edge checkpoint it takes all weights but the head's, and of the head the rows of the
+    labels that both networks have; its mean, std and network side are the defaults. The remaining
+    weights are drawn with the config's seed.
 
     Raises:
         ConfigError: the checkpoint or the architecture isn't what the settings say.
         ModelError, SpecError: a file can't be read.
     """
     torch.manual_seed(config.seed)
-    source = _source(config)
+    source = _load_source(config)
     given = source.spec.input if source else None
     side = given.network_side if given else ARCHITECTURES[config.architecture].side
     mean, std = (given.mean, given.std) if given else (MEAN, STD)
@@ -44,27 +45,26 @@ def initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceClassifie
     )
     model = build_classifier(config.architecture, len(labels), spec)
     if source:
-        _take_over(model, source, labels, config.architecture)
+        _copy_weights(model, source, labels, config.architecture)
     elif config.weights != "none":
         load_pretrained(model, config.architecture, config.weights)
     return model
 
 
-def _source(config: TrainConfig) -> Checkpoint | None:
-    """The fer-edge checkpoint to start from, or None where the weights are of another kind."""
-    path = first_checkpoint(config)
+def _load_source(config: TrainConfig) -> Checkpoint | None:
+    path = find_initial_checkpoint(config)
     if path is None:
         return None
     source = checkpoints.load(path)
     if source.spec.architecture != config.architecture:
         raise ConfigError(
             f"{path} is a {source.spec.architecture}, not a {config.architecture}: "
-            "--weights imagenet, none, or a file of that architecture"
+            "use --weights imagenet, --weights none, or a file of that architecture"
         )
     return source
 
 
-def _take_over(
+def _copy_weights(
     model: FaceClassifier, source: Checkpoint, labels: tuple[str, ...], architecture: str
 ) -> None:
     head = get_head(model, architecture)

@@ -1,9 +1,9 @@
-"""One training step and one of validation, the optimiser and its schedule: what Lightning runs."""
+"""The training and validation steps, the optimizer and its schedule: what Lightning runs."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning
@@ -13,23 +13,33 @@ from torch import Tensor, nn
 
 from fer_edge.errors import ConfigError
 from fer_edge.train.augment import augment
-from fer_edge.train.batches import mix
+from fer_edge.train.batches import mixup
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.distributed import average_buffers, total
+from fer_edge.train.distributed import average_buffers, sum_over_ranks
 from fer_edge.train.networks.classifier import FaceClassifier, is_head_parameter
-from fer_edge.train.networks.quantized import rounded
+from fer_edge.train.networks.quantized import quantized_layers
 
-_CODES = 100
-"""How much higher the rate of int8 layers is, whose weights are in units of their codes: up to 63
-or 127, where a float layer's are a few hundredths."""
+_QUANTIZED_LR_FACTOR = 100
+"""Factor of the learning rate of quantized layers, whose weights are in quantization levels: up to
+63 or 127, where a float layer's are a few hundredths."""
 
 
-class Trainee(lightning.LightningModule):
-    """A network, its loss, its optimiser and its schedule.
+class LitClassifier(lightning.LightningModule):
+    """A network with its loss, optimizer and schedule.
 
     With teachers, the distance to their mean logits is added to the loss: the squared difference of
     the logits and the Kullback-Leibler divergence of the probabilities (Hinton et al.,
     arXiv:1503.02531, at temperature 1).
+
+    Args:
+        model: the network to train, float or quantized.
+        config: the run's settings.
+        weights: class weights, float32 `[labels]`.
+        steps: training steps of the whole run.
+        teachers: networks with the same labels.
+
+    Raises:
+        ConfigError: `config.frozen` names an unknown submodule.
     """
 
     def __init__(
@@ -42,23 +52,23 @@ class Trainee(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.model = model
-        # in a tuple: they are neither trained, nor averaged, nor kept in the run's checkpoints
+        # in a tuple, so that they are neither trained, nor averaged, nor saved with the run
         self.teachers = teachers
         self.config = config
         self.steps = steps
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=config.label_smoothing)
-        self.still = parts(model, config.frozen)
-        for part in self.still:
-            part.requires_grad_(False)
+        self.frozen_modules = get_submodules(model, config.frozen)
+        for module in self.frozen_modules:
+            module.requires_grad_(False)
 
     def on_train_epoch_start(self) -> None:
-        for part in self.still:  # their batch norms keep their figures too
-            part.eval()
+        for module in self.frozen_modules:  # keeps their batch norm statistics as well
+            module.eval()
 
     def on_train_batch_start(self, *_: Any) -> None:
-        # Every step's draws follow from its number, so a resumed run repeats an unbroken one. (Not
-        # from the epoch's: the loader draws too, before or after an epoch starts.) Each process
-        # has its own.
+        # The random numbers of a step depend on its number alone, so a resumed run repeats an
+        # unbroken one. (An epoch's seed wouldn't do: the loader draws before or after it starts.)
+        # Each rank has its own.
         step = self.config.seed * 10_000_000 + self.global_step
         torch.manual_seed(step + self.global_rank * 10**15)
 
@@ -66,66 +76,69 @@ class Trainee(lightning.LightningModule):
         faces, targets = batch
         pixels = augment(faces, self.config.augmentation)
         if self.config.mixup:
-            pixels, targets = mix(pixels, targets, self.config.mixup)
+            pixels, targets = mixup(pixels, targets, self.config.mixup)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        logits = self.model.forward_pixels(pixels, self._side())
+        logits = self.model.forward_pixels(pixels, self._get_side())
         loss: Tensor = self.loss(logits, targets)
         if self.teachers:
-            mirror = self.config.mirror_teachers
-            loss = loss + _distance(logits, self.teachers, pixels, mirror=mirror)
-        self.log("train_loss_step", loss, prog_bar=True)
-        # processes wait for each other once an epoch, not once a step
+            loss = loss + _distillation_loss(
+                logits, self.teachers, pixels, mirror=self.config.mirror_teachers
+            )
+        self.log("train_loss_step", loss)
+        # ranks wait for each other once per epoch, not once per step
         self.log("train_loss_epoch", loss, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
-    def _side(self) -> int | None:
+    def _get_side(self) -> int | None:
         config = self.config
-        first = self.current_epoch < round(config.first_fraction * config.epochs)
-        return config.first_side if first else None
+        is_first = self.current_epoch < round(config.first_fraction * config.epochs)
+        return config.first_side if is_first else None
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         faces, labels = batch
         logits = self.model(faces)
         loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
-        right = (logits.argmax(1) == labels).sum()
-        self.sums += torch.stack([loss, right, loss.new_tensor(len(labels))])
+        correct = (logits.argmax(1) == labels).sum()
+        self.sums += torch.stack([loss, correct, loss.new_tensor(len(labels))])
 
     def on_validation_epoch_start(self) -> None:
-        average_buffers(self)  # of the averaged weights, where there are any
+        average_buffers(self)  # with EMA, those of the averaged weights
         self.sums = torch.zeros(3, device=self.device)
 
     def on_validation_epoch_end(self) -> None:
-        # Lightning's own means over processes aren't exact where these have other numbers of faces
-        loss, right, faces = total(self.sums)
-        figures = {"val_loss": loss / faces, "val_accuracy": right / faces}
-        self.log_dict(figures, prog_bar=True, sync_dist=True)
+        # Lightning averages over ranks, which is inexact if they have different numbers of faces
+        loss, correct, faces = sum_over_ranks(self.sums)
+        metrics = {"val_loss": loss / faces, "val_accuracy": correct / faces}
+        self.log_dict(metrics, sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
         average_buffers(self)
 
     def configure_optimizers(self) -> Any:
         config = self.config
-        frozen = min(config.freeze_epochs, config.epochs - 1) * self.steps // config.epochs
-        layers = rounded(self.model).values()
-        in_codes = {id(one) for layer in layers for one in layer.layer.parameters()}
+        frozen_steps = min(config.freeze_epochs, config.epochs - 1) * self.steps // config.epochs
+        layers = quantized_layers(self.model).values()
+        quantized = {id(one) for layer in layers for one in layer.layer.parameters()}
         groups, schedules = [], []
-        for codes, head, decays in itertools.product((True, False), (False, True), (True, False)):
+        for in_levels, in_head, decays in itertools.product(
+            (True, False), (False, True), (True, False)
+        ):
             chosen = [
                 parameter
                 for name, parameter in self.model.named_parameters()
                 if parameter.requires_grad
-                and (id(parameter) in in_codes) == codes
-                and is_head_parameter(name, config.architecture) == head
+                and (id(parameter) in quantized) == in_levels
+                and is_head_parameter(name, config.architecture) == in_head
                 and (parameter.ndim >= 2) == decays
             ]
             if not chosen:
                 continue
-            unit = _CODES if codes else 1
-            rate = config.lr if head else config.lr * config.backbone_lr
+            factor = _QUANTIZED_LR_FACTOR if in_levels else 1
+            rate = config.lr if in_head else config.lr * config.backbone_lr
             decay = config.weight_decay if decays else 0.0
-            # AdamW multiplies the two: a decay is a share of the weight, whatever its unit
-            groups.append({"params": chosen, "lr": unit * rate, "weight_decay": decay / unit})
-            schedules.append(_schedule(config, 0 if head else frozen, self.steps))
+            # AdamW multiplies rate and decay, so the factor leaves the relative decay unchanged
+            groups.append({"params": chosen, "lr": factor * rate, "weight_decay": decay / factor})
+            schedules.append(_make_schedule(config, 0 if in_head else frozen_steps, self.steps))
         optimizer = torch.optim.AdamW(groups, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
         return {
@@ -134,33 +147,36 @@ class Trainee(lightning.LightningModule):
         }
 
 
-def parts(model: FaceClassifier, names: Sequence[str]) -> list[nn.Module]:
-    """The network's parts of these names.
+def get_submodules(model: FaceClassifier, names: Sequence[str]) -> list[nn.Module]:
+    """Return the network's submodules of these names.
 
     Raises:
         ConfigError: it has none of that name.
     """
     known = dict(model.network.named_modules())
     if unknown := [name for name in names if name not in known]:
-        raise ConfigError(f"frozen: the network has no part {unknown[0]!r}")
+        raise ConfigError(f"frozen: the network has no submodule {unknown[0]!r}")
     return [known[name] for name in names]
 
 
-def _distance(
+def _distillation_loss(
     logits: Tensor, teachers: tuple[FaceClassifier, ...], pixels: Tensor, *, mirror: bool
 ) -> Tensor:
     views = (pixels, pixels.flip(-1)) if mirror else (pixels,)
     with torch.no_grad():
-        answers = [t.to(pixels.device).forward_pixels(v) for t in teachers for v in views]
-        wanted = torch.stack(answers).mean(0)
+        predictions = [t.to(pixels.device).forward_pixels(v) for t in teachers for v in views]
+        wanted = torch.stack(predictions).mean(0)
     divergence = nn.functional.kl_div(
         logits.log_softmax(1), wanted.log_softmax(1), reduction="batchmean", log_target=True
     )
     return divergence + nn.functional.mse_loss(logits, wanted)
 
 
-def _schedule(config: TrainConfig, start: int, steps: int) -> Any:
-    """The rate as a share of the highest: 0 before `start`, up, then down along a cosine to 0."""
+def _make_schedule(config: TrainConfig, start: int, steps: int) -> Callable[[int], float]:
+    """Make the learning rate's schedule, as a fraction of its maximum.
+
+    It is 0 before step `start`, then rises, then falls along a cosine to 0 at step `steps`.
+    """
     rise = 0.3 if config.schedule == "onecycle" else config.warmup
     top = start + max(1, round(rise * (steps - start)))
 

@@ -1,33 +1,86 @@
-"""Quantization-aware training: an int8 twin learns to answer as the float network it came from."""
+"""Quantization-aware training: the quantized model learns to predict as its float model does."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from fer_edge.spec import Int8Recipe
-from fer_edge.train.calibrate import with_twin
+from fer_edge.train.calibrate import (
+    CalibrationFaces,
+    calibrate,
+    choose_calibration_faces,
+    with_quantized_model,
+)
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
-from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
-from fer_edge.train.networks.quantized import default_float_layers
-from fer_edge.train.provenance import seen
+from fer_edge.train.networks.classifier import FaceClassifier
+from fer_edge.train.networks.quantized import (
+    default_float_layers,
+    quantize_model,
+    remove_redundant_activations,
+)
+from fer_edge.train.progress import ProgressCallback
 
 
-def begin(config: TrainConfig, data: FaceData) -> Checkpoint:
-    """The float network with its calibrated twin.
+@dataclass(frozen=True)
+class QatStart:
+    """What quantization-aware training starts from.
+
+    Attributes:
+        source: the float checkpoint.
+        model: its quantized model, whose scales `calibrate` or `restore` sets.
+        recipe: how it is quantized.
+        faces: the faces to calibrate on.
+    """
+
+    source: Checkpoint
+    model: FaceClassifier
+    recipe: Int8Recipe
+    faces: CalibrationFaces
+
+    def calibrate(self, on_progress: ProgressCallback) -> None:
+        """Set the scales from the faces."""
+        calibrate(self.model, self.faces.pixels, self.recipe, on_progress)
+        self.model.train()  # Lightning trains in the mode that it finds
+
+    def restore(self, last: Path) -> None:
+        """Set the scales from the run's last epoch instead, so that resuming needs no calibration.
+
+        Args:
+            last: Lightning's checkpoint of a run of the same settings.
+        """
+        state = torch.load(last, map_location="cpu", weights_only=True)["state_dict"]
+        prefix = "model."
+        self.model.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        )
+        remove_redundant_activations(self.model)
+        self.model.train()
+
+    def finish(self, trained: FaceClassifier, epochs: int) -> Checkpoint:
+        """Return the float checkpoint with the trained quantized model."""
+        method = f"quantization-aware training, {epochs} epochs"
+        return with_quantized_model(self.source, trained, self.recipe, method, self.faces)
+
+
+def prepare_qat(source: Checkpoint, config: TrainConfig, data: FaceData) -> QatStart:
+    """Build the quantized model of a float checkpoint and choose faces to calibrate it on.
+
+    Args:
+        source: the checkpoint that `config.qat_from` names.
+        config: the run's settings.
+        data: the run's data, with labels numbered as the checkpoint's.
 
     Raises:
         DataError: train lacks a label or has too few faces.
-        ModelError, SpecError: the checkpoint can't be used.
     """
-    source = checkpoints.load(Path(config.qat_from))
-    spec = source.spec
+    architecture = source.spec.architecture
     recipe = Int8Recipe(
-        float_layers=default_float_layers(source.model, spec.architecture), trained=config.epochs
+        float_layers=default_float_layers(source.model, architecture), trained=config.epochs
     )
-    method = f"quantization-aware training, {config.epochs} epochs"
-    begun = with_twin(source, data, recipe, method, seed=config.seed)
-    begun.int8().model.train()  # Lightning trains in the mode it finds; at rest: no gradients
-    return replace(begun, spec=replace(begun.spec, data=seen(spec.data, data)))
+    faces = choose_calibration_faces(data, seed=config.seed)
+    return QatStart(source, quantize_model(source.model, architecture, recipe), recipe, faces)

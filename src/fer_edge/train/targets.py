@@ -14,7 +14,7 @@ from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.ferplus import Votes, read_votes
 
 
-def targets_of(config: TrainConfig, data: FaceData) -> Tensor:
+def build_targets(config: TrainConfig, data: FaceData) -> Tensor:
     """The targets of train, float32 `[N, labels]`, each row summing to 1.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Checkpoints: a safetensors file with the spec in its header. No pickle anywhere."""
+"""Checkpoints: a safetensors file with the spec in its header, without any pickle."""
 
 from __future__ import annotations
 
@@ -19,82 +19,83 @@ from fer_edge.spec import KEY, ModelSpec
 from fer_edge.train.networks import quantized
 from fer_edge.train.networks.classifier import FaceClassifier, build_classifier
 
-_AT_ONCE = 256
-_TWIN = "int8/"  # what the twin's tensors begin with: no module's name holds a slash
+_BATCH_SIZE = 256
+_QUANTIZED_PREFIX = "int8/"
+"""Prefix of the quantized model's tensors in the file; no module's name contains a slash."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network and its spec; `predict` is its PyTorch answer.
+    """A trained network and its spec.
 
     Attributes:
-        model: the float network.
-        spec: the contract.
-        twin: the int8 network that quantization-aware training made of it.
+        model: the float model.
+        spec: the model's contract.
+        quantized_model: the int8 model that quantization-aware training made of it, if any.
     """
 
     model: FaceClassifier
     spec: ModelSpec
-    twin: FaceClassifier | None = None
+    quantized_model: FaceClassifier | None = None
 
     def int8(self) -> Checkpoint:
-        """The twin as a checkpoint of its own, at its own temperature.
+        """Return the quantized model as a checkpoint of its own, with its own temperature.
 
         Raises:
             ModelError: there is none.
         """
-        if self.twin is None:
+        if self.quantized_model is None:
             raise ModelError(
-                f"{self.spec.name} holds no int8 twin: fer train --qat --from it makes one"
+                f"{self.spec.name} holds no quantized model: fer train --qat --from it makes one"
             )
         quantization = self.spec.quantization
-        own = quantization.temperature or self.spec.temperature
         spec = replace(
-            self.spec, temperature=own, quantization=replace(quantization, temperature=None)
+            self.spec,
+            temperature=quantization.temperature or self.spec.temperature,
+            quantization=replace(quantization, temperature=None),
         )
-        return Checkpoint(self.twin, spec)
+        return Checkpoint(self.quantized_model, spec)
 
     def predict(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`, on the CPU in float32."""
+        """Compute logits float32 `[N, labels]` of uint8 faces `[N, S, S]`, on the CPU."""
         self.model.eval()
         with torch.inference_mode():
-            parts = [
-                self.model(torch.from_numpy(faces[i : i + _AT_ONCE].copy())).numpy()
-                for i in range(0, len(faces), _AT_ONCE)
+            logits = [
+                self.model(torch.from_numpy(faces[i : i + _BATCH_SIZE].copy())).numpy()
+                for i in range(0, len(faces), _BATCH_SIZE)
             ]
-        return np.concatenate([np.empty((0, len(self.spec.labels)), np.float32), *parts])
+        return np.concatenate([np.empty((0, len(self.spec.labels)), np.float32), *logits])
 
 
 def round_to_half(model: FaceClassifier) -> None:
     """Round every weight of two or more dimensions to half precision, in place.
 
-    Biases and batch norms stay in full: they are 1 % of the weights and carry the scale. So do
-    int8 layers, which are kept as their codes.
+    Biases and batch norms keep full precision: they are 1 % of the weights and carry the scale.
+    Quantized layers stay as they are: the file holds their integer weights.
     """
-    codes = {id(layer.layer.weight) for layer in quantized.rounded(model).values()}
+    integer = {id(layer.layer.weight) for layer in quantized.quantized_layers(model).values()}
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.ndim >= 2 and id(parameter) not in codes:
+            if parameter.ndim >= 2 and id(parameter) not in integer:
                 parameter.copy_(parameter.half().float())
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint; weights that half precision holds exactly take half the room."""
-    tensors = {}
-    network, twin = checkpoint.model.network, checkpoint.twin
-    everything = network.state_dict() | (
-        {f"{_TWIN}{name}": t for name, t in quantized.state(twin).items()} if twin else {}
-    )
-    for name, tensor in everything.items():
+    """Write a checkpoint; weights that half precision holds exactly are written in it."""
+    tensors = dict(checkpoint.model.network.state_dict())
+    if checkpoint.quantized_model:
+        for name, tensor in quantized.get_state(checkpoint.quantized_model).items():
+            tensors[f"{_QUANTIZED_PREFIX}{name}"] = tensor
+    for name, tensor in tensors.items():
         half = tensor.half() if tensor.dtype == torch.float32 and tensor.ndim >= 2 else tensor
-        exact = half.dtype == torch.float16 and torch.equal(half.float(), tensor)
-        tensors[name] = (half if exact else tensor).contiguous()
+        is_exact = half.dtype == torch.float16 and torch.equal(half.float(), tensor)
+        tensors[name] = (half if is_exact else tensor).contiguous()
     with whole_file(path) as beside:
         save_file(tensors, beside, metadata={KEY: checkpoint.spec.to_json()})
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint in float32, ready to answer.
+    """Read a checkpoint in float32 and evaluation mode.
 
     Raises:
         SpecError: the header's spec is missing, newer or damaged.
@@ -110,7 +111,11 @@ def load(path: Path) -> Checkpoint:
     except ConfigError as error:
         raise ModelError(f"{path}: {error}") from None
     state = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
-    rounded = {k.removeprefix(_TWIN): state.pop(k) for k in list(state) if k.startswith(_TWIN)}
+    int8_state = {
+        name.removeprefix(_QUANTIZED_PREFIX): state.pop(name)
+        for name in list(state)
+        if name.startswith(_QUANTIZED_PREFIX)
+    }
     try:
         model.network.load_state_dict(state)
     except RuntimeError as error:
@@ -123,17 +128,17 @@ def load(path: Path) -> Checkpoint:
     recipe = spec.quantization.int8
     if recipe is None:
         return Checkpoint(model, spec)
-    twin = quantized.twin_of(model, spec.architecture, recipe)
+    quantized_model = quantized.quantize_model(model, spec.architecture, recipe)
     try:
-        quantized.load_state(twin, rounded)
+        quantized.load_state(quantized_model, int8_state)
     except ValueError as error:
         raise ModelError(
-            f"{path}: its int8 twin doesn't fit {spec.architecture}: {error}"
+            f"{path}: its quantized model doesn't fit {spec.architecture}: {error}"
         ) from None
-    return Checkpoint(model, spec, twin)
+    return Checkpoint(model, spec, quantized_model)
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
+    """Compute the SHA-256 of a file, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

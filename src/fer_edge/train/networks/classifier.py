@@ -38,13 +38,17 @@ class FaceClassifier(nn.Module):
             pixels: float32 `[N, 1, S, S]` in [0, 255].
             side: side in pixels that they are resized to; None takes the spec's `network_side`.
         """
+        logits: Tensor = self.network(self.normalize(pixels, side))
+        return logits
+
+    def normalize(self, pixels: Tensor, side: int | None = None) -> Tensor:
+        """Resize and normalize pixels for the network; arguments as in `forward_pixels`."""
         side = side or self.spec.network_side
         if pixels.shape[-1] != side:
             pixels = nn.functional.interpolate(
                 pixels, size=(side, side), mode="bilinear", align_corners=False
             )
-        logits: Tensor = self.network(pixels * self.scale + self.shift)
-        return logits
+        return pixels * self.scale + self.shift
 
 
 def build_classifier(architecture: str, labels: int, spec: InputSpec) -> FaceClassifier:

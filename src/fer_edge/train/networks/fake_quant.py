@@ -1,30 +1,44 @@
-"""The two quantizers of an int8 twin: steps for activations, and layers with int8 weights.
+"""The two quantizers of a quantized model: of activations to uint8, of a layer's weights to int8.
 
 Both as in Jacob et al., arXiv:1712.05877, with straight-through gradients.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+MAX_ACTIVATION = 255
+"""Largest quantization level of an activation; the smallest is 0."""
 
-class _ToGrid(torch.autograd.Function):
-    """What `torch.fake_quantize_per_tensor_affine` gives, bit for bit, and its gradients.
 
-    On a CPU in a tenth of its time forwards and half of it backwards, since these kernels are
-    vectorised and torch's own isn't. Where a value lies just half a step beyond an end, no gradient
-    passes here.
+class FakeQuantMode(Enum):
+    """What quantizers and quantized layers compute."""
+
+    FLOAT = "float"
+    """Values pass unchanged: the float network, which calibration observes."""
+    QUANTIZED = "quantized"
+    """Values are rounded and clamped, in training with straight-through gradients."""
+    ONNX = "onnx"
+    """As QUANTIZED, written as QuantizeLinear and DequantizeLinear for an export to ONNX."""
+
+
+class _FakeQuantize(torch.autograd.Function):
+    """`torch.fake_quantize_per_tensor_affine`, bit for bit, with its gradients.
+
+    On a CPU it takes a tenth of the time forward and half the time backward, because these kernels
+    are vectorized and torch's isn't. A value exactly half a level beyond an end gets no gradient.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: float, zero: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, scale: float, zero_point: int) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.ends = ((-zero - 0.5) * scale, (255.5 - zero) * scale)
-        return x.mul(1 / scale).round_().clamp_(-zero, 255 - zero).mul_(scale)
+        ctx.ends = ((-zero_point - 0.5) * scale, (MAX_ACTIVATION + 0.5 - zero_point) * scale)
+        return fake_quantize(x, scale, zero_point)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
@@ -33,8 +47,20 @@ class _ToGrid(torch.autograd.Function):
         return passed, None, None
 
 
-class Grid(nn.Module):
-    """Activations on uint8 steps: (clamp(round(x / scale) + zero_point, 0, 255) - zero_point)."""
+def fake_quantize(x: Tensor, scale: float, zero_point: int) -> Tensor:
+    """Round to the nearest quantization level: (clamp(round(x / s) + z, 0, 255) - z) * s."""
+    levels = x.mul(1 / scale).round_().clamp_(-zero_point, MAX_ACTIVATION - zero_point)
+    return levels.mul_(scale)
+
+
+class ActivationFakeQuant(nn.Module):
+    """Quantizer of an activation tensor to uint8, with one scale and one zero point.
+
+    Attributes:
+        scale: float32 scalar, the distance of two quantization levels.
+        zero_point: int32 scalar in [0, 255], the level of the value 0.
+        mode: what `forward` computes.
+    """
 
     scale: Tensor
     zero_point: Tensor
@@ -43,107 +69,121 @@ class Grid(nn.Module):
         super().__init__()
         self.register_buffer("scale", torch.tensor(1.0))
         self.register_buffer("zero_point", torch.tensor(0, dtype=torch.int32))
-        self.rounds = True
-        self.emits = False
+        self.mode = FakeQuantMode.QUANTIZED
+
+    def set_range(self, scale: float, zero_point: int) -> None:
+        """Set the scale and the zero point."""
+        self.scale.fill_(scale)
+        self.zero_point.fill_(zero_point)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The nearest values on the grid; gradients pass where nothing was clamped."""
-        if self.emits:
-            zero = self.zero_point.to(torch.uint8)
-            codes = _emit("QuantizeLinear", x, self.scale, zero, dtype=torch.uint8)
-            return _emit("DequantizeLinear", codes, self.scale, zero, dtype=torch.float32)
-        if not self.rounds:
+        """Round `x` to quantization levels; gradients pass where nothing was clamped."""
+        if self.mode is FakeQuantMode.FLOAT:
             return x
-        rounded: Tensor = _ToGrid.apply(x, float(self.scale), int(self.zero_point))
-        return rounded
+        if self.mode is FakeQuantMode.ONNX:
+            zero_point = self.zero_point.to(torch.uint8)
+            levels = _emit("QuantizeLinear", x, self.scale, zero_point, dtype=torch.uint8)
+            return _emit("DequantizeLinear", levels, self.scale, zero_point, dtype=torch.float32)
+        quantized: Tensor = _FakeQuantize.apply(x, float(self.scale), int(self.zero_point))
+        return quantized
 
 
-class Rounded(nn.Module):
-    """A convolution or linear layer with int8 weights, a scale for each output channel.
+class QuantizedLayer(nn.Module):
+    """A convolution or linear layer with int8 weights and one scale per output channel.
 
-    Weights and bias are in units of `scale`, so that a step of training moves a weight by a share
-    of its code, whatever a batch norm that was folded into it has made of its size: in plain units
-    a step that is right for one channel turns another over.
+    Weights and bias are stored divided by `scale`, so that a training step moves a weight by a
+    fraction of a quantization level, whatever scale a folded batch norm gave it. Without that, a
+    learning rate that suits one channel would flip the levels of another.
 
     Attributes:
-        layer: its float weights and bias, which training moves, in units of `scale`.
-        most: the largest code: 63, since x86 without VNNI adds two products of uint8 and int8 in 16
-            bits and saturates beyond; 127 for depthwise layers, which are computed otherwise.
-        grid: of its input; the bias lies on `grid.scale * scale`, in int32.
+        layer: the convolution or linear layer with float weights and bias, divided by `scale`.
+        max_level: maximum absolute integer weight. 63, because x86 without VNNI adds two uint8 x
+            int8 products in 16 bits, which saturates beyond; 127 for depthwise convolutions, which
+            are computed otherwise.
+        input_quantizer: the quantizer of the layer's input; the int32 bias has the scale
+            `input_quantizer.scale * scale`.
         scale: float32 `[out]`; 1 until it is set.
+        mode: what `forward` computes.
     """
 
     scale: Tensor
 
-    def __init__(self, layer: nn.Conv2d | nn.Linear, grid: Grid) -> None:
+    def __init__(self, layer: nn.Conv2d | nn.Linear, input_quantizer: ActivationFakeQuant) -> None:
         super().__init__()
         self.layer = layer
-        self.bias.requires_grad_()  # torch's folding leaves one that doesn't learn
-        self.most = 127 if getattr(layer, "groups", 1) > 1 else 63
-        self._grid = (grid,)  # in a tuple: the network owns it
+        self.bias.requires_grad_()  # torch's batch norm folding leaves a bias without gradients
+        self.max_level = 127 if getattr(layer, "groups", 1) > 1 else 63
+        self._input_quantizer = (input_quantizer,)  # in a tuple: the network owns the module
         self.register_buffer("scale", torch.ones(layer.weight.shape[0]))
-        self.emitted: tuple[Tensor, ...] = ()
+        self.mode = FakeQuantMode.QUANTIZED
+        self._onnx_weights: tuple[Tensor, ...] = ()
 
     @property
     def bias(self) -> Tensor:
-        """The bias in units of `scale`: folding a batch norm leaves one."""
+        """The bias divided by `scale`; batch norm folding ensures that there is one."""
         bias = self.layer.bias
         assert bias is not None
         return bias
 
-    def values(self) -> tuple[Tensor, Tensor]:
-        """Weights `[out, ...]` and bias `[out]` as they are, without gradients."""
+    @property
+    def input_quantizer(self) -> ActivationFakeQuant:
+        """The quantizer of the layer's input."""
+        return self._input_quantizer[0]
+
+    def set_mode(self, mode: FakeQuantMode) -> None:
+        """Set the mode; for ONNX, fix the integer weights that are written as constants."""
+        self.mode = mode
+        self._onnx_weights = self.integer_weights() if mode is FakeQuantMode.ONNX else ()
+
+    def float_weights(self) -> tuple[Tensor, Tensor]:
+        """Return weights `[out, ...]` and bias `[out]` before quantization, without gradients."""
         weight, bias = self.layer.weight.detach(), self.bias.detach()
-        return weight * _column(self.scale, weight.ndim), bias * self.scale
+        return weight * _per_channel(self.scale, weight.ndim), bias * self.scale
 
     def rescale(self, scale: Tensor) -> None:
-        """Other scales for the same values."""
-        weight, bias = self.values()
+        """Set the scales, float32 `[out]`, and keep the float weights."""
+        weight, bias = self.float_weights()
         self.scale.copy_(scale)
         with torch.no_grad():
-            self.layer.weight.copy_(weight / _column(scale, weight.ndim))
+            self.layer.weight.copy_(weight / _per_channel(scale, weight.ndim))
             self.bias.copy_(bias / scale)
 
-    @property
-    def grid(self) -> Grid:
-        """The grid of the layer's input."""
-        return self._grid[0]
-
-    def codes(self) -> tuple[Tensor, Tensor]:
-        """Weights int8 `[out, ...]` and bias int32 `[out]`."""
+    def integer_weights(self) -> tuple[Tensor, Tensor]:
+        """Return the weights, int8 `[out, ...]`, and the bias, int32 `[out]`."""
         with torch.no_grad():
-            weight, bias = self.layer.weight.round(), (self.bias / self.grid.scale).round()
-        return weight.clamp(-self.most, self.most).to(torch.int8), bias.to(torch.int32)
+            weight = self.layer.weight.round().clamp(-self.max_level, self.max_level)
+            bias = (self.bias / self.input_quantizer.scale).round()
+        return weight.to(torch.int8), bias.to(torch.int32)
 
-    def put(self, weight: Tensor, bias: Tensor) -> None:
-        """Take over codes as `codes` gives them."""
+    def set_integer_weights(self, weight: Tensor, bias: Tensor) -> None:
+        """Set weights and bias as `integer_weights` returns them."""
         with torch.no_grad():
             self.layer.weight.copy_(weight)
-            self.bias.copy_(bias.double() * self.grid.scale)
+            self.bias.copy_(bias.double() * self.input_quantizer.scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer's answer, computed as an int8 engine does when not training."""
-        if not self.grid.rounds:
-            return self._compute(x, *self.values())
-        if self.training:
-            near = torch.fake_quantize_per_tensor_affine(
-                self.layer.weight, 1.0, 0, -self.most, self.most
-            )
-            weight = near * _column(self.scale, near.ndim)
-            return self._compute(x, weight, self.bias * self.scale)
-        if self.emitted:
-            steps = (self.scale, self.grid.scale * self.scale)
+        """Compute the layer; in evaluation mode with the integer arithmetic of an int8 engine."""
+        if self.mode is FakeQuantMode.FLOAT:
+            return self._compute(x, *self.float_weights())
+        if self.mode is FakeQuantMode.ONNX:
+            scales = (self.scale, self.input_quantizer.scale * self.scale)
             weight, bias = (
-                _emit("DequantizeLinear", *one, dtype=torch.float32, axis=0)
-                for one in zip(self.emitted, steps, strict=True)
+                _emit("DequantizeLinear", *integers_and_scale, dtype=torch.float32, axis=0)
+                for integers_and_scale in zip(self._onnx_weights, scales, strict=True)
             )
             return self._compute(x, weight, bias)
-        codes, offsets = self.codes()
-        # whole numbers of steps first, one multiplication after: what an int8 engine does
-        sums = self._compute(x, codes.float(), offsets * self.grid.scale)
-        return sums * _column(self.scale, sums.ndim, at=1)
+        if self.training:
+            levels = torch.fake_quantize_per_tensor_affine(
+                self.layer.weight, 1.0, 0, -self.max_level, self.max_level
+            )
+            weight = levels * _per_channel(self.scale, levels.ndim)
+            return self._compute(x, weight, self.bias * self.scale)
+        weight, bias = self.integer_weights()
+        # sum whole quantization levels first and multiply once, as an int8 engine does
+        sums = self._compute(x, weight.float(), bias * self.input_quantizer.scale)
+        return sums * _per_channel(self.scale, sums.ndim, axis=1)
 
-    def _compute(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _compute(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         layer = self.layer
         if isinstance(layer, nn.Linear):
             return functional.linear(x, weight, bias)
@@ -151,22 +191,22 @@ class Rounded(nn.Module):
         return functional.conv2d(x, weight, bias, *shape)
 
 
-def short(scale: Tensor) -> Tensor:
-    """The nearest scales of 5 bits, the last of them 1, which makes ties rare.
+def round_to_short_scale(scale: Tensor) -> Tensor:
+    """Round scales to 5 significant bits, the last of them 1, which makes ties rare.
 
-    Float32 holds a sum of up to 2^19 times such a scale exactly, with its bias as well.
+    Float32 holds an integer sum of up to 2^19 times such a scale exactly, including its bias.
     """
     mantissa, exponent = torch.frexp(scale)
     return torch.ldexp(((mantissa * 16 - 0.5).round() + 0.5) / 16, exponent)
 
 
 def _emit(operation: str, *inputs: Tensor, dtype: torch.dtype, **attributes: Any) -> Tensor:
-    """One ONNX node, as it is written into the file."""
+    """Write one ONNX node into the exported graph."""
     result: Tensor = torch.onnx.ops.symbolic(
         operation, inputs, attributes, dtype=dtype, shape=inputs[0].shape, version=20
     )
     return result
 
 
-def _column(scale: Tensor, ndim: int, at: int = 0) -> Tensor:
-    return scale.view(*([1] * at), -1, *([1] * (ndim - at - 1)))
+def _per_channel(scale: Tensor, ndim: int, axis: int = 0) -> Tensor:
+    return scale.view(*([1] * axis), -1, *([1] * (ndim - axis - 1)))

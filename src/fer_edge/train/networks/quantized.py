@@ -1,12 +1,12 @@
-"""A network's int8 twin: the same graph, batch norms folded, every number on a grid.
+"""The quantized model: a network's graph with batch norms folded and every tensor quantized.
 
-Rounding is made so that its result doesn't depend on who computes it. Activations are uint8 and
-their steps are powers of two, weights are int8 with a scale of 5 bits a channel, all tensors that
-are added to each other share one step. Then every sum is a whole number of steps that float32
-holds, up to 2^19 scaled and with its bias as well, and PyTorch, ONNX Runtime and OpenVINO round the
-same number to the same side. Where one of them breaks a tie otherwise, the error is carried from
-layer to layer and grows to the size of the rounding itself: with free steps two engines agree on
-98 % of faces, not on all.
+Every engine must round alike, so no rounding may depend on the order of the arithmetic. Activations
+are uint8 with scales that are powers of two, weights are int8 with scales of 5 bits per channel,
+and all tensors that are added to each other share one scale. Every sum, scaled and with its bias,
+is then a whole number of quantization levels that float32 holds exactly, up to 2^19, and PyTorch,
+ONNX Runtime and OpenVINO round the same number to the same side. An engine that broke a tie
+differently would pass its error from layer to layer, where it grows to the size of the rounding
+itself: with free scales two engines agree on 98 % of the faces' labels instead of all.
 """
 
 from __future__ import annotations
@@ -22,182 +22,211 @@ from torch.fx.experimental.optimization import fuse, remove_dropout
 from torchvision.ops import SqueezeExcitation
 
 from fer_edge.spec import Int8Recipe
-from fer_edge.train.networks.architectures import ARCHITECTURES
+from fer_edge.train.networks.architectures import find_architecture
 from fer_edge.train.networks.classifier import FaceClassifier
-from fer_edge.train.networks.fake_quant import Grid, Rounded
+from fer_edge.train.networks.fake_quant import ActivationFakeQuant, FakeQuantMode, QuantizedLayer
 
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6)
-"""A grid from 0 does their work."""
-_ADDITIONS = (operator.add, operator.iadd, torch.add)
+"""Activations that a quantizer with zero point 0 replaces."""
+_IN_PLACE = {operator.iadd: operator.add, operator.imul: operator.mul}
+_ADDITIONS = (operator.add, torch.add)
 _JOINS = (*_ADDITIONS, operator.mul, torch.mul)
+_QUANTIZER_NAME = "grid_{}"
+"""Names of the quantizers in the graph, which are part of the checkpoint's format."""
 
 
-def twin_of(model: FaceClassifier, architecture: str, recipe: Int8Recipe) -> FaceClassifier:
-    """The int8 twin of a float network, its grids not yet set.
+def quantize_model(model: FaceClassifier, architecture: str, recipe: Int8Recipe) -> FaceClassifier:
+    """Build the quantized model of a float model; its scales are not yet calibrated.
 
-    The first layer takes whole pixels, less an even number near the mean, and the normalisation
-    moves into its weights: a pixel is on a grid already.
+    The first layer takes integer pixels, less an even number near the mean, and the normalization
+    moves into its weights: pixels are quantized already.
     """
     network = fx.symbolic_trace(remove_dropout(fuse(model.network.eval())))
-    parts = dict(network.named_modules())
-    chosen = [
+    modules = dict(network.named_modules())
+    _replace_in_place(network, modules)
+    layers = [
         node
         for node in network.graph.nodes
         if node.op == "call_module"
-        and isinstance(parts[node.target], (nn.Conv2d, nn.Linear))
+        and isinstance(modules[node.target], (nn.Conv2d, nn.Linear))
         and node.target not in recipe.float_layers
     ]
-    quantized = {*chosen, *(n for n in network.graph.nodes if n.target in _JOINS)}
-    _insert_grids(network, quantized, parts)
-    for node in chosen:
-        grid = network.get_submodule(node.args[0].target)
-        assert isinstance(grid, Grid)
-        _replace(network, node.target, Rounded(parts[node.target], grid))
+    quantized = {*layers, *(node for node in network.graph.nodes if node.target in _JOINS)}
+    _insert_quantizers(network, quantized, modules)
+    for node in layers:
+        quantizer = network.get_submodule(node.args[0].target)
+        assert isinstance(quantizer, ActivationFakeQuant)
+        _replace(network, node.target, QuantizedLayer(modules[node.target], quantizer))
     network.recompile()
-    twin = FaceClassifier(network, model.spec)
-    stem = twin.network.get_submodule(ARCHITECTURES[architecture].stem)
-    if isinstance(stem, Rounded):
-        even = 2.0 * round(-twin.shift / twin.scale / 2)
+    result = FaceClassifier(network, model.spec)
+    stem = network.get_submodule(find_architecture(architecture).stem)
+    if isinstance(stem, QuantizedLayer):
+        even = 2.0 * round(-result.shift / result.scale / 2)
         with torch.no_grad():
-            offset = twin.scale * even + twin.shift
+            offset = result.scale * even + result.shift
             stem.bias.add_(stem.layer.weight.sum((1, 2, 3)) * offset)
-            stem.layer.weight.mul_(twin.scale)
-        twin.scale, twin.shift = 1.0, -even
-    return twin
+            stem.layer.weight.mul_(result.scale)
+        result.scale, result.shift = 1.0, -even
+    return result
 
 
 def default_float_layers(model: FaceClassifier, architecture: str) -> tuple[str, ...]:
-    """The head, whose few weights decide between close labels, and squeeze-and-excitation's gates,
-    which see one pixel and scale whole channels."""
+    """Name the layers that stay in float by default.
+
+    They are the head, whose few weights decide between similar labels, and the gates of
+    squeeze-and-excitation, which see one pixel and scale whole channels.
+    """
     gates = [
-        f"{name}.{part}"
+        f"{name}.{layer}"
         for name, module in model.network.named_modules()
         if isinstance(module, SqueezeExcitation)
-        for part in ("fc1", "fc2")
+        for layer in ("fc1", "fc2")
     ]
-    return (*gates, ARCHITECTURES[architecture].head)
+    return (*gates, find_architecture(architecture).head)
 
 
 def layer_names(model: FaceClassifier) -> list[str]:
-    """Every convolution and linear layer, in the order of the network's parts."""
+    """Name every convolution and linear layer, in the order of the network's modules."""
     kinds = (nn.Conv2d, nn.Linear)
-    return [name for name, part in model.network.named_modules() if isinstance(part, kinds)]
+    return [name for name, module in model.network.named_modules() if isinstance(module, kinds)]
 
 
-def _insert_grids(network: fx.GraphModule, quantized: set[fx.Node], parts: dict[str, Any]) -> None:
-    """A grid behind every tensor that a quantized layer or join takes or gives."""
+def _replace_in_place(network: fx.GraphModule, modules: dict[str, Any]) -> None:
+    """Make every operation leave its inputs unchanged, so that calibration can reuse them."""
+    for module in modules.values():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    for node in network.graph.nodes:
+        node.target = _IN_PLACE.get(node.target, node.target)
 
-    def fused(node: fx.Node) -> bool:
-        return node.op == "call_module" and isinstance(parts[str(node.target)], _ACTIVATIONS)
 
+def _insert_quantizers(
+    network: fx.GraphModule, quantized: set[fx.Node], modules: dict[str, Any]
+) -> None:
+    """Insert a quantizer after every input and output of a quantized layer or join."""
+
+    def is_activation(node: fx.Node) -> bool:
+        return node.op == "call_module" and isinstance(modules[str(node.target)], _ACTIVATIONS)
+
+    count = 0
     for node in list(network.graph.nodes):
         users = list(node.users)
-        if node in quantized and len(users) == 1 and fused(users[0]):
-            continue  # rounded once, behind its activation
-        source = node.args[0] if fused(node) else node
-        answers = any(user.op == "output" for user in users)
-        if answers or not (source in quantized or quantized.intersection(users)):
+        if node in quantized and len(users) == 1 and is_activation(users[0]):
+            continue  # quantized once, after its activation
+        source = node.args[0] if is_activation(node) else node
+        is_output = any(user.op == "output" for user in users)
+        if is_output or not (source in quantized or quantized.intersection(users)):
             continue
-        name = f"grid_{sum(isinstance(part, Grid) for part in network.modules())}"
-        network.add_submodule(name, Grid())
+        name = _QUANTIZER_NAME.format(count)
+        count += 1
+        network.add_submodule(name, ActivationFakeQuant())
         with network.graph.inserting_after(node):
-            grid = network.graph.call_module(name, (node,))
+            quantizer = network.graph.call_module(name, (node,))
         for user in users:
-            user.replace_input_with(node, grid)
+            user.replace_input_with(node, quantizer)
 
 
-def drop_activations(twin: FaceClassifier) -> None:
-    """Take out each ReLU whose grid starts at 0: the grid clamps there as well.
+def remove_redundant_activations(model: FaceClassifier) -> None:
+    """Remove each ReLU and ReLU6 before quantizers with zero point 0, which clamp at 0 as well.
 
-    A ReLU6 goes too, and its upper end with it: 255 steps of a power of two end elsewhere.
+    The upper end of a ReLU6 is lost: the largest level of a power-of-two scale lies elsewhere.
     """
-    network = _graph(twin)
+    network = get_graph(model)
     for node in list(network.graph.nodes):
-        if not isinstance(_part(network, node), _ACTIVATIONS):
+        if not isinstance(_find_module(network, node), _ACTIVATIONS):
             continue
-        grids = [_part(network, user) for user in node.users]
-        if all(isinstance(grid, Grid) and not grid.zero_point for grid in grids):
+        users = [_find_module(network, user) for user in node.users]
+        if all(isinstance(user, ActivationFakeQuant) and not user.zero_point for user in users):
             node.replace_all_uses_with(node.args[0])
             network.graph.erase_node(node)
     network.recompile()
 
 
-def chains(twin: FaceClassifier) -> list[list[Grid]]:
-    """Grids of tensors that are added to each other, with the sums': they share one step."""
-    network, owner = _graph(twin), dict[Grid, list[Grid]]()
+def shared_scale_groups(model: FaceClassifier) -> list[list[ActivationFakeQuant]]:
+    """Group the quantizers of tensors that are added to each other and of their sums.
+
+    A group shares one scale, so that additions need no rounding.
+    """
+    network, group_of = get_graph(model), dict[ActivationFakeQuant, list[ActivationFakeQuant]]()
     for node in network.graph.nodes:
         if node.op == "call_function" and node.target in _ADDITIONS:
-            after = list(node.users)
-            if after and isinstance(_part(network, after[0]), _ACTIVATIONS):
-                after = list(after[0].users)
-            near = (_part(network, other) for other in (*node.args, *after))
-            grids = [grid for grid in near if isinstance(grid, Grid)]
-            merged = [g for grid in grids for g in owner.get(grid, [grid])]
+            users = list(node.users)
+            if users and isinstance(_find_module(network, users[0]), _ACTIVATIONS):
+                users = list(users[0].users)
+            neighbors = (_find_module(network, other) for other in (*node.args, *users))
+            group = [module for module in neighbors if isinstance(module, ActivationFakeQuant)]
+            merged = [q for quantizer in group for q in group_of.get(quantizer, [quantizer])]
             merged = list(dict.fromkeys(merged))
-            owner.update(dict.fromkeys(merged, merged))
-    return list({id(chain): chain for chain in owner.values()}.values())
+            group_of.update(dict.fromkeys(merged, merged))
+    return list({id(group): group for group in group_of.values()}.values())
 
 
-def grids(twin: FaceClassifier) -> dict[str, Grid]:
-    """Every grid under its name, in the order of the graph."""
-    return {name: part for name, part in twin.network.named_modules() if isinstance(part, Grid)}
+def activation_quantizers(model: FaceClassifier) -> dict[str, ActivationFakeQuant]:
+    """Return every activation quantizer by name, in the order of the graph."""
+    modules = model.network.named_modules()
+    return {name: module for name, module in modules if isinstance(module, ActivationFakeQuant)}
 
 
-def outputs(twin: FaceClassifier) -> Iterator[tuple[Rounded, Grid]]:
-    """Every int8 layer with the grid of its answer, behind an activation where it has one."""
-    network = _graph(twin)
+def quantized_layers(model: FaceClassifier) -> dict[str, QuantizedLayer]:
+    """Return every quantized layer by name; none for a float model."""
+    modules = model.network.named_modules()
+    return {name: module for name, module in modules if isinstance(module, QuantizedLayer)}
+
+
+def output_quantizers(
+    model: FaceClassifier,
+) -> Iterator[tuple[QuantizedLayer, ActivationFakeQuant]]:
+    """Yield every quantized layer with the quantizer of its output, if that has one."""
+    network = get_graph(model)
     for node in network.graph.nodes:
-        layer = _part(network, node)
-        if isinstance(layer, Rounded):
-            (after,) = node.users
-            if isinstance(_part(network, after), _ACTIVATIONS):
-                (after,) = after.users
-            grid = _part(network, after)
-            if isinstance(grid, Grid):
-                yield layer, grid
-
-
-def rounded(twin: FaceClassifier) -> dict[str, Rounded]:
-    """Every int8 layer under its name."""
-    return {name: part for name, part in twin.network.named_modules() if isinstance(part, Rounded)}
+        layer = _find_module(network, node)
+        if isinstance(layer, QuantizedLayer):
+            (user,) = node.users
+            if isinstance(_find_module(network, user), _ACTIVATIONS):
+                (user,) = user.users
+            quantizer = _find_module(network, user)
+            if isinstance(quantizer, ActivationFakeQuant):
+                yield layer, quantizer
 
 
 @contextmanager
-def emitting(twin: FaceClassifier) -> Iterator[None]:
-    """While it lasts, the twin exports as ONNX's own QuantizeLinear and DequantizeLinear."""
-    for layer in rounded(twin).values():
-        layer.emitted = layer.codes()
-    for grid in grids(twin).values():
-        grid.emits = True
+def fake_quant_mode(model: FaceClassifier, mode: FakeQuantMode) -> Iterator[None]:
+    """Set the mode of every quantizer and quantized layer inside a `with` block."""
+    _set_mode(model, mode)
     try:
         yield
     finally:
-        for grid in grids(twin).values():
-            grid.emits = False
-        for layer in rounded(twin).values():
-            layer.emitted = ()
+        _set_mode(model, FakeQuantMode.QUANTIZED)
 
 
-def state(twin: FaceClassifier) -> dict[str, Tensor]:
-    """What a file must hold: codes of int8 layers, scales, and the layers left in float."""
-    layers = rounded(twin)
-    tensors = dict(_kept(twin, layers))
+def _set_mode(model: FaceClassifier, mode: FakeQuantMode) -> None:
+    for layer in quantized_layers(model).values():
+        layer.set_mode(mode)
+    for quantizer in activation_quantizers(model).values():
+        quantizer.mode = mode
+
+
+def get_state(model: FaceClassifier) -> dict[str, Tensor]:
+    """Return what a checkpoint holds: integer weights, scales, and the float layers' weights."""
+    layers = quantized_layers(model)
+    tensors = dict(_float_tensors(model, layers))
     for name, layer in layers.items():
-        tensors[f"{name}.weight"], tensors[f"{name}.bias"] = layer.codes()
+        tensors[f"{name}.weight"], tensors[f"{name}.bias"] = layer.integer_weights()
     return tensors
 
 
-def load_state(twin: FaceClassifier, tensors: dict[str, Tensor]) -> None:
-    """Fill a twin as `twin_of` made it, and make it ready to answer.
+def load_state(model: FaceClassifier, tensors: dict[str, Tensor]) -> None:
+    """Load tensors that `get_state` returned into a model that `quantize_model` built.
 
     Raises:
-        ValueError: a tensor is missing, of another shape, or isn't the twin's.
+        ValueError: a tensor is missing, unknown, or of another shape.
     """
-    layers = rounded(twin)
-    slots = dict(_kept(twin, layers))
-    codes = {f"{name}.{part}" for name in layers for part in ("weight", "bias")}
-    if odd := sorted({*slots, *codes} ^ set(tensors)):
-        raise ValueError(f"{odd[0]} is {'missing' if odd[0] not in tensors else 'unknown'}")
+    layers = quantized_layers(model)
+    slots = dict(_float_tensors(model, layers))
+    integers = {f"{name}.{kind}" for name in layers for kind in ("weight", "bias")}
+    if unmatched := sorted({*slots, *integers} ^ set(tensors)):
+        problem = "missing" if unmatched[0] not in tensors else "unknown"
+        raise ValueError(f"{unmatched[0]} is {problem}")
     with torch.no_grad():
         for name, slot in slots.items():
             if slot.shape != tensors[name].shape:
@@ -207,28 +236,31 @@ def load_state(twin: FaceClassifier, tensors: dict[str, Tensor]) -> None:
         weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
         if weight.shape != layer.layer.weight.shape or bias.shape != layer.scale.shape:
             raise ValueError(f"{name} has weights {list(weight.shape)}")
-        layer.put(weight, bias)
-    drop_activations(twin)
-    twin.eval()
+        layer.set_integer_weights(weight, bias)
+    remove_redundant_activations(model)
+    model.eval()
 
 
-def _kept(twin: FaceClassifier, layers: dict[str, Rounded]) -> Iterator[tuple[str, Tensor]]:
+def get_graph(model: FaceClassifier) -> fx.GraphModule:
+    """Return the traced network of a quantized model."""
+    assert isinstance(model.network, fx.GraphModule)
+    return model.network
+
+
+def _float_tensors(
+    model: FaceClassifier, layers: dict[str, QuantizedLayer]
+) -> Iterator[tuple[str, Tensor]]:
     inside = tuple(f"{name}.layer." for name in layers)
-    for name, tensor in twin.network.state_dict(keep_vars=True).items():
+    for name, tensor in model.network.state_dict(keep_vars=True).items():
         if not name.startswith(inside):
             yield name, tensor.detach()
 
 
-def _graph(twin: FaceClassifier) -> fx.GraphModule:
-    assert isinstance(twin.network, fx.GraphModule)
-    return twin.network
+def _find_module(network: fx.GraphModule, node: Any) -> nn.Module | None:
+    is_call = isinstance(node, fx.Node) and node.op == "call_module"
+    return network.get_submodule(str(node.target)) if is_call else None
 
 
-def _part(network: fx.GraphModule, node: Any) -> nn.Module | None:
-    called = isinstance(node, fx.Node) and node.op == "call_module"
-    return network.get_submodule(str(node.target)) if called else None
-
-
-def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
-    parent, _, leaf = name.rpartition(".")
-    setattr(network.get_submodule(parent), leaf, layer)
+def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(network.get_submodule(parent), child, module)
