@@ -165,7 +165,7 @@ def test_a_twin_is_trained_and_its_float_network_left_alone(
     assert after.spec.quantization.int8.trained == 4
     assert "seed 0" in str(after.spec.quantization.calibration)
 
-    assert after.spec.data.name == "drawn, then FER2013"
+    assert after.spec.data.name == "synthetic, then FER2013"
     start = qat.prepare_qat(before, qat_config, read_data(Path(qat_config.data), side=48))
     start.calibrate(ignore_progress)
     assert after.quantized_model is not None

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from fer_edge.train.progress import ProgressCallback, ignore_progress
+
 if TYPE_CHECKING:
     from rich.progress import Progress
-
-    from fer_edge.train.progress import ProgressCallback
 
 
 class _Handler(logging.Handler):
@@ -34,7 +34,7 @@ def show_training() -> Iterator[ProgressCallback]:
     """
     if not sys.stderr.isatty():
         with _log_to(lambda message: print(message, file=sys.stderr)):
-            yield lambda stage, done, total: None
+            yield ignore_progress
         return
     from rich.console import Console
     from rich.progress import (
