@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.lib import result_tables
+from benchmarks.lib.result_tables import save_result
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Metrics
 from fer_edge.train.callbacks import read_log
@@ -155,7 +155,7 @@ def main() -> None:
     if given.keep:
         command = "python -m benchmarks.ablation fer2013.tar.gz fer2013new.csv WEIGHTS RUNS --keep"
         print(
-            f"written: {result_tables.keep('ablation', COLUMNS, rows, command=command)}",
+            f"written: {save_result('ablation', COLUMNS, rows, command=command)}",
             file=sys.stderr,
         )
 

@@ -19,7 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.lib.result_tables import keep
+from benchmarks.lib.result_tables import save_result
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.int8_savings import measure_latencies
 from fer_edge.runtime.formats.model_files import bundled
@@ -108,7 +108,7 @@ def main() -> None:
     for line in (COLUMNS, *lines):
         print("  ".join(line))
     if options.keep:
-        keep("parity", COLUMNS, lines, command="python -m benchmarks.parity_table --keep")
+        save_result("parity", COLUMNS, lines, command="python -m benchmarks.parity_table --keep")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from PIL import Image
 from benchmarks.board import budget
 from benchmarks.board.checks import NOT_OFFERED, Check, Finding, checks
 from benchmarks.board.machine import BOARDS, CACHE, HERE, Machine, build, qemu_version
-from benchmarks.lib import result_tables
+from benchmarks.lib.result_tables import save_result
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.detection.detector import detect_faces
 from fer_edge.runtime.detection.engines import open_network
@@ -175,7 +175,7 @@ def report(rows: list[tuple[str, ...]], boards: list[str]) -> None:
 
 
 def keep(rows: list[tuple[str, ...]], versions: dict[str, str], what: str) -> None:
-    result_tables.keep(
+    save_result(
         "boards",
         COLUMNS,
         sorted([list(row) for row in rows], key=lambda row: row[0]),

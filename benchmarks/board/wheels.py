@@ -13,7 +13,7 @@ import sys
 from importlib.metadata import version
 
 from benchmarks.board.machine import tags
-from benchmarks.lib.result_tables import keep
+from benchmarks.lib.result_tables import save_result
 
 SYSTEMS = {
     "Raspberry Pi OS 12 (bookworm)": ("3.11", 36),
@@ -56,7 +56,7 @@ def main() -> None:
             rows.append([f"{system}, {bits}", python, *found])
             print(*rows[-1], sep="  ", flush=True)
     if chosen.keep:
-        keep(
+        save_result(
             "wheels",
             ["system", "Python", *packages],
             rows,

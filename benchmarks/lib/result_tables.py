@@ -1,12 +1,12 @@
-"""Results that are kept: `benchmarks/results/NAME.json`, and the tables that are written from them.
+"""Saved results, `benchmarks/results/NAME.json`, and the tables that documents show of them.
 
-python -m benchmarks.lib.result_tables          writes the tables of README.md and docs/*.md anew
-python -m benchmarks.lib.result_tables --check  says which don't agree with the results, exit code 1
+python -m benchmarks.lib.result_tables          updates the tables of README.md and docs/*.md
+python -m benchmarks.lib.result_tables --check  lists documents with outdated tables, exit code 1
 
-A benchmark calls `keep(name, columns, rows, ...)` with its rows as they are to be read. A document
-has the place `<!-- results: NAME -->` ... `<!-- end -->`, between which the table is written, with
-the machine, the date and the command under it. Lines between NAME and `-->` choose rows by what
-stands in their first column.
+A benchmark calls `save_result(name, columns, rows, ...)` with its rows as they are shown. The
+block `<!-- results: NAME -->` ... `<!-- end -->` of a document is filled with the table, and with
+the command, the date, the machine and the versions below it. Lines between NAME and `-->` select
+rows by their first column.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from fer_edge.runtime.device.board import read_board
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-PLACE = re.compile(
+BLOCK = re.compile(
     r"(<!-- results: ([\w-]+)((?:\n(?!-->)[^\n]*)*?)\s*-->\n).*?(<!-- end -->)", re.DOTALL
 )
 PACKAGES = ("fer-edge", "numpy", "pillow", "onnxruntime", "openvino", "torch", "ai-edge-litert")
 
 
-def keep(
+def save_result(
     name: str,
     columns: list[str],
     rows: list[list[str | int | float]],
@@ -43,19 +43,22 @@ def keep(
     versions: dict[str, str] | None = None,
     figures: object = None,
 ) -> Path:
-    """Write one result.
+    """Write one result and return its path.
 
     Args:
-        name: of the file, and of its place in a document.
-        columns: of the table; each row has as many values, strings as they are to be read.
-        rows: of the table.
-        command: that measures it again.
-        machine: what it was measured on, where that isn't this machine.
-        versions: of packages, where they aren't this environment's.
-        figures: anything more to keep, unrounded: it isn't in the table.
+        name: the file's name, and that of its block in a document.
+        columns: the table's header.
+        rows: as many values each as there are columns; strings are shown as they are.
+        command: the command that repeats the measurement.
+        machine: a description of the machine; this one by default.
+        versions: versions by package; this environment's by default.
+        figures: more values, unrounded, that the table doesn't show.
+
+    Raises:
+        ValueError: a row has too few or too many values.
     """
     if any(len(row) != len(columns) for row in rows):
-        raise ValueError(f"{name}: a row hasn't {len(columns)} values")
+        raise ValueError(f"{name}: a row has other than {len(columns)} values")
     here = read_board()
     cores = "one core" if here.cores == 1 else f"{here.cores} cores"
     document = {
@@ -75,39 +78,43 @@ def keep(
     return path
 
 
-def table(document: dict[str, object], chosen: Sequence[str] = ()) -> str:
-    """The table and the line under it, in Markdown.
+def format_table(document: dict[str, object], chosen: Sequence[str] = ()) -> str:
+    """Format the table and the line below it in Markdown.
 
     Args:
-        document: a result.
-        chosen: rows by what stands in their first column; none: all.
+        document: a saved result.
+        chosen: the first columns of the rows to show; all rows by default.
 
     Raises:
         ValueError: there is no such row.
     """
     names = [row[0] for row in document["rows"]]
-    kept = [document["rows"][names.index(name)] for name in chosen] or document["rows"]
-    rows = [document["columns"], ["---"] * len(document["columns"]), *kept]
+    shown = [document["rows"][names.index(name)] for name in chosen] or document["rows"]
+    rows = [document["columns"], ["---"] * len(document["columns"]), *shown]
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
-    under = f"`{document['command']}`, {document['date']}, {document['machine']}; {versions}."
-    under = textwrap.fill(under, 118, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(lines) + f"\n\n{under}\n"
+    below = f"`{document['command']}`, {document['date']}, {document['machine']}; {versions}."
+    below = textwrap.fill(below, 118, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines) + f"\n\n{below}\n"
 
 
-def written(text: str) -> str:
-    """A document with its tables as the results have them."""
+def fill_tables(text: str) -> str:
+    """Fill the blocks of a document from the saved results.
+
+    Raises:
+        ValueError: a block isn't closed, or is misspelt.
+    """
 
     def fill(match: re.Match[str]) -> str:
         path = RESULTS / f"{match[2]}.json"
         if not path.is_file():
-            return f"{match[1]}No run is kept yet.\n{match[4]}"
+            return f"{match[1]}No result is saved.\n{match[4]}"
         chosen = [line for line in (match[3] or "").split("\n") if line]
-        return match[1] + table(json.loads(path.read_text("utf-8")), chosen) + match[4]
+        return match[1] + format_table(json.loads(path.read_text("utf-8")), chosen) + match[4]
 
-    new, places = PLACE.subn(fill, text)
-    if places != text.count("<!-- results"):
-        raise ValueError("a place for results isn't closed, or not written as it should be")
+    new, blocks = BLOCK.subn(fill, text)
+    if blocks != text.count("<!-- results"):
+        raise ValueError("a block of results isn't closed, or is misspelt")
     return new
 
 
@@ -128,16 +135,17 @@ def _versions() -> dict[str, str]:
 
 
 def main() -> None:
-    wrong = []
+    check = "--check" in sys.argv
+    outdated = []
     for path in DOCUMENTS:
         text = path.read_text("utf-8")
-        if (new := written(text)) != text:
-            wrong.append(path.name)
-            if "--check" not in sys.argv:
+        if (new := fill_tables(text)) != text:
+            outdated.append(path.name)
+            if not check:
                 path.write_text(new, "utf-8")
-    if wrong:
-        print("written: " if "--check" not in sys.argv else "not as measured: ", *wrong)
-    sys.exit(bool(wrong) and "--check" in sys.argv)
+    if outdated:
+        print("outdated:" if check else "updated:", *outdated)
+    sys.exit(bool(outdated) and check)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median, quantiles
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """FER2013's, which every neighbour's are mapped to by name."""
@@ -35,16 +34,6 @@ class Score:
     on_own: float
     own_of: int
     unanswered: int
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Seconds a face, and how many times ours: medians over rounds, the ratio with quartiles."""
-
-    seconds: float
-    ratio: float
-    low: float
-    high: float
 
 
 def own_label(name: str) -> str | None:
@@ -89,21 +78,3 @@ def score(truth: Sequence[str], answers: Sequence[str | None], has: Sequence[str
         len(own),
         sum(answer is None for answer in answers),
     )
-
-
-def latencies(rounds: Sequence[Mapping[str, float]], ours: str) -> dict[str, Latency]:
-    """The figures of rounds in which each contender had a turn.
-
-    A ratio is taken within a round, so that a machine that is slow for a while slows both sides.
-
-    Args:
-        rounds: at least two; each has the seconds a face of every contender still running.
-        ours: what the others are divided by.
-    """
-    found = {}
-    for name in {name: None for turns in rounds for name in turns}:
-        times = [turns[name] for turns in rounds if name in turns]
-        shares = [turns[name] / turns[ours] for turns in rounds if name in turns]
-        low, middle, high = quantiles(shares, n=4, method="inclusive")
-        found[name] = Latency(median(times), middle, low, high)
-    return found

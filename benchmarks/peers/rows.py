@@ -15,11 +15,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.lib.timing import CALLS, WARM_UP, Latency, compare
 from benchmarks.peers.environments import Environment, quiet
-from benchmarks.peers.figures import Latency, Score, latencies, score
+from benchmarks.peers.figures import Score, score
 
 CHILD, COLD = (Path(__file__).parent / name for name in ("child.py", "cold_start.py"))
-WARM, CALLS = 3, 10
 
 
 @dataclass(frozen=True)
@@ -146,11 +146,11 @@ def latency(rows: list[Row], faces: Path, count: int, rounds: int) -> None:
     for _ in range(rounds):
         at, turn = order.randrange(count), {}
         for row in order.sample(rows, len(rows)):
-            reply = row.ask(do="time", faces=str(faces), at=at, warm=WARM, calls=CALLS)
+            reply = row.ask(do="time", faces=str(faces), at=at, warm=WARM_UP, calls=CALLS)
             if reply:
                 turn[row.contender.name] = median(reply["seconds"])
         turns.append(turn)
-    found = latencies(turns, rows[0].contender.name)
+    found = compare(turns, rows[0].contender.name)
     for row in rows:
         row.latency = found.get(row.contender.name)
 

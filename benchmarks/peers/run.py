@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.lib import result_tables
+from benchmarks.lib.result_tables import save_result
 from benchmarks.peers.environments import (
     ROOT,
     NotInstalled,
@@ -108,7 +108,7 @@ def as_read(row: Row, ours: Row) -> list[str | int | float]:
         row.contender.name,
         share,
         f"{1000 * one.seconds:.2f}",
-        f"{one.ratio:.2f} ({one.low:.2f} to {one.high:.2f})",
+        one.format_ratio(),
         f"{row.coldest:.2f} ({median(seconds):.2f}){times(row.coldest, ours.coldest)}",
         f"{max(megabytes):,.0f}",
         f"{row.installed / 1e6:,.0f}{times(row.installed, ours.installed)}",
@@ -232,7 +232,7 @@ def report(rows: list[Row], chosen: argparse.Namespace) -> None:
     versions = {"Python": sys.version.split()[0], **rows[0].versions}
     for name, (columns, lines, numbers) in tables.items():
         if chosen.keep:
-            path = result_tables.keep(
+            path = save_result(
                 name,
                 columns,
                 lines,

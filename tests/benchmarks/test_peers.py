@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.lib.timing import compare
 from benchmarks.peers import child, figures, run
-from benchmarks.peers.figures import latencies, own_label, score
+from benchmarks.peers.figures import own_label, score
 from benchmarks.peers.rows import Row
 from benchmarks.peers.table import OURS, TABLE
 
@@ -83,7 +84,7 @@ def test_answers_that_cannot_be_scored(
 def test_ratios_are_taken_within_a_round() -> None:
     # the machine is three times slower in the second round, for both
     rounds = [{"us": 1.0, "them": 2.0}, {"us": 3.0, "them": 6.0}, {"us": 1.0, "them": 4.0}]
-    found = latencies(rounds, "us")
+    found = compare(rounds, "us")
     assert (found["us"].seconds, found["us"].ratio) == (1.0, 1.0)
     assert (found["them"].seconds, found["them"].ratio) == (4.0, 2.0)
     assert (found["them"].low, found["them"].high) == (2.0, 3.0)
@@ -91,7 +92,7 @@ def test_ratios_are_taken_within_a_round() -> None:
 
 def test_who_stops_on_the_way_has_the_rounds_before() -> None:
     rounds = [{"us": 1.0, "them": 2.0}, {"us": 1.0, "them": 2.0}, {"us": 2.0}]
-    assert latencies(rounds, "us")["them"].ratio == 2.0
+    assert compare(rounds, "us")["them"].ratio == 2.0
 
 
 def test_every_row_names_an_adapter_and_is_named_once() -> None:
@@ -112,7 +113,7 @@ def test_a_row_as_it_is_read() -> None:
     def row(seconds: float, installed: int) -> Row:
         found = Row(TABLE[0], installed=installed)
         found.score = score(["happy", "sad"], ["happy", "happy"], LABELS)
-        found.latency = latencies([{"a": 0.001}, {"a": 0.001}], "a")["a"]
+        found.latency = compare([{"a": 0.001}, {"a": 0.001}], "a")["a"]
         found.cold = [[seconds, 70.0, "happy"], [seconds + 1, 80.0, "happy"]]
         return found
 
