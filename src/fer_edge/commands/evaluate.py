@@ -121,7 +121,9 @@ def evaluate(
         folders = [output / name for name in distinct_names(models)]
     for model, faces, folder in zip(opened, matched, folders, strict=True):
         if not force:
-            check_report_folder(folder, model, faces, split, has_votes=ferplus is not None)
+            check_report_folder(
+                folder, model.sha256, faces.sha256(), split, has_votes=ferplus is not None
+            )
     reports = []
     for model, faces, folder in zip(opened, matched, folders, strict=True):
         source = loaded[model.spec.input.side]

@@ -65,7 +65,7 @@ def test_the_report_of_another_evaluation_is_kept(
     ):
         expected = rf"{tmp_path}: holds a report {message}: .*--output.*--force"
         with pytest.raises(ConfigError, match=expected):
-            check_report_folder(tmp_path, other, on, split)
+            check_report_folder(tmp_path, other.sha256, on.sha256(), split)
         with pytest.raises(ConfigError, match=expected):
             write_report(evaluate(other, on, split), on, tmp_path)
     assert (tmp_path / "report.json").read_bytes() == before
@@ -81,21 +81,21 @@ def test_the_same_evaluation_replaces_its_report(
     agreement = compare_with_annotators(report, votes)
     write_report(report, faces, tmp_path)
     moved = replace(model, name="elsewhere/m.onnx")
-    check_report_folder(tmp_path, moved, faces, "test")
+    check_report_folder(tmp_path, moved.sha256, faces.sha256(), "test")
     files = write_report(evaluate(moved, faces, "test"), faces, tmp_path, agreement)
     document = json.loads(files[0].read_text())
     assert (document["model"], document["annotators"]["n"]) == ("elsewhere/m.onnx", 14)
     assert files[-1].name == "annotators.png"
     with pytest.raises(ConfigError, match="holds a report with FER\\+'s votes"):
-        check_report_folder(tmp_path, model, faces, "test")
-    check_report_folder(tmp_path, model, faces, "test", has_votes=True)
+        check_report_folder(tmp_path, model.sha256, faces.sha256(), "test")
+    check_report_folder(tmp_path, model.sha256, faces.sha256(), "test", has_votes=True)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"model": "m"}'])
 def test_a_foreign_report_is_kept(model: Model, faces: Faces, tmp_path: Path, content: str) -> None:
     (tmp_path / "report.json").write_text(content)
     with pytest.raises(ConfigError, match="holds a report of another model"):
-        check_report_folder(tmp_path, model, faces, "test")
+        check_report_folder(tmp_path, model.sha256, faces.sha256(), "test")
 
 
 def test_a_failure_leaves_the_old_report(

@@ -12,7 +12,6 @@ from fer_edge.atomic import write_text
 from fer_edge.errors import ConfigError
 from fer_edge.train.data.dataset import Faces
 from fer_edge.train.evaluation.annotator_agreement import AnnotatorAgreement
-from fer_edge.train.evaluation.evaluate import Model
 from fer_edge.train.evaluation.metrics import Report
 
 REPORT = "report.json"
@@ -44,22 +43,39 @@ def default_report_folder(
 
 
 def check_report_folder(
-    folder: Path, model: Model, faces: Faces, split: str, *, has_votes: bool = False
+    folder: Path, model_sha256: str, data_sha256: str, split: str, *, has_votes: bool = False
 ) -> None:
-    """Check, before an evaluation begins, that its report may be written to `folder`.
+    """Check that a report may be written to `folder`; to be called before the evaluation, too.
 
-    A report of the same model (by content) on the same faces may be replaced, except that a report
-    with FER+'s votes isn't replaced by one without.
+    A report of the same model on the same faces may be replaced, except that a report with FER+'s
+    votes isn't replaced by one without.
 
     Args:
         folder: where the report is to be written; need not exist.
-        model, faces, split: the arguments of `evaluate`.
-        has_votes: the report will compare the model with FER+'s annotators.
+        model_sha256, data_sha256: see `Model.sha256`, `Faces.sha256`.
+        split: name of the split.
+        has_votes: the report compares the model with FER+'s annotators.
 
     Raises:
         ConfigError: `folder` holds the report of another evaluation.
     """
-    _refuse_to_replace(folder, model.sha256, faces.sha256(), split, has_votes)
+    if not (folder / REPORT).exists():
+        return
+    previous = _read_report(folder / REPORT)
+    for is_same, what in (
+        (
+            previous.get("model_sha256") == model_sha256,
+            f"of another model, {previous.get('model')}",
+        ),
+        (previous.get("split") == split, f"on another split, {previous.get('split')}"),
+        (previous.get("data_sha256") == data_sha256, "on other data"),
+        (has_votes or "annotators" not in previous, "with FER+'s votes, which this one lacks"),
+    ):
+        if not is_same:
+            raise ConfigError(
+                f"{folder}: holds a report {what}: name another folder with --output, or replace "
+                "the report with --force"
+            )
 
 
 def write_report(
@@ -94,8 +110,12 @@ def write_report(
     from fer_edge.train.evaluation.label_fonts import choose_fonts
 
     if not force:
-        _refuse_to_replace(
-            folder, report.model_sha256, report.data_sha256, report.split, agreement is not None
+        check_report_folder(
+            folder,
+            report.model_sha256,
+            report.data_sha256,
+            report.split,
+            has_votes=agreement is not None,
         )
     for hint in choose_fonts(report.labels).hints:
         log.warning("%s", hint)
@@ -118,26 +138,6 @@ def write_report(
         for name in names:
             Path(beside, name).replace(folder / name)
     return [folder / name for name in (REPORT, *figures)]
-
-
-def _refuse_to_replace(
-    folder: Path, model_sha256: str, data_sha256: str, split: str, has_votes: bool
-) -> None:
-    if not (folder / REPORT).exists():
-        return
-    previous = _read_report(folder / REPORT)
-    remedy = "name another folder with --output, or replace it with --force"
-    for key, value, what in (
-        ("model_sha256", model_sha256, f"of another model, {previous.get('model', 'unknown')}"),
-        ("split", split, f"on another split, {previous.get('split', 'unknown')}"),
-        ("data_sha256", data_sha256, "on other data"),
-    ):
-        if previous.get(key) != value:
-            raise ConfigError(f"{folder}: holds a report {what}: {remedy}")
-    if "annotators" in previous and not has_votes:
-        raise ConfigError(
-            f"{folder}: holds a report with FER+'s votes, which this one lacks: {remedy}"
-        )
 
 
 def _read_report(path: Path) -> dict[str, Any]:
