@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ from fer_edge.spec import ModelSpec
 from tests.support.commands import CommandResult, Fer
 from tests.support.data import draw_rows, write_csv
 from tests.support.processes import restore_interrupts
-from tests.support.requirements import needs_ncnn
 from tests.support.specs import make_spec
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
@@ -89,31 +88,6 @@ def fp32_model(exporter: None, tmp_path_factory: pytest.TempPathFactory) -> Path
     from fer_edge.runtime.formats.model_files import bundled
 
     return export_checkpoint(bundled("checkpoint"), tmp_path_factory.mktemp("fp32") / "m.onnx").path
-
-
-@pytest.fixture(scope="session")
-def ncnn_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled checkpoint as an fp32 ncnn model, its three files alone in their folder."""
-    needs_ncnn()
-    from fer_edge.export.exporter import export_checkpoint
-    from fer_edge.runtime.formats.model_files import bundled
-
-    path = tmp_path_factory.mktemp("ncnn") / "m.ncnn.param"
-    done = export_checkpoint(bundled("checkpoint"), path, format="ncnn")
-    done.report.unlink()
-    done.page.unlink()
-    return path
-
-
-@pytest.fixture
-def model_for(request: pytest.FixtureRequest) -> Callable[[str], Path]:
-    """By an engine's name: the bundled checkpoint in float32, in a file that the engine reads."""
-
-    def file(engine: str) -> Path:
-        path: Path = request.getfixturevalue("ncnn_model" if engine == "ncnn" else "fp32_model")
-        return path
-
-    return file
 
 
 def pytest_configure() -> None:

@@ -50,7 +50,7 @@ def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
     import numpy as np
 
     from fer_edge.runtime.backends import open_backend
-    from fer_edge.runtime.diagnostics.self_test import BARS
+    from fer_edge.runtime.backends.verification import MAX_DIFF
 
     engine = "ncnn" if path.endswith(".param") else "onnxruntime"
     backend = open_backend(Path(path), backend=engine, threads=1)
@@ -64,7 +64,7 @@ def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
     return {
         "precision": precision,
         "golden": float(np.abs(backend(backend.spec.golden_faces()) - golden).max()),
-        "golden_bar": BARS[precision],
+        "golden_bar": MAX_DIFF[precision],
         "largest": float(np.abs(found - expected).max()),
         "same": int((found.argmax(1) == expected.argmax(1)).sum()),
         "faces": len(faces),

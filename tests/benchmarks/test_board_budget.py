@@ -11,8 +11,8 @@ import pytest
 from benchmarks.board import budget, checks, corrupt_model, machine
 
 from fer_edge.runtime.backends import open_backend
+from fer_edge.runtime.backends.verification import MAX_DIFF
 from fer_edge.runtime.device.cpu import core_names
-from fer_edge.runtime.diagnostics.self_test import BARS
 from fer_edge.runtime.formats.model_files import bundled
 
 
@@ -80,7 +80,7 @@ def test_a_model_with_a_wrong_scale_is_found(tmp_path: Path) -> None:
     corrupt_model.spoiled(bundled("model"), path)
     backend = open_backend(path)
     apart = np.abs(backend(backend.spec.golden_faces()) - backend.spec.golden_logits()).max()
-    found = answer(golden=float(apart), golden_bar=BARS[backend.spec.quantization.precision])
+    found = answer(golden=float(apart), golden_bar=MAX_DIFF[backend.spec.quantization.precision])
     assert not checks.judge_model("wrong", "a72", found).right
 
 

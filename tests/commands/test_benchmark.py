@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +8,8 @@ import pytest
 from PIL import Image
 
 from fer_edge.runtime.device.throttling import Health
-from fer_edge.runtime.diagnostics.worker import Timed
+from fer_edge.runtime.diagnostics.statistics import Timed
+from fer_edge.runtime.diagnostics.worker import WorkerError
 from fer_edge.runtime.formats.model_files import bundled
 from tests.support.commands import Fer, plain_text
 from tests.support.processes import run_base_install
@@ -22,13 +22,12 @@ ONE = Timed("1.0", 80.0, 65.0, (2_000_000,) * 100, 75_000_000, ())
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Children that answer at once; OpenVINO's crash."""
 
-    def child(_: str, name: str, *rest: str, **named: object) -> tuple[object, str | None]:
-        assert (len(rest), set(named)) == (3, {"module", "seconds"})
-        if name == "openvino":
-            return None, "it crashed: Illegal instruction (signal 4)"
-        return json.loads(json.dumps(dataclasses.asdict(ONE))), None
+    def run(_: object, *, backend: str, **__: object) -> Timed:
+        if backend == "openvino":
+            raise WorkerError("it crashed: Illegal instruction (signal 4)")
+        return ONE
 
-    monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.child", child)
+    monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.run_in_process", run)
 
 
 def test_really(fer: Fer) -> None:

@@ -101,13 +101,13 @@ def benchmark(
     from fer_edge.runtime.diagnostics.benchmark import benchmark as measure
     from fer_edge.runtime.formats.model_files import bundled
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     paths = models or (bundled("model"),)
     if data is not None:
         with requires_extra("train"):
-            from fer_edge.train.evaluation.benchmark_accuracy import check, with_accuracy
+            from fer_edge.train.evaluation.benchmark_accuracy import add_accuracy, check
         check(paths, data, split, skip_bad=skip_bad)
     found = measure(
         paths,
@@ -116,10 +116,10 @@ def benchmark(
         batches=batches,
         seconds=seconds,
         rounds=rounds,
-        tell=tell,
+        report=report,
     )
     if data is not None:
-        found = with_accuracy(found, data, split, skip_bad=skip_bad, tell=tell)
+        found = add_accuracy(found, data, split, skip_bad=skip_bad, report=report)
     print_json(found.to_dict()) if as_json else show(benchmark_tables(found))
     if plot is not None:
         from fer_edge.train.evaluation.pareto import plot_pareto

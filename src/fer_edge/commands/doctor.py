@@ -35,7 +35,7 @@ def doctor(
     def report(line: str) -> None:
         print(f"testing {line}", file=sys.stderr, flush=True)
 
-    found = diagnose(model, speed=not no_probe, tell=report)
+    found = diagnose(model, speed=not no_probe, report=report)
     print_json(found.to_dict()) if as_json else show(doctor_tables(found))
     if not found.works:
         raise typer.Exit(1)

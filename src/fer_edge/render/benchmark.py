@@ -57,7 +57,7 @@ def _cells(row: Row) -> Iterable[str | Text]:
     low, high = speed.interval_ms
     median = f"{_ms(speed.p50_ms)} ({_ms(low)}-{_ms(high)})"
     yield from (row.backend, str(row.threads), str(row.batch))
-    yield Text(median, "" if speed.narrow else "yellow")
+    yield Text(median, "" if speed.is_narrow else "yellow")
     yield from (_ms(speed.p95_ms), _ms(speed.p99_ms), f"{speed.faces_per_second:,.0f}")
     yield f"{speed.import_ms:.0f} + {speed.load_ms:.0f}"
     yield "" if speed.peak_memory is None else f"{speed.peak_memory / 1e6:.0f}"

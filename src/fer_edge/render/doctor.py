@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from fer_edge.runtime.backends.registry import no_engine
+from fer_edge.runtime.backends.registry import install_advice
 from fer_edge.runtime.device.board import Board
 from fer_edge.runtime.diagnostics.doctor import Diagnosis
 from fer_edge.runtime.diagnostics.self_test import Row, Verdict
@@ -102,7 +102,7 @@ def _self_test(row: Row) -> Text:
 def _verdict(found: Diagnosis) -> Text | str:
     choice = found.choice
     if not found.rows:
-        return Text(no_engine(Path(found.path)), "red")
+        return Text(install_advice(Path(found.path)), "red")
     if not found.works:
         return Text("the self-test failed: this model can't be used here", "red")
     if choice is None:

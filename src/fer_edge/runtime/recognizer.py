@@ -102,7 +102,7 @@ class Recognizer:
             backend=backend,
             device=device,
             threads=threads,
-            remembered=True,
+            use_stored_choice=True,
         )
         path = None if faces == "whole" else detector or install.find_detector()
 

@@ -136,11 +136,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Asked]:
     """What `open_backend` looks for: packages in order, device, threads; nothing is loaded."""
 
     def first(names, _, device, threads, **__: object):
-        return names, device, threads
+        return (names, device, threads), Path()
 
-    monkeypatch.setattr(backends, "_first", first)
-    monkeypatch.setattr(backends, "_check", lambda *_: None)
-    return functools.partial(open_backend, remembered=True)  # type: ignore[return-value]
+    monkeypatch.setattr(backends, "_load_first", first)
+    monkeypatch.setattr(backends, "VerifiedBackend", lambda loaded, *_: loaded)
+    return functools.partial(open_backend, use_stored_choice=True)  # type: ignore[return-value]
 
 
 def test_auto_takes_what_is_remembered(opened: Callable[..., Asked]) -> None:
@@ -155,18 +155,18 @@ def test_auto_takes_what_is_remembered(opened: Callable[..., Asked]) -> None:
     assert opened(model, backend="openvino") == (["openvino"], "cpu", 1)
     assert opened(model, device="gpu") == (usual, "gpu", 1)
     # a proof depends on nothing but the file
-    assert opened(model, remembered=False) == (usual, "cpu", 1)
+    assert opened(model, use_stored_choice=False) == (usual, "cpu", 1)
 
 
 def test_the_remembered_engine_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, real = bundled("model"), backends._module
+    model, real = bundled("model"), backends._import_module
     store_choice(model, CHOICE, "openvino")
-    assert type(Recognizer.load(model)._backend).__name__ == "OpenVinoBackend"
+    assert Recognizer.load(model)._backend.engine == "openvino"
 
     def broken(engine: Engine) -> ModuleType:
         if engine.package == "openvino":
             raise MissingExtraError("openvino", "openvino")
         return real(engine)
 
-    monkeypatch.setattr(backends, "_module", broken)
-    assert type(Recognizer.load(model)._backend).__name__ == "OnnxRuntimeBackend"
+    monkeypatch.setattr(backends, "_import_module", broken)
+    assert Recognizer.load(model)._backend.engine == "onnxruntime"

@@ -17,8 +17,8 @@ from fer_edge.runtime.device import packages
 from fer_edge.runtime.device.board import read_board
 from fer_edge.runtime.device.throttling import Health
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row, benchmark
-from fer_edge.runtime.diagnostics.statistics import Speed, pooled
-from fer_edge.runtime.diagnostics.worker import Timed
+from fer_edge.runtime.diagnostics.statistics import Speed, Timed, pool_rounds
+from fer_edge.runtime.diagnostics.worker import WorkerError, time_model
 from fer_edge.runtime.formats.model_files import bundled
 
 NO_HEALTH = Health(None, (), None)
@@ -31,25 +31,23 @@ def timed(times: tuple[int, ...] = (1_000_000,) * 10, **changes: Any) -> Timed:
 
 @pytest.fixture
 def children(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[Key, object]], list[Key]]:
-    """Children that answer by engine, threads and batch; the log tells who was asked."""
+    """Fake processes: results by engine, threads and batch; the log lists the calls."""
 
     def put(table: dict[Key, object]) -> list[Key]:
         log: list[Key] = []
 
-        def child(*arguments: str, module: str, seconds: float) -> tuple[object, str | None]:
-            assert (module, seconds) == ("fer_edge.runtime.diagnostics.worker", 2.0)
-            _, name, threads, batch, given = arguments
-            assert given == "1.0"
-            key = (name, int(threads), int(batch))
+        def run(function: object, *, timeout: float, **given: Any) -> object:
+            assert (function, timeout, given["seconds"]) == (time_model, 62.0, 1.0)
+            key = (given["backend"], given["threads"], given["batch"])
             log.append(key)
-            answer = table.get(key, timed())
-            if isinstance(answer, list):
-                answer = answer[log.count(key) - 1]
-            if isinstance(answer, str):
-                return None, answer
-            return json.loads(json.dumps(dataclasses.asdict(answer))), None  # type: ignore[call-overload]
+            result = table.get(key, timed())
+            if isinstance(result, list):
+                result = result[log.count(key) - 1]
+            if isinstance(result, str):
+                raise WorkerError(result)
+            return result
 
-        monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.child", child)
+        monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.run_in_process", run)
         monkeypatch.setattr("fer_edge.runtime.device.board.usable_cores", lambda: 2)
         monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.read_health", lambda: NO_HEALTH)
         return log
@@ -69,7 +67,7 @@ def test_really() -> None:
         batches=[1, 2],
         seconds=0.01,
         rounds=2,
-        tell=told.append,
+        report=told.append,
     )
     assert told == [
         f"default.onnx, onnxruntime, 1 thread, batch {batch} (round {turn} of 2)"
@@ -227,46 +225,13 @@ def test_a_model_that_is_not_there_is_said_before_anything(
     assert log == []
 
 
-def test_rounds_together() -> None:
-    speed = pooled(
-        [
-            timed((1_000_000,) * 40 + (9_000_000,) * 10, clocks=(1500.0, 1400.0)),
-            timed((2_000_000,) * 50, load_ms=50.0, peak_memory=2**27),
-            timed((2_000_000,) * 50, load_ms=30.0, import_ms=12.0, peak_memory=None),
-        ],
-        batch=8,
-    )
-    assert (speed.engine, speed.runs, speed.p50_ms, speed.interval_ms) == ("1.0", 150, 2, (2, 2))
-    assert (speed.p95_ms, speed.p99_ms) == (9, 9)
-    assert speed.rounds_ms == (1, 2, 2)
-    assert speed.faces_per_second == pytest.approx(8 * 150 / 0.330)
-    assert (speed.import_ms, speed.load_ms, speed.peak_memory) == (10, 30, 2**27)
-    assert speed.clocks == (1500.0, 1400.0)
-    assert speed.narrow
-    assert speed.apart == 0.5
-
-
-def test_a_round_that_was_disturbed_counts_no_more_than_the_others() -> None:
-    disturbed = tuple(5_000_000 + i for i in range(2000))
-    speed = pooled([timed((1_000_000,) * 100), timed(disturbed), timed((1_000_000,) * 100)], 1)
-    assert (speed.runs, speed.p50_ms) == (300, 1)
-    assert speed.p99_ms == 5.00192  # the 97th of a hundred of the 2,000
-
-
-def test_few_runs_have_no_high_percentiles() -> None:
-    for runs, known in ((19, (False, False)), (20, (True, False)), (100, (True, True))):
-        speed = pooled([timed(tuple(range(1, runs + 1)))], batch=1)
-        assert (speed.p95_ms is not None, speed.p99_ms is not None) == known
-    assert (speed.p95_ms, speed.p99_ms) == (95e-6, 99e-6)
-
-
 def doubtful(*speeds: Speed, health: tuple[Health, ...] = ()) -> tuple[str, ...]:
     rows = [Row("m.onnx", "fp32", 1, "onnxruntime", 2, 8, speed) for speed in speeds]
     return Benchmark("0", read_board(), health, tuple(rows)).warnings
 
 
 def test_warnings() -> None:
-    calm = pooled([timed()], batch=1)
+    calm = pool_rounds([timed()], batch=1)
     assert doubtful(calm) == doubtful() == ()
     was = Health(80.0, (), ("throttled since boot",))
     assert doubtful(calm, health=(was, was)) == ()

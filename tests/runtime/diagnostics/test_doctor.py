@@ -20,20 +20,16 @@ from fer_edge.runtime.device import engine_choice, packages
 from fer_edge.runtime.device.engine_choice import Choice
 from fer_edge.runtime.diagnostics import doctor, self_test
 from fer_edge.runtime.diagnostics.doctor import diagnose
-from fer_edge.runtime.diagnostics.probe import Measured
 from fer_edge.runtime.diagnostics.self_test import (
-    Row,
-    Verdict,
-    child,
-    choose,
-    judge,
-    readable,
-    thread_counts,
+    Measured,
+    choose_fastest,
+    describe_engine,
+    read_model_spec,
 )
+from fer_edge.runtime.diagnostics.worker import WorkerError
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.onnx_reader import read_metadata
 from fer_edge.runtime.formats.spec_reader import read_spec
-from fer_edge.spec import Precision
 from tests.support.commands import Fer
 
 RIGHT = {"samples": 16, "labels_differ": 0, "max_abs_logit_diff": 1e-7, "ms": 1.0}
@@ -52,7 +48,7 @@ Interpreter = Callable[[str], None]
 
 @pytest.fixture
 def interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Interpreter:
-    """Put these shell commands before what starts a child; $4 is the engine, $5 any model."""
+    """Put these shell commands before what starts a child; $5 is the function, $6 its arguments."""
 
     def put(script: str) -> None:
         path = tmp_path / "python"
@@ -66,24 +62,26 @@ def interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Interpreter:
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, table: dict[tuple[str, str], object]) -> list[str]:
-    """Children that answer by engine and number of threads; the log tells who was asked."""
+    """Fake processes: results by engine and number of threads; the log lists the calls."""
     log: list[str] = []
 
-    def answer(name: str, *arguments: str) -> tuple[object, str | None]:
-        if not arguments:
-            return {"version": "1.0", "devices": ["cpu"]}, None
-        log.append(f"{name} {arguments[1]}")
-        found = table[name, arguments[1]]
-        return (None, found) if isinstance(found, str) else ({**RIGHT, **found}, None)  # type: ignore[dict-item]
+    def run(function: object, *, backend: str, **given: object) -> object:
+        if function is describe_engine:
+            return self_test.EngineInfo("1.0", ("cpu",))
+        log.append(f"{backend} {given['threads']}")
+        found = table[backend, str(given["threads"])]
+        if isinstance(found, str):
+            raise WorkerError(found)
+        return Measured(**{**RIGHT, **found})  # type: ignore[dict-item]
 
-    monkeypatch.setattr(doctor, "child", answer)
-    monkeypatch.setattr(self_test, "child", answer)
+    monkeypatch.setattr(doctor, "run_in_process", run)
+    monkeypatch.setattr(self_test, "run_in_process", run)
     return log
 
 
 def test_this_machine(fp32_model: Path) -> None:
     told: list[str] = []
-    found = diagnose(fp32_model, tell=told.append)
+    found = diagnose(fp32_model, report=told.append)
     assert told == [f"{n}, {t}" for n in OF_ONNX for t in ("1 thread", "2 threads")]
     assert [(row.backend, row.threads) for row in found.rows] == [
         (name, threads) for name in OF_ONNX for threads in (1, 2)
@@ -92,7 +90,7 @@ def test_this_machine(fp32_model: Path) -> None:
     assert all(row.measured and row.measured.ms for row in found.rows)
     assert all(engine.failure or engine.devices[0] == "cpu" for engine in found.engines)
     assert found.works
-    assert found.choice == choose(list(found.rows))
+    assert found.choice == choose_fastest(list(found.rows))
     assert found.remembered == str(engine_choice.choice_file())
     assert engine_choice.read_choice(fp32_model, PACKAGES) == found.choice
     document = json.loads(json.dumps(found.to_dict()))
@@ -134,12 +132,12 @@ def test_where_no_engine_reads_the_model(monkeypatch: pytest.MonkeyPatch, fer: F
 
 
 def test_a_crash_is_a_row(interpreter: Interpreter) -> None:
-    interpreter('[ "$4" = onnxruntime ] && [ -n "$5" ] && kill -ILL $$')
+    interpreter('case "$5 $6" in "measure_model "*onnxruntime*) kill -ILL $$;; esac')
     found = diagnose(bundled("model"), speed=False)
     crashed, other = found.rows
     assert (crashed.backend, crashed.verdict, crashed.measured) == ("onnxruntime", "failed", None)
     assert crashed.failure is not None
-    assert crashed.failure.startswith("it crashed: Illegal instruction (signal 4): its build asks")
+    assert crashed.failure.startswith("it crashed: Illegal instruction (signal 4): its build uses")
     assert other.measured is not None
     assert other.measured.samples == 16
 
@@ -155,49 +153,12 @@ def test_an_engine_that_dies_when_it_is_imported(interpreter: Interpreter) -> No
     assert not engine_choice.choice_file().exists()
 
 
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        ("kill -KILL $$", r"Killed \(signal 9\): most likely the memory ran out"),
-        ("echo a >&2; echo 'ImportError: libgomp' >&2; exit 3", r"^ImportError: .* \(exit code 3"),
-        ("exit 1", "it said nothing"),
-        ("exit 0", "it ended without an answer"),
-        ("echo hello; exit 0", "it ended without an answer"),
-        ("exec sleep 60", r"no answer within 0\.3 seconds"),
-    ],
-)
-def test_what_may_happen_to_a_child(
-    script: str, message: str, interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(self_test, "TIMEOUT", 0.3 if "sleep" in script else 60)
-    interpreter(script)
-    answer, failure = child("onnxruntime")
-    assert answer is None
-    with pytest.raises(ValueError, match=message):
-        raise ValueError(failure)
-
-
-def test_an_engine_that_prints(interpreter: Interpreter) -> None:
-    interpreter("echo 'hello from the driver'")
-    answer, failure = child("onnxruntime")
-    assert failure is None
-    assert answer["devices"] == ["cpu"]
-
-
 def test_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
     found = diagnose(bundled("model"))
     message = "no process of its own could be started (No such file or directory)"
     assert {engine.failure for engine in found.engines} == {message}
     assert not found.works
-
-
-def test_a_package_in_the_current_folder_is_not_taken(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "onnxruntime.py").write_text("raise SystemExit('taken')")
-    monkeypatch.chdir(tmp_path)
-    assert child("onnxruntime")[1] is None
 
 
 def test_after_a_failure_more_threads_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +239,7 @@ def test_the_spec_is_read_without_an_engine(fp32_model: Path, tmp_path: Path) ->
     for path in (fp32_model, bundled("model")):
         model = onnx.load(path)
         assert read_metadata(path) == {entry.key: entry.value for entry in model.metadata_props}
-        assert readable(path) == read_spec(path)
+        assert read_model_spec(path) == read_spec(path)
     path = tmp_path / "m.onnx"
     for content in (b"", b"hello", fp32_model.read_bytes()[:10_000]):
         path.write_bytes(content)
@@ -305,71 +266,13 @@ def test_files_that_cannot_be_used(name: str, message: str, tmp_path: Path) -> N
         diagnose(tmp_path / name)
 
 
-@pytest.mark.parametrize(
-    ("precision", "samples", "differ", "diff", "verdict"),
-    [
-        ("fp32", 16, 0, 1e-5, "right"),
-        ("fp32", 16, 0, 1e-3, "wrong"),
-        ("fp32", 16, 1, 1e-5, "wrong"),
-        ("fp16", 16, 0, 0.01, "right"),
-        ("fp16", 16, 1, 0.01, "wrong"),
-        ("int8", 16, 0, 5e-7, "right"),
-        ("int8", 16, 0, 0.2, "close"),
-        ("int8", 16, 1, 0.13, "close"),
-        ("int8", 16, 2, 0.13, "wrong"),
-        ("int8", 16, 0, 0.6, "wrong"),
-        ("int8", 16, 0, None, "wrong"),
-        ("int8", 0, 0, None, "untested"),
-    ],
-)
-def test_the_verdict(
-    precision: Precision, samples: int, differ: int, diff: float | None, verdict: Verdict
-) -> None:
-    assert judge(Measured(samples, differ, diff, None), precision) == verdict
-
-
-def rows(*tried: tuple[str, int, Verdict, float | None]) -> list[Row]:
-    return [
-        Row(name, threads, verdict, Measured(16, 0, 0.0, ms))
-        for name, threads, verdict, ms in tried
-    ]
-
-
-@pytest.mark.parametrize(
-    ("tried", "chosen"),
-    [
-        ([], None),
-        ([("a", 1, "right", None)], None),
-        ([("a", 1, "wrong", 1.0), ("b", 1, "failed", 1.0), ("c", 1, "untested", 1.0)], None),
-        ([("a", 1, "right", 1.0), ("a", 2, "right", 0.91)], ("a", 1)),
-        ([("a", 1, "right", 1.0), ("a", 2, "right", 0.89)], ("a", 2)),
-        ([("a", 1, "right", 1.0), ("b", 1, "right", 0.8), ("b", 2, "right", 0.5)], ("b", 2)),
-        ([("a", 1, "right", 1.0), ("b", 1, "close", 0.1), ("c", 1, "wrong", 0.1)], ("a", 1)),
-        ([("a", 1, "wrong", 0.1), ("b", 1, "close", 1.0), ("b", 2, "close", 0.5)], ("b", 2)),
-    ],
-)
-def test_the_choice(
-    tried: list[tuple[str, int, Verdict, float | None]], chosen: tuple[str, int] | None
-) -> None:
-    found = choose(rows(*tried))
-    assert (found and (found.backend, found.threads)) == chosen
-
-
-@pytest.mark.parametrize(
-    ("cores", "counts"),
-    [(1, [1]), (2, [1, 2]), (4, [1, 2, 4]), (6, [1, 2, 4, 6]), (64, [1, 2, 4, 8])],
-)
-def test_thread_counts(cores: int, counts: list[int]) -> None:
-    assert thread_counts(cores) == counts
-
-
 def test_the_detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert doctor._detector().failure == "not installed: fer detector install"
+    assert doctor._detector_state().failure == "not installed: fer detector install"
     path = tmp_path / "d.onnx"
     monkeypatch.setenv("FER_EDGE_DETECTOR", str(path))
-    assert "there is no such file" in str(doctor._detector().failure)
+    assert "there is no such file" in str(doctor._detector_state().failure)
     path.write_bytes(b"detector")
-    state = doctor._detector()
+    state = doctor._detector_state()
     assert (state.path, "its SHA-256 is" in str(state.failure)) == (str(path), True)
     monkeypatch.setattr(install, "SHA256", hashlib.sha256(b"detector").hexdigest())
-    assert dataclasses.astuple(doctor._detector()) == (str(path), None)
+    assert dataclasses.astuple(doctor._detector_state()) == (str(path), None)

@@ -1,8 +1,9 @@
+"""The protocol of child processes, and the timing loop."""
+
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
+import shlex
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -12,20 +13,20 @@ import numpy as np
 import pytest
 
 from fer_edge.runtime.diagnostics import worker
+from fer_edge.runtime.diagnostics.self_test import describe_engine
+from fer_edge.runtime.diagnostics.statistics import MIN_TIMES, Timed
 from fer_edge.runtime.diagnostics.worker import (
-    FEWEST,
-    Timed,
-    batches,
-    interval,
-    main,
-    narrow,
-    sample,
+    WorkerError,
+    make_batches,
+    run_in_process,
+    time_calls,
+    time_model,
     warm_up,
 )
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec
-from tests.support.processes import run_process
+from tests.support.processes import run_python
 
 
 class Clock:
@@ -51,41 +52,12 @@ class Slow:
         return np.zeros((len(faces), 7), np.float32)
 
 
-@pytest.mark.parametrize("n", [6, 7, 8, 20, 101, 2000])
-def test_the_interval_is_the_narrowest_that_holds_the_median_so_often(n: int) -> None:
-    low, high = interval(list(range(n))[::-1])
-    assert low + high == n - 1  # as many times beyond one end as beyond the other
-    tails = [sum(math.comb(n, k) for k in range(beyond + 1)) / 2**n for beyond in (low, low + 1)]
-    assert 1 - 2 * tails[0] >= 0.95 > 1 - 2 * tails[1]
-
-
-def test_the_interval_holds_the_median_in_95_of_100_samples() -> None:
-    draws = np.random.default_rng(0).exponential(1e6, (2000, 40)).astype(int).tolist()
-    ends = [interval(times) for times in draws]
-    held = sum(low <= 1e6 * math.log(2) <= high for low, high in ends) / len(ends)
-    assert 0.95 <= held <= 0.98  # never less; more, since an end is one of the times
-
-
-def test_too_few_times() -> None:
-    assert interval([3, 1, 2, 6, 5, 4]) == (1, 6)
-    with pytest.raises(ValueError, match="5 times are too few"):
-        interval([1, 2, 3, 4, 5])
-    with pytest.raises(ValueError, match="times must be 6 or more, not 5"):
-        Timed("1", 1.0, 1.0, (1,) * 5, None, ())
-
-
-def test_narrow() -> None:
-    assert narrow([1000] * 6)
-    assert narrow([1000, 1000, 1000, 1000, 1000, 1020])
-    assert not narrow([1000, 1000, 1000, 1000, 1000, 1021])
-
-
 def test_a_steady_machine_is_soon_known(monkeypatch: pytest.MonkeyPatch, spec: ModelSpec) -> None:
     clock = Clock(monkeypatch)
     backend = Slow(clock, lambda i: 1_000_000 + i % 7, spec)
     given = [np.full((1, 48, 48), i, np.uint8) for i in range(3)]
-    times = sample(backend, given, seconds=60)
-    assert len(times) == worker.ENOUGH
+    times = time_calls(backend, given, seconds=60)
+    assert len(times) == worker.CHECK_AFTER
     assert times[:8] == tuple(1_000_000 + i % 7 for i in range(8))
     assert backend.given[:4] == [0, 1, 2, 0]
 
@@ -97,17 +69,17 @@ def test_a_restless_machine_is_measured_to_the_end(
     given = [np.zeros((1, 48, 48), np.uint8)]
 
     def measured(seconds: float, cost: int) -> tuple[int, ...]:
-        return sample(Slow(clock, lambda i: cost + i % 2 * cost, spec), given, seconds)
+        return time_calls(Slow(clock, lambda i: cost + i % 2 * cost, spec), given, seconds)
 
     assert len(measured(0.75, 1_000_000)) == 500
-    assert len(measured(60, 1_000_000)) == worker.MOST
-    assert len(measured(1, 1_000_000_000)) == FEWEST  # so few that they took longer
+    assert len(measured(60, 1_000_000)) == worker.MAX_TIMES
+    assert len(measured(1, 1_000_000_000)) == MIN_TIMES  # so few that they took longer
 
 
 def test_the_warm_up_does_not_count(monkeypatch: pytest.MonkeyPatch, spec: ModelSpec) -> None:
     clock = Clock(monkeypatch)
     given = [np.zeros((1, 48, 48), np.uint8)]
-    for seconds, cost, calls in ((0.1, 10_000_000, 10), (0.1, 1_000_000_000, worker.WARM_UP)):
+    for seconds, cost, calls in ((0.1, 10_000_000, 10), (0.1, 1_000_000_000, worker.WARM_UP_CALLS)):
         backend = Slow(clock, lambda _, cost=cost: cost, spec)  # type: ignore[misc]
         warm_up(backend, given, seconds)
         assert backend.calls == calls
@@ -116,53 +88,33 @@ def test_the_warm_up_does_not_count(monkeypatch: pytest.MonkeyPatch, spec: Model
 def test_batches_of_golden_faces_and_of_noise(spec: ModelSpec) -> None:
     golden = read_spec(bundled("model"))
     faces = golden.golden_faces()
-    assert np.array_equal(np.concatenate(batches(golden, 1)), faces)
-    assert np.array_equal(np.concatenate(batches(golden, 8)), faces)
-    (one,) = batches(golden, 40)
+    assert np.array_equal(np.concatenate(make_batches(golden, 1)), faces)
+    assert np.array_equal(np.concatenate(make_batches(golden, 8)), faces)
+    (one,) = make_batches(golden, 40)
     assert np.array_equal(one, np.concatenate([faces, faces, faces[:8]]))
-    assert {batch.shape for batch in batches(golden, 3)} == {(3, 48, 48)}
-    noise = batches(spec, 4)
+    assert {batch.shape for batch in make_batches(golden, 3)} == {(3, 48, 48)}
+    noise = make_batches(spec, 4)
     assert len(noise) == 4
     assert (noise[0].shape, noise[0].dtype) == ((4, 48, 48), np.uint8)
     assert not np.array_equal(noise[0], noise[1])
 
 
-def test_as_a_process() -> None:
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "fer_edge.runtime.diagnostics.worker",
-        str(bundled("model")),
-    ]
-    command += ["onnxruntime", "1", "2", "0.01"]
-    done = run_process(*command)
-    assert (done.returncode, done.stderr) == (0, "")
-    (line,) = done.stdout.splitlines()
-    answer = json.loads(line)
-    assert set(answer) == {field.name for field in dataclasses.fields(Timed)}
-    assert len(answer["times"]) >= FEWEST
-    assert all(isinstance(time, int) and time > 0 for time in answer["times"])
-    assert answer["import_ms"] > 0
-    assert answer["load_ms"] > 0
-    assert 2**24 < answer["peak_memory"] < 2**31
+MODEL = {"model": str(bundled("model")), "backend": "onnxruntime", "threads": 1}
 
 
-HOG = """
-import subprocess, sys
-held = bytearray(300_000_000)
-command = [sys.executable, "-P", "-m", "fer_edge.runtime.diagnostics.worker", *sys.argv[1:]]
-subprocess.run(command, check=True, timeout=60)
-"""
+def test_a_model_is_timed_in_a_process_of_its_own() -> None:
+    result = run_in_process(time_model, **MODEL, batch=2, seconds=0.01)
+    assert isinstance(result, Timed)
+    assert result.version == version("onnxruntime")
+    assert len(result.times) >= MIN_TIMES
+    assert all(time > 0 for time in result.times)
+    assert result.import_ms > 0
+    assert result.load_ms > 0
+    assert result.peak_memory is not None
+    assert 2**24 < result.peak_memory < 2**31
 
 
-def test_the_peak_is_not_the_parents() -> None:
-    command = [sys.executable, "-c", HOG, str(bundled("model")), "onnxruntime", "1", "1", "0.01"]
-    done = run_process(*command, check=True)
-    assert json.loads(done.stdout)["peak_memory"] < 250_000_000
-
-
-REFUSE = """
+ALONE = """
 import sys
 
 class Refuse:
@@ -171,18 +123,78 @@ class Refuse:
             raise ModuleNotFoundError(f"refused: {name}", name=name)
 
 sys.meta_path.insert(0, Refuse())
-from fer_edge.runtime.diagnostics.worker import main
-main(sys.argv[1:])
+held = bytearray(300_000_000)
+from fer_edge.runtime.diagnostics.worker import run_in_process, main, time_model
+assert run_in_process(time_model, **eval(sys.argv[1])).peak_memory < 250_000_000
+main(["fer_edge.runtime.diagnostics.worker", "time_model", sys.argv[2]])
 """
 
 
-def test_it_needs_one_engine_alone() -> None:
-    command = [sys.executable, "-c", REFUSE, str(bundled("model")), "onnxruntime", "1", "1", "0.01"]
-    done = run_process(*command)
+def test_it_needs_one_engine_alone_and_the_peak_is_not_the_parents() -> None:
+    given = {**MODEL, "batch": 1, "seconds": 0.01}
+    done = run_python("-c", ALONE, repr(given), json.dumps(given), timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["version"] == version("onnxruntime")
 
 
-def test_a_failure_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"^ModelError: .*no\.onnx: there is no such file$"):
-        main([str(tmp_path / "no.onnx"), "onnxruntime", "1", "1", "0.01"])
+Interpreter = Callable[[str], None]
+
+
+@pytest.fixture
+def interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Interpreter:
+    """Make processes run these shell commands first."""
+
+    def put(script: str) -> None:
+        path = tmp_path / "python"
+        path.write_text(
+            f'#!/bin/sh\nulimit -c 0\n{script}\nexec {shlex.quote(sys.executable)} "$@"\n'
+        )
+        path.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(path))
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("kill -KILL $$", r"Killed \(signal 9\): most likely the memory ran out"),
+        ("kill -ILL $$", r"^it crashed: Illegal instruction \(signal 4\): its build uses"),
+        ("echo a >&2; echo 'ImportError: libgomp' >&2; exit 3", r"^ImportError: .* \(exit code 3"),
+        ("exit 1", "no message"),
+        ("exit 0", "it ended without an answer"),
+        ("echo hello; exit 0", "it ended without an answer"),
+        ("exec sleep 60", r"no answer within 0\.3 seconds"),
+    ],
+)
+def test_a_process_that_fails(script: str, message: str, interpreter: Interpreter) -> None:
+    interpreter(script)
+    with pytest.raises(WorkerError, match=message):
+        run_in_process(
+            describe_engine, backend="onnxruntime", timeout=0.3 if "sleep" in script else 60
+        )
+
+
+def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    with pytest.raises(WorkerError, match=r"could be started \(No such file"):
+        run_in_process(describe_engine, backend="onnxruntime")
+
+
+def test_an_engine_that_prints(interpreter: Interpreter) -> None:
+    interpreter("echo 'hello from the driver'")
+    assert run_in_process(describe_engine, backend="onnxruntime").devices[0] == "cpu"
+
+
+def test_a_package_in_the_current_folder_is_not_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "onnxruntime.py").write_text("raise SystemExit('taken')")
+    monkeypatch.chdir(tmp_path)
+    assert run_in_process(describe_engine, backend="onnxruntime").version
+
+
+def test_a_named_failure(tmp_path: Path) -> None:
+    path = str(tmp_path / "no.onnx")
+    with pytest.raises(WorkerError, match=r"^ModelError: .*no\.onnx: there is no such file \(exit"):
+        run_in_process(time_model, **{**MODEL, "model": path}, batch=1, seconds=0.01)

@@ -12,7 +12,12 @@ from fer_edge.runtime.device.board import read_board
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
 from fer_edge.runtime.diagnostics.statistics import Speed
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.train.evaluation.benchmark_accuracy import check, main, with_accuracy
+from fer_edge.train.evaluation.benchmark_accuracy import (
+    Accuracy,
+    add_accuracy,
+    check,
+    measure_accuracy,
+)
 
 SPEED = Speed("1", 300, 1.0, (1.0, 1.0), 1.0, 1.0, (1.0,), 1.0, 1.0, 1.0, 2**26, ())
 
@@ -38,7 +43,7 @@ def test_once_for_each_model_and_engine(csv_file: Path) -> None:
         (model, "openvino", 1, None),
     )
     told: list[str] = []
-    rated = with_accuracy(found, csv_file, "val", tell=told.append)
+    rated = add_accuracy(found, csv_file, "val", report=told.append)
     assert told == ["default.onnx, onnxruntime: accuracy on val"]
     first = rated.rows[0].accuracy
     assert first is not None
@@ -48,23 +53,24 @@ def test_once_for_each_model_and_engine(csv_file: Path) -> None:
     assert json.loads(json.dumps(rated.to_dict()))["rows"][1]["accuracy"] == first
 
 
-def test_it_is_what_evaluate_says(csv_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_what_evaluate_says(csv_file: Path) -> None:
     from fer_edge.train.data.loading import read_data
     from fer_edge.train.evaluation.evaluate import evaluate, match_labels, open_model
 
     opened = open_model(bundled("model"))
     read = read_data(csv_file)
     faces = match_labels(read, read.split("test"), opened.spec, "m")
-    main([str(bundled("model")), "onnxruntime", str(csv_file), "test", "0"])
-    answer = json.loads(capsys.readouterr().out)
-    assert answer == {"accuracy": evaluate(opened, faces, "test").accuracy, "faces": 14}
+    measured = measure_accuracy(
+        str(bundled("model")), "onnxruntime", str(csv_file), "test", skip_bad=False
+    )
+    assert measured == Accuracy(evaluate(opened, faces, "test").accuracy, 14)
 
 
 def test_a_model_that_fails_is_a_row(csv_file: Path, tmp_path: Path) -> None:
     broken = tmp_path / "m.onnx"
     broken.write_bytes(bundled("model").read_bytes()[:100_000])
     found = measured((broken, "onnxruntime", 1, SPEED), (bundled("model"), "onnxruntime", 1, SPEED))
-    first, second = with_accuracy(found, csv_file, "test").rows
+    first, second = add_accuracy(found, csv_file, "test").rows
     assert first.accuracy is None
     assert "ModelError" in str(first.accuracy_failure)
     assert second.accuracy is not None

@@ -1,9 +1,10 @@
-"""A model under an engine, which is imported only when it is used."""
+"""Open a model file under an engine, which is imported only when it is used."""
 
 from __future__ import annotations
 
 import importlib
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -11,8 +12,16 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.errors import DeviceError, MissingExtraError, ModelError
-from fer_edge.runtime.backends.registry import ENGINES, Engine, file_for, no_engine
+from fer_edge.errors import DeviceError, MissingExtraError
+from fer_edge.runtime.backends.registry import (
+    ENGINES,
+    Engine,
+    check_suffix,
+    find_file,
+    install_advice,
+    unsupported_reason,
+)
+from fer_edge.runtime.backends.verification import VerifiedBackend, check_contract
 from fer_edge.runtime.device import packages
 from fer_edge.runtime.device.cpu import ARM
 from fer_edge.runtime.device.engine_choice import read_choice
@@ -22,7 +31,7 @@ DEVICES = ("cpu", "gpu", "npu")
 
 
 class Backend(Protocol):
-    """A loaded model: one call, and the contract it keeps."""
+    """A loaded model: one call, and its spec."""
 
     @property
     def engine(self) -> str:
@@ -30,7 +39,7 @@ class Backend(Protocol):
 
     @property
     def spec(self) -> ModelSpec:
-        """The contract inside the model."""
+        """The spec inside the model."""
 
     def __call__(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`."""
@@ -42,7 +51,8 @@ def open_backend(
     backend: str = "auto",
     device: str = "cpu",
     threads: int | None = None,
-    remembered: bool = False,
+    use_stored_choice: bool = False,
+    verify: bool = True,
 ) -> Backend:
     """Load a model file.
 
@@ -50,97 +60,117 @@ def open_backend(
         path: an exported model.
         backend: a name of `ENGINES`; "auto": the first that is installed, reads the file and has
             the device.
-        device: a name of `DEVICES`; "auto": the CPU, under every engine. Each machine has one, and
-            on it the answers are PyTorch's and the same everywhere; anything faster may be less
-            exact, so it is taken only when it is asked for.
-        threads: for one call on the CPU; 0 takes every core; None: 1, or what is remembered.
-        remembered: an engine may read another file of the same model (see `file_for`); with "auto"
-            on the CPU, take what `fer doctor` found to be the fastest for this model on this
-            machine, and on ARM ncnn where nothing was found. Proofs do neither: their answers
-            depend on nothing but the file.
+        device: a name of `DEVICES`; "auto": the CPU. Every machine has one, and on it the logits
+            are PyTorch's; other devices may be less exact, so they are used only on request.
+        threads: threads of one call on the CPU; 0: all cores; None: 1, or the stored choice's.
+        use_stored_choice: whether an engine may read another file of the same model (see
+            `find_file`), and whether "auto" on the CPU takes the engine that `fer doctor` found to
+            be the fastest for this model on this machine, or else, on ARM, the engine that is known
+            to be. Comparisons with PyTorch leave it off: they depend on the file alone.
+        verify: whether one golden sample must give PyTorch's logits and every later prediction
+            must be finite. Callers that compare all samples themselves leave it off.
 
     Raises:
-        DeviceError: no such backend, or none has that device here; `threads` is negative.
-        MissingExtraError: the engine isn't installed, or none is that reads the file.
-        ModelError, SpecError: the file can't be used.
+        DeviceError: there is no such backend; none has that device here, or it isn't offered for
+            such a model on this machine; `threads` is negative.
+        MissingExtraError: the engine, or every engine that reads the file, isn't installed.
+        ModelError, SpecError: the file can't be used, or gives wrong logits.
     """
     if backend != "auto" and backend not in ENGINES:
         raise DeviceError(f"the backend {backend!r} is none of auto, {', '.join(ENGINES)}")
     if device != "auto" and device not in DEVICES:
-        raise DeviceError(f"the device {device!r} is none of auto, {', '.join(DEVICES)}; {_here()}")
+        raise DeviceError(
+            f"the device {device!r} is none of auto, {', '.join(DEVICES)}; {_list_devices()}"
+        )
     if threads is not None and threads < 0:
         raise DeviceError(f"threads must be 0 (every core) or more, not {threads}")
     if backend != "auto":
         names = [backend]
-    elif remembered and device in ("auto", "cpu"):
-        known = read_choice(path, {name: engine.package for name, engine in ENGINES.items()})
-        first = known.backend if known else "ncnn" if _ncnn_pays() else None
-        threads = known.threads if known and threads is None else threads
-        names = sorted(ENGINES, key=lambda name: name != first)  # the others if it is broken
+    elif use_stored_choice and device in ("auto", "cpu"):
+        choice = read_choice(path, {name: engine.package for name, engine in ENGINES.items()})
+        first = choice.backend if choice else _known_fastest()
+        threads = choice.threads if choice and threads is None else threads
+        names = sorted(ENGINES, key=lambda name: name != first)  # the others in case it is broken
     else:
         names = list(ENGINES)
-    loaded = _first(
+    device = "cpu" if device == "auto" else device
+    loaded, file = _load_first(
         names,
         path,
-        "cpu" if device == "auto" else device,
+        device,
         1 if threads is None else threads,
-        stand_in=remembered,
+        allow_substitute=use_stored_choice,
     )
-    _check(loaded, path)
+    if verify:
+        return VerifiedBackend(loaded, file, device)
+    check_contract(loaded, file)
     return loaded
 
 
-def _ncnn_pays() -> bool:
-    """Whether ncnn is the fastest for float models as far as is known without measuring."""
-    return platform.machine() in ARM and packages.find_package(ENGINES["ncnn"].package) is not None
+def _known_fastest() -> str | None:
+    """The installed engine that is the fastest as far as is known without measuring."""
+    if platform.machine() not in ARM:
+        return None
+    fastest = (name for name, engine in ENGINES.items() if engine.is_fastest_on_arm)
+    return next((name for name in fastest if packages.find_package(ENGINES[name].package)), None)
 
 
-def _first(names: list[str], path: Path, device: str, threads: int, *, stand_in: bool) -> Backend:
-    """The model loaded by the first engine that has a file, is installed and whose device works."""
+def _load_first(
+    names: Sequence[str], path: Path, device: str, threads: int, *, allow_substitute: bool
+) -> tuple[Backend, Path]:
+    """The model under the first usable engine, and the file that this engine loaded.
+
+    An engine is usable if it has a file, is offered and installed, and its device works.
+    """
     missing: list[MissingExtraError] = []
     failures: list[str] = []
-    tried = 0
-    for name in names:
-        file = file_for(name, path, stand_in=stand_in)
-        if file is None:
+    refusals: list[str] = []
+    files = {name: find_file(name, path, allow_substitute=allow_substitute) for name in names}
+    readers = {name: file for name, file in files.items() if file is not None}
+    for name, file in readers.items():
+        if reason := _refusal(name, file):
+            refusals.append(reason)
             continue
-        tried += 1
         engine = ENGINES[name]
         try:
-            module = _module(engine)
+            module = _import_module(engine)
             if device in module.devices():
-                loaded: Backend = getattr(module, engine.name)(file, device=device, threads=threads)
-                return loaded
+                backend_class = getattr(module, engine.class_name)
+                return backend_class(file, device=device, threads=threads), file
         except MissingExtraError as error:
             missing.append(error)
         except DeviceError as error:
             failures.append(str(error))
-    if not tried:
-        raise _unread(names, path)
-    if len(missing) == tried:
-        raise missing[0] if len(names) == 1 else _none(path, missing[0])
+    if not readers:
+        check_suffix(path, names)
+    if refusals and len(refusals) + len(missing) == len(readers):
+        raise DeviceError(f"{path}: {'; '.join(refusals)}")
+    if len(missing) == len(readers):
+        first = missing[0]
+        if len(names) == 1:
+            raise first
+        raise MissingExtraError(first.package, first.extra, f"{path}: {install_advice(path)}")
     why = f"doesn't work: {'; '.join(failures)}" if failures else "isn't here"
     raise DeviceError(
-        f"the device {device!r} {why}: {_here()}. Choose one of these and a backend that has it, "
-        f"or install the driver and the engine's build for the {device}"
+        f"the device {device!r} {why}: {_list_devices()}. Choose one of these and a backend that "
+        f"has it, or install the driver and the engine's build for the {device}"
     )
 
 
-def _unread(names: list[str], path: Path) -> ModelError:
-    """What is to be said where no engine has a file for the model."""
-    readable = sorted({suffix for name in names for suffix in ENGINES[name].suffixes})
-    reads = f"{names[0]} does not read" if len(names) == 1 else "no backend reads"
-    said = f"{path}: {reads} {path.suffix or 'a file without suffix'}, only {', '.join(readable)}"
-    if len(names) == 1 and path.suffix in ENGINES[names[0]].stands_in:
-        said += f": fer export --format {names[0]} makes one, and --model names it"
-    return ModelError(said)
+def _refusal(name: str, file: Path) -> str | None:
+    """Why an engine isn't offered for a file on this machine; None: it is.
+
+    The file's spec is read only where that depends on it.
+    """
+    machine = platform.machine()
+    if machine not in ARM or not ENGINES[name].unsupported_on_arm:
+        return None
+    from fer_edge.runtime.formats.spec_reader import read_spec  # here: most starts don't need it
+
+    return unsupported_reason(name, read_spec(file).quantization.precision, machine)
 
 
-def _none(path: Path, first: MissingExtraError) -> MissingExtraError:
-    return MissingExtraError(first.package, first.extra, f"{path}: {no_engine(path)}")
-
-
-def _module(engine: Engine) -> ModuleType:
+def _import_module(engine: Engine) -> ModuleType:
     try:
         return importlib.import_module(engine.module)
     except ModuleNotFoundError as error:
@@ -149,25 +179,12 @@ def _module(engine: Engine) -> ModuleType:
         raise MissingExtraError(engine.package, engine.extra) from None
 
 
-def _here() -> str:
-    """What this machine has, engine by engine; only an error is worth importing them all."""
+def _list_devices() -> str:
+    """The devices of every engine on this machine. It imports them all: for errors only."""
     lines = []
     for name, engine in ENGINES.items():
         try:
-            lines.append(f"{name} has {', '.join(_module(engine).devices())}")
+            lines.append(f"{name} has {', '.join(_import_module(engine).devices())}")
         except MissingExtraError as error:
             lines.append(str(error))
     return "; ".join(lines)
-
-
-def _check(backend: Backend, path: Path) -> None:
-    """Ask for one black face: a graph that doesn't keep its spec's contract is refused at once."""
-    side, labels = backend.spec.input.side, len(backend.spec.labels)
-    try:
-        shape = backend(np.zeros((1, side, side), np.uint8)).shape
-    # each engine has exceptions of its own
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: its graph doesn't take what its spec says: {reason}") from None
-    if shape != (1, labels):
-        raise ModelError(f"{path}: its graph gives logits {shape}, its spec has {labels} labels")

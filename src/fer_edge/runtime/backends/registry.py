@@ -1,105 +1,156 @@
-"""The engines, what each needs, and which file of a model it takes."""
+"""The engines: what each needs, which files it reads, and where it isn't offered.
+
+A new engine is one entry of `ENGINES` and the module that the entry names.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from fer_edge.errors import FerEdgeError, requirement
-from fer_edge.runtime.formats.ncnn_files import SUFFIX
-from fer_edge.spec import ModelSpec
+from fer_edge.errors import FerEdgeError, ModelError, requirement
+from fer_edge.runtime.device.cpu import ARM
+from fer_edge.runtime.formats import ncnn_files
+from fer_edge.spec import ModelSpec, Precision
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Where a backend lives and what it needs.
+    """Where an engine's backend class is, what it needs and what it reads.
 
     Attributes:
-        module, name: of the class, which takes a path, `device` and `threads`. The module also has
-            `devices()`, what the engine can use on this machine.
-        package: that must be importable.
-        extra: that installs the package; None: the base install does.
-        suffixes: of the files it reads.
-        stands_in: suffixes of files in whose place it reads its own ones beside them.
+        module: module of the class. It also has `devices()`, which lists the devices that the
+            engine can use on this machine, the CPU first.
+        class_name: name of the class, which takes a path, `device` and `threads`.
+        package: the package that must be importable.
+        extra: the extra that installs the package; None: the base install does.
+        suffixes: suffixes of the files that it reads.
+        substitutes: by the suffix of a model's file: the ending of the file that the engine reads
+            instead, if it lies beside that model under the same name.
+        unsupported_on_arm: by precision: why such a model isn't offered on ARM.
+        is_exact_int8: whether it rounds an int8 model as PyTorch does. Others round some sums
+            elsewhere.
+        is_fastest_on_arm: whether it is the first choice on ARM where nothing was measured.
     """
 
     module: str
-    name: str
+    class_name: str
     package: str
     extra: str | None
     suffixes: tuple[str, ...]
-    stands_in: tuple[str, ...] = ()
+    substitutes: Mapping[str, str] = field(default_factory=dict)
+    unsupported_on_arm: Mapping[Precision, str] = field(default_factory=dict)
+    is_exact_int8: bool = False
+    is_fastest_on_arm: bool = False
 
     @property
-    def wanted(self) -> str:
-        """What pip is to install for it."""
+    def requirement(self) -> str:
+        """What `pip install` takes for it."""
         return requirement(self.package, self.extra)
 
 
 ENGINES = {
     "onnxruntime": Engine(
-        "fer_edge.runtime.backends.onnxruntime_backend",
-        "OnnxRuntimeBackend",
-        "onnxruntime",
-        None,
-        (".onnx",),
+        module="fer_edge.runtime.backends.onnxruntime_backend",
+        class_name="OnnxRuntimeBackend",
+        package="onnxruntime",
+        extra=None,
+        suffixes=(".onnx",),
+        is_exact_int8=True,
     ),
     "openvino": Engine(
-        "fer_edge.runtime.backends.openvino_backend",
-        "OpenVinoBackend",
-        "openvino",
-        "openvino",
-        (".xml", ".onnx"),
+        module="fer_edge.runtime.backends.openvino_backend",
+        class_name="OpenVinoBackend",
+        package="openvino",
+        extra="openvino",
+        suffixes=(".xml", ".onnx"),
+        unsupported_on_arm={
+            "int8": "OpenVINO's int8 on ARM fails to compile or gives wrong logits: use the "
+            "backend onnxruntime, or an fp32 or fp16 file"
+        },
     ),
     "ncnn": Engine(
-        "fer_edge.runtime.backends.ncnn_backend",
-        "NcnnBackend",
-        "ncnn",
-        "ncnn",
-        (".param",),
-        stands_in=(".onnx",),
+        module="fer_edge.runtime.backends.ncnn_backend",
+        class_name="NcnnBackend",
+        package="ncnn",
+        extra="ncnn",
+        suffixes=(".param",),
+        substitutes={".onnx": ncnn_files.SUFFIX},
+        is_fastest_on_arm=True,
     ),
 }
 
 
-def file_for(name: str, path: Path, *, stand_in: bool = True) -> Path | None:
-    """What an engine reads when a model is asked for; None: nothing.
+def find_file(name: str, path: Path, *, allow_substitute: bool = True) -> Path | None:
+    """The file that an engine reads for a model; None: there is none.
 
-    Beside `m.onnx` may lie `m.ncnn.param`, which counts where it is the same checkpoint in the same
-    float precision: then both answer as that checkpoint does in PyTorch. An int8 file answers as
-    its twin, so nothing stands in for it.
+    A file beside the model counts where it holds the same checkpoint in the same float precision:
+    both then give the logits of that checkpoint in PyTorch. Nothing replaces an int8 file, whose
+    logits are those of its own quantized model.
 
     Args:
-        name: of the engine.
+        name: name of the engine.
         path: the model.
-        stand_in: whether it may be the file beside it.
+        allow_substitute: whether the file may be another one beside the model.
     """
     engine = ENGINES[name]
     if path.suffix in engine.suffixes:
         return path
-    other = path.with_suffix(SUFFIX)
-    if not stand_in or path.suffix not in engine.stands_in or not other.is_file():
+    if not allow_substitute or path.suffix not in engine.substitutes:
         return None
-    from fer_edge.runtime.formats.spec_reader import (
-        read_spec,  # here: most starts have no such file
-    )
+    other = path.with_suffix(engine.substitutes[path.suffix])
+    if not other.is_file():
+        return None
+    from fer_edge.runtime.formats.spec_reader import read_spec  # here: most starts don't need it
 
     try:
-        return other if _alike(read_spec(path), read_spec(other)) else None
-    except FerEdgeError:  # what can't be read stands in for nothing
+        return other if _is_same_model(read_spec(path), read_spec(other)) else None
+    except FerEdgeError:  # a file that can't be read replaces nothing
         return None
 
 
-def no_engine(path: Path) -> str:
-    """What to do where no engine works that reads a model."""
-    reading = [engine.wanted for engine in ENGINES.values() if path.suffix in engine.suffixes]
-    said = f"no engine that works here reads it: pip install {', or '.join(reading)}"
-    if path.suffix in ENGINES["ncnn"].stands_in:
-        said += "; or fer export --format ncnn, where PyTorch is, makes a model for ncnn"
-    return said
+def check_suffix(path: Path, names: Iterable[str] = ENGINES) -> None:
+    """See that one of the engines reads files like this one.
+
+    Raises:
+        ModelError: none does; it names the suffixes that they read.
+    """
+    engines = {name: ENGINES[name] for name in names}
+    suffixes = sorted({suffix for engine in engines.values() for suffix in engine.suffixes})
+    if path.suffix in suffixes:
+        return
+    subject = f"{next(iter(engines))} does not read" if len(engines) == 1 else "no backend reads"
+    message = f"{path}: {subject} {path.suffix or 'a file without suffix'}"
+    message += f", only {', '.join(suffixes)}"
+    if len(engines) == 1 and any(path.suffix in one.substitutes for one in engines.values()):
+        name = next(iter(engines))
+        message += f": fer export --format {name} makes one, and --model names it"
+    raise ModelError(message)
 
 
-def _alike(one: ModelSpec, other: ModelSpec) -> bool:
+def unsupported_reason(name: str, precision: Precision, machine: str) -> str | None:
+    """Why an engine isn't offered for a model on a machine; None: it is.
+
+    Args:
+        name: name of the engine.
+        precision: precision of the model.
+        machine: the architecture, as `platform.machine()` names it.
+    """
+    return ENGINES[name].unsupported_on_arm.get(precision) if machine in ARM else None
+
+
+def install_advice(path: Path) -> str:
+    """What to do where no installed engine reads a model."""
+    reading = [one.requirement for one in ENGINES.values() if path.suffix in one.suffixes]
+    advice = f"no engine that works here reads it: pip install {', or '.join(reading)}"
+    for name, engine in ENGINES.items():
+        if path.suffix in engine.substitutes:
+            advice += f"; or fer export --format {name}, where PyTorch is, makes a model for {name}"
+    return advice
+
+
+def _is_same_model(one: ModelSpec, other: ModelSpec) -> bool:
     precision = one.quantization.precision
     return (
         precision != "int8"

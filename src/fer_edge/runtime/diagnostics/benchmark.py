@@ -1,16 +1,17 @@
-"""What models cost on this machine, under each engine, with so many threads and faces at once."""
+"""Time and memory of models on this machine, for each engine, number of threads and batch size."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import fer_edge
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.backends.registry import ENGINES, file_for
+from fer_edge.runtime.backends.registry import ENGINES, find_file, unsupported_reason
 from fer_edge.runtime.device.board import Board, read_board
 from fer_edge.runtime.device.throttling import (
     Health,
@@ -19,37 +20,40 @@ from fer_edge.runtime.device.throttling import (
     throttling_reasons,
 )
 from fer_edge.runtime.diagnostics.self_test import (
-    Tell,
-    child,
-    not_installed,
-    not_offered,
-    readable,
-    silent,
+    Report,
+    missing_advice,
+    read_model_spec,
     thread_counts,
 )
-from fer_edge.runtime.diagnostics.statistics import APART, Speed, pooled
-from fer_edge.runtime.diagnostics.worker import NARROW, Timed
+from fer_edge.runtime.diagnostics.statistics import (
+    MAX_INTERVAL_WIDTH,
+    MAX_ROUND_SPREAD,
+    Speed,
+    Timed,
+    pool_rounds,
+)
+from fer_edge.runtime.diagnostics.worker import TIMEOUT, WorkerError, run_in_process, time_model
 from fer_edge.runtime.formats.model_files import model_size
-from fer_edge.schema import parse
 from fer_edge.spec import Precision
 
-MODULE = "fer_edge.runtime.diagnostics.worker"
+logger = logging.getLogger(__name__)
+
 BATCHES = (1, 8)
 SECONDS, ROUNDS = 3.0, 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One combination: `speed` or `failure` says what came of it.
+    """One combination: its `speed`, or the reason of its `failure`.
 
     Attributes:
-        model: the file.
-        precision: the model's.
-        size: of the file and what belongs to it, in bytes.
-        backend: the engine's name.
-        threads, batch: of one call.
-        accuracy: share of faces that the model answers rightly under this engine, in [0, 1]; None:
-            it wasn't asked for, or `accuracy_failure` says why there is none.
+        model: the model's file.
+        precision: the model's precision.
+        size: bytes of the file and its companions.
+        backend: name of the engine.
+        threads, batch: threads and faces of one call.
+        accuracy: accuracy of the model under this engine, in [0, 1]; None: it wasn't requested, or
+            failed for the reason in `accuracy_failure`.
     """
 
     model: str
@@ -76,13 +80,14 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Benchmark:
-    """Everything that `fer benchmark` found out.
+    """The result of `fer benchmark`.
 
     Attributes:
         board: the machine.
-        health: of the machine, before, and after each round.
-        rows: by model, engine, threads and batch.
-        split, faces: that accuracy was taken on, and how many they are; None: it wasn't asked for.
+        health: the machine before the first round and after each round.
+        rows: results by model, engine, threads and batch.
+        split, faces: the split that accuracy was measured on, and its number of faces; None: it
+            wasn't requested.
     """
 
     version: str
@@ -99,27 +104,29 @@ class Benchmark:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What makes the figures doubtful, in words."""
+        """Reasons to doubt the figures."""
         measured = [(row, row.speed) for row in self.rows if row.speed is not None]
-        found = []
-        if why := throttling_reasons(self.health):
-            found.append(f"the machine was slowed down during the run: {', '.join(why)}")
-        falls = [(fall, row.name) for row, speed in measured if (fall := clock_drop(speed.clocks))]
-        if falls:
-            (before, after), name = min(falls, key=lambda one: one[0][1] / one[0][0])
-            found.append(f"the clock fell from {before:.0f} to {after:.0f} MHz ({name})")
-        if wide := sum(not speed.narrow for _, speed in measured):
-            found.append(
-                f"{wide} of {len(measured)} medians are known to no better than {NARROW:.0%}: "
-                "leave the machine alone, or give more --seconds and --rounds"
+        warnings = []
+        if reasons := throttling_reasons(self.health):
+            warnings.append(f"the machine was slowed down during the run: {', '.join(reasons)}")
+        drops = [(drop, row.name) for row, speed in measured if (drop := clock_drop(speed.clocks))]
+        if drops:
+            (before, after), name = min(drops, key=lambda one: one[0][1] / one[0][0])
+            warnings.append(f"the clock fell from {before:.0f} to {after:.0f} MHz ({name})")
+        if wide := sum(not speed.is_narrow for _, speed in measured):
+            warnings.append(
+                f"{wide} of {len(measured)} medians are known to no better than "
+                f"{MAX_INTERVAL_WIDTH:.0%}: leave the machine alone, or give more --seconds and "
+                "--rounds"
             )
-        apart, name = max(((speed.apart, row.name) for row, speed in measured), default=(0.0, ""))
-        if apart > APART:
-            found.append(
-                f"the rounds' medians differ by up to {apart:.0%} ({name}): the machine did other "
+        spreads = [(speed.round_spread, row.name) for row, speed in measured]
+        spread, name = max(spreads, default=(0.0, ""))
+        if spread > MAX_ROUND_SPREAD:
+            warnings.append(
+                f"the rounds' medians differ by up to {spread:.0%} ({name}): the machine did other "
                 "work, or got hot"
             )
-        return tuple(found)
+        return tuple(warnings)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -134,21 +141,21 @@ def benchmark(
     batches: Sequence[int] = BATCHES,
     seconds: float = SECONDS,
     rounds: int = ROUNDS,
-    tell: Tell = silent,
+    report: Report = logger.info,
 ) -> Benchmark:
     """Time each model under each engine, with each number of threads and faces at once.
 
-    Each time is a process of its own, so that a crash is a row; each round has all of them, so
-    that a machine that gets hot favours none.
+    Each measurement is a process of its own, so that a crash is a row. Each round has all of them,
+    so that a machine that gets hot favours none.
 
     Args:
         models: exported files.
-        backends: names of engines; none: all that are installed and read the file.
-        threads: for one call, each 1 or more; none: 1, 2, 4, ... up to the number of cores.
+        backends: names of engines; empty: all that are installed and read the file.
+        threads: threads of one call, each 1 or more; empty: 1, 2, 4, ... up to the number of cores.
         batches: faces of one call, each 1 or more.
-        seconds: to measure for, at most, in each round; less where the median is known earlier.
-        rounds: 1 or more.
-        tell: called with a line before each measurement.
+        seconds: seconds of each measurement, at most; it ends when the median is known.
+        rounds: number of rounds, 1 or more.
+        report: takes a line before each measurement.
 
     Raises:
         ConfigError: a setting is out of range.
@@ -167,54 +174,59 @@ def benchmark(
     pairs = list(dict.fromkeys(itertools.product(counts, batches)))
     rows = [
         dataclasses.replace(row, threads=count, batch=batch)
-        for row in dict.fromkeys(  # a file may be named, and stand in for another one
+        for row in dict.fromkeys(  # a file may be named, and be read for another one as well
             row
             for path in models
-            for row in _engines(path, tuple(dict.fromkeys(backends)), here.machine)
+            for row in _engine_rows(path, tuple(dict.fromkeys(backends)), here.machine)
         )
         for count, batch in pairs
     ]
-    found: list[list[Timed]] = [[] for _ in rows]
-    seen = [read_health()]
+    timed: list[list[Timed]] = [[] for _ in rows]
+    health = [read_health()]
     for turn in range(rounds):
         # there and back, so that what changes evenly favours neither the first nor the last
-        for place in range(len(rows))[:: -1 if turn % 2 else 1]:
-            row = rows[place]
+        for i in range(len(rows))[:: -1 if turn % 2 else 1]:
+            row = rows[i]
             if row.failure is not None:
                 continue
-            tell(f"{row.name} (round {turn + 1} of {rounds})")
-            answer, failure = child(
-                *(row.model, row.backend, str(row.threads), str(row.batch), str(seconds)),
-                module=MODULE,
-                seconds=2 * seconds,
-            )
-            if failure is None:
-                found[place].append(parse(Timed, answer, "timing", unknown="reject"))
-            rows[place] = dataclasses.replace(row, failure=failure)
-        seen.append(read_health())
+            report(f"{row.name} (round {turn + 1} of {rounds})")
+            try:
+                result = run_in_process(
+                    time_model,
+                    model=row.model,
+                    backend=row.backend,
+                    threads=row.threads,
+                    batch=row.batch,
+                    seconds=seconds,
+                    timeout=TIMEOUT + 2 * seconds,
+                )
+                timed[i].append(result)
+            except WorkerError as error:
+                rows[i] = dataclasses.replace(row, failure=str(error))
+        health.append(read_health())
     return Benchmark(
         version=fer_edge.__version__,
         board=here,
-        health=tuple(seen),
+        health=tuple(health),
         rows=tuple(
-            row if row.failure else dataclasses.replace(row, speed=pooled(timed, row.batch))
-            for row, timed in zip(rows, found, strict=True)
+            row if row.failure else dataclasses.replace(row, speed=pool_rounds(results, row.batch))
+            for row, results in zip(rows, timed, strict=True)
         ),
     )
 
 
-def _engines(path: Path, backends: Sequence[str], machine: str) -> list[Row]:
-    """A row for each engine that is to be tried, or was asked for and can't be; its model is the
-    file that the engine reads."""
-    precision = readable(path).quantization.precision
+def _engine_rows(path: Path, backends: Sequence[str], machine: str) -> list[Row]:
+    """A row for each engine that is measured, or was named and can't be; its model is the file that
+    the engine reads."""
+    precision = read_model_spec(path).quantization.precision
     rows = []
     for name in backends or ENGINES:
-        file = file_for(name, path)
-        missing = not_installed(name)
+        file = find_file(name, path)
+        missing = missing_advice(name)
         if not backends and (missing or file is None):
             continue
         unread = f"it doesn't read {path.suffix}" if file is None else None
-        why = unread or missing or not_offered(name, precision, machine)
+        reason = unread or missing or unsupported_reason(name, precision, machine)
         read = file or path
-        rows.append(Row(str(read), precision, model_size(read), name, 1, 1, failure=why))
+        rows.append(Row(str(read), precision, model_size(read), name, 1, 1, failure=reason))
     return rows

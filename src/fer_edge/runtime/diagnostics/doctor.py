@@ -1,38 +1,41 @@
-"""What this machine has, what works on it, and what is fastest."""
+"""What this machine has, which engines work on it, and which is the fastest."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any
 
 import fer_edge
 from fer_edge.errors import ConfigError, ModelError
-from fer_edge.runtime.backends.registry import ENGINES, file_for
+from fer_edge.runtime.backends.registry import ENGINES, find_file
 from fer_edge.runtime.detection import install
 from fer_edge.runtime.device import board, engine_choice, packages
 from fer_edge.runtime.device.board import Board, Camera
 from fer_edge.runtime.device.engine_choice import Choice
 from fer_edge.runtime.diagnostics.self_test import (
     SECONDS,
+    Report,
     Row,
-    Tell,
-    attempts,
-    child,
-    choose,
-    not_installed,
-    readable,
-    silent,
+    choose_fastest,
+    describe_engine,
+    missing_advice,
+    read_model_spec,
     thread_counts,
+    try_engine,
 )
+from fer_edge.runtime.diagnostics.worker import WorkerError, run_in_process
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.spec import ModelSpec
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class EngineState:
-    """An engine: `version` and `devices` where it works, else `failure`, which says what to do."""
+    """An engine: `version` and `devices` where it works, else `failure` with what to do."""
 
     name: str
     version: str | None = None
@@ -42,7 +45,7 @@ class EngineState:
 
 @dataclasses.dataclass(frozen=True)
 class DetectorState:
-    """The face detector: `failure` says what to do where it is missing or not the known file."""
+    """The face detector: `failure` where it is missing or isn't the known file, with what to do."""
 
     path: str | None
     failure: str | None = None
@@ -50,13 +53,14 @@ class DetectorState:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """Everything that `fer doctor` found out.
+    """The result of `fer doctor`.
 
     Attributes:
-        rows: tries, by engine and number of threads.
-        choice: see `choose`; None: nothing answers rightly, or speed wasn't measured.
-        remembered: the file where `backend="auto"` finds it from now on; None: it wasn't kept.
-        not_remembered: why it can't be kept, where it can't.
+        rows: results by engine and number of threads.
+        choice: see `choose_fastest`; None: no engine gives the right logits, or speed wasn't
+            measured.
+        remembered: the file that stores the choice for `backend="auto"`; None: it wasn't stored.
+        not_remembered: why the choice couldn't be stored, where it couldn't.
     """
 
     version: str
@@ -75,11 +79,11 @@ class Diagnosis:
 
     @property
     def works(self) -> bool:
-        """Whether the model's self-test failed not everywhere."""
+        """Whether the model passed the self-test under some engine."""
         return any(row.verdict in ("right", "close", "untested") for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; of the model, what tells it from others."""
+        """Plain values, for JSON; of the spec, what identifies the model."""
         document = {
             name: value
             for name, value in dataclasses.asdict(self).items()
@@ -94,44 +98,46 @@ class Diagnosis:
         return {**document, "model": model, "works": self.works}
 
 
-def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = silent) -> Diagnosis:
-    """Look at this machine and try a model under every engine, each in a process of its own.
+def diagnose(
+    model: Path | None = None, *, speed: bool = True, report: Report = logger.info
+) -> Diagnosis:
+    """Describe this machine and test a model under every engine, each in a process of its own.
 
     Args:
         model: an exported file; None: the bundled one.
-        speed: measure with 1, 2, 4, ... threads and remember the fastest for `backend="auto"`;
-            False: only the self-test, with 1 thread.
-        tell: called with a line before each try.
+        speed: whether to measure with 1, 2, 4, ... threads and store the fastest for
+            `backend="auto"`; False: only the self-test, with 1 thread.
+        report: takes a line before each test.
 
     Raises:
         ModelError: no engine reads such a file, or it isn't there.
         SpecError: it holds no spec, or one that can't be used.
     """
     path = bundled("model") if model is None else model
-    spec = readable(path)
+    spec = read_model_spec(path)
     here = board.read_board()
-    engines = tuple(_engine(name) for name in ENGINES)
+    engines = tuple(_engine_state(name) for name in ENGINES)
     works = {engine.name for engine in engines if engine.failure is None}
     rows: list[Row] = []
     for name in ENGINES:
-        file = file_for(name, path) if name in works else None
+        file = find_file(name, path) if name in works else None
         if file is not None:
-            rows += attempts(
+            rows += try_engine(
                 name,
                 file,
                 spec.quantization.precision,
                 machine=here.machine,
                 counts=thread_counts(here.cores) if speed else [1],
                 seconds=SECONDS if speed else 0.0,
-                tell=tell,
+                report=report,
             )
-    choice = choose(rows)
-    kept = refused = None
+    choice = choose_fastest(rows)
+    stored = reason = None
     if choice is not None:
         try:
-            kept = str(engine_choice.store_choice(path, choice, ENGINES[choice.backend].package))
+            stored = str(engine_choice.store_choice(path, choice, ENGINES[choice.backend].package))
         except (OSError, ConfigError) as error:
-            refused = str(error)
+            reason = str(error)
     return Diagnosis(
         version=fer_edge.__version__,
         board=here,
@@ -139,26 +145,27 @@ def diagnose(model: Path | None = None, *, speed: bool = True, tell: Tell = sile
         picamera2=board.has_picamera2(),
         pyav=packages.find_package("av") is not None,
         engines=engines,
-        detector=_detector(),
+        detector=_detector_state(),
         path=str(path),
         spec=spec,
         rows=tuple(rows),
         choice=choice,
-        remembered=kept,
-        not_remembered=refused,
+        remembered=stored,
+        not_remembered=reason,
     )
 
 
-def _engine(name: str) -> EngineState:
-    if missing := not_installed(name):
+def _engine_state(name: str) -> EngineState:
+    if missing := missing_advice(name):
         return EngineState(name, failure=missing)
-    answer, failure = child(name)
-    if failure is not None:
-        return EngineState(name, failure=failure)
-    return EngineState(name, answer["version"], tuple(answer["devices"]))
+    try:
+        info = run_in_process(describe_engine, backend=name)
+    except WorkerError as error:
+        return EngineState(name, failure=str(error))
+    return EngineState(name, info.version, info.devices)
 
 
-def _detector() -> DetectorState:
+def _detector_state() -> DetectorState:
     try:
         path = install.find_detector()
         if path is None:
@@ -171,6 +178,6 @@ def _detector() -> DetectorState:
     known = install.SHA256
     return DetectorState(
         str(path),
-        f"its SHA-256 is {found[:12]}..., not {known[:12]}...: another edition, or damaged: "
+        f"its SHA-256 is {found[:12]}..., not {known[:12]}...: another version, or damaged: "
         "fer detector install",
     )

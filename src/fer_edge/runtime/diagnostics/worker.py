@@ -1,20 +1,21 @@
-"""One model timed under one engine, in a process of its own, whose memory is then the model's.
+"""Call a function in a process of its own, which may crash, and time a model's calls.
 
-`python -m fer_edge.runtime.diagnostics.worker MODEL BACKEND THREADS BATCH SECONDS` prints one
-line of JSON: a `Timed`.
+`python -P -m fer_edge.runtime.diagnostics.worker MODULE FUNCTION ARGUMENTS` calls a function with
+the keyword arguments of a JSON object, and prints the dataclass that it returns as a line of JSON.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib
 import json
+import signal
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -24,83 +25,119 @@ from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.runtime.device.cpu import current_core, read_clocks
 from fer_edge.runtime.device.system_files import find_values, read_text
-from fer_edge.runtime.diagnostics.probe import version
+from fer_edge.runtime.diagnostics.statistics import MIN_TIMES, Timed, is_median_known
+from fer_edge.schema import parse
 from fer_edge.spec import ModelSpec
 
-NARROW = 0.02
-"""The median is known well enough when its interval is narrower than this share of it."""
-BEYOND = 40
-"""One in so many medians lies beyond either end of the interval: 95 % lie in it."""
-FEWEST = 6
-"""Of fewer times, not even the smallest and the largest hold the median that often."""
-ENOUGH = 100
-"""The slowest of a hundred calls isn't known from fewer."""
-MOST = 2000
-WARM_UP = 5
-WARM_UP_SHARE = 0.1
-"""Of the seconds: a processor that was idle needs a moment to reach its clock."""
+TIMEOUT = 60.0
+"""Seconds that a process may take, beside what it measures for."""
+DEATHS: dict[int, str] = {
+    signal.SIGILL: "its build uses an instruction that this CPU lacks; try another version",
+    signal.SIGKILL: "most likely the memory ran out",
+}
+CHECK_AFTER = 100
+"""Number of times after which the median may be known: a slowest percent needs a hundred."""
+MAX_TIMES = 2000
+WARM_UP_CALLS = 5
+WARM_UP_RATIO = 0.1
+"""Fraction of the seconds: an idle processor needs a moment to reach its clock."""
 FACES = 16
+"""Noise faces of a model without golden samples."""
+
+T = TypeVar("T")
 
 
-@dataclasses.dataclass(frozen=True)
-class Timed:
-    """What one process measured.
-
-    Attributes:
-        version: of the engine.
-        import_ms: to import the engine, in milliseconds.
-        load_ms: to open the model afterwards, up to its first answer, in milliseconds.
-        times: of each call after the warm-up, in nanoseconds, `FEWEST` to `MOST` of them.
-        peak_memory: of the whole process, in bytes; None: the system doesn't say.
-        clocks: of the core that it ran on, in MHz, after the warm-up and after the last call; empty
-            where the system doesn't say.
-    """
-
-    version: str
-    import_ms: float
-    load_ms: float
-    times: tuple[int, ...]
-    peak_memory: int | None
-    clocks: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.times) < FEWEST:
-            raise ValueError(f"times must be {FEWEST} or more, not {len(self.times)}")
+class WorkerError(Exception):
+    """A process failed; the text says how."""
 
 
-def interval(times: Sequence[int]) -> tuple[int, int]:
-    """Two of the times, between which the median lies with 95 % confidence, however they are
-    distributed: a time is below the median as often as a coin shows heads.
+def run_in_process(function: Callable[..., T], *, timeout: float = TIMEOUT, **arguments: Any) -> T:
+    """Call a function in a process of its own.
+
+    Args:
+        function: a function of a module, annotated to return a dataclass.
+        timeout: seconds after which the process is killed.
+        arguments: its keyword arguments: strings, numbers, booleans.
 
     Raises:
-        ValueError: they are fewer than `FEWEST`.
+        WorkerError: the process couldn't be started, crashed, failed, or took too long.
     """
-    ordered = sorted(times)
-    outside = _outside(len(ordered))
-    return ordered[outside], ordered[-1 - outside]
+    module, name = function.__module__, function.__qualname__
+    # -P: a package in the current folder must not replace an installed one
+    command = [sys.executable, "-P", "-m", __name__, module, name, json.dumps(arguments)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise WorkerError(f"no answer within {timeout:g} seconds") from None
+    except OSError as error:
+        raise WorkerError(
+            f"no process of its own could be started ({error.strerror or error})"
+        ) from None
+    if done.returncode < 0:
+        raise WorkerError(_describe_death(-done.returncode))
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
+        raise WorkerError(f"{last[:300]} (exit code {done.returncode})")
+    lines = done.stdout.decode(errors="replace").splitlines()
+    try:
+        document = json.loads(lines[-1])  # an engine may print lines of its own before
+    except (IndexError, ValueError):
+        raise WorkerError("it ended without an answer") from None
+    return parse(get_type_hints(function)["return"], document, name, unknown="reject")  # type: ignore[no-any-return]
 
 
-@functools.cache
-def _outside(n: int) -> int:
-    """How many times on each side may lie beyond the interval."""
-    if n < FEWEST:
-        raise ValueError(f"{n} times are too few for an interval of their median: {FEWEST}")
-    # of 2**n equally likely throws of n coins: those with exactly, and with at most, so many heads
-    heads, exactly, most = 0, 1, 1
-    while BEYOND * most <= 2**n:
-        exactly = exactly * (n - heads) // (heads + 1)
-        heads += 1
-        most += exactly
-    return heads - 1
+def _describe_death(number: int) -> str:
+    text = f"it crashed: {signal.strsignal(number) or 'unknown'} (signal {number})"
+    return f"{text}: {DEATHS[number]}" if number in DEATHS else text
 
 
-def narrow(times: Sequence[int]) -> bool:
-    """Whether the median is known to `NARROW`."""
-    low, high = interval(times)
-    return high - low <= NARROW * median(times)
+def main(arguments: list[str]) -> None:
+    """Call the function; a named failure is one line on standard error and exit code 1."""
+    module, name, given = arguments
+    function = getattr(importlib.import_module(module), name)
+    try:
+        result = function(**json.loads(given))
+    except FerEdgeError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    print(json.dumps(dataclasses.asdict(result)))
 
 
-def batches(spec: ModelSpec, batch: int) -> list[npt.NDArray[np.uint8]]:
+def time_calls(
+    backend: Backend, batches: Sequence[npt.NDArray[np.uint8]], seconds: float
+) -> tuple[int, ...]:
+    """Nanoseconds of each call, until the median is known or the seconds are over."""
+    times: list[int] = []
+    next_check = CHECK_AFTER
+    end = time.perf_counter_ns() + round(seconds * 1e9)
+    while len(times) < MAX_TIMES:
+        faces = batches[len(times) % len(batches)]
+        start = time.perf_counter_ns()
+        backend(faces)
+        now = time.perf_counter_ns()
+        times.append(now - start)
+        if now >= end and len(times) >= MIN_TIMES:
+            break
+        if len(times) == next_check:
+            if is_median_known(times):
+                break
+            # a check takes time, and a pause lets a processor slow down
+            next_check += next_check // 4
+    return tuple(times)
+
+
+def warm_up(backend: Backend, batches: Sequence[npt.NDArray[np.uint8]], seconds: float) -> None:
+    """Call it without timing, `WARM_UP_CALLS` times or more, for that many seconds."""
+    end = time.perf_counter() + seconds
+    calls = 0
+    while calls < WARM_UP_CALLS or time.perf_counter() < end:
+        backend(batches[calls % len(batches)])
+        calls += 1
+
+
+def make_batches(spec: ModelSpec, batch: int) -> list[npt.NDArray[np.uint8]]:
     """Different batches, uint8 `[batch, S, S]`, of the golden faces; of noise where there are none.
 
     They are few, so that the peak of memory is the model's.
@@ -113,70 +150,46 @@ def batches(spec: ModelSpec, batch: int) -> list[npt.NDArray[np.uint8]]:
     ]
 
 
-def sample(
-    backend: Backend, given: Sequence[npt.NDArray[np.uint8]], seconds: float
-) -> tuple[int, ...]:
-    """Nanoseconds of each call, until the median is known or the seconds are over."""
-    times: list[int] = []
-    look = ENOUGH
-    end = time.perf_counter_ns() + round(seconds * 1e9)
-    while len(times) < MOST:
-        faces = given[len(times) % len(given)]
-        start = time.perf_counter_ns()
-        backend(faces)
-        now = time.perf_counter_ns()
-        times.append(now - start)
-        if now >= end and len(times) >= FEWEST:
-            break
-        if len(times) == look:
-            if narrow(times):
-                break
-            look += look // 4  # looking costs time, and a pause lets a processor slow down
-    return tuple(times)
-
-
-def warm_up(backend: Backend, given: Sequence[npt.NDArray[np.uint8]], seconds: float) -> None:
-    """Calls that don't count: `WARM_UP` or more, for that many seconds."""
-    end = time.perf_counter() + seconds
-    calls = 0
-    while calls < WARM_UP or time.perf_counter() < end:
-        backend(given[calls % len(given)])
-        calls += 1
-
-
-def timed(path: Path, name: str, threads: int, batch: int, seconds: float) -> Timed:
+def time_model(model: str, backend: str, threads: int, batch: int, seconds: float) -> Timed:
     """Load a model in this process, which hasn't imported the engine yet, and time it.
 
     Args:
-        path: an exported model.
-        name: of the engine.
-        threads: for one call, 1 or more.
+        model: path of an exported model.
+        backend: name of the engine.
+        threads: threads of one call, 1 or more.
         batch: faces of one call, 1 or more.
         seconds: to measure for at most; the warm-up takes a tenth more.
 
     Raises:
         FerEdgeError: see `open_backend`.
     """
+    engine = ENGINES[backend]
     start = time.perf_counter()
-    importlib.import_module(ENGINES[name].module)
+    importlib.import_module(engine.module)
     imported = time.perf_counter()
-    backend = open_backend(path, backend=name, threads=threads)
+    opened = open_backend(Path(model), backend=backend, threads=threads)
     loaded = time.perf_counter()
-    given = batches(backend.spec, batch)
-    warm_up(backend, given, WARM_UP_SHARE * seconds)
-    before = _clock()
-    times = sample(backend, given, seconds)
+    batches = make_batches(opened.spec, batch)
+    warm_up(opened, batches, WARM_UP_RATIO * seconds)
+    before = _current_clock()
+    times = time_calls(opened, batches, seconds)
     return Timed(
-        version=version(ENGINES[name]),
+        version=engine_version(backend),
         import_ms=1000 * (imported - start),
         load_ms=1000 * (loaded - imported),
         times=times,
         peak_memory=_peak_memory(),
-        clocks=(*before, *_clock()),
+        clocks=(*before, *_current_clock()),
     )
 
 
-def _clock() -> tuple[float, ...]:
+def engine_version(name: str) -> str:
+    """Version of an engine that this process has imported."""
+    # OpenVINO's ends in the number of its build and its commit
+    return str(sys.modules[ENGINES[name].package].__version__).partition("-")[0]
+
+
+def _current_clock() -> tuple[float, ...]:
     mhz = read_clocks().get(current_core())
     return () if mhz is None else (mhz,)
 
@@ -185,16 +198,6 @@ def _peak_memory() -> int | None:
     # not ru_maxrss: a child that is started by vfork inherits its parent's
     text = find_values(read_text(Path("/proc/self/status")), "VmHWM")
     return int(text[0].split()[0]) * 1024 if text else None
-
-
-def main(arguments: list[str]) -> None:
-    """Print what was measured; a failure is one line on standard error and exit code 1."""
-    model, name, threads, batch, seconds = arguments
-    try:
-        found = timed(Path(model), name, int(threads), int(batch), float(seconds))
-    except FerEdgeError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    print(json.dumps(dataclasses.asdict(found)))
 
 
 if __name__ == "__main__":

@@ -1,98 +1,97 @@
-"""How many faces of a split the models of a benchmark answer rightly.
-
-`python -m fer_edge.train.evaluation.benchmark_accuracy MODEL BACKEND DATA SPLIT SKIP_BAD` prints
-one line of JSON: an `Accuracy`. SKIP_BAD is 0 or 1.
-"""
+"""Accuracy of the models of a benchmark, each measured in a process of its own."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
+import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from fer_edge.errors import FerEdgeError
 from fer_edge.runtime.diagnostics.benchmark import Benchmark
-from fer_edge.runtime.diagnostics.self_test import Tell, child, readable, silent
-from fer_edge.schema import parse
-from fer_edge.train.data.dataset import SPLITS, Split
+from fer_edge.runtime.diagnostics.self_test import Report, read_model_spec
+from fer_edge.runtime.diagnostics.worker import WorkerError, run_in_process
+from fer_edge.train.data.dataset import Split
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.evaluate import evaluate, match_labels, open_model
 
-MODULE = "fer_edge.train.evaluation.benchmark_accuracy"
-SECONDS = 3600.0
-"""A slow board needs minutes for a test split."""
+logger = logging.getLogger(__name__)
+
+TIMEOUT = 3600.0
+"""Seconds; a slow board needs minutes for a test split."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """Share of right answers, in [0, 1], and of how many faces."""
+    """Accuracy, in [0, 1], and the number of faces that it was measured on."""
 
     accuracy: float
     faces: int
 
 
 def check(models: Iterable[Path], data: Path, split: Split, *, skip_bad: bool = False) -> None:
-    """See that every model can be asked about the data, before minutes go into timing it.
+    """See that the data fits every model, before minutes go into timing them.
 
     Raises:
         ModelError, SpecError: a model can't be read.
         DataError, OSError: the data can't be read, lacks the split, or doesn't fit a model.
     """
     for path in models:
-        spec = readable(path)
+        spec = read_model_spec(path)
         read = read_data(data, side=spec.input.side, skip_bad=skip_bad)
         match_labels(read, read.split(split), spec, str(path))
 
 
-def with_accuracy(
-    found: Benchmark, data: Path, split: Split, *, skip_bad: bool = False, tell: Tell = silent
+def add_accuracy(
+    found: Benchmark,
+    data: Path,
+    split: Split,
+    *,
+    skip_bad: bool = False,
+    report: Report = logger.info,
 ) -> Benchmark:
-    """A benchmark with the accuracy of what was measured, once for each model and engine.
+    """A benchmark with the accuracy of every model and engine that was timed.
 
     Args:
         found: the benchmark.
         data: see `read_data`.
-        split: of the data.
-        skip_bad: leave wrong rows and pictures out.
-        tell: called with a line before each model and engine.
+        split: split of the data.
+        skip_bad: whether to leave invalid rows and images out.
+        report: takes a line before each model and engine.
     """
     pairs = dict.fromkeys((row.model, row.backend) for row in found.rows if row.speed is not None)
-    changes: dict[tuple[str, str], dict[str, float | str | None]] = {}
+    changes: dict[tuple[str, str], dict[str, Any]] = {}
     faces = None
     for model, backend in pairs:
-        tell(f"{Path(model).name}, {backend}: accuracy on {split}")
-        answer, failure = child(
-            *(model, backend, str(data), split, str(int(skip_bad))), module=MODULE, seconds=SECONDS
-        )
-        if failure is not None:
-            changes[model, backend] = {"accuracy_failure": failure}
+        report(f"{Path(model).name}, {backend}: accuracy on {split}")
+        try:
+            measured = run_in_process(
+                measure_accuracy,
+                model=model,
+                backend=backend,
+                data=str(data),
+                split=split,
+                skip_bad=skip_bad,
+                timeout=TIMEOUT,
+            )
+        except WorkerError as error:
+            changes[model, backend] = {"accuracy_failure": str(error)}
             continue
-        right = parse(Accuracy, answer, "accuracy", unknown="reject")
-        changes[model, backend], faces = {"accuracy": right.accuracy}, right.faces
+        changes[model, backend], faces = {"accuracy": measured.accuracy}, measured.faces
     rows = tuple(
-        dataclasses.replace(row, **changes[row.model, row.backend])  # type: ignore[arg-type]
-        if (row.model, row.backend) in changes and row.speed is not None
-        else row
+        row if row.speed is None else dataclasses.replace(row, **changes[row.model, row.backend])
         for row in found.rows
     )
     return dataclasses.replace(found, rows=rows, split=split, faces=faces)
 
 
-def main(arguments: list[str]) -> None:
-    """Print the accuracy; a failure is one line on standard error and exit code 1."""
-    model, backend, data, split, skip_bad = arguments
-    try:
-        opened = open_model(Path(model), backend=backend)
-        read = read_data(Path(data), side=opened.spec.input.side, skip_bad=skip_bad == "1")
-        chosen = next(name for name in SPLITS if name == split)
-        faces = match_labels(read, read.split(chosen), opened.spec, opened.name)
-        report = evaluate(opened, faces, split)
-    except FerEdgeError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    print(json.dumps(dataclasses.asdict(Accuracy(report.accuracy, len(faces)))))
+def measure_accuracy(model: str, backend: str, data: str, split: Split, skip_bad: bool) -> Accuracy:
+    """Accuracy of one model under one engine; what a process of its own runs.
 
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    Raises:
+        FerEdgeError: the model or the data can't be used.
+    """
+    opened = open_model(Path(model), backend=backend)
+    faces = read_data(Path(data), side=opened.spec.input.side, skip_bad=skip_bad)
+    matching = match_labels(faces, faces.split(split), opened.spec, opened.name)
+    return Accuracy(evaluate(opened, matching, split).accuracy, len(matching))

@@ -46,13 +46,18 @@ class Model:
 
 
 def open_model(
-    path: Path, *, backend: str = "auto", device: str = "cpu", threads: int = 0
+    path: Path,
+    *,
+    backend: str = "auto",
+    device: str = "cpu",
+    threads: int = 0,
+    verify: bool = True,
 ) -> Model:
     """Open a checkpoint (PyTorch on the CPU) or an exported file (its engine).
 
     Args:
         path: `.safetensors`, `.onnx`, `.xml` or `.ncnn.param`.
-        backend, device, threads: see `open_backend`; for exported files only.
+        backend, device, threads, verify: see `open_backend`; for exported files only.
 
     Raises:
         ModelError, SpecError, DeviceError, MissingExtraError: this machine can't run the file.
@@ -67,7 +72,7 @@ def open_model(
 
         loaded = checkpoint.load(path)
         return Model(str(path), loaded.spec, loaded.predict, *_size_and_sha256(path))
-    engine = open_backend(path, backend=backend, device=device, threads=threads)
+    engine = open_backend(path, backend=backend, device=device, threads=threads, verify=verify)
     return Model(str(path), engine.spec, engine, *_size_and_sha256(path))
 
 
