@@ -9,10 +9,10 @@ from tests.support.networks import make_checkpoint
 
 @pytest.fixture(autouse=True, scope="session")
 def _exporter(exporter: None) -> None:
-    """Every file of this folder uses it."""
+    """The tests of this folder share one cache of exported graphs."""
 
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A MobileNetV3-Small checkpoint."""
-    return make_checkpoint("mobilenet_v3_small", tmp_path_factory.mktemp("checkpoint"))
+    """A checkpoint of the tiny architecture."""
+    return make_checkpoint("tiny", tmp_path_factory.mktemp("checkpoint"))

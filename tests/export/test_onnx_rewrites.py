@@ -1,4 +1,4 @@
-"""Rewritten graphs answer as before, bit for bit, and have what they should."""
+"""Rewritten graphs give the same outputs, bit for bit, with the nodes that they should have."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from fer_edge.export.onnx_rewrites import rewrite_graph, split_kernel_phases
 from fer_edge.export.to_onnx import to_onnx
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.networks import checkpoint as checkpoints
-from tests.support.networks import make_checkpoint
 
 
-def answers(model: onnx.ModelProto) -> np.ndarray:
+def logits(model: onnx.ModelProto) -> np.ndarray:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
@@ -36,39 +35,38 @@ def operators(model: onnx.ModelProto) -> Counter[str]:
 
 
 @pytest.fixture
-def given_to(monkeypatch: pytest.MonkeyPatch) -> list[onnx.ModelProto]:
-    """The graphs that were rewrite_graph, as they were before."""
+def unrewritten(monkeypatch: pytest.MonkeyPatch) -> list[onnx.ModelProto]:
+    """The graphs as they are before they are rewritten."""
     seen = []
 
     def watched(model: onnx.ModelProto, given: int, side: int) -> onnx.ModelProto:
         seen.append(onnx.ModelProto.FromString(model.SerializeToString()))
-        del seen[-1].graph.value_info[:]  # which let ONNX Runtime fuse float layers otherwise
+        del seen[-1].graph.value_info[:]  # with it ONNX Runtime fuses float layers differently
         return rewrite_graph(model, given, side)
 
     monkeypatch.setattr(exporter, "rewrite_graph", watched)
     return seen
 
 
-@pytest.mark.parametrize("architecture", ["mobilenet_v2", "resnet18"])
-def test_int8_answers_stay_and_its_stem_sees_phases(
-    architecture: str, tmp_path: Path, larger_csv_file: Path, given_to: list[onnx.ModelProto]
+def test_int8_logits_stay_and_the_stem_gets_phases(
+    source: Path, larger_csv_file: Path, unrewritten: list[onnx.ModelProto]
 ) -> None:
-    source = checkpoints.load(make_checkpoint(architecture, tmp_path))
-    recipe = replace(default_int8_recipe(source), ranges="minmax")
-    after = to_onnx(quantize(source, read_data(larger_csv_file), recipe), "int8")
-    (before,) = given_to
-    assert np.array_equal(answers(before), answers(after))
-    assert answers(after).std(0).min() > 0.01
+    loaded = checkpoints.load(source)
+    recipe = replace(default_int8_recipe(loaded), ranges="minmax")
+    after = to_onnx(quantize(loaded, read_data(larger_csv_file), recipe), "int8")
+    (before,) = unrewritten
+    assert np.array_equal(logits(before), logits(after))
+    assert logits(after).std(0).min() > 0.01
     assert operators(after)["SpaceToDepth"] == 1  # no depthwise layer is taken for a stem
     assert not operators(after).keys() & {"Shape", "Concat"}
     assert operators(before)["Add"] - operators(after)["Add"] == 1  # of the pixels' shift
     onnx.checker.check_model(after, full_check=True)
 
 
-def test_float_answers_stay(source: Path, given_to: list[onnx.ModelProto]) -> None:
+def test_float_logits_stay(source: Path, unrewritten: list[onnx.ModelProto]) -> None:
     after = to_onnx(checkpoints.load(source))
-    (before,) = given_to
-    assert np.array_equal(answers(before), answers(after))
+    (before,) = unrewritten
+    assert np.array_equal(logits(before), logits(after))
     assert operators(before).keys() - operators(after).keys() == {"Shape", "Concat"}
 
 
@@ -84,12 +82,12 @@ def test_phases_give_the_same_sums(kernel: int, stride: int, padding: int, place
     assume((side + 2 * padding - kernel) // stride + 1 == places)
     random = np.random.default_rng(kernel)
     weights = random.integers(-63, 64, (5, 1, kernel, kernel)).astype(np.int8)
-    picture = torch.from_numpy(random.integers(0, 256, (2, 1, side, side))).float()
+    image = torch.from_numpy(random.integers(0, 256, (2, 1, side, side))).float()
     expected = torch.nn.functional.conv2d(
-        picture, torch.from_numpy(weights).float(), stride=stride, padding=padding
+        image, torch.from_numpy(weights).float(), stride=stride, padding=padding
     )
     phased, first, last = split_kernel_phases(weights, stride, padding)
-    channels = torch.nn.functional.pixel_unshuffle(picture, stride)
+    channels = torch.nn.functional.pixel_unshuffle(image, stride)
     padded = torch.nn.functional.pad(channels, (-first, last, -first, last))
     sums = torch.nn.functional.conv2d(padded, torch.from_numpy(phased).float())
     assert torch.equal(sums, expected)
@@ -99,7 +97,7 @@ def test_phases_give_the_same_sums(kernel: int, stride: int, padding: int, place
     ("shift", "step", "zero", "fits"),
     [(-118, 1, 118, True), (-117, 1, 117, False), (-118, 2, 118, False), (-118, 1, 116, False)],
 )
-def test_only_an_even_shift_that_is_taken_back_goes(
+def test_only_an_even_shift_that_is_undone_is_removed(
     shift: int, step: int, zero: int, fits: bool
 ) -> None:
     model = onnx.parser.parse_model(f"""
@@ -134,8 +132,10 @@ def rounded(graph: onnx.ModelProto, values: np.ndarray) -> np.ndarray:
         (48, 80, False),
     ],
 )
-def test_the_shift_goes_where_resized_pixels_are_exact(given: int, side: int, fits: bool) -> None:
-    """(x - z) + z loses the last bits of an x just beside a half: of 48 to 72 px one in 10,000."""
+def test_the_shift_is_removed_where_resized_pixels_are_exact(
+    given: int, side: int, fits: bool
+) -> None:
+    """(x - z) + z loses the last bits of an x next to a half: one pixel of 10,000 from 48 to 72."""
     model = onnx.parser.parse_model(f"""
         <ir_version: 10, opset_import: ["": 20]>
         agraph (uint8[N, 1, {given}, {given}] x) => (uint8[N, 1, {side}, {side}] y)

@@ -18,14 +18,8 @@ from fer_edge.spec import ModelSpec, ParitySummary, Quantization
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.networks import checkpoint as checkpoints
-from tests.support.networks import make_checkpoint
 
 WAYS_OUT = "pass --force to replace it, or choose another file with --output or --name"
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkpoint("tiny", tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture
@@ -77,72 +71,72 @@ OFF = Gate(enforced=False)
 )
 def test_a_stronger_proof_is_not_replaced(
     proof: ParitySummary | None, with_data: bool, gate: Gate, reason: str | None,
-    tiny: Path, spec: ModelSpec, data: FaceData, tmp_path: Path,
+    source: Path, spec: ModelSpec, data: FaceData, tmp_path: Path,
 ) -> None:  # fmt: skip
-    path = existing(tmp_path / "m.onnx", spec, tiny, proof)
+    path = existing(tmp_path / "m.onnx", spec, source, proof)
     given = data if with_data else None
     if reason is None:
-        check_output(path, tiny, given, gate=gate)
+        check_output(path, source, given, gate=gate)
         return
     with pytest.raises(ConfigError, match=rf"m\.onnx exists and .*{reason}.*: {WAYS_OUT}"):
-        check_output(path, tiny, given, gate=gate)
+        check_output(path, source, given, gate=gate)
 
 
-def test_another_models_file_is_not_replaced(tiny: Path, spec: ModelSpec, tmp_path: Path) -> None:
-    path = existing(tmp_path / "m.onnx", spec, tiny, None)
+def test_another_models_file_is_not_replaced(source: Path, spec: ModelSpec, tmp_path: Path) -> None:
+    path = existing(tmp_path / "m.onnx", spec, source, None)
     other = tmp_path / "other.safetensors"
-    other.write_bytes(tiny.read_bytes() + b" ")
-    digest = checkpoints.sha256(tiny)[:16]
+    other.write_bytes(source.read_bytes() + b" ")
+    digest = checkpoints.sha256(source)[:16]
     with pytest.raises(ConfigError, match=f"comes from another checkpoint \\(sha256 {digest}"):
         check_output(path, other)
     with pytest.raises(ConfigError, match="is fp32, not int8"):
-        check_output(path, tiny, precision="int8")
+        check_output(path, source, precision="int8")
     path.write_text("notes")
     with pytest.raises(ConfigError, match="exists and has no readable spec"):
-        check_output(path, tiny)
+        check_output(path, source)
 
 
 def test_the_refusal_comes_before_the_work(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: FaceData
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: FaceData
 ) -> None:
     path = tmp_path / "m.onnx"
-    export_checkpoint(tiny, path, data)
+    export_checkpoint(source, path, data)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     monkeypatch.setattr(checkpoints, "load", pytest.fail)
     with pytest.raises(ConfigError, match="is proved on 14 faces"):
-        export_checkpoint(tiny, path)
+        export_checkpoint(source, path)
     with pytest.raises(DataError):
-        export_checkpoint(tiny, tmp_path / "m.onnx", replace(data, splits={}))
+        export_checkpoint(source, tmp_path / "m.onnx", replace(data, splits={}))
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
     monkeypatch.undo()
-    export_checkpoint(tiny, path, force=True)
+    export_checkpoint(source, path, force=True)
     proof = read_spec(path).parity
     assert proof is not None
     assert proof.faces == "golden"
-    export_checkpoint(tiny, path, data)
+    export_checkpoint(source, path, data)
     assert read_spec(path).parity == replace(SPLIT, **{
         name: getattr(read_spec(path).parity, name)
         for name in ("max_abs_logit_diff", "accuracy_reference", "accuracy_exported")
     })  # fmt: skip
 
 
-def test_the_default_output(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "run" / "model.safetensors"
-    source.parent.mkdir()
-    source.write_bytes(tiny.read_bytes())
+def test_the_default_output(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run" / "model.safetensors"
+    run.parent.mkdir()
+    run.write_bytes(source.read_bytes())
     monkeypatch.chdir(tmp_path)
-    assert resolve_output(source) == Path("fer-tiny-fp32.onnx")
-    (source.parent / "config.json").write_text("{}")
-    assert resolve_output(source) == source.parent / "fer-tiny-fp32.onnx"
-    path = resolve_output(source, format="openvino", precision="fp16", name="second")
-    assert path == source.parent / "second-fp16.xml"
+    assert resolve_output(run) == Path("fer-tiny-fp32.onnx")
+    (run.parent / "config.json").write_text("{}")
+    assert resolve_output(run) == run.parent / "fer-tiny-fp32.onnx"
+    path = resolve_output(run, format="openvino", precision="fp16", name="second")
+    assert path == run.parent / "second-fp16.xml"
 
 
-def test_an_output_that_is_named(tiny: Path, tmp_path: Path) -> None:
+def test_an_output_that_is_named(source: Path, tmp_path: Path) -> None:
     folder, file = tmp_path / "exports", tmp_path / "m.onnx"
-    assert resolve_output(tiny, output=tmp_path) == tmp_path / "fer-tiny-fp32.onnx"
-    assert resolve_output(tiny, output=folder, name="a") == folder / "a-fp32.onnx"
-    assert resolve_output(tiny, output=file) == file
+    assert resolve_output(source, output=tmp_path) == tmp_path / "fer-tiny-fp32.onnx"
+    assert resolve_output(source, output=folder, name="a") == folder / "a-fp32.onnx"
+    assert resolve_output(source, output=file) == file
     for options, message in (
         (
             {"output": tmp_path / "m.xml"},
@@ -154,17 +148,17 @@ def test_an_output_that_is_named(tiny: Path, tmp_path: Path) -> None:
         ({"format": "tflite"}, "unknown format 'tflite': the formats are onnx, openvino, ncnn"),
     ):
         with pytest.raises(ConfigError, match=message):
-            resolve_output(tiny, **options)  # type: ignore[arg-type]
+            resolve_output(source, **options)  # type: ignore[arg-type]
 
 
 def test_a_folder_that_cannot_be_written(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_writable(tmp_path / "new" / "folder")
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match=r"Not a directory: '.*/file'"):
-        check_output(tmp_path / "file" / "m.onnx", tiny)
+        check_output(tmp_path / "file" / "m.onnx", source)
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
     with pytest.raises(PermissionError, match="Permission denied"):
-        export_checkpoint(tiny, tmp_path / "new" / "m.onnx", force=True)
+        export_checkpoint(source, tmp_path / "new" / "m.onnx", force=True)
     assert not (tmp_path / "new").exists()

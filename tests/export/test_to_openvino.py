@@ -7,33 +7,16 @@ import pytest
 
 from fer_edge.errors import DamagedSpecError, MissingSpecError, ModelError
 from fer_edge.export.exporter import export_checkpoint
-from fer_edge.export.formats import FORMATS
 from fer_edge.export.golden import draw_faces
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.networks import checkpoint
-from tests.support.networks import make_checkpoint
-from tests.support.requirements import needs_ncnn
 
 
 @pytest.fixture(scope="module")
 def ir(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("out") / "m.xml"
     return export_checkpoint(source, path, format="openvino").path
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_fp16_halves_a_float32_checkpoint_and_passes(format: str, tmp_path: Path) -> None:
-    needs_ncnn(format)
-    source = make_checkpoint("mobilenet_v3_small", tmp_path, half=False)
-    sizes = {}
-    for precision in ("fp32", "fp16"):
-        path = tmp_path / f"{precision}{FORMATS[format].suffix}"
-        done = export_checkpoint(source, path, format=format, precision=precision)
-        assert done.parities[0].passed
-        assert done.spec.quantization.weights == precision
-        sizes[precision] = done.size
-    assert sizes["fp16"] < 0.6 * sizes["fp32"]
 
 
 def test_the_spec_comes_back_with_and_without_the_engine(ir: Path, source: Path) -> None:
