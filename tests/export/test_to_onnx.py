@@ -80,7 +80,7 @@ def test_half_storage_is_lossless(source: Path) -> None:
     assert np.array_equal(_logits(graph), before)
 
 
-def test_weights_that_float16_cannot_hold_stay_with_float32_weights() -> None:
+def test_weights_that_float16_cannot_hold_stay_in_float32() -> None:
     values = np.linspace(0, 1, 5000, dtype=np.float32).reshape(10, 500)
     tensors = [
         onnx.numpy_helper.from_array(values, "fine"),
