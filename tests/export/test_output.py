@@ -91,6 +91,9 @@ def test_another_models_file_is_not_replaced(source: Path, spec: ModelSpec, tmp_
         check_output(path, other)
     with pytest.raises(ConfigError, match="is fp32, not int8"):
         check_output(path, source, precision="int8")
+    (tmp_path / "m.bin").touch()
+    with pytest.raises(ConfigError, match=r"m\.bin exists without m\.xml: pass --force"):
+        check_output(tmp_path / "m.xml", source)
     path.write_text("notes")
     with pytest.raises(ConfigError, match="exists and has no readable spec"):
         check_output(path, source)

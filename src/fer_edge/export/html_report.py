@@ -38,6 +38,10 @@ $body
 </html>
 """)
 _NO_LIMIT = "no limit"
+_INTRODUCTION = (
+    "Each comparison predicts the same faces with the checkpoint in PyTorch and with the exported "
+    "file. Δ is the absolute difference between the two."
+)
 _GATES = {
     "default": "default thresholds, enforced",
     "changed": "changed thresholds, enforced",
@@ -62,7 +66,7 @@ def render_html_report(
         savings: what an int8 file saves against fp32.
     """
     parts = [_result([failure for parity in parities for failure in parity.failures])]
-    parts += [_facts(spec, sizes, savings)]
+    parts += [_paragraph(_INTRODUCTION), _facts(spec, sizes, savings)]
     for parity in reversed(parities):
         parts += [_heading(parity), _figures(parity), _recall(parity)]
         parts += [_disagreements(parity, spec.labels), _worst(parity)]
@@ -163,7 +167,9 @@ def _figures(parity: Parity) -> str:
 def _agreement_limit(thresholds: Thresholds, n: int) -> str:
     """The allowed mismatches are named where they are more than the fraction allows."""
     allowed = thresholds.allowed_mismatches
-    also = f", or all but {allowed}" if allowed > (1 - thresholds.agreement) * n else ""
+    also = (
+        f", or all but {allowed} of the faces" if allowed > (1 - thresholds.agreement) * n else ""
+    )
     return f"at least {thresholds.agreement:.2%}{also}"
 
 
@@ -201,6 +207,6 @@ def _worst(parity: Parity) -> str:
     diffs = (f"{diff:.3g}" for diff in parity.worst_abs_logit_diff)
     return _table(
         "Faces with the largest differences",
-        ("index (from 0)", "max |Δlogit|"),
+        ("face (index from 0)", "max |Δlogit|"),
         zip(parity.worst, diffs, strict=True),
     )

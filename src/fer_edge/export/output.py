@@ -9,6 +9,7 @@ from fer_edge.errors import ConfigError, ModelError, SpecError
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.golden import COUNT
 from fer_edge.export.thresholds import DEFAULT_GATE, DEFAULT_THRESHOLDS, Gate
+from fer_edge.runtime.formats.model_files import COMPANIONS
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec, Precision
 from fer_edge.train.data.dataset import FaceData, Split
@@ -90,6 +91,9 @@ def check_output(
     """
     check_writable(path.parent)
     if not path.exists():
+        for companion in map(path.with_suffix, COMPANIONS.get(path.suffix, ())):
+            if companion.exists():
+                raise ConfigError(f"{companion} exists without {path.name}: {_WAYS_OUT}")
         return
     try:
         existing = read_spec(path)

@@ -153,10 +153,10 @@ def parity_text(parity: Parity) -> str:
         f"{parity.max_abs_probability_diff:.2g}"
     ]
     if parity.accuracy_reference is not None and parity.accuracy_exported is not None:
-        float_model = parity.accuracy_float
-        before = "PyTorch" if float_model is None else f"float {float_model:.2%}, PyTorch's int8"
+        before = parity.accuracy_float
+        pytorch = "PyTorch" if before is None else f"float model {before:.2%}, quantized model"
         lines.append(
-            f"        accuracy: {before} {parity.accuracy_reference:.2%}, "
+            f"        accuracy: {pytorch} {parity.accuracy_reference:.2%}, "
             f"file {parity.accuracy_exported:.2%}"
         )
     lines += [f"        {failure}" for failure in parity.failures]
