@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,8 +32,16 @@ COMPUTED_OTHERWISE = {
 }
 
 
+def slow_unless(*prefixes: str) -> list[Any]:
+    """Every architecture; those without one of these prefixes are marked as slow."""
+    return [
+        name if name.startswith(prefixes) else pytest.param(name, marks=pytest.mark.slow)
+        for name in ARCHITECTURES
+    ]
+
+
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", slow_unless("tiny", "mobilenet"))
 def test_fp32_reaches_its_thresholds(architecture: str, format: str, tmp_path: Path) -> None:
     needs_ncnn(format)
     path = tmp_path / f"m{FORMATS[format].suffix}"
@@ -41,13 +50,7 @@ def test_fp32_reaches_its_thresholds(architecture: str, format: str, tmp_path: P
     assert done.spec.architecture == architecture
 
 
-@pytest.mark.parametrize(
-    "architecture",
-    [
-        name if name == "tiny" else pytest.param(name, marks=pytest.mark.slow)
-        for name in ARCHITECTURES
-    ],
-)
+@pytest.mark.parametrize("architecture", slow_unless("tiny"))
 def test_int8_is_computed_as_in_pytorch(
     architecture: str, tmp_path: Path, larger_csv_file: Path
 ) -> None:

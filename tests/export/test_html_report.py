@@ -100,7 +100,7 @@ def test_the_figures_are_there(spec: ModelSpec) -> None:
     assert all(page.count(failure) == 1 for failure in test.failures)
 
 
-def test_one_face_of_a_few_that_may_differ_is_in_the_bar(spec: ModelSpec) -> None:
+def test_allowed_mismatches_are_in_the_threshold(spec: ModelSpec) -> None:
     few = check_thresholds(
         measure(LOGITS[:16], OTHER[:16], spec, "golden"), DEFAULT_THRESHOLDS["int8"]
     )
@@ -111,7 +111,7 @@ def test_one_face_of_a_few_that_may_differ_is_in_the_bar(spec: ModelSpec) -> Non
     assert ">Passed: the file reaches every threshold.<" in page
 
 
-def test_what_int8_saves_is_on_the_page(spec: ModelSpec) -> None:
+def test_savings_of_int8_are_shown(spec: ModelSpec) -> None:
     parity = check_thresholds(measure(LOGITS, LOGITS, spec, "test"), DEFAULT_THRESHOLDS["int8"])
     spec = replace(spec, parity=parity.summary())
     savings = Savings(2_500_000, 4_800_000, 1.0, 0.8)
@@ -133,7 +133,7 @@ def test_the_float_model_is_shown_where_there_is_one(spec: ModelSpec) -> None:
     assert [label, "100.00%", after, after, change] in reader.rows
 
 
-def test_nothing_from_outside_is_markup_and_nothing_is_fetched(spec: ModelSpec) -> None:
+def test_values_are_escaped_and_nothing_is_fetched(spec: ModelSpec) -> None:
     evil = "<script src=//x>&\"'"
     spec = replace(
         spec,
@@ -156,7 +156,7 @@ def test_nothing_from_outside_is_markup_and_nothing_is_fetched(spec: ModelSpec) 
     assert any(row[0] == evil for row in reader.rows)
 
 
-def test_a_gate_that_was_off_is_said(spec: ModelSpec) -> None:
+def test_a_gate_that_was_off_is_shown(spec: ModelSpec) -> None:
     parity = check_thresholds(
         measure(LOGITS, LOGITS * np.nan, spec, "test", TRUTH), DEFAULT_THRESHOLDS["fp32"]
     )

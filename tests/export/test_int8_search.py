@@ -119,7 +119,7 @@ def test_ptq_losses_are_measured_against_the_float_model(
     assert golden.max_abs_logit_diff < 1e-5  # against the same quantization in PyTorch
     assert test.max_abs_logit_diff > 1e-3  # against float
     assert test.accuracy_float is None
-    assert done.spec.quantization.method == "rounded, ranges by answer"
+    assert done.spec.quantization.method == "post-training quantization, ranges by answer"
 
     recipe = read_int8_recipe(done.path)
     assert recipe == done.spec.quantization.int8

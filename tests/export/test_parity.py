@@ -18,7 +18,7 @@ LOGITS = np.random.default_rng(0).normal(0, 3, (50, 7)).astype(np.float32)
 TRUTH = LOGITS.argmax(1).astype(np.int64)
 
 
-def test_the_same_answers_pass(spec: ModelSpec) -> None:
+def test_equal_logits_pass(spec: ModelSpec) -> None:
     parity = check_thresholds(
         measure(LOGITS, LOGITS.copy(), spec, "test", TRUTH), DEFAULT_THRESHOLDS["fp32"]
     )
@@ -74,7 +74,7 @@ def test_the_difference_is_absolute(spec: ModelSpec) -> None:
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-def test_a_file_that_answers_nonsense_fails(spec: ModelSpec, broken: float) -> None:
+def test_logits_that_are_not_finite_fail(spec: ModelSpec, broken: float) -> None:
     other = LOGITS.copy()
     other[3, TRUTH[3] - 1] = broken
     assert not check_thresholds(
@@ -167,7 +167,7 @@ def test_recall_of_one_class_may_fall_by_the_threshold_and_no_more(spec: ModelSp
 
 
 def test_losses_of_a_trained_int8_file_count_from_the_float_model(spec: ModelSpec) -> None:
-    """Quantizers and file agree on the same wrong answers; the float model knew better."""
+    """Quantized model and file make the same errors, which the float model doesn't make."""
     trained = with_wrong(np.arange(5))
     thresholds = Thresholds(0.98, accuracy_loss=0.05, recall_loss=1)
     assert check_thresholds(measure(trained, trained, spec, "test", TRUTH), thresholds).passed
@@ -183,14 +183,14 @@ def test_losses_of_a_trained_int8_file_count_from_the_float_model(spec: ModelSpe
     assert parity.failures
 
 
-def answering(name: str, spec: ModelSpec, logits: np.ndarray) -> Model:
-    """A model that answers the first faces it is shown with these logits."""
+def fixed_model(name: str, spec: ModelSpec, logits: np.ndarray) -> Model:
+    """A model that returns the first of these logits for any faces."""
     return Model(name, spec, lambda faces: logits[: len(faces)])
 
 
 def test_thresholds_are_those_of_the_precision_unless_given(spec: ModelSpec) -> None:
     small = replace(spec, quantization=Quantization("int8", "int8"))
-    sides = answering("a", spec, LOGITS), answering("b", small, LOGITS)
+    sides = fixed_model("a", spec, LOGITS), fixed_model("b", small, LOGITS)
     faces = np.zeros((50, 48, 48), np.uint8)
     assert compare(*sides, faces, "x").thresholds == DEFAULT_THRESHOLDS["int8"]
     assert (
@@ -204,12 +204,12 @@ def test_thresholds_are_those_of_the_precision_unless_given(spec: ModelSpec) -> 
     assert document["thresholds"]["recall_loss"] == 0.03
 
 
-def test_a_comparison_hands_on_what_evaluating_would_find(spec: ModelSpec) -> None:
+def test_a_comparison_has_the_metrics_of_an_evaluation(spec: ModelSpec) -> None:
     faces = Faces(np.zeros((50, 48, 48), np.uint8), TRUTH, np.arange(50))
-    other = answering("b", spec, with_wrong(np.arange(5)))
-    parity = compare(answering("a", spec, LOGITS), other, faces.pixels, "test", TRUTH)
+    other = fixed_model("b", spec, with_wrong(np.arange(5)))
+    parity = compare(fixed_model("a", spec, LOGITS), other, faces.pixels, "test", TRUTH)
     assert parity.metrics == evaluate(other, faces, "test").metrics()
-    assert compare(answering("a", spec, LOGITS), other, faces.pixels, "x").metrics is None
+    assert compare(fixed_model("a", spec, LOGITS), other, faces.pixels, "x").metrics is None
 
 
 def test_an_agreement_equal_to_the_threshold_passes(spec: ModelSpec) -> None:
@@ -222,8 +222,8 @@ def test_an_agreement_equal_to_the_threshold_passes(spec: ModelSpec) -> None:
     assert not check_thresholds(parity, Thresholds(0.931)).passed
 
 
-def test_a_few_of_few_may_be_lost_by_chance(spec: ModelSpec) -> None:
-    """60 faces of two labels; some are right before alone, some in the file alone."""
+def test_a_few_faces_may_be_lost_by_chance(spec: ModelSpec) -> None:
+    """60 faces of two labels; some are correct in PyTorch alone, some in the file alone."""
     truth = np.repeat([0, 1], [50, 10])
     right = np.eye(7, dtype=np.float32)[truth]
     wrong = np.eye(7, dtype=np.float32)[truth + 2]
@@ -239,7 +239,7 @@ def test_a_few_of_few_may_be_lost_by_chance(spec: ModelSpec) -> None:
         assert not check_thresholds(parity, replace(loss, max_chance_losses=0)).passed
 
 
-def test_one_of_a_few_may_differ_where_there_is_one_to_spare(spec: ModelSpec) -> None:
+def test_one_of_a_few_faces_may_differ(spec: ModelSpec) -> None:
     ours = np.zeros((16, 7), np.float32)
     ours[:, 0] = 1
     for wrong in (1, 2):

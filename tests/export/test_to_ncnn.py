@@ -52,7 +52,7 @@ def test_three_files_with_the_spec_beside(exported: Path, source: Path) -> None:
 
 def test_the_graph_has_the_names_of_the_contract(exported: Path) -> None:
     layers = [line.split() for line in exported.read_text().splitlines()[2:]]
-    blobs = {name for words in layers for name in words[4 : 4 + int(words[2]) + int(words[3])]}
+    blobs = {name for fields in layers for name in fields[4 : 4 + int(fields[2]) + int(fields[3])]}
     assert set(to_ncnn.NAMES.values()) <= blobs
     assert not blobs & set(to_ncnn.NAMES)
 

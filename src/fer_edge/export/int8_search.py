@@ -65,7 +65,8 @@ def quantize(checkpoint: Checkpoint, data: FaceData | None, recipe: Int8Recipe) 
     known = layer_names(checkpoint.model)
     if unknown := sorted(set(recipe.float_layers) - set(known)):
         raise ConfigError(f"{checkpoint.spec.architecture} has no layer {unknown[0]!r}")
-    return add_quantized_model(checkpoint, data, recipe, f"rounded, ranges by {recipe.ranges}")
+    method = f"post-training quantization, ranges by {recipe.ranges}"
+    return add_quantized_model(checkpoint, data, recipe, method)
 
 
 def search_int8_recipe(

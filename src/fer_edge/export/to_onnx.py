@@ -72,13 +72,13 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
         ModelError: the checkpoint has no quantized model for "int8".
     """
     if precision == "int8":
-        twin = checkpoint.int8()
-        with quantized.fake_quant_mode(twin.model, FakeQuantMode.ONNX):
-            return _exported(twin, exact=True)
-    return _exported(checkpoint, exact=precision == "fp32")
+        int8 = checkpoint.int8()
+        with quantized.fake_quant_mode(int8.model, FakeQuantMode.ONNX):
+            return _convert(int8, exact=True)
+    return _convert(checkpoint, exact=precision == "fp32")
 
 
-def _exported(checkpoint: Checkpoint, *, exact: bool) -> onnx.ModelProto:
+def _convert(checkpoint: Checkpoint, *, exact: bool) -> onnx.ModelProto:
     graph = ExportModule(checkpoint).eval()
     side = checkpoint.spec.input.side
     example = torch.zeros((2, side, side), dtype=torch.uint8)
