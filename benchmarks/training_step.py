@@ -1,4 +1,6 @@
-"""Where a training step's time goes: python -m benchmarks.training_step [ARCHITECTURE [SIDE]]
+"""Where does the time of a training step go?
+
+python -m benchmarks.training_step [ARCHITECTURE [SIDE]]
 
 Medians of 20 steps of 64 faces. The percentages carry over to other machines, the times don't.
 """

@@ -1,11 +1,11 @@
 """One contender of `benchmarks/peers/run.py`, run by its own environment's Python.
 
-python -P child.py CONTENDER          JSON lines in, JSON lines out, until the input ends
-python -P child.py CONTENDER PICTURE  prints the label of one picture of one face
+python -P child.py CONTENDER        JSON lines in, JSON lines out, until the input ends
+python -P child.py CONTENDER IMAGE  prints the label of one image of one face
 
-CONTENDER is JSON: {"adapter": a name of ADAPTERS, and what that one takes}. This file imports
-nothing that a neighbour's environment might lack, and no adapter imports more than it needs:
-what is imported counts as its cold start.
+CONTENDER is JSON: {"adapter": a name of ADAPTERS, and the adapter's arguments}. This file imports
+nothing that a peer's environment may lack, and no adapter imports more than it needs, because
+imports count as cold start.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 @dataclass(frozen=True)
 class Reader:
-    """A contender, ready.
+    """A loaded contender.
 
     Attributes:
-        labels: every label that it can give, in its own words.
-        read: a picture's path to what `face` takes, as its users would.
-        face: uint8 gray `[48, 48]`, which is one face as a whole, to a label; it resizes and
-            scales by itself. None: it found no face.
-        photograph: a picture's path to the labels of the faces found in it; None: it has no
+        labels: every label that it can predict, as it calls them.
+        read: reads an image file for `face`, as its users do.
+        face: uint8 gray `[48, 48]`, one face as a whole, to a label; it resizes and scales by
+            itself. None where it finds no face.
+        photograph: an image file to the labels of the faces found in it; None where it has no
             detector.
-        packages: whose versions matter.
+        packages: packages whose versions the table shows.
     """
 
     labels: tuple[str, ...]
@@ -61,14 +61,14 @@ def ours(*, engine: str, model: str | None = None) -> Reader:
 
 
 def ours_whole(*, detector: str | None = None) -> Reader:
-    """The library's front door: a `Recognizer`, picture in, faces out."""
+    """The library as its users call it: `Recognizer`."""
     from fer_edge import Recognizer
 
     options: dict[str, Any] = {"backend": "onnxruntime", "threads": 1}
     whole = Recognizer.load(faces="whole", **options)
 
-    def face(picture: Any) -> str:
-        return str(whole(picture).faces[0].emotion)
+    def face(image: Any) -> str:
+        return str(whole(image).faces[0].emotion)
 
     finding = Recognizer.load(faces="detect", detector=detector, **options) if detector else whole
 
@@ -112,25 +112,25 @@ def fer_litert() -> Reader:
 
 
 def fer_whole(*, offsets: list[int], tflite: bool = True) -> Reader:
-    """`fer` itself. `offsets`: the pixels by which it widens every box that it is given."""
+    """`fer` itself. `offsets`: the pixels by which it widens every box."""
     import cv2
     from fer.fer import FER
 
     cv2.setNumThreads(1)
     detector = FER(use_tflite=tflite, offsets=tuple(offsets))
 
-    def named(found: dict[str, Any]) -> str:
-        shares = found["emotions"]
-        return str(max(shares, key=shares.get))  # as its `top_emotion` does
+    def best_label(found: dict[str, Any]) -> str:
+        scores = found["emotions"]
+        return str(max(scores, key=scores.get))  # as its `top_emotion` does
 
-    def face(picture: Any) -> str:
+    def face(image: Any) -> str:
         # it takes BGR alone
-        colour = picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+        colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
         box = (0, 0, colour.shape[1], colour.shape[0])
-        return named(detector.detect_emotions(colour, face_rectangles=[box])[0])
+        return best_label(detector.detect_emotions(colour, face_rectangles=[box])[0])
 
     def photograph(path: str) -> list[str]:
-        return [named(found) for found in detector.detect_emotions(path)]
+        return [best_label(found) for found in detector.detect_emotions(path)]
 
     packages = ("fer", "tensorflow", "opencv-contrib-python", "numpy")
     return Reader(FER2013, cv2.imread, face, photograph, packages)
@@ -163,8 +163,8 @@ def facex_whole() -> Reader:
     classifier = facex.EmotionClassifier(str(model))
 
     def face(gray: Any) -> str:
-        shares = classifier.detect_emotion(gray)
-        return str(max(shares, key=shares.get))
+        scores = classifier.detect_emotion(gray)
+        return str(max(scores, key=scores.get))
 
     def photograph(path: str) -> list[str]:
         found = classifier.predict(cv2.imread(path))
@@ -188,23 +188,23 @@ def facial_emotion_recognition(*, moved: bool) -> Reader:
         torch.load = partial(torch.load, map_location="cpu")
     recognition = EmotionRecognition(device="cpu")
     predict = recognition._predict
-    said: list[str] = []
+    labels: list[str] = []
 
-    # it draws its labels on the picture and gives back that alone: they are overheard here
-    def overheard(gray: Any) -> str:
-        said.append(predict(gray))
-        return said[-1]
+    # it returns only the image with its labels drawn on it, so they are recorded here
+    def record(gray: Any) -> str:
+        labels.append(predict(gray))
+        return labels[-1]
 
-    recognition._predict = overheard
+    recognition._predict = record
 
     def photograph(path: str) -> list[str]:
-        said.clear()
+        labels.clear()
         recognition.recognise_emotion(cv2.imread(path))
-        return list(said)
+        return list(labels)
 
     packages = ("facial-emotion-recognition", "torch", "opencv-python", "numpy")
-    labels = tuple(recognition.emotions.values())
-    return Reader(labels, _with_opencv, predict, photograph, packages)
+    known = tuple(recognition.emotions.values())
+    return Reader(known, _with_opencv, predict, photograph, packages)
 
 
 ADAPTERS: dict[str, Callable[..., Reader]] = {
@@ -233,7 +233,7 @@ def _with_opencv(path: str) -> Any:
 
 
 def _litert(package: str, file: str) -> Callable[[Any], Any]:
-    """A TFLite file in an installed package, which itself isn't imported: it wants TensorFlow."""
+    """A TFLite file in a package, which isn't imported, because it needs TensorFlow."""
     import sysconfig
 
     from ai_edge_litert.interpreter import Interpreter
@@ -241,50 +241,50 @@ def _litert(package: str, file: str) -> Callable[[Any], Any]:
     path = Path(sysconfig.get_paths()["purelib"], package, file)
     interpreter = Interpreter(str(path), num_threads=1)
     interpreter.allocate_tensors()
-    given = interpreter.get_input_details()[0]["index"]
-    taken = interpreter.get_output_details()[0]["index"]
+    source = interpreter.get_input_details()[0]["index"]
+    target = interpreter.get_output_details()[0]["index"]
 
     def run(pixels: Any) -> Any:
-        interpreter.set_tensor(given, pixels)
+        interpreter.set_tensor(source, pixels)
         interpreter.invoke()
-        return interpreter.get_tensor(taken)[0]
+        return interpreter.get_tensor(target)[0]
 
     return run
 
 
 def timed(call: Callable[[], Any], *, warm: int, calls: int) -> tuple[Any, list[float]]:
-    """The last answer, and seconds of each call after `warm` that aren't counted."""
-    answer, seconds = None, []
+    """The last result, and the seconds of each call after the first `warm`."""
+    result, seconds = None, []
     for turn in range(warm + calls):
         began = time.perf_counter()
-        answer = call()
+        result = call()
         if turn >= warm:
             seconds.append(time.perf_counter() - began)
-    return answer, seconds
+    return result, seconds
 
 
-def respond(reader: Reader, asked: dict[str, Any]) -> dict[str, Any]:
-    """One answer: to "answer" (labels of faces), "time" (one face) or "photograph"."""
-    if asked["do"] == "photograph":
+def respond(reader: Reader, request: dict[str, Any]) -> dict[str, Any]:
+    """The reply to "predict" (labels of faces), "time" (one face) or "photograph"."""
+    if request["do"] == "photograph":
         if reader.photograph is None:
             return {"labels": None, "seconds": None}
         find = reader.photograph
         labels, seconds = timed(
-            lambda: list(find(asked["path"])), warm=asked["warm"], calls=asked["calls"]
+            lambda: list(find(request["path"])), warm=request["warm"], calls=request["calls"]
         )
         return {"labels": labels, "seconds": seconds}
     import numpy as np
 
-    faces = np.load(asked["faces"], mmap_mode="r")
-    if asked["do"] == "answer":
+    faces = np.load(request["faces"], mmap_mode="r")
+    if request["do"] == "predict":
         return {"labels": [reader.face(np.array(face)) for face in faces]}
-    face = np.array(faces[asked["at"]])
-    _, seconds = timed(lambda: reader.face(face), warm=asked["warm"], calls=asked["calls"])
+    face = np.array(faces[request["at"]])
+    _, seconds = timed(lambda: reader.face(face), warm=request["warm"], calls=request["calls"])
     return {"seconds": seconds}
 
 
 def serve(contender: dict[str, Any]) -> None:
-    """Answer JSON lines on standard output, which is nobody else's: libraries print."""
+    """Reply with JSON lines on standard output, which libraries that print don't get."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -299,10 +299,10 @@ def serve(contender: dict[str, Any]) -> None:
         reply({"labels": reader.labels, "versions": versions})
         for line in sys.stdin:
             reply(respond(reader, json.loads(line)))
-    # whatever a neighbour raises is its row in the table
+    # whatever a peer raises is shown in its row of the table
     except Exception as error:
-        said = " ".join(str(error).split())
-        reply({"error": f"{type(error).__name__}: {said}"})
+        message = " ".join(str(error).split())
+        reply({"error": f"{type(error).__name__}: {message}"})
         raise
 
 

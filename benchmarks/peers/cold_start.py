@@ -1,9 +1,9 @@
-"""Runs commands in turn and says what each cost: for `benchmarks/peers/run.py`, in a small process.
+"""Runs commands in turn and measures each, for `benchmarks/peers/run.py`, in a small process.
 
-It stands alone because the system counts a parent's memory for its children, until they start a
-program of their own (see `cold_start.py`): whoever measures must be small.
+It is a process of its own because the system counts a parent's memory for its children, until they
+start another program (see `benchmarks/cold_start.py`).
 Standard input: {"runs": N, "commands": {name: [argument, ...]}}. Standard output: by name a list of
-[seconds, megabytes, what was printed], or what went wrong as a string.
+[seconds, megabytes, last word printed], or an error message.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ def run(command: list[str]) -> list[float | str]:
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
-        said = out.read().decode(errors="replace").split() or ["nothing"]
+        words = out.read().decode(errors="replace").split() or ["nothing"]
     if process.returncode:
         raise ChildProcessError(f"ended with {process.returncode}")
-    return [seconds, usage.ru_maxrss / 1024, said[-1]]
+    return [seconds, usage.ru_maxrss / 1024, words[-1]]
 
 
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    figures: dict[str, list[list[float | str]] | str] = {name: [] for name in asked["commands"]}
-    for turn in range(asked["runs"] + 1):
-        for name, command in asked["commands"].items():
+    request = json.load(sys.stdin)
+    figures: dict[str, list[list[float | str]] | str] = {name: [] for name in request["commands"]}
+    for turn in range(request["runs"] + 1):
+        for name, command in request["commands"].items():
             rows = figures[name]
             if isinstance(rows, str):
                 continue

@@ -1,4 +1,4 @@
-"""Fresh virtual environments for `benchmarks/peers/run.py`, one for each way of installing."""
+"""Virtual environments for `benchmarks/peers/run.py`, one for each way of installing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 PINS = Path(__file__).parent / "requirements.txt"
-LONGEST = 1800
-"""Seconds that pip may take."""
+PIP_TIMEOUT = 1800
+"""Seconds."""
 EVERY_VENV_HAS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence")
 THREADS = (
     "OMP_NUM_THREADS",
@@ -25,15 +25,15 @@ THREADS = (
     "OPENCV_FOR_THREADS_NUM",
     "TORCHINDUCTOR_COMPILE_THREADS",
 )
-"""Variables that say how many, to whoever reads them."""
+"""Environment variables that set numbers of threads."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What pip is asked for, step by step; `{wheel}` is this project's own.
+    """What pip installs, step by step; `{wheel}` is this project's own.
 
     Attributes:
-        name: of its folder.
+        name: the folder's name.
         steps: arguments of `pip install`, one call each.
     """
 
@@ -42,11 +42,11 @@ class Environment:
 
 
 class NotInstalled(Exception):  # noqa: N818
-    """pip's own answer."""
+    """An environment can't be made; the message is pip's."""
 
 
 def build_wheel(cache: Path) -> Path:
-    """This project's wheel, of the working tree as it is.
+    """Build this project's wheel from the working tree.
 
     Raises:
         NotInstalled: pip can't build it.
@@ -59,20 +59,20 @@ def build_wheel(cache: Path) -> Path:
 
 
 def make(environment: Environment, cache: Path, wheel: Path) -> Path:
-    """The environment's Python; it is made where it isn't there, or was made otherwise.
+    """The environment's Python; the environment is made where it is missing or outdated.
 
     Raises:
-        NotInstalled: with the first error of what pip said.
+        NotInstalled: with pip's first error.
     """
     folder = cache / environment.name
     python = folder / "bin" / "python"
     made = folder / "made.json"
-    asked = json.dumps([environment.steps, PINS.read_text(), sys.version])
-    if not made.is_file() or made.read_text() != asked:
+    wanted = json.dumps([environment.steps, PINS.read_text(), sys.version])
+    if not made.is_file() or made.read_text() != wanted:
         venv.create(folder, clear=True, with_pip=True)
         for step in environment.steps:
             _pip(str(python), f"install --constraint {PINS} {step.format(wheel=wheel)}")
-        made.write_text(asked)
+        made.write_text(wanted)
     elif any("{wheel}" in step for step in environment.steps):
         _pip(str(python), f"install --no-deps --force-reinstall {wheel}")
     return python
@@ -92,8 +92,8 @@ def installed_bytes(python: Path) -> int:
     )
 
 
-def quiet(cache: Path) -> dict[str, str]:
-    """The environment variables of every contender: one thread, no way to this one's packages."""
+def single_threaded(cache: Path) -> dict[str, str]:
+    """The environment variables of every contender: one thread, no packages of this process."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return (
         inherited
@@ -106,10 +106,12 @@ def _pip(python: str, arguments: str) -> None:
     command = [python, "-m", "pip", *shlex.split(arguments), "--quiet"]
     print("$", shlex.join(command), file=sys.stderr, flush=True)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PIP_TIMEOUT, check=False
+        )
     except subprocess.TimeoutExpired:
-        raise NotInstalled(f"pip took more than {LONGEST // 60} minutes") from None
+        raise NotInstalled(f"pip took more than {PIP_TIMEOUT // 60} minutes") from None
     if done.returncode:
         lines = done.stderr.splitlines()
-        said = [x for x in lines if x.startswith("ERROR") and "Ignored the following" not in x]
-        raise NotInstalled(f"pip: {said[0] if said else f'ended with {done.returncode}'}"[:200])
+        errors = [x for x in lines if x.startswith("ERROR") and "Ignored the following" not in x]
+        raise NotInstalled(f"pip: {errors[0] if errors else f'ended with {done.returncode}'}"[:200])

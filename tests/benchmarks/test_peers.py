@@ -1,4 +1,4 @@
-"""What benchmarks/peers/run.py makes of answers and seconds."""
+"""The table of benchmarks/peers/run.py, from predictions and seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from benchmarks.lib.timing import compare
 from benchmarks.peers import child, figures, run
-from benchmarks.peers.figures import own_label, score
+from benchmarks.peers.figures import score, to_fer2013
 from benchmarks.peers.rows import Row
 from benchmarks.peers.table import OURS, TABLE
 
@@ -19,7 +19,7 @@ from tests.support.files import ROOT
 
 def test_labels_are_fer2013s() -> None:
     assert figures.LABELS == LABELS
-    assert tuple(map(own_label, child.FER2013)) == LABELS
+    assert tuple(map(to_fer2013, child.FER2013)) == LABELS
 
 
 @pytest.mark.parametrize(
@@ -33,44 +33,44 @@ def test_labels_are_fer2013s() -> None:
     ],
 )
 def test_a_label_by_name(theirs: str, label: str | None) -> None:
-    assert own_label(theirs) == label
+    assert to_fer2013(theirs) == label
 
 
 def test_a_name_that_nobody_knows() -> None:
     with pytest.raises(ValueError, match="'bored'"):
-        own_label("bored")
+        to_fer2013("bored")
 
 
 def test_facex_has_every_label_in_an_order_of_its_own() -> None:
-    assert sorted(map(str, map(own_label, child.FACEX))) == sorted(LABELS)
-    assert tuple(map(own_label, child.FACEX)) != LABELS
+    assert sorted(map(str, map(to_fer2013, child.FACEX))) == sorted(LABELS)
+    assert tuple(map(to_fer2013, child.FACEX)) != LABELS
 
 
 def test_fewer_labels_are_scored_on_all_and_on_their_own() -> None:
     truth = ["happy", "happy", "sad", "fear", "disgust"]
     found = score(truth, ["happy", "sad", "sad", "sad", "happy"], ["happy", "sad"])
-    assert (found.everywhere, found.of) == (2 / 5, 5)
-    assert (found.on_own, found.own_of) == (2 / 3, 3)
+    assert (found.accuracy, found.n) == (2 / 5, 5)
+    assert (found.own_accuracy, found.own_n) == (2 / 3, 3)
 
 
 def test_more_labels_and_no_answer_are_wrong() -> None:
     found = score(
         ["happy", "sad", "angry"], ["contempt", None, "Anger"], ["contempt", *LABELS, "Anger"]
     )
-    assert (found.everywhere, found.unanswered) == (1 / 3, 1)
-    assert found.on_own == found.everywhere
+    assert (found.accuracy, found.missing) == (1 / 3, 1)
+    assert found.own_accuracy == found.accuracy
 
 
 def test_the_two_shares_are_one_where_every_label_is_known() -> None:
     found = score(["happy", "sad"], ["happy", "fear"], LABELS)
-    assert (found.everywhere, found.on_own, found.of, found.own_of) == (0.5, 0.5, 2, 2)
+    assert (found.accuracy, found.own_accuracy, found.n, found.own_n) == (0.5, 0.5, 2, 2)
 
 
 @pytest.mark.parametrize(
     ("truth", "answers", "has", "why"),
     [
         (["happy"], ["sad"], ["happy"], "isn't one of its labels"),
-        (["happy"], ["sad"], ["sad"], "no face"),
+        (["happy"], ["sad"], ["sad"], "no face has"),
         (["happy", "sad"], ["sad"], ["sad"], "shorter"),
     ],
 )
@@ -96,14 +96,14 @@ def test_who_stops_on_the_way_has_the_rounds_before() -> None:
 
 
 def test_every_row_names_an_adapter_and_is_named_once() -> None:
-    assert {one.told["adapter"] for one in TABLE} == child.ADAPTERS.keys()
+    assert {one.adapter["adapter"] for one in TABLE} == child.ADAPTERS.keys()
     assert len({one.name for one in TABLE}) == len(TABLE)
     assert TABLE[0].name == OURS
 
 
 def test_what_did_not_run_says_why() -> None:
-    row = Row(TABLE[-1], trouble="pip: ERROR: no")
-    cells = run.as_read(row, row)
+    row = Row(TABLE[-1], failure="pip: ERROR: no")
+    cells = run.format_row(row, row)
     assert len(cells) == len(run.COLUMNS)
     assert cells[0] == TABLE[-1].name
     assert "pip: ERROR: no" in cells[-1]
@@ -118,27 +118,27 @@ def test_a_row_as_it_is_read() -> None:
         return found
 
     ours = row(0.5, 200_000_000)
-    assert run.as_read(ours, ours)[1:-1] == [
+    assert run.format_row(ours, ours)[1:-1] == [
         "50.00 %", "1.00", "1.00 (1.00 to 1.00)", "0.50 (1.00)", "80", "200",
     ]  # fmt: skip
-    assert run.as_read(row(5.0, 700_000_000), ours)[4:-1] == [
+    assert run.format_row(row(5.0, 700_000_000), ours)[4:-1] == [
         "5.00 (5.50), 10.0 x",
         "80",
         "700, 3.5 x",
     ]
 
 
-def test_the_second_half_takes_over_what_the_first_found(tmp_path: Path) -> None:
+def test_the_second_half_restores_the_first(tmp_path: Path) -> None:
     first = Row(TABLE[0], python=Path("python"), installed=7)
     first.score = score(["happy", "sad"], ["happy", "happy"], LABELS)
-    run.write_settled([first], tmp_path, 2)
+    run.write_first_half([first], tmp_path, 2)
     second = Row(TABLE[0])
-    run.read_settled([second], tmp_path, 2)
+    run.read_first_half([second], tmp_path, 2)
     assert (second.python, second.installed, second.score) == (first.python, 7, first.score)
-    with pytest.raises(SystemExit, match="isn't of this model and these faces"):
-        run.read_settled([second], tmp_path, 3)
+    with pytest.raises(SystemExit, match="is of another model or other faces"):
+        run.read_first_half([second], tmp_path, 3)
     with pytest.raises(SystemExit, match="lacks"):
-        run.read_settled([second, Row(TABLE[1])], tmp_path, 2)
+        run.read_first_half([second, Row(TABLE[1])], tmp_path, 2)
 
 
 @pytest.mark.parametrize("name", ["child", "cold_start"])
