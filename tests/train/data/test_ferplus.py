@@ -16,11 +16,11 @@ def data(csv_file: Path) -> FaceData:
     return read_fer2013(csv_file)
 
 
-def test_votes_stand_by_their_faces(data: FaceData, tmp_path: Path) -> None:
+def test_votes_are_joined_to_faces_by_row(data: FaceData, tmp_path: Path) -> None:
     votes = read_votes(write_votes(tmp_path / "v.csv"), data)
     assert {name: len(v.counts) for name, v in votes.items()} == data.counts()
-    ballots = votes["val"].for_labels(data.labels)
-    assert ballots[4].tolist() == [1, 0, 0, 4, 0, 0, 0]
+    counts = votes["val"].for_labels(data.labels)
+    assert counts[4].tolist() == [1, 0, 0, 4, 0, 0, 0]
     assert votes["train"].is_no_face().nonzero()[0].tolist() == [3]
 
 

@@ -30,7 +30,7 @@ def test_train_and_test_with_synonyms(tmp_path: Path) -> None:
     assert np.array_equal(happy[0], draw_face(0, 0))
 
 
-def test_own_classes_without_splits_are_cut_alike_every_time(tmp_path: Path) -> None:
+def test_missing_splits_are_taken_from_train_reproducibly(tmp_path: Path) -> None:
     fill(tmp_path / "zufrieden", 10)
     fill(tmp_path / "müde", 30, 1)
     data = read_folders(tmp_path, side=32)
@@ -40,11 +40,11 @@ def test_own_classes_without_splits_are_cut_alike_every_time(tmp_path: Path) -> 
     assert data.splits["train"].pixels.shape[1:] == (32, 32)
     again = read_folders(tmp_path, side=32)
     assert np.array_equal(data.splits["val"].rows, again.splits["val"].rows)
-    everything = np.concatenate([faces.rows for faces in data.splits.values()])
-    assert sorted(everything.tolist()) == list(range(40))
+    all_rows = np.concatenate([faces.rows for faces in data.splits.values()])
+    assert sorted(all_rows.tolist()) == list(range(40))
 
 
-def test_neighbours_are_cut_together(tmp_path: Path) -> None:
+def test_held_out_files_are_consecutive(tmp_path: Path) -> None:
     for label in ("a", "b"):
         fill(tmp_path / "train" / label, 100)
         fill(tmp_path / "test" / label, 3)
@@ -56,8 +56,8 @@ def test_neighbours_are_cut_together(tmp_path: Path) -> None:
             assert rows.tolist() == list(range(rows[0], rows[0] + 10))
 
 
-def test_folders_names(tmp_path: Path) -> None:
-    """A Mac's accents, what systems leave behind, and words that mean the same."""
+def test_folder_names(tmp_path: Path) -> None:
+    """A Mac's accents, folders of operating systems, and synonyms."""
     for name in (unicodedata.normalize("NFD", "müde"), "Joy", "Bored", "Happy", "__MACOSX"):
         fill(tmp_path / name, 5)
     for name in ("@eaDir", ".git"):
@@ -72,7 +72,7 @@ def test_folders_names(tmp_path: Path) -> None:
     assert read_folders(tmp_path, side=16).labels == ("Bored", "happy", "müde")
 
 
-def test_too_few_to_cut_from(tmp_path: Path) -> None:
+def test_too_few_images_for_missing_splits(tmp_path: Path) -> None:
     fill(tmp_path / "a", 5)
     fill(tmp_path / "b", 2)
     with pytest.raises(DataError, match="2 images of 'b': too few to take val and test from"):

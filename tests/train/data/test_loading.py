@@ -35,6 +35,15 @@ def test_the_second_call_reads_the_cache(
     )
 
 
+def test_cached_bad_rows_are_still_refused(rows: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows, "9,1 2 3,Training"]))
+    assert len(read_data(path, skip_bad=True).bad) == 1
+    with pytest.raises(DataError, match="line 72: the label '9'"):
+        read_data(path)
+    assert len(read_data(path, skip_bad=True).bad) == 1
+
+
 def test_changed_data_is_read_again(rows: list[str], tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("\n".join(["emotion,pixels,Usage", *rows]))

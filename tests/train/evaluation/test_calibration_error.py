@@ -24,15 +24,15 @@ def test_calibration_error_by_hand() -> None:
 
 @settings(deadline=None, max_examples=12)
 @given(st.floats(0.2, 5), st.integers(0, 99))
-def test_the_temperature_that_made_the_labels_is_found(temperature: float, seed: int) -> None:
+def test_the_temperature_of_drawn_labels_is_recovered(temperature: float, seed: int) -> None:
     random = np.random.default_rng(seed)
     logits = random.normal(0, 2, (20_000, 4)) * temperature
-    shares = softmax(logits / temperature)
-    truth = (random.random((20_000, 1)) > shares.cumsum(1)).sum(1)
+    probabilities = softmax(logits / temperature)
+    truth = (random.random((20_000, 1)) > probabilities.cumsum(1)).sum(1)
     assert fit_temperature(logits, truth) == pytest.approx(temperature, rel=0.06)
 
 
-def test_a_few_right_answers_are_no_reason_to_be_sure_of_everything() -> None:
+def test_a_few_correct_predictions_do_not_make_the_model_certain() -> None:
     logits = np.array([[2.0, 0, -1], [0, 3, 1], [2, 0, 0], [0, 0, 2]])
     found = fit_temperature(logits, logits.argmax(1))
     assert 0.4 < found < 1
@@ -40,7 +40,7 @@ def test_a_few_right_answers_are_no_reason_to_be_sure_of_everything() -> None:
     assert 1 < fit_temperature(logits, logits.argmin(1)) < 10
 
 
-def test_chance_makes_a_calibration_error_of_few_faces() -> None:
+def test_a_calibrated_model_has_an_error_on_few_faces() -> None:
     random = np.random.default_rng(1)
     found = []
     for n in (300, 30_000):
@@ -55,7 +55,7 @@ def test_chance_makes_a_calibration_error_of_few_faces() -> None:
     assert few.mean < few.p95 < 2 * few.mean
 
 
-def test_chance_by_hand() -> None:
+def test_calibrated_error_by_hand() -> None:
     # one face of confidence 0.75: right in 3 of 4 draws, wrong by 0.25 then and else by 0.75
     found = simulate_calibrated_error(np.array([[0.75, 0.25]]))
     assert found.mean == pytest.approx(0.75 * 0.25 + 0.25 * 0.75, abs=0.05)

@@ -17,16 +17,16 @@ from fer_edge.train.evaluation.evaluate import (
 from fer_edge.train.evaluation.plots import plot_curves, save_figure
 
 
-def by_brightness(faces: np.ndarray) -> np.ndarray:
-    bright = faces.mean((1, 2))[:, None] / 37 - np.arange(7)
-    return (-np.abs(bright)).astype(np.float32)
+def predict_by_brightness(faces: np.ndarray) -> np.ndarray:
+    levels = faces.mean((1, 2))[:, None] / 37 - np.arange(7)
+    return (-np.abs(levels)).astype(np.float32)
 
 
 def test_labels_in_another_order_are_matched_by_name(spec: ModelSpec, csv_file: Path) -> None:
     data = read_data(csv_file)
-    turned = replace(spec, labels=tuple(reversed(spec.labels)))
-    faces = match_labels(data, data.split("test"), turned, "m")
-    assert [turned.labels[i] for i in faces.labels] == [
+    reordered = replace(spec, labels=tuple(reversed(spec.labels)))
+    faces = match_labels(data, data.split("test"), reordered, "m")
+    assert [reordered.labels[i] for i in faces.labels] == [
         data.labels[i] for i in data.split("test").labels
     ]
 
@@ -45,7 +45,7 @@ def test_data_that_does_not_fit_the_model(spec: ModelSpec, csv_file: Path) -> No
 
 def test_batches_change_nothing() -> None:
     faces = np.random.default_rng(0).integers(0, 256, (600, 48, 48), dtype=np.uint8)
-    assert np.array_equal(predict_all(by_brightness, faces), by_brightness(faces))
+    assert np.array_equal(predict_all(predict_by_brightness, faces), predict_by_brightness(faces))
 
 
 def test_curves(tmp_path: Path) -> None:

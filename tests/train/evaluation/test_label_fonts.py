@@ -15,7 +15,7 @@ PRIVATE = "\ue123"
 """In no font, since it means nothing."""
 
 
-def test_what_no_font_has_is_marked_and_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_label_without_a_font_is_marked_and_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
         raise ConfigError("no font here")
 
@@ -28,7 +28,7 @@ def test_what_no_font_has_is_marked_and_numbered(monkeypatch: pytest.MonkeyPatch
     assert hints == ("no font here",) * 2
 
 
-def test_another_font_is_taken_for_what_the_first_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_font_serves_what_the_first_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     other = Path(label_fonts.font_manager.findfont("STIXGeneral"))
     monkeypatch.setattr(label_fonts, "find_font", lambda *_: FT2FontLike(other))
     own = FT2Font(label_fonts.font_manager.findfont(label_fonts.DEFAULT_FAMILY))

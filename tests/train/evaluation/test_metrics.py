@@ -49,7 +49,7 @@ def test_the_json_has_the_promised_keys() -> None:
     assert document["per_class"]["a"]["recall_interval"] == wilson_interval(1.0, 1)
 
 
-def test_intervals_that_others_have_worked_out() -> None:
+def test_intervals_of_scipy() -> None:
     # scipy.stats.binomtest(right, n).proportion_ci(method="wilson")
     for right, n, ends in (
         (5, 10, (0.236593, 0.763407)),
@@ -61,7 +61,7 @@ def test_intervals_that_others_have_worked_out() -> None:
     assert wilson_interval(0.0, 0) == (0, 1)
 
 
-def test_an_interval_holds_the_truth_in_95_of_100_cases() -> None:
+def test_an_interval_covers_the_truth_in_95_percent_of_cases() -> None:
     counts = np.random.default_rng(0).binomial(60, 0.9, 4000)
     ends = np.array([wilson_interval(count / 60, 60) for count in counts])
     assert ((ends[:, 0] <= 0.9) & (ends[:, 1] >= 0.9)).mean() == pytest.approx(0.95, abs=0.02)

@@ -22,7 +22,7 @@ from fer_edge.train.data import fer2013
 from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces
 from fer_edge.train.data.folders import read_folders
 
-_CACHE_VERSION = 3  # raise it when the layout or the result of a reader changes
+_CACHE_VERSION = 4  # raise it when the layout or the result of a reader changes
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,9 @@ def read_data(path: Path, *, side: int = fer2013.SIDE, skip_bad: bool = False) -
     """
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
-    cached = _cache_path(path, side, skip_bad)
-    if (data := _load_cache(cached, path)) is not None:
+    cached = _cache_path(path, side)
+    data = _load_cache(cached, path)
+    if data is not None and (skip_bad or not data.bad):
         return data
     if path.is_dir():
         data = read_folders(path, side=side, skip_bad=skip_bad)
@@ -81,8 +82,8 @@ def _describe_files(path: Path) -> Iterator[str]:
         yield f"{file.absolute()}:{state.st_size}:{state.st_mtime_ns}"
 
 
-def _cache_path(path: Path, side: int, skip_bad: bool) -> Path:
-    key = "\n".join([f"{_CACHE_VERSION}:{side}:{skip_bad}", *_describe_files(path)])
+def _cache_path(path: Path, side: int) -> Path:
+    key = "\n".join([f"{_CACHE_VERSION}:{side}", *_describe_files(path)])
     return cache_folder() / f"{hashlib.sha256(os.fsencode(key)).hexdigest()[:24]}.npz"
 
 

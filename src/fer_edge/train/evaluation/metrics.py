@@ -126,12 +126,12 @@ class Report:
         """The most frequent errors: true label, predicted label, count."""
         errors = self.confusion.copy()
         np.fill_diagonal(errors, 0)
-        places = np.argsort(-errors, axis=None, kind="stable")[:limit]
+        cells = np.argsort(-errors, axis=None, kind="stable")[:limit]
         k = len(self.labels)
         return [
-            (self.labels[p // k], self.labels[p % k], int(errors.flat[p]))
-            for p in places
-            if errors.flat[p]
+            (self.labels[cell // k], self.labels[cell % k], int(errors.flat[cell]))
+            for cell in cells
+            if errors.flat[cell]
         ]
 
     def metrics(self) -> Metrics:

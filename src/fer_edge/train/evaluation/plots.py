@@ -155,17 +155,17 @@ def plot_gallery(report: Report, pixels: npt.NDArray[np.uint8], columns: int = 8
     for axes in grid.flat:
         axes.axis("off")
     for top, chosen, colour in ((0, is_correct, GREEN), (2, ~is_correct, RED)):
-        places = np.flatnonzero(chosen)
-        places = places[np.argsort(-confidence[places], kind="stable")]
-        if len(places) > 2 * columns:
-            places = places[np.linspace(0, len(places) - 1, 2 * columns).astype(int)]
-        for axes, place in zip(grid[top : top + 2].flat, places, strict=False):
-            axes.imshow(pixels[place], cmap="gray", vmin=0, vmax=255)
-            truth = report.labels[report.truth[place]]
-            predicted = report.labels[report.predicted[place]]
-            text = f"{predicted} {confidence[place]:.0%}"
+        indices = np.flatnonzero(chosen)
+        indices = indices[np.argsort(-confidence[indices], kind="stable")]
+        if len(indices) > 2 * columns:
+            indices = indices[np.linspace(0, len(indices) - 1, 2 * columns).astype(int)]
+        for axes, index in zip(grid[top : top + 2].flat, indices, strict=False):
+            axes.imshow(pixels[index], cmap="gray", vmin=0, vmax=255)
+            truth = report.labels[report.truth[index]]
+            predicted = report.labels[report.predicted[index]]
+            text = f"{predicted} {confidence[index]:.0%}"
             if predicted != truth:
-                probability = report.probabilities[place, report.truth[place]]
+                probability = report.probabilities[index, report.truth[index]]
                 text += f"\ntruth {truth} {probability:.0%}"
             axes.set_title(text, fontsize=8, color=colour)
     figure.suptitle(
