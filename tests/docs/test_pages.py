@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.board.machine import BOARDS
@@ -57,6 +59,28 @@ def test_the_page_of_the_python_api_has_every_public_name() -> None:
     errors = {name for name in fer_edge.__all__ if name.endswith("Error")}
     assert set(fer_edge.__all__) - errors - {"__version__"} <= documented
     assert "errors" in documented
+
+
+def documented_functions() -> Iterator[tuple[str, Callable[..., object]]]:
+    """Functions and methods on the page of the Python API; a class stands for its constructor."""
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    for name in re.findall(r"^::: (\S+\.[A-Za-z]+)$", page, re.MULTILINE):
+        module, _, attribute = name.rpartition(".")
+        found = getattr(importlib.import_module(module), attribute)
+        if inspect.ismodule(found):
+            continue
+        members = inspect.getmembers(found, inspect.isroutine) if inspect.isclass(found) else ()
+        yield name, found
+        yield from ((f"{name}.{one}", method) for one, method in members if not one.startswith("_"))
+
+
+def test_arguments_are_documented_one_by_one_under_their_names() -> None:
+    """The site's strict build refuses other names."""
+    for name, function in documented_functions():
+        text = inspect.getdoc(function) or ""
+        section = re.search(r"^Args:\n((?: {4}.*\n?|\n)+)", text, re.MULTILINE)
+        listed = re.findall(r"^ {4}([^ ].*?):", section[1], re.MULTILINE) if section else []
+        assert set(listed) <= set(inspect.signature(function).parameters), name
 
 
 def test_the_speeds_of_boards_follow_from_the_counted_instructions() -> None:

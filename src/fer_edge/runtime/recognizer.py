@@ -34,8 +34,10 @@ class Recognizer:
 
     Args:
         backend: a loaded model; `Recognizer.load` opens one by path.
-        faces, align, min_confidence: see `load`.
+        faces: see `load`.
         open_detector: opens the detector on first use; None: there is none.
+        align: see `load`.
+        min_confidence: see `load`.
 
     Raises:
         ConfigError: the confidence isn't in [0, 1].
