@@ -114,7 +114,7 @@ def test_nothing_works(fer: Fer) -> None:
         (("--plot", "p.png"), "ConfigError: --plot shows accuracy, which needs --data"),
         (("--plot", "p.png", "--data", "x.csv", "--batch", "8"), "lack a 1"),
         (("--plot", "p.png", "--data", "x.csv", "--threads", "2,4"), "lack a 1"),
-        (("--plot", "p.xyz", "--data", "x.csv"), "p.xyz: not a picture's name"),
+        (("--plot", "p.xyz", "--data", "x.csv"), "p.xyz: not a file name for an image"),
     ],
 )
 def test_wrong_usage(fer: Fer, options: tuple[str, ...], message: str) -> None:

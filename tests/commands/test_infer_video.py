@@ -137,7 +137,7 @@ def test_plots_of_several_videos(fer: Fer, tmp_path: Path) -> None:
     assert "u.png: nothing to plot, no frame of a video was read" in ran.err
     ran = fer("infer", EXAMPLE, "--plot", tmp_path / "t.xyz")
     assert (ran.code, ran.out) == (2, "")
-    assert "not a picture's name that can be written" in ran.err
+    assert "not a file name for an image" in ran.err
 
 
 def test_a_window_needs_a_display(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:

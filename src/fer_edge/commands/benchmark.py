@@ -145,7 +145,7 @@ def _check_plot(
     if 1 not in batches or (threads and 1 not in threads):
         raise ConfigError("--plot shows one face with one thread: --threads and --batch lack a 1")
     if plot.is_dir() or plot.suffix.lower() != ".png":
-        raise ConfigError(f"{plot}: not a picture's name that can be written: end it in .png")
+        raise ConfigError(f"{plot}: not a file name for an image: end it in .png")
     with requires_extra("train"):
         from fer_edge.train.evaluation import pareto  # noqa: F401 - missing, it is said first
 

@@ -6,9 +6,11 @@ from PIL import Image, ImageColor
 
 from fer_edge import Face, Result
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.drawing import annotate as drawing
+from fer_edge.runtime.boxes import area, intersection
 from fer_edge.runtime.drawing import fonts
-from fer_edge.runtime.drawing.annotate import PALETTE, draw_result
+from fer_edge.runtime.drawing.annotate import MIN_SIDE, draw_result
+from fer_edge.runtime.drawing.colours import PALETTE
+from fer_edge.runtime.drawing.face_tags import Tag
 from tests.support.data import LABELS
 
 Box = tuple[int, int, int, int]
@@ -48,21 +50,15 @@ def tags(
 ) -> list[np.ndarray]:
     """Where the names stand, drawn for real."""
     places: list[np.ndarray] = []
-    paint = drawing._Tag.draw
+    paint = Tag.draw
 
-    def note(self: drawing._Tag, pen: object, place: np.ndarray, colour: str) -> None:
+    def note(self: Tag, pen: object, place: np.ndarray, colour: str) -> None:
         places.append(place)
         paint(self, pen, place, colour)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(drawing._Tag, "draw", note)
+    monkeypatch.setattr(Tag, "draw", note)
     draw_result(result(*size, *picture))
     return places
-
-
-def shared(one: np.ndarray, other: np.ndarray) -> float:
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    area: float = sides.clip(0).prod()
-    return area
 
 
 @pytest.mark.parametrize(
@@ -82,12 +78,12 @@ def shared(one: np.ndarray, other: np.ndarray) -> float:
 def test_names_lie_inside_pictures_of_any_size(
     monkeypatch: pytest.MonkeyPatch, width: int, height: int, box: Box
 ) -> None:
-    zoom = max(1.0, drawing.SMALLEST / max(width, height))
+    zoom = max(1.0, MIN_SIDE / max(width, height))
     for place in tags(monkeypatch, a_face(box, 5), size=(width, height)):
         assert place[0] >= 0
         assert place[1] >= 0
-        assert place[2] <= round(width * zoom)
-        assert place[3] <= round(height * zoom)
+        assert place[0] + place[2] <= round(width * zoom)
+        assert place[1] + place[3] <= round(height * zoom)
 
 
 def test_a_tall_picture_has_its_name_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +94,7 @@ def test_text_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     face = a_face((100, 100, 60, 60), 3), a_face((600, 600, 60, 60), 3)
     small = tags(monkeypatch, *face, size=(800, 800))[0]
     large = tags(monkeypatch, *face, size=(6000, 4000))[0]
-    assert large[3] - large[1] > 3 * (small[3] - small[1])
+    assert large[3] > 3 * small[3]
 
 
 def test_names_of_neighbours_do_not_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +103,7 @@ def test_names_of_neighbours_do_not_overlap(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(places) == len(faces)
     for i, one in enumerate(places):
         for other in places[:i]:
-            assert shared(one, other) <= 0.05 * (one[2:] - one[:2]).prod()
+            assert intersection(one, other) <= 0.05 * area(one)
 
 
 def test_a_name_hides_no_other_face(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,18 +112,17 @@ def test_a_name_hides_no_other_face(monkeypatch: pytest.MonkeyPatch) -> None:
     for place, other in zip(
         tags(monkeypatch, *faces, size=(640, 480)), (lower, upper), strict=True
     ):
-        box = np.array([*other[:2], other[0] + 60, other[1] + 60], float)
-        assert shared(place, box) <= 0.25 * 60 * 60
+        assert intersection(place, other) <= 0.25 * area(other)
 
 
 def test_a_crowd_keeps_its_faces_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
     faces = [a_face((21 * i, 21 * k, 20, 20), (i + k) % 7) for i in range(14) for k in range(14)]
     places = tags(monkeypatch, *faces, size=(300, 300))
-    zoom = drawing.SMALLEST / 300
-    boxes = [zoom * np.array([x, y, x + w, y + h]) for x, y, w, h in (one.box for one in faces)]
+    zoom = MIN_SIDE / 300
+    boxes = zoom * np.array([one.box for one in faces])
     for place in places:
-        hidden = [shared(place, box) > 0.25 * (20 * zoom) ** 2 for box in boxes]
-        assert sum(hidden) <= 1  # its own
+        hidden = intersection(place, boxes) > 0.25 * area(boxes)
+        assert hidden.sum() <= 1  # its own
     picture = np.asarray(draw_result(result(300, 300, *faces)))
     colours = set(map(tuple, picture.reshape(-1, 3).tolist()))
     assert {ImageColor.getrgb(PALETTE[i]) for i in range(7)} <= colours

@@ -123,9 +123,9 @@ def test_plain_sans_fonts_come_first() -> None:
 
 @pytest.mark.usefixtures("bare")
 def test_readable_replaces_what_no_font_has() -> None:
-    assert fonts.readable("clip 怒り.mp4") == "clip ??.mp4"
-    assert fonts.readable("clip.mp4") == "clip.mp4"
-    assert fonts.readable("\udc80.mp4") == "?.mp4"
+    assert fonts.replace_missing("clip 怒り.mp4") == "clip ??.mp4"
+    assert fonts.replace_missing("clip.mp4") == "clip.mp4"
+    assert fonts.replace_missing("\udc80.mp4") == "?.mp4"
 
 
 @pytest.mark.parametrize("text", ["سعيد", "שמח", "उदासी"])

@@ -11,8 +11,9 @@ from PIL import Image, ImageColor
 from fer_edge import Face, Result
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing import timeline_chart as chart
-from fer_edge.runtime.drawing.annotate import PALE, PALETTE, UNSURE
-from fer_edge.runtime.drawing.timeline import BINS, FINEST, KEPT, Timeline, check_plot_path
+from fer_edge.runtime.drawing.colours import EMPTY, PALETTE, UNCERTAIN_COLOUR
+from fer_edge.runtime.drawing.timeline import MAX_FACES, MIN_BIN_WIDTH, Timeline, check_plot_path
+from fer_edge.runtime.drawing.timeline_bins import BINS
 from fer_edge.runtime.results import UNCERTAIN, Track
 from tests.support.data import LABELS
 
@@ -60,9 +61,9 @@ def test_two_people_over_time() -> None:
     picture = two_people().plot()
     assert picture.mode == "RGB"
     assert picture.size[0] == chart.WIDTH
-    assert picture.size[1] <= chart.MOST_HEIGHT
+    assert picture.size[1] <= chart.MAX_HEIGHT
     rgb = [ImageColor.getrgb(one) for one in PALETTE]
-    empty = ImageColor.getrgb(PALE)
+    empty = ImageColor.getrgb(EMPTY)
     first, second = tops(picture)
     for seconds, one, two in (
         (5, rgb[HAPPY], empty),
@@ -80,16 +81,16 @@ def test_two_people_over_time() -> None:
 
 def test_shares_are_the_smoothed_ones() -> None:
     timeline = two_people()
-    (number, seen), (other, shorter) = timeline.rows()
+    (number, seen), (other, shorter) = timeline.data().rows
     assert (number, other) == (1, 2)
     assert seen.seconds == pytest.approx(40)
     assert shorter.seconds == pytest.approx(20)
-    here, shares, shown = chart.columns(seen, timeline)
+    here, shares, shown = timeline.data().columns(seen, chart.RIGHT - chart.LEFT)
     assert here.all()
     np.testing.assert_allclose(shares.sum(1), 1, atol=1e-9)
     assert shares[100, HAPPY] == pytest.approx(0.88)
     assert shown[[100, -100]].tolist() == [HAPPY, SAD]
-    here, _, _ = chart.columns(shorter, timeline)
+    here, _, _ = timeline.data().columns(shorter, chart.RIGHT - chart.LEFT)
     assert here.mean() == pytest.approx(0.5, abs=0.01)
 
 
@@ -99,7 +100,7 @@ def test_uncertain_has_a_colour_of_its_own() -> None:
         timeline.add(frame(i / 10, a_face(1, HAPPY, UNCERTAIN)))
     picture = timeline.plot()
     first = tops(picture)[0]
-    assert colour(picture, 0.7, first + 1, 5.0) == ImageColor.getrgb(UNSURE)
+    assert colour(picture, 0.7, first + 1, 5.0) == ImageColor.getrgb(UNCERTAIN_COLOUR)
     assert colour(picture, 0.7, first + chart.STRIP + 100, 5.0) == ImageColor.getrgb(PALETTE[HAPPY])
 
 
@@ -107,16 +108,16 @@ def test_a_day_in_flat_memory() -> None:
     timeline = Timeline()
     for i in range(24 * 60 * 6):
         timeline.add(frame(10.0 * i, *[a_face(1 + i // 4, i % 7)] * (i % 4 < 3)))
-    rows = timeline.rows()
+    rows = timeline.data().rows
     assert timeline.end == 24 * 3600
-    assert timeline.width == 60
-    assert len(timeline._faces) <= KEPT
+    assert timeline.bin_width == 60
+    assert len(timeline._faces) <= MAX_FACES
     assert all(seen.sums.shape == (BINS, 2 * 7 + 2) for _, seen in rows)
     assert len(rows) == 7
-    assert timeline.count == 24 * 60 * 6 // 4
+    assert timeline.face_count == 24 * 60 * 6 // 4
     assert sum(seen.seconds for _, seen in rows) == pytest.approx(24 * 3600 * 3 / 4)
-    assert sum(seen.count for _, seen in rows) == timeline.count
-    assert timeline.plot().size[1] <= chart.MOST_HEIGHT
+    assert sum(seen.count for _, seen in rows) == timeline.face_count
+    assert timeline.plot().size[1] <= chart.MAX_HEIGHT
 
 
 def test_faces_seen_longest_are_kept_among_thousands_of_short_ones() -> None:
@@ -130,23 +131,23 @@ def test_faces_seen_longest_are_kept_among_thousands_of_short_ones() -> None:
         faces.append(a_face(number, HAPPY))
         number += 1
         timeline.add(frame(i / 10, *faces))
-    assert len(timeline._faces) <= KEPT
-    rows = timeline.rows()
+    assert len(timeline._faces) <= MAX_FACES
+    rows = timeline.data().rows
     assert [one for one, _ in rows] == [*long, 0]
     assert rows[-1][1].count == 6000
-    assert timeline.count == 6006
+    assert timeline.face_count == 6006
 
 
 def test_a_crowd_larger_than_what_is_kept_apart() -> None:
     timeline = Timeline()
-    faces = [a_face(1 + k, k % 7) for k in range(KEPT + 10)]
+    faces = [a_face(1 + k, k % 7) for k in range(MAX_FACES + 10)]
     for i in range(20):
         timeline.add(frame(i / 10, *faces))
-    rows = timeline.rows()
-    assert len(timeline._faces) == KEPT
-    assert timeline.count == KEPT + 10
-    assert rows[-1][1].count == KEPT + 10 - 6
-    assert sum(seen.seconds for _, seen in rows) == pytest.approx(2 * (KEPT + 10))
+    rows = timeline.data().rows
+    assert len(timeline._faces) == MAX_FACES
+    assert timeline.face_count == MAX_FACES + 10
+    assert rows[-1][1].count == MAX_FACES + 10 - 6
+    assert sum(seen.seconds for _, seen in rows) == pytest.approx(2 * (MAX_FACES + 10))
 
 
 @settings(max_examples=60, deadline=None)
@@ -166,24 +167,24 @@ def test_the_time_seen_is_kept(start: float, steps: list[tuple[float, set[int]]]
             seen[one] += later - time
         time = later
     timeline.add(frame(time))
-    got = dict(timeline.rows())
+    got = dict(timeline.data().rows)
     for one, seconds in seen.items():
         assert (got[one].seconds if one in got else 0.0) == pytest.approx(seconds, abs=1e-6)
     for one in got.values():
         assert one.sums[:, 1:8].sum() == pytest.approx(one.seconds, abs=1e-6)
         assert one.sums[:, 8:].sum() == pytest.approx(one.seconds, abs=1e-6)
-    assert timeline.end - timeline.start <= BINS * timeline.width
-    assert timeline.width >= FINEST
+    assert timeline.end - timeline.start <= BINS * timeline.bin_width
+    assert timeline.bin_width >= MIN_BIN_WIDTH
 
 
 def test_plotting_on_the_way_counts_nothing_twice() -> None:
     timeline = Timeline()
     for i in range(100):
         timeline.add(frame(i / 10, a_face(1, HAPPY)))
-        assert timeline.rows()[0][1].seconds == pytest.approx(timeline.end)
+        assert timeline.data().rows[0][1].seconds == pytest.approx(timeline.end)
     timeline.plot()
     timeline.plot()
-    assert timeline.rows()[0][1].seconds == pytest.approx(10)
+    assert timeline.data().rows[0][1].seconds == pytest.approx(10)
 
 
 def test_no_face_and_no_frame_are_said() -> None:
@@ -202,15 +203,15 @@ def test_a_single_frame_and_faces_without_tracks() -> None:
     face = Face((0, 0, 8, 8), 0.9, "happy", 0.5, dict.fromkeys(LABELS, 1 / 7))
     timeline.add(frame(3.0, face, face))
     assert timeline.plot().size[0] == chart.WIDTH
-    assert [number for number, _ in timeline.rows()] == [1, 2]
+    assert [number for number, _ in timeline.data().rows] == [1, 2]
 
 
 def test_pictures_and_a_second_video_are_refused() -> None:
     timeline = Timeline()
-    with pytest.raises(ConfigError, match="only a video"):
+    with pytest.raises(ConfigError, match="give a video"):
         timeline.add(Result("a.png", 8, 8, (), PICTURE))
     timeline.add(frame(0))
-    with pytest.raises(ConfigError, match=r"other\.mp4.*one video"):
+    with pytest.raises(ConfigError, match=r"other\.mp4: this timeline is of clips/two\.mp4"):
         timeline.add(frame(1, source="other.mp4"))
 
 
@@ -230,7 +231,7 @@ def test_names_that_cannot_be_written_are_known_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "most", "places", "text"),
+    ("seconds", "longest", "decimals", "text"),
     [
         (7, 50, 0, "7 s"),
         (0.5, 2, 1, "0.5 s"),
@@ -241,8 +242,8 @@ def test_names_that_cannot_be_written_are_known_before(tmp_path: Path) -> None:
         (90_000, 90_000, 0, "25:00:00"),
     ],
 )
-def test_clock(seconds: float, most: float, places: int, text: str) -> None:
-    assert chart.clock(seconds, most=most, places=places) == text
+def test_clock(seconds: float, longest: float, decimals: int, text: str) -> None:
+    assert chart.format_time(seconds, longest=longest, decimals=decimals) == text
 
 
 @given(st.floats(0, 1e6), st.floats(0.05, 1e6))
@@ -261,4 +262,4 @@ def test_ticks_are_few_and_inside(start: float, length: float) -> None:
     ],
 )
 def test_titles_tell_no_password(source: str, name: str) -> None:
-    assert chart.named(source) == name
+    assert chart.title_of(source) == name

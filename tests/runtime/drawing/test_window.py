@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageGrab
 
 from fer_edge.errors import DeviceError
-from fer_edge.runtime.drawing.window import Window, fitted
+from fer_edge.runtime.drawing.window import Window, fit_to_screen
 
 RED, GREEN = (200, 20, 20), (20, 200, 20)
 
@@ -89,7 +89,7 @@ def test_without_tkinter(monkeypatch: pytest.MonkeyPatch) -> None:
     [((300, 200), (300, 200)), ((6000, 4000), (576, 384)), ((100, 9000), (4, 432))],
 )
 def test_pictures_fit_the_screen(size: tuple[int, int], shown: tuple[int, int]) -> None:
-    assert fitted(plain(*size), 640, 480).size == shown
+    assert fit_to_screen(plain(*size), 640, 480).size == shown
 
 
 def test_pictures_appear_one_after_the_other(display: str) -> None:

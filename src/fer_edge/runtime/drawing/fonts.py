@@ -1,4 +1,4 @@
-"""A font that has every character of a text, in any script."""
+"""Fonts that have every character of a text, in any script."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from fer_edge.errors import ConfigError
 
 VARIABLE = "FER_EDGE_FONT"
 DEFAULT = ""
-"""In place of a path: the font inside Pillow, which has the letters of English and no others."""
+"""Instead of a path: Pillow's own font, which has the letters of English and no others."""
 _SUFFIXES = frozenset((".otc", ".otf", ".ttc", ".ttf"))
-_SPECIAL = ("bold", "black", "heavy", "medium", "light", "thin", "italic", "oblique", "condensed")
-_UNLIKE = ("mono", "serif", "display", "lastresort")
-_NOWHERE = ("\uffff", "\U0010ffff")
-"""No characters, and never will be: a font shows its mark for a missing glyph."""
-_COMPARED = 24
+_STYLED = ("bold", "black", "heavy", "medium", "light", "thin", "italic", "oblique", "condensed")
+_OTHER_FAMILIES = ("mono", "serif", "display", "lastresort")
+_UNASSIGNED = ("\uffff", "\U0010ffff")
+"""Never characters: a font shows its glyph for missing characters."""
+_PROBE_SIZE = 24
 """Pixels at which glyphs are compared."""
-_JOINED = ((0x0900, 0x0DFF), (0x0F00, 0x109F), (0x1780, 0x18AF), (0xA8E0, 0xA8FF), (0xA980, 0xAADF))
-"""Scripts of India, Tibet, Burma, Cambodia, Mongolia, Java: letters change with their neighbours.
-Those from right to left are known by their direction."""
-INSTALL = f"apt install fonts-noto-core fonts-noto-cjk, or let {VARIABLE} name a font file"
+_JOINED = (
+    (0x0900, 0x0DFF),
+    (0x0F00, 0x109F),
+    (0x1780, 0x18AF),
+    (0xA8E0, 0xA8FF),
+    (0xA980, 0xAADF),
+)
+"""Scripts of India, Tibet, Burma, Cambodia, Mongolia, Java: letters join their neighbours.
+Scripts from right to left are recognized by their direction."""
+INSTALL = f"apt install fonts-noto-core fonts-noto-cjk, or set {VARIABLE} to a font file"
 
 
 def find_font(
@@ -33,51 +39,51 @@ def find_font(
 ) -> ImageFont.FreeTypeFont:
     """A font that has every visible character of `text`.
 
-    The first of: the named one, Pillow's own, the system's in a fixed order, regular ones and those
-    without serifs first. Texts from right to left, and letters that join, need Pillow's layout by
-    raqm: without it they are drawn from left to right and unjoined, and `check` refuses them.
+    The first of: the given one, Pillow's own, the system's in a fixed order, regular and sans-serif
+    ones first. Text from right to left, and letters that join, need Pillow's raqm layout: without
+    it they are drawn from left to right and unjoined, and `check_labels` refuses them.
 
     Args:
-        text: what is to be drawn.
+        text: to draw.
         size: of the font, in pixels.
-        font: a font file that is tried first; None: the one that `FER_EDGE_FONT` names, if any.
-        beside: texts drawn next to it: a font that has theirs as well is taken where there is one,
-            so that all look alike.
+        font: a font file to try first; None: the one that `FER_EDGE_FONT` names, if any.
+        beside: texts drawn next to it: a font that has their characters as well is preferred, so
+            that all look alike.
 
     Raises:
-        ConfigError: no font has them all, or the named file is no font.
+        ConfigError: no font has them all, or the given file is not a font.
     """
     named, needed = _named(font), _visible(text)
     path = _find(needed | _visible("".join(beside)), named)
     if path is None and (path := _find(needed, named)) is None:
-        raise _lacking((text,), named)
+        raise _missing_characters((text,), named)
     return _opened(path, size)
 
 
 def check_labels(labels: Iterable[str], *, font: Path | None = None) -> None:
-    """See that each label can be drawn; to be called before work begins.
+    """Check that each label can be drawn, before work begins.
 
     Raises:
-        ConfigError: no font has a label's characters, the named file is no font, or a label needs a
-            layout that Pillow lacks here.
+        ConfigError: no font has a label's characters, the given file is not a font, or a label
+            needs a layout that Pillow lacks here.
     """
     named, labels = _named(font), tuple(labels)
     lacking = tuple(label for label in labels if _find(_visible(label), named) is None)
     if lacking:
-        raise _lacking(lacking, named)
+        raise _missing_characters(lacking, named)
     if features.check("raqm"):
         return
     if needing := [label for label in labels if any(map(_needs_layout, label))]:
         raise ConfigError(
-            f"{', '.join(needing)}: Pillow can't lay out this script here: apt install libfribidi0"
+            f"{', '.join(needing)}: Pillow cannot lay out this script here: apt install libfribidi0"
         )
 
 
-def readable(text: str, *, font: Path | None = None) -> str:
-    """The text with "?" in place of what no font has: for names that aren't ours to choose.
+def replace_missing(text: str, *, font: Path | None = None) -> str:
+    """The text with "?" instead of characters that no font has, for names that users choose.
 
     Raises:
-        ConfigError: the named file is no font.
+        ConfigError: the given file is not a font.
     """
     named, needed = _named(font), _visible(text)
     if _find(needed, named) is not None:
@@ -87,11 +93,11 @@ def readable(text: str, *, font: Path | None = None) -> str:
 
 
 def _named(font: Path | None) -> str:
-    """The font that is tried first; empty where none is named."""
+    """The font to try first; empty: none is given."""
     named = os.environ.get(VARIABLE, "") if font is None else str(font)
     if named and _probe(named) is None:
         what = f"{VARIABLE}={named}" if font is None else named
-        raise ConfigError(f"{what}: not a font file that can be read: a .ttf, .otf or .ttc")
+        raise ConfigError(f"{what}: not a font file that can be read: give a .ttf, .otf or .ttc")
     return named
 
 
@@ -107,11 +113,11 @@ def _visible(text: str) -> frozenset[str]:
 
 
 def _needs_layout(one: str) -> bool:
-    turned = unicodedata.bidirectional(one) in ("R", "AL")
-    return turned or any(first <= ord(one) <= last for first, last in _JOINED)
+    is_right_to_left = unicodedata.bidirectional(one) in ("R", "AL")
+    return is_right_to_left or any(first <= ord(one) <= last for first, last in _JOINED)
 
 
-def _lacking(texts: tuple[str, ...], named: str) -> ConfigError:
+def _missing_characters(texts: tuple[str, ...], named: str) -> ConfigError:
     needed = sorted(_visible("".join(texts)))
     absent = [one for one in needed if _find(frozenset(one), named) is None]
     marks = " ".join(f"{one} (U+{ord(one):04X})" for one in (absent or needed)[:8])
@@ -121,7 +127,7 @@ def _lacking(texts: tuple[str, ...], named: str) -> ConfigError:
 
 @functools.lru_cache(maxsize=256)
 def _find(needed: frozenset[str], named: str) -> str | None:
-    """The first font that has all characters; None: none has."""
+    """The first font that has all characters; None: there is none."""
     return next((path for path in _paths(named) if all(_has(path, c) for c in needed)), None)
 
 
@@ -132,7 +138,7 @@ def _paths(named: str) -> Iterator[str]:
 
 
 def _folders() -> Iterator[Path]:
-    """Where fonts lie (XDG Base Directory), the user's own first."""
+    """Folders of fonts (XDG Base Directory), the user's own first."""
     try:
         home = Path.home()
     except RuntimeError:  # a user without one
@@ -159,14 +165,14 @@ def _system(folders: tuple[Path, ...]) -> tuple[str, ...]:
 
 def _rank(path: str) -> tuple[int, int, str, str]:
     stem = Path(path).stem.lower()
-    special = sum(word in stem for word in _SPECIAL)
-    unlike = ("sans" not in stem) + sum(word in stem for word in _UNLIKE)
-    return special, unlike, stem, path
+    styles = sum(word in stem for word in _STYLED)
+    others = ("sans" not in stem) + sum(word in stem for word in _OTHER_FAMILIES)
+    return styles, others, stem, path
 
 
 @functools.lru_cache(maxsize=65_536)
 def _has(path: str, character: str) -> bool:
-    """Whether a font shows a character otherwise than one that nobody has."""
+    """Whether a font draws a character differently from a missing one."""
     probe = _probe(path)
     if probe is None:
         return False
@@ -179,13 +185,13 @@ Shape = tuple[tuple[int, int], bytes]
 
 @functools.lru_cache(maxsize=64)
 def _probe(path: str) -> tuple[ImageFont.FreeTypeFont, frozenset[Shape]] | None:
-    """A font and its mark for a missing glyph; None: it can't be opened."""
+    """A font and its glyphs for missing characters; None: it cannot be opened."""
     try:
-        # one glyph for one character: a layout would put some together
-        font = _opened(path, _COMPARED, ImageFont.Layout.BASIC)
+        # one glyph for each character: a layout would join some
+        font = _opened(path, _PROBE_SIZE, ImageFont.Layout.BASIC)
     except OSError:
-        return None  # damaged, or of fixed sizes as colour emoji are: nothing to draw with
-    return font, frozenset(_shape(font, one) for one in _NOWHERE)
+        return None  # damaged, or of fixed sizes as colour emoji are: it cannot draw
+    return font, frozenset(_shape(font, one) for one in _UNASSIGNED)
 
 
 def _shape(font: ImageFont.FreeTypeFont, character: str) -> Shape:

@@ -1,4 +1,4 @@
-"""A window for annotated pictures and videos, through Python's own tkinter."""
+"""A window for annotated images and videos, drawn by tkinter."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from PIL import Image
 
 from fer_edge.errors import DeviceError
 
-_OF_SCREEN = 0.9
-"""Part of the screen that a picture may fill: bars and borders need the rest."""
-_PAUSE = 0.02
-"""Seconds between looks for keys while a picture stays."""
-_LEAVE = ("q", "Q", "Escape")
+_MAX_SCREEN_FRACTION = 0.9
+"""Bars and borders need the rest."""
+_POLL_INTERVAL = 0.02
+"""Seconds between checks for keys while an image is held."""
+_CLOSING_KEYS = ("q", "Q", "Escape")
 
 
 class Window(AbstractContextManager["Window"]):
-    """Shows one picture after the other.
+    """Shows one image after the other.
 
-    The window opens with the block and closes with it. The user ends it with q, Escape or its
-    closing button.
+    The window opens and closes with the block. The user closes it with q, Escape or its button.
 
     Args:
-        title: in the window's bar.
+        title: of the window.
 
     Raises:
-        DeviceError: when the block is entered: there is no display, or no tkinter.
+        DeviceError: on entering the block: there is no display, or no tkinter.
     """
 
     def __init__(self, title: str = "fer") -> None:
@@ -40,7 +39,7 @@ class Window(AbstractContextManager["Window"]):
         self._photo: Any = None
 
     def __enter__(self) -> Window:
-        """Open the window; it appears with its first picture."""
+        """Open the window; it appears with its first image."""
         tkinter = _tkinter()
         try:
             self._root = tkinter.Tk(className="fer")
@@ -64,27 +63,28 @@ class Window(AbstractContextManager["Window"]):
         root.destroy()
 
     def show(self, image: Image.Image, *, hold: bool = False, title: str = "") -> bool:
-        """Show a picture, smaller where the screen is.
+        """Show an image, shrunk to the screen if it is larger.
 
         Args:
             image: of any size.
-            hold: come back when a key is pressed; else at once, and the picture stays until the
-                next one.
-            title: in the window's bar from now on; empty: as before.
+            hold: return when a key is pressed; else at once, and the image stays until the next.
+            title: the window's new title; empty: unchanged.
 
         Returns:
-            Whether the user wants to see more: False once the window is closed.
+            False once the user has closed the window.
         """
         if self._closed:
             return False
         self._pressed = False
         if title:
             self._root.title(title)
-        self._put(fitted(image, self._root.winfo_screenwidth(), self._root.winfo_screenheight()))
+        self._put(
+            fit_to_screen(image, self._root.winfo_screenwidth(), self._root.winfo_screenheight())
+        )
         self._root.update()
-        # not Tk's own waiting, which Ctrl-C doesn't end
+        # Tk's own waiting would not end with Ctrl-C
         while hold and not (self._closed or self._pressed):
-            time.sleep(_PAUSE)
+            time.sleep(_POLL_INTERVAL)
             self._root.update()
         return not self._closed
 
@@ -104,7 +104,7 @@ class Window(AbstractContextManager["Window"]):
 
     def _key(self, event: Any) -> None:
         self._pressed = True
-        if event.keysym in _LEAVE:
+        if event.keysym in _CLOSING_KEYS:
             self._close()
 
     def _close(self) -> None:
@@ -112,26 +112,26 @@ class Window(AbstractContextManager["Window"]):
         self._root.withdraw()
 
 
-def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
-    """RGB, no larger than nine tenths of a screen of `width` x `height` pixels."""
-    most = (max(1, int(width * _OF_SCREEN)), max(1, int(height * _OF_SCREEN)))
-    share = min(1.0, most[0] / image.width, most[1] / image.height)
+def fit_to_screen(image: Image.Image, width: int, height: int) -> Image.Image:
+    """The image, RGB, shrunk to 90 % of a screen of `width` x `height` pixels if it is larger."""
+    limit = (max(1, int(width * _MAX_SCREEN_FRACTION)), max(1, int(height * _MAX_SCREEN_FRACTION)))
+    ratio = min(1.0, limit[0] / image.width, limit[1] / image.height)
     image = image.convert("RGB")
-    if share == 1.0:
+    if ratio == 1.0:
         return image
-    size = (max(1, int(image.width * share)), max(1, int(image.height * share)))
+    size = (max(1, int(image.width * ratio)), max(1, int(image.height * ratio)))
     return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
 def _tkinter() -> Any:
-    """The module, on a machine that can show something."""
-    wanted = ("DISPLAY", "WAYLAND_DISPLAY")
-    if sys.platform == "linux" and not any(map(os.environ.get, wanted)):
+    """The module tkinter, on a machine with a display."""
+    variables = ("DISPLAY", "WAYLAND_DISPLAY")
+    if sys.platform == "linux" and not any(map(os.environ.get, variables)):
         raise _no_display("neither DISPLAY nor WAYLAND_DISPLAY is set")
     try:
         import tkinter
 
-        from PIL import ImageTk  # noqa: F401  Debian packs it apart
+        from PIL import ImageTk  # noqa: F401  Debian packages it separately
     except ImportError as error:
         raise DeviceError(
             f"--show needs Python's tkinter ({error}): "
@@ -140,5 +140,5 @@ def _tkinter() -> Any:
     return tkinter
 
 
-def _no_display(why: str) -> DeviceError:
-    return DeviceError(f"--show needs a display: {why}: use --save instead")
+def _no_display(reason: str) -> DeviceError:
+    return DeviceError(f"--show needs a display: {reason}: use --save instead")
