@@ -30,11 +30,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces")
     for i in range(100):
         Image.fromarray(draw_face(i % 7, i)).save(folder / f"{i:03}.png")
-    (folder / "050.png").write_bytes(b"no picture")
+    (folder / "050.png").write_bytes(b"no image")
     return folder
 
 
-def test_a_folder_answers_as_its_pictures_do(recognizer: Recognizer, folder: Path) -> None:
+def test_a_folder_answers_as_its_images_do(recognizer: Recognizer, folder: Path) -> None:
     errors: list[SourceError] = []
     results = list(recognizer.stream(folder, on_error=errors.append))
     assert [Path(r.source).name for r in results] == [f"{i:03}.png" for i in range(100) if i != 50]
@@ -72,8 +72,8 @@ def test_sources_of_every_kind_one_after_the_other(
     assert [r.source for r in recognizer.stream([face])] == ["array"]
 
 
-def test_no_more_pictures_are_read_than_can_wait(recognizer: Recognizer) -> None:
-    """A million pictures take no more memory than a hundred."""
+def test_no_more_images_are_read_than_can_wait(recognizer: Recognizer) -> None:
+    """A million images take no more memory than a hundred."""
     read = 0
 
     def endless() -> Iterator[np.ndarray]:
@@ -120,7 +120,7 @@ def test_images_that_are_ready_together_are_one_batch(recognizer: Recognizer, fo
     assert max(reader.batches) == pipeline.BATCH_FACES
 
 
-def test_one_picture_starts_no_thread(
+def test_one_image_starts_no_thread(
     recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor", None)
@@ -179,7 +179,7 @@ def test_patterns_of_videos(recognizer: Recognizer, tmp_path: Path) -> None:
     assert "File name too long" in str(error)
 
 
-def test_large_pictures_are_read_one_at_a_time(
+def test_large_images_are_read_one_at_a_time(
     recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (500, 500), np.uint8)
@@ -189,11 +189,11 @@ def test_large_pictures_are_read_one_at_a_time(
     under_way, most = 0, 0
     prepare = recognizer.prepare
 
-    def counted(picture: Path) -> PreparedImage:
+    def counted(image: Path) -> PreparedImage:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        done = prepare(picture)
+        done = prepare(image)
         under_way -= 1
         return done
 

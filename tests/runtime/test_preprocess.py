@@ -30,10 +30,10 @@ def test_cut_from_inside_it_is_as_if_the_edge_had_been_repeated(tilt: float) -> 
         assert not np.shares_memory(face, gray)
 
 
-def test_the_example_picture_gives_these_bytes() -> None:
+def test_the_example_image_gives_these_bytes() -> None:
     """The golden test of the one preprocessing: a change here changes every model's answers."""
-    with Image.open(EXAMPLE) as picture:
-        gray = to_gray(to_upright(picture))
+    with Image.open(EXAMPLE) as image:
+        gray = to_gray(to_upright(image))
     face = crop_face(gray, (20, 30, 200, 180), CropSpec(margin=0.1), 48)
     digest = hashlib.sha256(face.tobytes()).hexdigest()
     assert digest == "ea85319a4dd6556759b70c33c16edca2c9989b81a28683ae04f484268cfd0648"
@@ -46,7 +46,7 @@ def test_the_square_is_about_the_centre_of_the_box() -> None:
     assert face.min() == 255
 
 
-def test_outside_the_picture_its_edge_is_repeated() -> None:
+def test_outside_the_image_its_edge_is_repeated() -> None:
     gray = np.full((10, 10), 7, np.uint8)
     assert (crop_face(gray, (-5, -5, 10, 10), CropSpec(margin=1), 48) == 7).all()
 
@@ -76,7 +76,7 @@ def test_any_box_gives_a_face_or_a_value_error(
 
 
 @pytest.mark.parametrize(
-    ("picture", "expected"),
+    ("image", "expected"),
     [
         (Image.new("RGB", (3, 2), (255, 0, 0)), 76),
         (Image.new("L", (3, 2), 99), 99),
@@ -90,14 +90,14 @@ def test_any_box_gives_a_face_or_a_value_error(
     ],
     ids=lambda value: getattr(value, "mode", ""),
 )
-def test_every_mode_becomes_gray(picture: Image.Image, expected: int) -> None:
-    gray = to_gray(to_upright(picture))
+def test_every_mode_becomes_gray(image: Image.Image, expected: int) -> None:
+    gray = to_gray(to_upright(image))
     assert gray.shape == (2, 3)
     assert gray.dtype == np.uint8
     assert (gray == expected).all()
 
 
-def test_a_mode_without_gray_and_a_thread_of_a_picture_are_named() -> None:
+def test_a_mode_without_gray_and_a_thread_of_an_image_are_named() -> None:
     with pytest.raises(SourceError, match="mode LAB cannot be read"):
         to_gray(Image.new("LAB", (3, 2)))
     with pytest.raises(SourceError, match="400,000 px wide"):
@@ -105,9 +105,9 @@ def test_a_mode_without_gray_and_a_thread_of_a_picture_are_named() -> None:
 
 
 def test_exif_orientation_is_applied() -> None:
-    picture = Image.new("L", (4, 2))
-    picture.getexif()[0x0112] = 6
-    assert to_upright(picture).size == (2, 4)
+    image = Image.new("L", (4, 2))
+    image.getexif()[0x0112] = 6
+    assert to_upright(image).size == (2, 4)
 
 
 def striped(side: int, angle: float) -> np.ndarray:

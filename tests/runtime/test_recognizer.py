@@ -46,7 +46,7 @@ def test_the_bundled_model_gives_its_golden_answers() -> None:
     np.testing.assert_allclose(one_by_one, backend.spec.golden_logits(), rtol=0, atol=1e-4)
 
 
-def test_stream_goes_on_after_an_unreadable_picture(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_stream_goes_on_after_an_unreadable_image(recognizer: Recognizer, tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     (tmp_path / "b.png").write_bytes(EXAMPLE.read_bytes())
     errors: list[SourceError] = []
@@ -57,7 +57,7 @@ def test_stream_goes_on_after_an_unreadable_picture(recognizer: Recognizer, tmp_
         list(recognizer.stream(tmp_path))
 
 
-def test_pictures_that_no_face_can_be_cut_from(recognizer: Recognizer) -> None:
+def test_images_that_no_face_can_be_cut_from(recognizer: Recognizer) -> None:
     with pytest.raises(SourceError, match="image: an image without pixels"):
         recognizer(Image.new("L", (0, 5)))
     with pytest.raises(SourceError, match="image: the square"):
@@ -90,7 +90,7 @@ LEVEL = ((0.0, 0.0), (9.0, 0.0))
 
 
 def finding(*boxes: Box) -> Callable[[], Detector]:
-    """Opens a detector that sees these boxes in every picture."""
+    """Opens a detector that sees these boxes in every image."""
 
     def detector(_: Image.Image) -> tuple[Detection, ...]:
         return tuple(Detection(box, 0.9, LEVEL) for box in boxes)
@@ -100,15 +100,15 @@ def finding(*boxes: Box) -> Callable[[], Detector]:
 
 def test_each_face_that_is_found_is_read(recognizer: Recognizer) -> None:
     with Image.open(EXAMPLE) as image:
-        picture = image.convert("RGB")
-    wide = Image.new("RGB", (3 * picture.width, picture.height))
-    wide.paste(picture, (2 * picture.width, 0))
-    boxes = [(2 * picture.width, 0, picture.width, picture.height), (0, 0, 100, 90)]
+        image = image.convert("RGB")
+    wide = Image.new("RGB", (3 * image.width, image.height))
+    wide.paste(image, (2 * image.width, 0))
+    boxes = [(2 * image.width, 0, image.width, image.height), (0, 0, 100, 90)]
     backend = recognizer._backend
     found = Recognizer(backend, faces="auto", open_detector=finding(*boxes))(wide)
     assert [face.box for face in found.faces] == boxes
     assert [face.score for face in found.faces] == [0.9, 0.9]
-    (alone,) = recognizer(picture).faces
+    (alone,) = recognizer(image).faces
     assert found.faces[0].probabilities == alone.probabilities
     assert found.faces[1].probabilities != alone.probabilities
     none = Recognizer(backend, faces="auto", open_detector=finding())(wide)
@@ -120,7 +120,7 @@ def test_each_face_that_is_found_is_read(recognizer: Recognizer) -> None:
     ("faces", "size", "whole"),
     [("auto", 96, True), ("auto", 97, False), ("detect", 48, False), ("detect", 500, False)],
 )
-def test_which_pictures_are_faces(
+def test_which_images_are_faces(
     recognizer: Recognizer, faces: Faces, size: int, whole: bool
 ) -> None:
     box = (0, 0, 10, 10)
@@ -143,14 +143,14 @@ def test_a_margin_is_for_found_faces_alone(recognizer: Recognizer) -> None:
             return np.zeros((len(faces), 7), np.float32)
 
     seen: list[np.ndarray] = []
-    picture = Image.fromarray(np.arange(48 * 48, dtype=np.uint16).reshape(48, 48).astype(np.uint8))
-    Recognizer(Wide())(picture)
-    assert np.array_equal(seen[0], np.asarray(picture))
-    Recognizer(Wide(), faces="detect", open_detector=finding((12, 12, 24, 24)))(picture)
-    assert np.array_equal(seen[1], np.asarray(picture))
+    image = Image.fromarray(np.arange(48 * 48, dtype=np.uint16).reshape(48, 48).astype(np.uint8))
+    Recognizer(Wide())(image)
+    assert np.array_equal(seen[0], np.asarray(image))
+    Recognizer(Wide(), faces="detect", open_detector=finding((12, 12, 24, 24)))(image)
+    assert np.array_equal(seen[1], np.asarray(image))
 
 
-def test_pictures_of_every_mode_are_looked_at(recognizer: Recognizer) -> None:
+def test_images_of_every_mode_are_looked_at(recognizer: Recognizer) -> None:
     seen = []
 
     def look(image: Image.Image) -> tuple[Detection, ...]:
@@ -159,12 +159,12 @@ def test_pictures_of_every_mode_are_looked_at(recognizer: Recognizer) -> None:
 
     chosen = Recognizer(recognizer._backend, faces="detect", open_detector=lambda: look)  # type: ignore[arg-type,return-value]
     deep = np.full((50, 50), 65535, np.uint16)
-    for picture in (
+    for image in (
         Image.fromarray(deep), Image.fromarray(np.ones((9, 9), np.float32)),
         *(Image.new(mode, (9, 9), "white") for mode in ("1", "L", "P", "RGB", "RGBA", "LA")),
         Image.new("CMYK", (9, 9), (0, 0, 0, 0)),
     ):  # fmt: skip
-        chosen(picture)
+        chosen(image)
     assert seen == [255] * 9
 
 

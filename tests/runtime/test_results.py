@@ -41,16 +41,16 @@ def test_to_dict() -> None:
 
 @pytest.mark.parametrize("size", [(16, 16), (48, 48), (900, 200), (2000, 3000)])
 def test_plot_of_any_size(size: tuple[int, int]) -> None:
-    picture = result(*size, (0, 0, *size)).plot()
-    assert picture.mode == "RGB"
-    assert max(picture.size) >= 360
+    image = result(*size, (0, 0, *size)).plot()
+    assert image.mode == "RGB"
+    assert max(image.size) >= 360
 
 
-def test_deep_pictures_are_drawn_as_they_are_read() -> None:
+def test_deep_images_are_drawn_as_they_are_read() -> None:
     face = Face((0, 0, 400, 400), 1.0, "happy", 0.75, PROBABILITIES)
     deep = Image.new("I;16", (400, 400), 32_896)
-    picture = Result("x", 400, 400, (face,), deep).plot()
-    assert picture.getpixel((200, 200)) == (128, 128, 128)
+    image = Result("x", 400, 400, (face,), deep).plot()
+    assert image.getpixel((200, 200)) == (128, 128, 128)
 
 
 def test_no_face_and_two_faces_have_no_panel() -> None:
@@ -60,8 +60,8 @@ def test_no_face_and_two_faces_have_no_panel() -> None:
 
 def test_save(tmp_path: Path) -> None:
     path = result(60, 40, (0, 0, 60, 40)).save(tmp_path / "deep" / "a.png")
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
+    with Image.open(path) as image:
+        assert image.format == "PNG"
     with pytest.raises(ValueError, match="unknown file extension"):
         result(60, 40).save(tmp_path / "a.nothing")
     assert not (tmp_path / "a.nothing").exists()

@@ -12,7 +12,7 @@ from fer_edge.render.faces import summary_text
 from fer_edge.runtime.results import Face, Result, Track
 from fer_edge.runtime.summary import DurationHistogram, Summary
 
-PICTURE = Image.new("L", (9, 9))
+IMAGE = Image.new("L", (9, 9))
 SHARES = {"happy": 0.75, "sad": 0.25}
 FACE = Face((0, 0, 9, 9), 1.0, "happy", 0.75, SHARES)
 
@@ -34,14 +34,14 @@ def test_no_time_at_all() -> None:
     assert times.percentile(0.5) == pytest.approx(1e-6, rel=0.03)
 
 
-def test_pictures() -> None:
+def test_images() -> None:
     summary = Summary()
     sad = replace(FACE, emotion="sad")
     for faces in ((FACE, sad), (), (FACE, FACE)):
-        summary.add(Result("a.png", 9, 9, faces, PICTURE, seconds=0.010))
+        summary.add(Result("a.png", 9, 9, faces, IMAGE, seconds=0.010))
     summary.failed = 2
     first, second, third = summary_text(summary).splitlines()
-    assert first.startswith("3 pictures in ")
+    assert first.startswith("3 images in ")
     assert "to read one took 10.0 ms (median), 10.0 ms (95th percentile)" in first
     assert second == "4 faces, of which happy 75%, sad 25%"
     assert third == "2 could not be read"
@@ -55,7 +55,7 @@ def test_videos_count_whom_they_followed() -> None:
         ("b.mp4", 4, (1,)), ("b.mp4", 5, ()), ("b.mp4", 0, (1,)),
     ):  # fmt: skip
         faces = tuple(replace(FACE, track=Track(n, "sad", 0.5, SHARES)) for n in numbers)
-        summary.add(Result(source, 9, 9, faces, PICTURE, frame, frame / 10))
+        summary.add(Result(source, 9, 9, faces, IMAGE, frame, frame / 10))
     assert summary.tracked == 5
     text = summary_text(summary)
     assert text.startswith("6 frames in ")
@@ -63,5 +63,5 @@ def test_videos_count_whom_they_followed() -> None:
 
 
 def test_nothing() -> None:
-    assert "0 pictures" in summary_text(Summary())
+    assert "0 images" in summary_text(Summary())
     assert "0 faces" in summary_text(Summary())

@@ -24,6 +24,7 @@ def install(
     ] = None,
 ) -> None:
     """Install the face detector YuNet (OpenCV Zoo, MIT licence, 230 KB)."""
-    from fer_edge.runtime.detection.install import install
+    from fer_edge.runtime.detection.install import install, is_installed
 
-    print(f"installed {install(source)}")
+    message = "already installed" if source is None and is_installed() else "installed"
+    print(f"{message} {install(source)}")

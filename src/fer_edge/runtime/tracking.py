@@ -46,7 +46,8 @@ class Tracker:
     Args:
         time_constant: of the smoothing, in seconds; 0 turns it off.
         hold: seconds for which a new label must be the likeliest before it is shown.
-        max_age: seconds without detection after which a track ends.
+        max_age: seconds without detection after which a track ends; frames that are further apart
+            start new tracks.
         iou_threshold: minimum IoU of a face with its track's last box, in (0, 1].
         min_confidence: a track whose smoothed probability is lower is "uncertain", in [0, 1].
 

@@ -65,7 +65,7 @@ class Fake(Detector):
         self._run = run
 
 
-def test_a_large_picture_is_shrunk_and_its_boxes_grow_back() -> None:
+def test_a_large_image_is_shrunk_and_its_boxes_grow_back() -> None:
     seen = []
 
     def run(pixels: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -78,7 +78,7 @@ def test_a_large_picture_is_shrunk_and_its_boxes_grow_back() -> None:
     assert one.landmarks[0] == pytest.approx((256, 396.8))
 
 
-def test_boxes_end_at_the_picture() -> None:
+def test_boxes_end_at_the_image() -> None:
     faces = {(32, 0, 0): 0.9, (32, 1, 2): 0.8}
     boxes = [one.box for one in Fake(answering(faces))(Image.new("RGB", (90, 70)))]
     assert boxes == [(0, 0, 48, 48), (48, 16, 42, 54)]
@@ -153,11 +153,11 @@ def test_tilt(right: tuple[float, float], left: tuple[float, float], expected: f
 def six_faces(side: int) -> np.ndarray:
     """The example face six times, more and more tilted: RGB, its longer side as long as asked."""
     with Image.open(EXAMPLE) as image:
-        picture = image.convert("RGB")
-    tiled = Image.new("RGB", (3 * picture.width, 2 * picture.height))
+        image = image.convert("RGB")
+    tiled = Image.new("RGB", (3 * image.width, 2 * image.height))
     for i in range(6):
-        turned = picture.rotate(7 * i)
-        tiled.paste(turned, (i % 3 * picture.width, i // 3 * picture.height))
+        turned = image.rotate(7 * i)
+        tiled.paste(turned, (i % 3 * image.width, i // 3 * image.height))
     tiled.thumbnail((side, side))
     return np.asarray(tiled)
 
@@ -192,18 +192,18 @@ def test_every_engine_finds_the_same_faces(yunet: Path, threads: int) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_detector_serves_several_threads(yunet: Path, engine: str) -> None:
     detector = Detector(yunet, min_face=1, engine=engine)
-    pictures = [Image.fromarray(six_faces(side)) for side in (640, 300, 200, 97)]
-    expected = [detector(picture) for picture in pictures]
+    images = [Image.fromarray(six_faces(side)) for side in (640, 300, 200, 97)]
+    expected = [detector(image) for image in images]
     assert len(set(expected)) == 4
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(detector, pictures * 8)) == expected * 8
+        assert list(pool.map(detector, images * 8)) == expected * 8
 
 
 def test_the_eyes_tell_how_a_face_is_turned(yunet: Path) -> None:
     with Image.open(EXAMPLE) as image:
-        picture = image.convert("RGB")
+        image = image.convert("RGB")
     detector = Detector(yunet)
-    seen = [measure_tilt(detector(picture.rotate(-angle))[0]) for angle in (-20, 0, 20)]
+    seen = [measure_tilt(detector(image.rotate(-angle))[0]) for angle in (-20, 0, 20)]
     assert seen[0] + 10 < seen[1] < seen[2] - 10
 
 

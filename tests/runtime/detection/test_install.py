@@ -75,13 +75,18 @@ def test_another_file_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
 def test_download(fer: Fer, site: Path) -> None:
     ran = fer("detector", "install")
     assert ran.code == 1
-    assert "can't be reached (File not found)" in ran.err
+    assert "cannot be downloaded (File not found)" in ran.err
     assert "fer detector install --from" in ran.err
     (site / "yunet.onnx").write_bytes(CONTENT)
     ran = fer("detector", "install")
     assert ran.code == 0
     assert ran.out == f"installed {install.installed_path()}\n"
     assert install.find_detector() == install.installed_path()
+    (site / "yunet.onnx").unlink()
+    ran = fer("detector", "install")
+    assert (ran.code, ran.out) == (0, f"already installed {install.installed_path()}\n")
+    install.installed_path().write_bytes(b"cut off")
+    assert fer("detector", "install").code == 1
 
 
 def test_the_published_file_is_the_pinned_one(yunet: Path, monkeypatch: pytest.MonkeyPatch) -> None:

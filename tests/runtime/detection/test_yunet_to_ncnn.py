@@ -81,7 +81,7 @@ def test_each_operator_computes_what_onnxruntime_computes(tmp_path: Path) -> Non
     network = Network(tmp_path / "p", tmp_path / "b", NcnnOptions(), 1)
     pixels = RANDOM.uniform(0, 1, (1, 3, 32, 64)).astype(np.float32)
     (out,) = onnxruntime.InferenceSession(path).run(["out"], {"pixels": pixels})
-    (blob,) = network(told.given, pixels[0], [told.outputs["out"]])
+    (blob,) = network(told.input, pixels[0], [told.outputs["out"]])
     np.testing.assert_allclose(blob.reshape(4, -1).T[None], out, rtol=0, atol=1e-5)
 
 

@@ -25,9 +25,9 @@ def result(width: int, height: int, *faces: Face) -> Result:
     return Result("x.png", width, height, faces, Image.new("RGB", (width, height), "white"))
 
 
-def filled(picture: Image.Image, label: int) -> tuple[int, int, int, int] | None:
+def filled(image: Image.Image, label: int) -> tuple[int, int, int, int] | None:
     """The bounding box of rows that are mostly a label's colour: its tag."""
-    pixels = np.asarray(picture)
+    pixels = np.asarray(image)
     same = (pixels == ImageColor.getrgb(PALETTE[label])).all(2)
     rows = np.flatnonzero(_longest(same) >= 8)
     if not len(rows):
@@ -45,9 +45,7 @@ def _longest(same: np.ndarray) -> np.ndarray:
     return best
 
 
-def tags(
-    monkeypatch: pytest.MonkeyPatch, *picture: Face, size: tuple[int, int]
-) -> list[np.ndarray]:
+def tags(monkeypatch: pytest.MonkeyPatch, *image: Face, size: tuple[int, int]) -> list[np.ndarray]:
     """Where the names stand, drawn for real."""
     places: list[np.ndarray] = []
     paint = Tag.draw
@@ -57,7 +55,7 @@ def tags(
         paint(self, pen, place, colour)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Tag, "draw", note)
-    draw_result(result(*size, *picture))
+    draw_result(result(*size, *image))
     return places
 
 
@@ -75,7 +73,7 @@ def tags(
         (800, 450, (720, 400, 40, 50)),
     ],
 )
-def test_names_lie_inside_pictures_of_any_size(
+def test_names_lie_inside_images_of_any_size(
     monkeypatch: pytest.MonkeyPatch, width: int, height: int, box: Box
 ) -> None:
     zoom = max(1.0, MIN_SIDE / max(width, height))
@@ -86,11 +84,11 @@ def test_names_lie_inside_pictures_of_any_size(
         assert place[1] + place[3] <= round(height * zoom)
 
 
-def test_a_tall_picture_has_its_name_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tall_image_has_its_name_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(tags(monkeypatch, a_face((0, 2000, 400, 400), 5), size=(400, 6000))) == 1
 
 
-def test_text_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_grows_with_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     face = a_face((100, 100, 60, 60), 3), a_face((600, 600, 60, 60), 3)
     small = tags(monkeypatch, *face, size=(800, 800))[0]
     large = tags(monkeypatch, *face, size=(6000, 4000))[0]
@@ -123,26 +121,26 @@ def test_a_crowd_keeps_its_faces_in_sight(monkeypatch: pytest.MonkeyPatch) -> No
     for place in places:
         hidden = intersection(place, boxes) > 0.25 * area(boxes)
         assert hidden.sum() <= 1  # its own
-    picture = np.asarray(draw_result(result(300, 300, *faces)))
-    colours = set(map(tuple, picture.reshape(-1, 3).tolist()))
+    image = np.asarray(draw_result(result(300, 300, *faces)))
+    colours = set(map(tuple, image.reshape(-1, 3).tolist()))
     assert {ImageColor.getrgb(PALETTE[i]) for i in range(7)} <= colours
 
 
 def test_colours_of_box_name_and_bar() -> None:
-    picture = draw_result(result(400, 400, a_face((100, 100, 200, 200), 3)))
+    image = draw_result(result(400, 400, a_face((100, 100, 200, 200), 3)))
     happy = ImageColor.getrgb(PALETTE[3])
-    assert picture.getpixel((200, 100)) == happy
-    tag = filled(picture.crop((0, 0, 400, 99)), 3)
+    assert image.getpixel((200, 100)) == happy
+    tag = filled(image.crop((0, 0, 400, 99)), 3)
     assert tag is not None
     assert tag[0] == 100
-    bars = filled(picture.crop((400, 0, *picture.size)), 3)
-    less = filled(picture.crop((400, 0, *picture.size)), 0)
+    bars = filled(image.crop((400, 0, *image.size)), 3)
+    less = filled(image.crop((400, 0, *image.size)), 0)
     assert bars is not None
     assert less is not None
     assert 10 * (bars[2] - bars[0]) > 9 * 14 * (less[2] - less[0])
 
 
-def test_the_panel_grows_with_the_picture() -> None:
+def test_the_panel_grows_with_the_image() -> None:
     small, large = (draw_result(result(n, n, a_face((9, 9, 90, 90), 3))) for n in (480, 3000))
     assert large.width - 3000 > 3 * (small.width - 480)
 

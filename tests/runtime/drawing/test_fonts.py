@@ -144,10 +144,10 @@ def test_arabic_letters_join() -> None:
     a_font("سعيد")
     if not features.check("raqm"):
         pytest.skip("Pillow has no raqm here")
-    picture = Image.new("L", (200, 60))
+    image = Image.new("L", (200, 60))
     font = fonts.find_font("سعيد", 40)
-    ImageDraw.Draw(picture).text((10, 5), "سع", font=font, fill=255)
+    ImageDraw.Draw(image).text((10, 5), "سع", font=font, fill=255)
     apart = sum(font.getlength(letter) for letter in "سع")
-    box = picture.getbbox()
+    box = image.getbbox()
     assert box is not None
     assert box[2] - box[0] < apart

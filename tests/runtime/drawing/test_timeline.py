@@ -18,7 +18,7 @@ from fer_edge.runtime.results import UNCERTAIN, Track
 from tests.support.data import LABELS
 
 HAPPY, SAD, NEUTRAL = (LABELS.index(one) for one in ("happy", "sad", "neutral"))
-PICTURE = Image.new("RGB", (8, 8))
+IMAGE = Image.new("RGB", (8, 8))
 
 
 def a_face(number: int, label: int, shown: str = "") -> Face:
@@ -29,7 +29,7 @@ def a_face(number: int, label: int, shown: str = "") -> Face:
 
 
 def frame(time: float, *faces: Face, source: str = "clips/two.mp4") -> Result:
-    return Result(source, 8, 8, faces, PICTURE, round(time * 10), time)
+    return Result(source, 8, 8, faces, IMAGE, round(time * 10), time)
 
 
 def two_people() -> Timeline:
@@ -43,14 +43,14 @@ def two_people() -> Timeline:
     return timeline
 
 
-def colour(picture: Image.Image, seconds: float, y: int, length: float = 40.0) -> object:
+def colour(image: Image.Image, seconds: float, y: int, length: float = 40.0) -> object:
     x = chart.LEFT + (chart.RIGHT - chart.LEFT) * seconds / length
-    return picture.getpixel((int(x), y))
+    return image.getpixel((int(x), y))
 
 
-def tops(picture: Image.Image) -> list[int]:
+def tops(image: Image.Image) -> list[int]:
     """Where the strips of the rows begin."""
-    column = np.asarray(picture)[:, chart.RIGHT - 1]
+    column = np.asarray(image)[:, chart.RIGHT - 1]
     ground = np.array(ImageColor.getrgb("#16191d"))
     drawn = (column != ground).any(1)
     starts = np.flatnonzero(drawn[1:] & ~drawn[:-1]) + 1
@@ -58,13 +58,13 @@ def tops(picture: Image.Image) -> list[int]:
 
 
 def test_two_people_over_time() -> None:
-    picture = two_people().plot()
-    assert picture.mode == "RGB"
-    assert picture.size[0] == chart.WIDTH
-    assert picture.size[1] <= chart.MAX_HEIGHT
+    image = two_people().plot()
+    assert image.mode == "RGB"
+    assert image.size[0] == chart.WIDTH
+    assert image.size[1] <= chart.MAX_HEIGHT
     rgb = [ImageColor.getrgb(one) for one in PALETTE]
     empty = ImageColor.getrgb(EMPTY)
-    first, second = tops(picture)
+    first, second = tops(image)
     for seconds, one, two in (
         (5, rgb[HAPPY], empty),
         (15, rgb[HAPPY], rgb[NEUTRAL]),
@@ -72,11 +72,11 @@ def test_two_people_over_time() -> None:
         (35, rgb[SAD], empty),
     ):
         # beside the lines of the axis; near the strip's edge, where no letter is
-        assert colour(picture, seconds + 0.4, first + 1) == one
-        assert colour(picture, seconds + 0.4, second + 1) == two
+        assert colour(image, seconds + 0.4, first + 1) == one
+        assert colour(image, seconds + 0.4, second + 1) == two
         # the areas, in the middle of their height
-        assert colour(picture, seconds + 0.4, first + chart.STRIP + 100) == one
-        assert colour(picture, seconds + 0.4, second + chart.STRIP + 100) == two
+        assert colour(image, seconds + 0.4, first + chart.STRIP + 100) == one
+        assert colour(image, seconds + 0.4, second + chart.STRIP + 100) == two
 
 
 def test_shares_are_the_smoothed_ones() -> None:
@@ -98,10 +98,10 @@ def test_uncertain_has_a_colour_of_its_own() -> None:
     timeline = Timeline()
     for i in range(50):
         timeline.add(frame(i / 10, a_face(1, HAPPY, UNCERTAIN)))
-    picture = timeline.plot()
-    first = tops(picture)[0]
-    assert colour(picture, 0.7, first + 1, 5.0) == ImageColor.getrgb(UNCERTAIN_COLOUR)
-    assert colour(picture, 0.7, first + chart.STRIP + 100, 5.0) == ImageColor.getrgb(PALETTE[HAPPY])
+    image = timeline.plot()
+    first = tops(image)[0]
+    assert colour(image, 0.7, first + 1, 5.0) == ImageColor.getrgb(UNCERTAIN_COLOUR)
+    assert colour(image, 0.7, first + chart.STRIP + 100, 5.0) == ImageColor.getrgb(PALETTE[HAPPY])
 
 
 def test_a_day_in_flat_memory() -> None:
@@ -206,10 +206,10 @@ def test_a_single_frame_and_faces_without_tracks() -> None:
     assert [number for number, _ in timeline.data().rows] == [1, 2]
 
 
-def test_pictures_and_a_second_video_are_refused() -> None:
+def test_images_and_a_second_video_are_refused() -> None:
     timeline = Timeline()
     with pytest.raises(ConfigError, match="give a video"):
-        timeline.add(Result("a.png", 8, 8, (), PICTURE))
+        timeline.add(Result("a.png", 8, 8, (), IMAGE))
     timeline.add(frame(0))
     with pytest.raises(ConfigError, match=r"other\.mp4: this timeline is of clips/two\.mp4"):
         timeline.add(frame(1, source="other.mp4"))
@@ -217,8 +217,8 @@ def test_pictures_and_a_second_video_are_refused() -> None:
 
 def test_save(tmp_path: Path) -> None:
     path = two_people().save(tmp_path / "deep" / "timeline.png")
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
+    with Image.open(path) as image:
+        assert image.format == "PNG"
     assert [one.name for one in path.parent.iterdir()] == ["timeline.png"]
 
 

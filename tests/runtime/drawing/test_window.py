@@ -88,11 +88,11 @@ def test_without_tkinter(monkeypatch: pytest.MonkeyPatch) -> None:
     ("size", "shown"),
     [((300, 200), (300, 200)), ((6000, 4000), (576, 384)), ((100, 9000), (4, 432))],
 )
-def test_pictures_fit_the_screen(size: tuple[int, int], shown: tuple[int, int]) -> None:
+def test_images_fit_the_screen(size: tuple[int, int], shown: tuple[int, int]) -> None:
     assert fit_to_screen(plain(*size), 640, 480).size == shown
 
 
-def test_pictures_appear_one_after_the_other(display: str) -> None:
+def test_images_appear_one_after_the_other(display: str) -> None:
     with Window() as window:
         for colour in (RED, GREEN, RED):
             assert window.show(plain(300, 200, colour), title="a.png")
@@ -106,7 +106,7 @@ def test_pictures_appear_one_after_the_other(display: str) -> None:
 
 @pytest.mark.usefixtures("display")
 @pytest.mark.parametrize(("key", "more"), [("space", True), ("q", False), ("Escape", False)])
-def test_a_picture_stays_until_a_key_is_pressed(key: str, more: bool) -> None:
+def test_an_image_stays_until_a_key_is_pressed(key: str, more: bool) -> None:
     with Window() as window:
         never = asked_late(window)
         window._root.after(50, lambda: window._root.event_generate("<Key>", keysym=key))

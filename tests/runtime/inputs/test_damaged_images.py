@@ -1,4 +1,4 @@
-"""Pictures of every kind, made here; each shows the example face."""
+"""Images of every kind, made here; each shows the example face."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def png(path: Path, pixels: np.ndarray, kind: int, size: tuple[int, int] | None 
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
 
 
-def deep(picture: Image.Image) -> np.ndarray:
-    pixels = np.asarray(picture).astype(np.uint16) * 257
+def deep(image: Image.Image) -> np.ndarray:
+    pixels = np.asarray(image).astype(np.uint16) * 257
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
@@ -112,7 +112,7 @@ def probabilities(recognizer: Recognizer) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_picture_of_any_kind_gives_the_same_answer(
+def test_an_image_of_any_kind_gives_the_same_answer(
     kind: str, tmp_path: Path, recognizer: Recognizer, probabilities: dict[str, float]
 ) -> None:
     if kind in NEEDS and not features.check(NEEDS[kind]):
@@ -141,7 +141,7 @@ def test_a_transparent_palette_lies_on_white(tmp_path: Path, recognizer: Recogni
     assert len(recognizer(path).faces) == 1
 
 
-def test_transparency_does_not_clip_a_deep_picture(tmp_path: Path) -> None:
+def test_transparency_does_not_clip_a_deep_image(tmp_path: Path) -> None:
     Image.fromarray(deep(GRAY)[:, :, 0]).save(tmp_path / "a.png", transparency=0)
     assert np.array_equal(to_gray(open_image(tmp_path / "a.png")), np.asarray(GRAY))
 
@@ -162,7 +162,7 @@ STORED = {
     7: TURN.TRANSVERSE,
     8: TURN.ROTATE_270,
 }
-"""By EXIF orientation: how an upright picture lies in the file."""
+"""By EXIF orientation: how an upright image lies in the file."""
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
@@ -179,7 +179,7 @@ def test_every_orientation_comes_upright(orientation: int, suffix: str, tmp_path
     assert np.abs(gray - np.asarray(GRAY)).mean() <= (1 if suffix == "jpg" else 0)
 
 
-def test_a_thread_of_a_picture(tmp_path: Path, recognizer: Recognizer) -> None:
+def test_a_thread_of_an_image(tmp_path: Path, recognizer: Recognizer) -> None:
     for size in ((1, 5000), (5000, 1), (1, 1)):
         Image.new("RGB", size, "gray").save(tmp_path / "a.png")
         result = recognizer(tmp_path / "a.png")
@@ -194,7 +194,7 @@ def cut(path: Path, share: float) -> None:
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.9])
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "webp", "tif", "bmp", "ppm"])
-def test_a_picture_that_is_cut_off(suffix: str, share: float, tmp_path: Path) -> None:
+def test_an_image_that_is_cut_off(suffix: str, share: float, tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
     SHOWN.save(path)
     cut(path, share)
@@ -202,7 +202,7 @@ def test_a_picture_that_is_cut_off(suffix: str, share: float, tmp_path: Path) ->
         open_image(path)
 
 
-def test_damage_that_leaves_the_picture_readable(tmp_path: Path) -> None:
+def test_damage_that_leaves_the_image_readable(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "a maker"
     SHOWN.save(tmp_path / "a.jpg", quality=95, exif=exif)
@@ -230,13 +230,13 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(side: int, tmp_path
     ("content", "message"),
     [
         (b"", "empty"),
-        (b"These are words, and no picture.\n" * 9, "not an image"),
+        (b"These are words, and no image.\n" * 9, "not an image"),
         (b"\0" * 500, "not an image"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "HEIC .* JPEG or PNG"),
     ],
     ids=["nothing", "text", "zeros", "HEIC"],
 )
-def test_what_is_no_picture(content: bytes, message: str, tmp_path: Path) -> None:
+def test_what_is_no_image(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=rf"a\.png: {message}"):
@@ -249,13 +249,13 @@ def test_no_other_program_is_started(tmp_path: Path) -> None:
         open_image(tmp_path / "a.png")
 
 
-def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+def test_a_folder_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
     with pytest.raises(SourceError, match=r"a\.png: a folder, not an image$"):
         open_image(tmp_path / "a.png")
 
 
-def test_a_device_is_no_picture() -> None:
+def test_a_device_is_no_image() -> None:
     with pytest.raises(SourceError, match="/dev/zero: a pipe or device, not an image file"):
         open_image(Path("/dev/zero"))
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs.images import array_to_image, open_image
+from fer_edge.runtime.inputs.images import array_to_image, load_image, open_image
 from fer_edge.runtime.inputs.listing import expand_source, expand_stdin
 from tests.support.files import EXAMPLE
 
@@ -82,8 +82,8 @@ def test_a_folder_that_can_not_be_opened(tmp_path: Path, monkeypatch: pytest.Mon
         return scan(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    picture, error = expand_source(tmp_path)
-    assert picture == tmp_path / "z.png"
+    image, error = expand_source(tmp_path)
+    assert image == tmp_path / "z.png"
     assert str(error) == f"{tmp_path}/locked: Permission denied"
 
 
@@ -100,7 +100,22 @@ def test_a_list_on_standard_input(lines: bytes, monkeypatch: pytest.MonkeyPatch)
         ]
 
 
-def test_unreadable_pictures_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tif", "ppm", "pgm"])
+def test_an_image_on_standard_input(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    with Image.open(EXAMPLE) as image:
+        image.convert("L" if suffix == "pgm" else "RGB").save(path)
+    with path.open("rb") as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        before, image_source = expand_stdin(["x", "-"])
+        loaded = load_image(image_source)
+    assert (before, loaded.name) == ("x", "stdin")
+    assert loaded.image.tobytes() == open_image(path).tobytes()
+
+
+def test_unreadable_images_are_named(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     with pytest.raises(SourceError, match=r"x\.png: there is no such file"):
         open_image(path)
@@ -143,7 +158,7 @@ def test_wrong_arrays(array: np.ndarray) -> None:
 
 
 @given(st.binary(min_size=1, max_size=4), st.integers(0, 5_000))
-def test_any_damage_is_a_picture_or_a_source_error(damage: bytes, place: int) -> None:
+def test_any_damage_is_an_image_or_a_source_error(damage: bytes, place: int) -> None:
     content = bytearray(EXAMPLE.read_bytes())
     content[place : place + len(damage)] = damage
     with tempfile.NamedTemporaryFile(suffix=".png") as file:

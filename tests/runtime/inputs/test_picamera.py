@@ -22,7 +22,7 @@ LAVFI = ("testsrc=size=320x240:rate=30", "lavfi")
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """The fake installed, with one module that shows a picture redder than blue."""
+    """The fake installed, with one module that shows an image redder than blue."""
     monkeypatch.setitem(sys.modules, "picamera2", fake_picamera2)
     monkeypatch.setattr(fake_picamera2.Picamera2, "opened", [])
     monkeypatch.setattr(fake_picamera2.Picamera2, "frames", 3000)  # a test that fails must end

@@ -291,7 +291,7 @@ def test_recordings_that_were_joined(tmp_path: Path) -> None:
     )
 
 
-def test_sound_may_be_longer_than_the_pictures(tmp_path: Path) -> None:
+def test_sound_may_be_longer_than_the_images(tmp_path: Path) -> None:
     path = tmp_path / "long-sound.mp4"
     make: Any = av.VideoFrame.from_image
     with av.open(str(path), "w") as container:

@@ -102,7 +102,7 @@ def _ncnn(path: Path, threads: int) -> Opened:
         network = Network(graph, weights, NcnnOptions(), threads or usable_cores())
 
     def run(faces: Floats) -> dict[str, Floats]:
-        blobs = network(translated.given, faces[0], [translated.outputs[name] for name in OUTPUTS])
+        blobs = network(translated.input, faces[0], [translated.outputs[name] for name in OUTPUTS])
         flat = (blob.reshape(len(blob), -1).T[None] for blob in blobs)
         return dict(zip(OUTPUTS, flat, strict=True))
 

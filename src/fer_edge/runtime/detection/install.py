@@ -1,4 +1,4 @@
-"""Where the detector's file lies, and how it gets there: only ever because the user asks."""
+"""Where the face detector is installed, and its installation, which the user starts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ VARIABLE = "FER_EDGE_DETECTOR"
 NAME = "face_detection_yunet_2026may.onnx"
 ADDRESS = f"https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/{NAME}"
 SHA256 = "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"
-"""Of YuNet's edition of May 2026, 229,738 bytes, MIT licence."""
-_LARGEST = 4_000_000
-_SECONDS = 60
+"""Of YuNet's version of May 2026: 229,738 bytes, MIT licence."""
+_MAX_BYTES = 4_000_000
+_TIMEOUT = 60
+"""Seconds."""
 
 
 def installed_path() -> Path:
-    """Where `install` puts the detector.
+    """Where `install` writes the detector.
 
     Raises:
         ConfigError: see `data_folder`.
@@ -36,7 +37,7 @@ def find_detector() -> Path | None:
     if named := os.environ.get(VARIABLE):
         path = Path(named)
         if not path.is_file():
-            raise ModelError(f"{VARIABLE}={named}: there is no such file")
+            raise ModelError(f"{VARIABLE}={named}: there is no such file: correct or unset it")
         return path
     try:
         return installed_path() if installed_path().is_file() else None
@@ -44,19 +45,31 @@ def find_detector() -> Path | None:
         return None
 
 
+def is_installed() -> bool:
+    """Whether the published detector is installed: its SHA-256 is the known one."""
+    import hashlib
+
+    try:
+        return hashlib.sha256(installed_path().read_bytes()).hexdigest() == SHA256
+    except FileNotFoundError:
+        return False
+
+
 def install(source: Path | None = None) -> Path:
-    """Put the detector into its place, from a file or from OpenCV Zoo's published address.
+    """Install the detector from a file, or download it from OpenCV Zoo unless it is installed.
 
     Returns:
-        Where it lies now.
+        The path of the installed file.
 
     Raises:
-        ModelError: it can't be read or reached, or its SHA-256 isn't the published one; what was
-            installed before stays.
-        OSError: the place can't be written to.
+        ModelError: it cannot be read or downloaded, or its SHA-256 isn't the published one; what
+            was installed before stays.
+        OSError: the file cannot be written.
     """
-    import hashlib  # here, as urllib below: together they take a sixth of a run with one face
+    import hashlib  # late, as urllib below: together they take a sixth of a run with one face
 
+    if source is None and is_installed():
+        return installed_path()
     where = ADDRESS if source is None else str(source)
     content = _download() if source is None else _read(source)
     found = hashlib.sha256(content).hexdigest()
@@ -65,15 +78,15 @@ def install(source: Path | None = None) -> Path:
             f"{where}: not the detector: its SHA-256 is {found[:12]}..., not {SHA256[:12]}...; "
             f"nothing was installed"
         )
-    with whole_file(installed_path()) as beside:
-        beside.write_bytes(content)
+    with whole_file(installed_path()) as temporary:
+        temporary.write_bytes(content)
     return installed_path()
 
 
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
-            return stream.read(_LARGEST)
+            return stream.read(_MAX_BYTES)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from None
 
@@ -83,12 +96,12 @@ def _download() -> bytes:
     import urllib.request
 
     try:
-        with urllib.request.urlopen(ADDRESS, timeout=_SECONDS) as stream:
-            content: bytes = stream.read(_LARGEST)
+        with urllib.request.urlopen(ADDRESS, timeout=_TIMEOUT) as stream:
+            content: bytes = stream.read(_MAX_BYTES)
             return content
     except (OSError, urllib.error.URLError) as error:
         reason = getattr(error, "reason", error)
         raise ModelError(
-            f"{ADDRESS}: can't be reached ({reason}): download it elsewhere, then "
+            f"{ADDRESS}: cannot be downloaded ({reason}): download it elsewhere, then "
             f"fer detector install --from {NAME}"
         ) from None

@@ -1,8 +1,8 @@
-"""A small convolutional ONNX graph in ncnn's terms, made when it is loaded.
+"""YuNet's ONNX graph, translated to ncnn's format when it is loaded.
 
-For the face detector, which is published as ONNX: a board that has ncnn alone reads that very file,
-and nothing has to be converted and kept beside it. It knows the operators of YuNet, no others; a
-model of expressions is converted by pnnx when it is exported.
+A board with ncnn alone reads the detector's published ONNX file; nothing has to be converted and
+kept beside it. Only YuNet's operators are supported; pnnx converts the models of expressions when
+they are exported.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from fer_edge.errors import ModelError
 from fer_edge.runtime.formats.onnx_reader import Node, OnnxGraph
 
 MAGIC = 7767517
-"""What ncnn's graphs begin with."""
+"""The first line of ncnn's graphs."""
 FLOAT32 = bytes(4)
-"""What stands before weights in float32."""
+"""The tag before float32 weights."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Translated:
     """What ncnn loads.
 
     Attributes:
-        param, weights: as they would lie in ncnn's `.param` and `.bin`.
-        given: the input's name.
-        outputs: by the name of each of ONNX's outputs: the blob with its numbers, `[channels,
-            height, width]` where ONNX has `[1, height x width, channels]`.
+        param, weights: the content of ncnn's `.param` and `.bin` files.
+        input: name of the input blob.
+        outputs: the blob of each ONNX output by its name; `[channels, height, width]` where ONNX
+            has `[1, height x width, channels]`.
     """
 
     param: str
     weights: bytes
-    given: str
+    input: str
     outputs: dict[str, str]
 
 
@@ -50,14 +50,14 @@ class _Layer:
 class _Writer:
     def __init__(self, graph: OnnxGraph) -> None:
         self.tensors = graph.tensors
-        (self.given,) = (name for name in graph.inputs if name not in graph.tensors)
+        (self.input,) = (name for name in graph.inputs if name not in graph.tensors)
         used = Counter(name for node in graph.nodes for name in node.inputs)
         self.rectified = {
             node.inputs[0]
             for node in graph.nodes
             if node.kind == "Relu" and used[node.inputs[0]] == 1
         }
-        self.blobs = {self.given: self.given}  # ncnn's, by ONNX's name
+        self.blobs = {self.input: self.input}  # ncnn's, by ONNX's name
         self.layers: list[_Layer] = []
         self.weights: list[bytes] = []
 
@@ -85,7 +85,7 @@ class _Writer:
     def relu(self, node: Node) -> None:
         if not self.layers[-1].output == node.inputs[0] in self.rectified:
             raise ModelError("YuNet's Relu follows a convolution")
-        self.same(node)  # which does it
+        self.same(node)  # the convolution applies it
 
     def pooling(self, node: Node) -> None:
         high, wide = node.numbers["kernel_shape"]
@@ -112,7 +112,7 @@ class _Writer:
         self.same(node)
 
     def same(self, node: Node) -> None:
-        """The same numbers, in another order at most."""
+        """The same values, at most in another order."""
         self.blobs[node.outputs[0]] = self.blobs[node.inputs[0]]
 
 
@@ -129,10 +129,10 @@ KINDS: dict[str, Callable[[_Writer, Node], None]] = {
 
 
 def translate(graph: OnnxGraph) -> Translated:
-    """Say an ONNX graph in ncnn's terms.
+    """Translate an ONNX graph to ncnn's format.
 
     Raises:
-        ModelError: it does what YuNet doesn't.
+        ModelError: it has operators or attributes that YuNet doesn't have.
     """
     try:
         writer = _Writer(graph)
@@ -145,17 +145,17 @@ def translate(graph: OnnxGraph) -> Translated:
         outputs = {name: writer.blobs[name] for name in graph.outputs}
     except (KeyError, IndexError, ValueError) as error:
         raise ModelError(f"its graph isn't like YuNet's ({error})") from None
-    lines = _lines(writer.layers, writer.given)
+    lines = _lines(writer.layers, writer.input)
     blobs = sum(int(line.split()[3]) for line in lines)
     param = "\n".join([str(MAGIC), f"{len(lines)} {blobs}", *lines, ""])
-    return Translated(param, b"".join(writer.weights), writer.given, outputs)
+    return Translated(param, b"".join(writer.weights), writer.input, outputs)
 
 
-def _lines(layers: list[_Layer], given: str) -> list[str]:
-    """ncnn's text: a blob that several layers take is split into one for each of them."""
+def _lines(layers: list[_Layer], input_name: str) -> list[str]:
+    """ncnn's lines: a blob that several layers read is split into one for each of them."""
     used = Counter(name for layer in layers for name in layer.inputs)
     taken: Counter[str] = Counter()
-    lines = [f"Input {given} 0 1 {given}"]
+    lines = [f"Input {input_name} 0 1 {input_name}"]
     for layer in layers:
         inputs = []
         for name in layer.inputs:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from fer_edge.errors import SourceError
 
@@ -21,30 +23,50 @@ HEIC_SUFFIXES = frozenset((".heic", ".heif"))
 VIDEO_SUFFIXES = frozenset(
     (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 )
+_NETPBM = re.compile(rb"P[1-6]\s+\d+\s+\d+\s")
 _LISTED = IMAGE_SUFFIXES | HEIC_SUFFIXES | VIDEO_SUFFIXES
 
 
-def expand_stdin(sources: Iterable[T]) -> Iterator[T | str]:
-    """The sources, with `"-"` replaced by the lines of standard input as they arrive.
+def expand_stdin(sources: Iterable[T]) -> Iterator[T | str | BinaryIO]:
+    """The sources, with `"-"` replaced by what standard input holds: one image, as a file object
+    named "stdin", or a list of sources, each line as it arrives.
 
     Raises:
         SourceError: standard input is closed or names nothing.
     """
     for source in sources:
         if isinstance(source, str) and source == "-":
-            yield from _stdin_lines()
+            yield from _read_stdin()
         else:
             yield source
 
 
-def _stdin_lines() -> Iterator[str]:
-    """Lines of standard input, read from its file descriptor: a thread that waits in Python's own
-    reader would hold a lock that the interpreter needs to exit."""
+class _StdinImage(io.RawIOBase):
+    """Standard input from its start, of which a part was read already."""
+
+    name = "stdin"
+
+    def __init__(self, start: bytes, descriptor: int) -> None:
+        self._start, self._descriptor = start, descriptor
+
+    def read(self, size: int = -1) -> bytes:
+        """What has been read, then what standard input gives."""
+        content, self._start = self._start, b""
+        return content or os.read(self._descriptor, size)
+
+
+def _read_stdin() -> Iterator[str | BinaryIO]:
+    """Standard input, read from its file descriptor: a thread that waits in Python's own reader
+    would hold a lock that the interpreter needs to exit."""
     if sys.stdin is None:
         raise SourceError("standard input is closed: name the sources as arguments")
     rest, found = b"", False
     descriptor = sys.stdin.fileno()
     while content := os.read(descriptor, 1 << 16):
+        if not (found or rest) and (b"\0" in content or _NETPBM.match(content)):
+            # no name holds a zero byte, and every other image format's first bytes do
+            yield _StdinImage(content, descriptor)  # type: ignore[misc]
+            return
         *lines, rest = (rest + content).split(b"\n")
         for line in lines:
             if line.strip():
@@ -53,7 +75,9 @@ def _stdin_lines() -> Iterator[str]:
     if rest.strip():
         yield os.fsdecode(rest.removesuffix(b"\r"))
     elif not found:
-        raise SourceError("standard input is empty: write one path or address on each line")
+        raise SourceError(
+            "standard input is empty: give it an image, or one path or address on each line"
+        )
 
 
 def expand_source(source: str | Path) -> Iterator[Path | SourceError]:
