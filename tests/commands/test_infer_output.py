@@ -54,7 +54,7 @@ def test_a_file_cut_anywhere_is_gone_on_with(
     whole = tmp_path / f"whole{suffix}"
     ran = fer("infer", "--faces", "whole", faces, "-o", whole)
     assert (ran.code, ran.out) == (0, "")
-    assert "6 pictures in" in ran.err
+    assert "6 images in" in ran.err
     content = whole.read_bytes()
     assert len(set(sources(whole))) == COUNT
     cuts = [0, 1, len(content) // 3, len(content) // 2, len(content) - 1, len(content)]

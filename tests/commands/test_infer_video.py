@@ -121,7 +121,7 @@ def test_a_bar_where_a_person_looks(tmp_path: Path, video: bool) -> None:
         os.close(ours)
     assert done.returncode == 0, said
     assert (b"of 2 seconds of video" if video else b"30 of 30 pictures") in said
-    assert (b"50 frames in" if video else b"30 pictures in") in said
+    assert (b"50 frames in" if video else b"30 images in") in said
 
 
 def test_plots_of_several_videos(fer: Fer, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def result_csv(result: Result, spec: ModelSpec) -> str:
 def summary_text(summary: Summary) -> str:
     """What a run came to, in a few lines."""
     seconds = summary.seconds
-    what = "frame" if 0 < summary.frames == summary.images else "picture"
+    what = "frame" if 0 < summary.frames == summary.images else "image"
     lines = [
         f"{_number(summary.images, what)} in {seconds:.1f} s, "
         f"{summary.images / max(seconds, 1e-9):.1f} a second; to read one took "
