@@ -200,3 +200,13 @@ def test_large_images_are_read_one_at_a_time(
     monkeypatch.setattr(recognizer, "prepare", counted)
     assert len(list(recognizer.stream(tmp_path))) == 8
     assert most == 1
+
+
+def test_an_image_on_standard_input(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EXAMPLE.open("rb") as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        (result,) = recognizer.stream("-")
+    assert (result.source, result.faces) == ("stdin", recognizer(EXAMPLE).faces)
+    assert result.image.size == (result.width, result.height)
