@@ -30,7 +30,7 @@ from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.detection.detector import detect_faces
 from fer_edge.runtime.detection.engines import open_network
 from fer_edge.runtime.formats.model_files import COMPANIONS, bundled
-from fer_edge.runtime.formats.ncnn_files import DIGESTS, describe, read_spec
+from fer_edge.runtime.formats.ncnn_files import DIGESTS, format_document, read_spec
 
 ROOT = HERE.parent.parent
 PICTURE = ROOT / "examples" / "astronaut.png"
@@ -90,7 +90,7 @@ def ncnn_files(cache: Path, scratch: Path) -> dict[str, Path]:
     beside, spec = path.with_suffix(".json"), read_spec(path)
     assert spec.ncnn is not None
     spec = replace(spec, ncnn=replace(spec.ncnn, arithmetic="fp16"))
-    beside.write_text(describe(spec, json.loads(beside.read_text())[DIGESTS]))
+    beside.write_text(format_document(spec, json.loads(beside.read_text())[DIGESTS]))
     return {**found, NOT_OFFERED: path}
 
 

@@ -6,29 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.runtime.diagnostics import doctor, self_test
 from tests.support.commands import Fer, plain_text
-
-RIGHT = {"samples": 16, "labels_differ": 0, "max_abs_logit_diff": 1e-7, "ms": 1.0}
+from tests.support.self_tests import fake_self_tests
 
 
 @pytest.fixture(autouse=True)
 def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr("fer_edge.runtime.device.board.usable_cores", lambda: 2)
-
-
-def answer(monkeypatch: pytest.MonkeyPatch, table: dict[str, object]) -> None:
-    """Children that answer so, by engine."""
-
-    def child(name: str, *arguments: str) -> tuple[object, str | None]:
-        if not arguments:
-            return {"version": "1.0", "devices": ["cpu"]}, None
-        found = table[name]
-        return (None, found) if isinstance(found, str) else (found, None)
-
-    monkeypatch.setattr(doctor, "child", child)
-    monkeypatch.setattr(self_test, "child", child)
 
 
 def test_really(fer: Fer) -> None:
@@ -41,12 +26,12 @@ def test_really(fer: Fer) -> None:
     assert document["rows"][0]["verdict"] == "right"
     assert document["model"]["name"] == "fer-mobilenet_v2"
     assert document["model"]["metrics"][0]["split"] == "test"
-    assert ran.err == "trying onnxruntime, 1 thread\ntrying openvino, 1 thread\n"
+    assert ran.err == "testing onnxruntime, 1 thread\ntesting openvino, 1 thread\n"
 
 
 def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    close = {**RIGHT, "labels_differ": 1, "max_abs_logit_diff": 0.13}
-    answer(monkeypatch, {"onnxruntime": RIGHT, "openvino": close})
+    close = {"labels_differ": 1, "max_abs_logit_diff": 0.13}
+    fake_self_tests(monkeypatch, lambda name, _: close if name == "openvino" else {})
     ran = fer("doctor")
     assert ran.code == 0, ran.err
     shown = plain_text(ran.out)
@@ -64,8 +49,9 @@ def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_a_model_that_fails_everywhere(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = {**RIGHT, "labels_differ": 9, "max_abs_logit_diff": None}
-    answer(monkeypatch, {"onnxruntime": "it crashed: Illegal instruction", "openvino": nothing})
+    wrong = {"labels_differ": 9, "max_abs_logit_diff": None}
+    crash = "it crashed: Illegal instruction"
+    fake_self_tests(monkeypatch, lambda name, _: wrong if name == "openvino" else crash)
     ran = fer("doctor")
     assert ran.code == 1
     shown = plain_text(ran.out)
@@ -80,15 +66,14 @@ def test_a_model_that_fails_everywhere(fer: Fer, monkeypatch: pytest.MonkeyPatch
 def test_a_choice_that_cannot_be_kept_and_one_that_was_not_made(
     fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    answer(monkeypatch, {"onnxruntime": RIGHT, "openvino": RIGHT})
+    fake_self_tests(monkeypatch, lambda *_: {})
     (tmp_path / "fer-edge").touch()
     ran = fer("doctor")
     assert ran.code == 0
     assert "fastest: onnxruntime with 1 thread, but that can't be kept: [Errno" in plain_text(
         ran.out
     )
-    unmeasured = {**RIGHT, "ms": None}
-    answer(monkeypatch, {"onnxruntime": unmeasured, "openvino": unmeasured})
+    fake_self_tests(monkeypatch, lambda *_: {"ms": None})
     ran = fer("doctor", "--no-probe")
     assert "speed wasn't measured: --backend auto is as it was" in plain_text(ran.out)
 

@@ -18,7 +18,7 @@ from torch.jit._trace import TracerWarning
 from fer_edge.errors import MissingExtraError, ModelError
 from fer_edge.export.exportable import ConvertedModel, ExportModule
 from fer_edge.runtime.device.packages import find_package
-from fer_edge.runtime.formats.ncnn_files import describe
+from fer_edge.runtime.formats.ncnn_files import format_document
 from fer_edge.spec import ModelSpec, NcnnOptions, Precision
 from fer_edge.train.networks.checkpoint import Checkpoint
 
@@ -85,7 +85,7 @@ def convert_to_ncnn(checkpoint: Checkpoint, precision: Precision) -> ConvertedMo
     def write(spec: ModelSpec, path: Path) -> None:
         contents = {".param": graph.encode(), ".bin": weights}
         digests = {suffix: hashlib.sha256(data).hexdigest() for suffix, data in contents.items()}
-        for suffix, data in {**contents, ".json": describe(spec, digests).encode()}.items():
+        for suffix, data in {**contents, ".json": format_document(spec, digests).encode()}.items():
             path.with_suffix(suffix).write_bytes(data)
 
     tools = {name: importlib.metadata.version(name) for name in ("ncnn", "pnnx")}

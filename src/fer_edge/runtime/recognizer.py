@@ -15,6 +15,7 @@ from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.runtime.detection import install
 from fer_edge.runtime.detection.detector import Detector
+from fer_edge.runtime.detection.engines import ENGINES as DETECTOR_ENGINES
 from fer_edge.runtime.detection.face_cropper import FaceCropper, Faces
 from fer_edge.runtime.device import packages
 from fer_edge.runtime.formats.model_files import bundled
@@ -115,7 +116,7 @@ class Recognizer:
                 side=detect_side,
                 min_face=min_face,
                 threads=1 if threads is None else threads,
-                engine=_detector_engine(engine) if backend == "auto" else backend,
+                engine=_detector_engine(engine, backend),
             )
 
         if path is None and faces == "detect":
@@ -258,9 +259,14 @@ class Recognizer:
         return Face(box, score, *top_label(probabilities, self._min_confidence), probabilities)
 
 
-def _detector_engine(backend: Backend) -> str:
-    """The engine for detection: beside ncnn no second one is loaded; else ONNX Runtime where it is
-    installed, since OpenVINO compiles the network again for each image size."""
+def _detector_engine(backend: Backend, requested: str) -> str:
+    """The engine for detection: the requested one if it runs the detector.
+
+    Else beside ncnn no second engine is loaded, and otherwise it is ONNX Runtime where that is
+    installed, since OpenVINO compiles the network again for each image size.
+    """
+    if requested in DETECTOR_ENGINES:
+        return requested
     if backend.engine == "ncnn" or packages.find_package(ENGINES["onnxruntime"].package) is None:
         return backend.engine
     return "onnxruntime"

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,14 @@ import pytest
 from fer_edge import Recognizer
 from fer_edge.commands.options import Backend
 from fer_edge.errors import MissingExtraError, ModelError
-from fer_edge.runtime.backends import ENGINES, open_backend
+from fer_edge.runtime.backends import ENGINES, Engine, open_backend
+from fer_edge.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
 from fer_edge.runtime.backends.registry import find_file
 from fer_edge.runtime.device import engine_choice
 from fer_edge.runtime.device.engine_choice import Choice
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.spec import KEY
+from tests.support.commands import Fer
 from tests.support.files import EXAMPLE
 from tests.support.processes import run_python
 
@@ -49,6 +52,27 @@ def change(path: Path, **values: object) -> None:
 
 def test_the_command_offers_every_engine() -> None:
     assert Backend.__args__ == ("auto", *ENGINES)
+
+
+def test_a_new_entry_of_the_table_is_an_engine(
+    fer: Fer, monkeypatch: pytest.MonkeyPatch, fp32_model: Path
+) -> None:
+    class NewBackend(OnnxRuntimeBackend):
+        engine = "new"
+
+    module = types.ModuleType("new_backend")
+    vars(module).update(NewBackend=NewBackend, devices=lambda: ("cpu",))
+    monkeypatch.setitem(sys.modules, "new_backend", module)
+    entry = Engine("new_backend", "NewBackend", "onnxruntime", None, (".onnx",))
+    monkeypatch.setitem(ENGINES, "new", entry)
+    assert open_backend(fp32_model, backend="new").engine == "new"
+    recognizer = Recognizer.load(fp32_model, backend="new")
+    assert len(recognizer(EXAMPLE).faces) == 1
+    assert "new" in {
+        engine["name"] for engine in json.loads(fer("doctor", "--json").out)["engines"]
+    }
+    with pytest.raises(ModelError, match=r"new does not read \.tflite, only \.onnx"):
+        open_backend(Path("m.tflite"), backend="new")
 
 
 def test_a_file_of_the_same_checkpoint_stands_in(pair: Path) -> None:
@@ -155,6 +179,7 @@ def test_where_no_engine_is_installed(monkeypatch: pytest.MonkeyPatch, ncnn_mode
 
 ALONE = """
 import sys
+import types
 
 class Refuse:
     names = {

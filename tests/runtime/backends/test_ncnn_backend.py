@@ -9,7 +9,7 @@ import pytest
 
 from fer_edge.errors import DeviceError, ModelError
 from fer_edge.runtime.backends import open_backend
-from fer_edge.runtime.formats.ncnn_files import describe, open_files
+from fer_edge.runtime.formats.ncnn_files import format_document, read_verified_spec
 from fer_edge.spec import ModelSpec, NcnnOptions
 
 ncnn = pytest.importorskip("ncnn", reason="ncnn isn't installed")
@@ -36,7 +36,7 @@ def write(folder: Path, graph: str, spec: ModelSpec, weights: bytes = b"") -> Pa
         suffix: hashlib.sha256(path.with_suffix(suffix).read_bytes()).hexdigest()
         for suffix in (".param", ".bin")
     }
-    path.with_suffix(".json").write_text(describe(spec, digests))
+    path.with_suffix(".json").write_text(format_document(spec, digests))
     return path
 
 
@@ -112,7 +112,7 @@ def test_bytes_become_pixels_from_0_to_255(small: ModelSpec, tmp_path: Path) -> 
 
 def test_a_graph_that_is_none(small: ModelSpec, tmp_path: Path, capfd: Captured) -> None:
     path = write(tmp_path, "hello", small)
-    assert open_files(path) == small
+    assert read_verified_spec(path) == small
     with pytest.raises(ModelError, match=r"m\.ncnn\.param: ncnn .* can't load it: update ncnn"):
         open_backend(path)
     capfd.readouterr()  # ncnn says why in its own words

@@ -18,21 +18,18 @@ from fer_edge.runtime.backends import ENGINES
 from fer_edge.runtime.detection import install
 from fer_edge.runtime.device import engine_choice, packages
 from fer_edge.runtime.device.engine_choice import Choice
-from fer_edge.runtime.diagnostics import doctor, self_test
+from fer_edge.runtime.diagnostics import doctor
 from fer_edge.runtime.diagnostics.doctor import diagnose
 from fer_edge.runtime.diagnostics.self_test import (
-    Measured,
     choose_fastest,
-    describe_engine,
     read_model_spec,
 )
-from fer_edge.runtime.diagnostics.worker import WorkerError
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.onnx_reader import read_metadata
 from fer_edge.runtime.formats.spec_reader import read_spec
 from tests.support.commands import Fer
+from tests.support.self_tests import fake_self_tests
 
-RIGHT = {"samples": 16, "labels_differ": 0, "max_abs_logit_diff": 1e-7, "ms": 1.0}
 PACKAGES = {name: engine.package for name, engine in ENGINES.items()}
 OF_ONNX = [name for name, engine in ENGINES.items() if ".onnx" in engine.suffixes]
 
@@ -59,24 +56,6 @@ def interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Interpreter:
         monkeypatch.setattr(sys, "executable", str(path))
 
     return put
-
-
-def answers(monkeypatch: pytest.MonkeyPatch, table: dict[tuple[str, str], object]) -> list[str]:
-    """Fake processes: results by engine and number of threads; the log lists the calls."""
-    log: list[str] = []
-
-    def run(function: object, *, backend: str, **given: object) -> object:
-        if function is describe_engine:
-            return self_test.EngineInfo("1.0", ("cpu",))
-        log.append(f"{backend} {given['threads']}")
-        found = table[backend, str(given["threads"])]
-        if isinstance(found, str):
-            raise WorkerError(found)
-        return Measured(**{**RIGHT, **found})  # type: ignore[dict-item]
-
-    monkeypatch.setattr(doctor, "run_in_process", run)
-    monkeypatch.setattr(self_test, "run_in_process", run)
-    return log
 
 
 def test_this_machine(fp32_model: Path) -> None:
@@ -162,14 +141,12 @@ def test_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_after_a_failure_more_threads_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = answers(
-        monkeypatch,
-        {
-            ("onnxruntime", "1"): "it crashed",
-            ("openvino", "1"): {"ms": 2.0},
-            ("openvino", "2"): {"ms": 1.9},
-        },
-    )
+    results: dict[str, str | dict[str, float]] = {
+        "onnxruntime 1": "it crashed",
+        "openvino 1": {"ms": 2.0},
+        "openvino 2": {"ms": 1.9},
+    }
+    log = fake_self_tests(monkeypatch, lambda name, threads: results[f"{name} {threads}"])
     found = diagnose(bundled("model"))
     assert log == ["onnxruntime 1", "openvino 1", "openvino 2"]
     assert found.choice == Choice("openvino", 1, 2.0)
@@ -179,7 +156,7 @@ def test_after_a_failure_more_threads_are_not_tried(monkeypatch: pytest.MonkeyPa
 
 def test_wrong_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {"labels_differ": 9, "max_abs_logit_diff": 3.0}
-    answers(monkeypatch, {(name, count): wrong for name in ENGINES for count in "12"})
+    fake_self_tests(monkeypatch, lambda *_: wrong)
     found = diagnose(bundled("model"))
     assert {row.verdict for row in found.rows} == {"wrong"}
     assert found.choice is found.remembered is None
@@ -188,7 +165,7 @@ def test_wrong_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_choice_that_cannot_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    answers(monkeypatch, {(name, count): {} for name in ENGINES for count in "12"})
+    fake_self_tests(monkeypatch, lambda *_: {})
     (tmp_path / "state").touch()
     found = diagnose(bundled("model"))
     assert found.choice == Choice("onnxruntime", 1, 1.0)
@@ -202,7 +179,7 @@ def test_a_choice_that_cannot_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_int8_under_openvino_on_arm(
     machine: str, precision: str, monkeypatch: pytest.MonkeyPatch, fp32_model: Path
 ) -> None:
-    log = answers(monkeypatch, {(name, count): {} for name in ENGINES for count in "12"})
+    log = fake_self_tests(monkeypatch, lambda *_: {})
     monkeypatch.setattr("platform.machine", lambda: machine)
     found = diagnose(fp32_model if precision == "fp32" else bundled("model"))
     if (machine, precision) == ("aarch64", "int8"):
@@ -214,7 +191,7 @@ def test_int8_under_openvino_on_arm(
 
 
 def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers(monkeypatch, {("onnxruntime", count): {} for count in "12"})
+    fake_self_tests(monkeypatch, lambda *_: {})
     monkeypatch.setattr(
         packages, "find_package", lambda name: None if name == "openvino" else Path(json.__file__)
     )
@@ -230,7 +207,7 @@ def test_an_ir_is_tried_under_openvino_alone(
     model = openvino.Core().read_model(fp32_model)
     model.set_rt_info(read_metadata(fp32_model)["fer_edge"], "fer_edge")
     openvino.save_model(model, path, compress_to_fp16=False)
-    log = answers(monkeypatch, {("openvino", count): {"ms": 1.0 / int(count)} for count in "12"})
+    log = fake_self_tests(monkeypatch, lambda _, threads: {"ms": 1.0 / threads})
     assert diagnose(path).choice == Choice("openvino", 2, 0.5)
     assert log == ["openvino 1", "openvino 2"]
 

@@ -19,7 +19,7 @@ from fer_edge.errors import (
 )
 from fer_edge.runtime.formats import spec_reader
 from fer_edge.runtime.formats.model_files import model_size
-from fer_edge.runtime.formats.ncnn_files import describe, open_files, read_spec
+from fer_edge.runtime.formats.ncnn_files import format_document, read_spec, read_verified_spec
 from fer_edge.spec import ModelSpec, NcnnOptions
 from tests.support.commands import Fer
 
@@ -33,7 +33,7 @@ def write(folder: Path, spec: ModelSpec, name: str = "m", *, weights: bytes = b"
     digests = {suffix: hashlib.sha256(data).hexdigest() for suffix, data in contents.items()}
     for suffix, data in contents.items():
         path.with_suffix(suffix).write_bytes(data)
-    path.with_suffix(".json").write_text(describe(spec, digests), "utf-8")
+    path.with_suffix(".json").write_text(format_document(spec, digests), "utf-8")
     return path
 
 
@@ -48,7 +48,9 @@ def model(ncnn_spec: ModelSpec, tmp_path: Path) -> Path:
 
 
 def test_the_spec_comes_back(model: Path, ncnn_spec: ModelSpec) -> None:
-    assert open_files(model) == read_spec(model) == spec_reader.read_spec(model) == ncnn_spec
+    assert (
+        read_verified_spec(model) == read_spec(model) == spec_reader.read_spec(model) == ncnn_spec
+    )
     document = json.loads(model.with_suffix(".json").read_text("utf-8"))
     assert document.keys() - json.loads(ncnn_spec.to_json()).keys() == {"sha256"}
     assert model_size(model) == sum(path.stat().st_size for path in model.parent.iterdir())
@@ -64,7 +66,7 @@ def test_one_that_is_missing(suffix: str, model: Path) -> None:
     }[suffix]
     error = MissingSpecError if suffix == ".json" else ModelError
     with pytest.raises(error, match=message):
-        open_files(model)
+        read_verified_spec(model)
 
 
 @pytest.mark.parametrize("suffix", [".param", ".bin"])
@@ -74,7 +76,7 @@ def test_one_of_another_model(suffix: str, model: Path, ncnn_spec: ModelSpec) ->
     with pytest.raises(
         ModelError, match=rf"m\.ncnn\{suffix}: damaged, or of another model than m\.ncnn\.json"
     ):
-        open_files(model)
+        read_verified_spec(model)
 
 
 @pytest.mark.parametrize("suffix", [".param", ".bin", ".json"])
@@ -83,7 +85,7 @@ def test_one_that_was_cut_off(suffix: str, kept: int, model: Path) -> None:
     file = model.with_suffix(suffix)
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(FerEdgeError, match=rf"m\.ncnn\{suffix}: damaged.*{ALL}"):
-        open_files(model)
+        read_verified_spec(model)
 
 
 @pytest.mark.parametrize("suffix", [".param", ".bin", ".json"])
@@ -91,7 +93,7 @@ def test_a_folder_in_its_place(suffix: str, model: Path) -> None:
     model.with_suffix(suffix).unlink()
     model.with_suffix(suffix).mkdir()
     with pytest.raises(ModelError, match=r"Is a directory|no such file"):
-        open_files(model)
+        read_verified_spec(model)
 
 
 def without(name: str) -> Callable[[dict[str, object]], object]:
@@ -116,7 +118,7 @@ def test_a_document_that_is_no_spec(
     file = model.with_suffix(".json")
     file.write_text(json.dumps(change(json.loads(file.read_text("utf-8")))), "utf-8")
     with pytest.raises(error, match=rf"m\.ncnn\.json: .*{message}"):
-        open_files(model)
+        read_verified_spec(model)
 
 
 def test_info_needs_no_engine(fer: Fer, model: Path) -> None:

@@ -1,4 +1,4 @@
-"""ncnn, an extra: made for ARM, 32-bit boards among them."""
+"""ncnn, an extra: an engine for ARM, 32-bit boards included."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fer_edge.errors import ModelError
 from fer_edge.runtime.device.cpu import usable_cores
-from fer_edge.runtime.formats.ncnn_files import open_files
+from fer_edge.runtime.formats.ncnn_files import read_verified_spec
 from fer_edge.spec import NcnnOptions
 
 if TYPE_CHECKING:
@@ -28,21 +28,21 @@ def devices() -> tuple[str, ...]:
 
 
 class Network:
-    """A graph under ncnn. May be called from several threads.
+    """A graph under ncnn. Safe to call from several threads.
 
     Args:
         graph, weights: ncnn's two files.
-        options: how it is computed.
-        threads: for one call, 1 or more.
+        options: how ncnn computes it.
+        threads: threads of one call, 1 or more.
 
     Raises:
-        ModelError: this ncnn can't load them.
+        ModelError: this version of ncnn can't load them.
     """
 
     def __init__(self, graph: Path, weights: Path, options: NcnnOptions, threads: int) -> None:
         self._net = ncnn.Net()
         half = options.arithmetic == "fp16"
-        # left alone, ncnn takes half precision where the CPU has it, and a GPU where there is one
+        # by default ncnn uses half precision where the CPU has it, and a GPU where there is one
         for name, value in {
             "use_vulkan_compute": False,
             "use_packing_layout": options.packing,
@@ -57,37 +57,37 @@ class Network:
         if self._net.load_param(str(graph)) or self._net.load_model(str(weights)):
             raise ModelError(f"{graph}: ncnn {ncnn.__version__} can't load it: update ncnn")
 
-    def __call__(self, given: str, pixels: Floats, wanted: Sequence[str]) -> list[Floats]:
-        """Blobs of the graph.
+    def __call__(self, input_name: str, pixels: Floats, outputs: Sequence[str]) -> list[Floats]:
+        """Compute outputs of the graph.
 
         Args:
-            given: the input's name.
-            pixels: the input, contiguous, `[channels, height, width]`.
-            wanted: names of outputs; what only others need isn't computed.
+            input_name: name of the input.
+            pixels: the input, float32 `[channels, height, width]`, contiguous.
+            outputs: names of the outputs; layers that only others need aren't computed.
 
         Raises:
             ModelError: the graph has no such blob, or can't be computed on that input.
         """
         extractor = self._net.create_extractor()
         # a copy that ncnn owns: layers that work in place crash on memory that isn't ncnn's
-        failed = extractor.input(given, ncnn.Mat(pixels).clone())
-        answers: list[Floats] = []
-        for name in wanted:
+        failed = extractor.input(input_name, ncnn.Mat(pixels).clone())
+        blobs: list[Floats] = []
+        for name in outputs:
             code, blob = (1, None) if failed else extractor.extract(name)
-            if code:  # asked on, ncnn would crash
+            if code:  # ncnn would crash on the next call
                 raise ModelError(
-                    f"ncnn can't compute {', '.join(wanted)} from {given} {pixels.shape}"
+                    f"ncnn can't compute {', '.join(outputs)} from {input_name} {pixels.shape}"
                 )
-            answers.append(np.array(blob, np.float32))
-        return answers
+            blobs.append(np.array(blob, np.float32))
+        return blobs
 
 
 class NcnnBackend:
     """The files of `fer export --format ncnn`.
 
-    The graph takes one face, in float pixels from 0 to 255: the backend widens the bytes, and
-    answers as many faces at once as it has threads. One face takes one: two of ncnn's own gain 6 %,
-    while two faces at once are done in 0.6 of the time.
+    The graph takes one face, in float pixels from 0 to 255: the backend converts the bytes, and
+    predicts one face in each of its threads. Two threads inside ncnn save 6 % of a face's time; two
+    faces at once take 0.6 of the time of two.
     """
 
     engine = "ncnn"
@@ -99,7 +99,7 @@ class NcnnBackend:
         device: str = "cpu",  # noqa: ARG002 - there is only one
         threads: int = 1,
     ) -> None:
-        self.spec = open_files(path)
+        self.spec = read_verified_spec(path)
         assert self.spec.ncnn is not None
         self._threads = threads or usable_cores()
         self._network = Network(path, path.with_suffix(".bin"), self.spec.ncnn, 1)
@@ -107,17 +107,17 @@ class NcnnBackend:
     def __call__(self, faces: npt.NDArray[np.uint8]) -> Floats:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`."""
         pixels = faces.astype(np.float32)[:, None]
-        answers = np.empty((len(faces), len(self.spec.labels)), np.float32)
+        logits = np.empty((len(faces), len(self.spec.labels)), np.float32)
 
-        def answer(i: int) -> None:
-            answers[i] = self._network("faces", pixels[i], ["logits"])[0]
+        def predict(i: int) -> None:
+            logits[i] = self._network("faces", pixels[i], ["logits"])[0]
 
         if min(len(faces), self._threads) < 2:
             for i in range(len(faces)):
-                answer(i)
+                predict(i)
         else:
-            list(self._pool.map(answer, range(len(faces))))
-        return answers
+            list(self._pool.map(predict, range(len(faces))))
+        return logits
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:

@@ -15,39 +15,39 @@ from fer_edge.spec import ModelSpec
 PROVIDERS: dict[str, dict[str, dict[str, str]]] = {
     "cpu": {"CPUExecutionProvider": {}},
     "gpu": {
-        # TF32 keeps 10 bits of a float32's 23: the answers would differ from PyTorch's
+        # TF32 keeps 10 bits of a float32's 23: the logits would differ from PyTorch's
         "CUDAExecutionProvider": {"use_tf32": "0"},
         "MIGraphXExecutionProvider": {},
         "DmlExecutionProvider": {},
     },
     "npu": {"QNNExecutionProvider": {}, "VitisAIExecutionProvider": {}},
 }
-"""By device: ONNX Runtime's names, first choice first, and their options.
+"""By device: ONNX Runtime's providers in order of preference, and their options.
 
-TensorRT isn't among them because CUDA serves the same GPUs and loads at once, OpenVINO's provider
-because OpenVINO is an engine here, CoreML because it decides by itself where it computes.
+TensorRT is left out because CUDA serves the same GPUs and loads at once, OpenVINO's provider
+because OpenVINO is an engine here, CoreML because it chooses its device itself.
 """
 
 TOO_NEW = re.compile(r"Opset \d+ is under development|Unsupported model IR version")
 
 
 def devices() -> tuple[str, ...]:
-    """The devices that this ONNX Runtime was built for; loading tells whether one works."""
+    """The devices that this ONNX Runtime was built for; loading a model on one may still fail."""
     here = onnxruntime.get_available_providers()
     return tuple(device for device, names in PROVIDERS.items() if not names.keys().isdisjoint(here))
 
 
 def open_session(path: Path, *, device: str = "cpu", threads: int) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session.
+    """Open an ONNX Runtime session.
 
     Args:
         path: an `.onnx` file.
         device: one of `devices()`.
-        threads: on the CPU; 0 takes every physical core.
+        threads: threads of one call on the CPU; 0: all physical cores.
 
     Raises:
-        ModelError: there is no such file, or the engine refuses it.
-        DeviceError: the file is right but the device doesn't take it.
+        ModelError: there is no such file, or the engine can't load it.
+        DeviceError: the CPU can load the file but the device can't.
     """
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file")
@@ -58,7 +58,7 @@ def open_session(path: Path, *, device: str = "cpu", threads: int) -> onnxruntim
     here = onnxruntime.get_available_providers()
     provider = next(p for p in PROVIDERS[device].items() if p[0] in here)
     try:
-        # without its fallback: that prints, and goes on on the CPU
+        # without its fallback, which prints and continues on the CPU
         session = onnxruntime.InferenceSession(
             path, options, providers=[provider], enable_fallback=0
         )
@@ -69,7 +69,7 @@ def open_session(path: Path, *, device: str = "cpu", threads: int) -> onnxruntim
             raise ModelError(
                 f"{path}: ONNX Runtime can't load it: {reason[:200]}: {_advice(reason)}"
             ) from None
-        open_session(path, threads=threads)  # which says it where the file is to blame
+        open_session(path, threads=threads)  # raises ModelError if the file is damaged
         raise DeviceError(f"ONNX Runtime's {provider[0]} failed: {reason[:200]}") from None
     # a provider whose libraries or device are missing is left out without an error
     if session.get_providers()[0] != provider[0]:
@@ -87,8 +87,7 @@ def _advice(reason: str) -> str:
 class OnnxRuntimeBackend:
     """An `.onnx` file under ONNX Runtime.
 
-    On a GPU or NPU, operators that the provider lacks are computed on the CPU; that is ONNX
-    Runtime's way, and the answers stay right.
+    On a GPU or NPU, ONNX Runtime computes operators that the provider lacks on the CPU.
     """
 
     engine = "onnxruntime"

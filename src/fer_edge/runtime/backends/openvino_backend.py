@@ -15,29 +15,29 @@ from fer_edge.runtime.formats.onnx_reader import read_opset
 from fer_edge.spec import KEY, ModelSpec
 
 FRAMEWORK = "framework"
-"""Where OpenVINO keeps an ONNX file's `metadata_props` in `rt_info`."""
+"""Key of an ONNX file's `metadata_props` in OpenVINO's `rt_info`."""
 
 DEVICES = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
-"""OpenVINO's names. Its AUTO isn't one of them: it may move to another device between two calls."""
+"""OpenVINO's names. AUTO is left out: it may change the device between two calls."""
 
 ONE_BY_ONE = ("npu",)
-"""Devices that take only shapes known beforehand: the model is compiled for one face."""
+"""Devices that need static shapes: the model is compiled for one face."""
 
 NEWEST_OPSET = 27
-"""Of OpenVINO 2026.4, which reads an operator set that it doesn't know as its newest, in silence:
-the answers could be wrong. It has no call that tells the number."""
+"""Newest operator set of OpenVINO 2026.4, which silently reads a newer one as this one, so that the
+logits may be wrong. OpenVINO has no call that returns the number."""
 
 
 def devices() -> tuple[str, ...]:
-    """The devices that OpenVINO finds on this machine: it lists "CPU", "GPU.0", "GPU.1", ..."""
+    """The devices that OpenVINO finds on this machine; it lists "CPU", "GPU.0", "GPU.1", ..."""
     here = {name.partition(".")[0] for name in openvino.Core().available_devices}
     return tuple(device for device, name in DEVICES.items() if name in here)
 
 
 class OpenVinoBackend:
-    """An `.xml` or `.onnx` file, in float32 even where the device would rather use less.
+    """An `.xml` or `.onnx` file under OpenVINO, in float32 where the device has it.
 
-    An NPU has no float32: there the answers are half precision's.
+    An NPU has no float32 and computes in half precision.
     """
 
     engine = "openvino"
@@ -76,10 +76,10 @@ class OpenVinoBackend:
 
 
 def read_model(core: openvino.Core, path: Path) -> openvino.Model:
-    """An IR or an `.onnx` file, not compiled yet.
+    """Read an IR or an `.onnx` file without compiling it.
 
     Raises:
-        ModelError: it is missing, or OpenVINO refuses it.
+        ModelError: the file is missing, or OpenVINO can't read it.
     """
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file")
@@ -101,7 +101,7 @@ def read_model(core: openvino.Core, path: Path) -> openvino.Model:
 
 
 def configuration(core: openvino.Core, device: str, threads: int) -> dict[str, str | int]:
-    """What to ask of the device: float32 where it has that, threads where it has those."""
+    """Compile options of the device: float32 where it has it, threads on a CPU."""
     config: dict[str, str | int] = {}
     if "FP32" in core.get_property(DEVICES[device], "OPTIMIZATION_CAPABILITIES"):
         config["INFERENCE_PRECISION_HINT"] = "f32"
@@ -111,5 +111,5 @@ def configuration(core: openvino.Core, device: str, threads: int) -> dict[str, s
 
 
 def reason_of(error: Exception) -> str:
-    """The beginning of OpenVINO's words, in one line."""
+    """The beginning of OpenVINO's message, as one line."""
     return " ".join(str(error).split())[:200]

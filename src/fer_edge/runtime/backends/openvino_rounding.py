@@ -1,4 +1,4 @@
-"""What an int8 model adds is rounded first under OpenVINO too."""
+"""Keep OpenVINO from fusing an int8 model's residual sums, which would round them differently."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from openvino import opset1
 
 
 def round_terms(model: openvino.Model) -> int:
-    """Keep OpenVINO from adding to an answer before it is rounded; change `model` in place.
+    """Keep OpenVINO from adding a tensor to a convolution's output before it rounds that output.
 
-    On a CPU it lets a convolution add another tensor to its own answer, and rounds once. Where that
-    answer lies halfway between two steps, round(a) + b and round(a + b) differ, and the difference
-    grows from layer to layer. A pool of one place changes no value and comes between the two; it
-    costs a copy of the term.
+    On a CPU, OpenVINO fuses a residual sum into the convolution and rounds once. Where the output
+    lies halfway between two quantization levels, round(a) + b and round(a + b) differ, and the
+    difference grows from layer to layer. A 1x1 max pool changes no value and prevents the fusion;
+    it costs a copy of the tensor.
 
     Args:
-        model: as OpenVINO reads an `.onnx` file or its own IR; one that was changed stays as it is.
+        model: as OpenVINO reads an `.onnx` file or its own IR; it is changed in place. A second
+            call changes nothing.
 
     Returns:
-        How many terms there were: each a dequantized tensor that nothing but a sum uses.
+        The number of terms: dequantized tensors that only a sum uses.
     """
     terms = [
         (place, place.get_source_output())

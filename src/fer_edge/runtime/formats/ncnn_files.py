@@ -1,5 +1,8 @@
-"""An ncnn model is three files: `NAME.ncnn.param`, the graph; `NAME.ncnn.bin`, the weights; and
-`NAME.ncnn.json`, the spec with the SHA-256 of the other two. No engine is needed to read it."""
+"""Read the three files of an ncnn model without an engine.
+
+`NAME.ncnn.param` is the graph, `NAME.ncnn.bin` the weights, and `NAME.ncnn.json` the spec with the
+SHA-256 of the other two.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +14,33 @@ from fer_edge.errors import DamagedSpecError, MissingSpecError, ModelError
 from fer_edge.spec import ModelSpec
 
 SUFFIX = ".ncnn.param"
-"""Of the file that names the model."""
+"""Ending of the graph's file, whose path stands for the model."""
 DIGESTS = "sha256"
-"""The key that the document has beside the spec's own."""
+"""Key of the digests in the document, beside the spec's own keys."""
 
 
-def describe(spec: ModelSpec, digests: dict[str, str]) -> str:
-    """The text of `NAME.ncnn.json`; the digests are by the suffix of their file."""
+def format_document(spec: ModelSpec, digests: dict[str, str]) -> str:
+    """The text of `NAME.ncnn.json`; `digests` holds a SHA-256 by the suffix of its file."""
     document = json.loads(spec.to_json())
     return json.dumps({**document, DIGESTS: digests}, ensure_ascii=False) + "\n"
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """The spec of the model whose graph is at `path`.
+    """The spec of the model whose graph is at `path`; the graph and the weights aren't read.
 
     Raises:
-        ModelError, SpecError: see `open_files`; the graph and the weights aren't looked at.
+        ModelError, SpecError: see `read_verified_spec`.
     """
     return _spec(_document(path), path)
 
 
-def open_files(path: Path) -> ModelSpec:
-    """The spec, once the graph at `path` and the weights are those that it was written with.
+def read_verified_spec(path: Path) -> ModelSpec:
+    """The spec of the model whose graph is at `path`, after comparing the other files' SHA-256.
 
     Raises:
         ModelError: a file is missing, damaged, or of another model.
         MissingSpecError: there is no `.json` beside it.
-        DamagedSpecError, NewerSpecError: it can't be used.
+        DamagedSpecError, NewerSpecError: the `.json` can't be used.
     """
     import hashlib  # here: OpenSSL takes as long to load as the model
 
@@ -65,7 +68,7 @@ def _beside(path: Path) -> Path:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    """What the `.json` holds."""
+    """The content of the `.json`."""
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file")
     file = _beside(path)

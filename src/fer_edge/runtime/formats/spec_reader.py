@@ -1,4 +1,4 @@
-"""Find the spec of a model file, with the standard library alone."""
+"""Read the spec of a model file of any format, without an engine."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def _safetensors_metadata(path: Path) -> dict[str, str]:
 
 
 def _onnx_metadata(path: Path) -> dict[str, str]:
-    # without an engine: one that is missing, or crashes here, mustn't hide what the file is
+    # without an engine, which may be missing or crash on this machine
     if not read_opset(path):
         raise ModelError(f"{path}: damaged or cut off: copy it again, or export it again")
     return read_metadata(path)
 
 
 def _openvino_metadata(path: Path) -> dict[str, str]:
-    """The attributes `value` under the model's `rt_info`; an IR is plain XML."""
+    """The attributes `value` under the model's `rt_info` in the XML of an IR."""
     try:
         info = ElementTree.parse(path).getroot().find("rt_info")
     except ElementTree.ParseError as error:
