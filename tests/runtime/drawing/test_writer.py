@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fer_edge import Face, Result
-from fer_edge.runtime.drawing.writer import ResultWriter
+from fer_edge import Face, Recognizer, Result
+from fer_edge.runtime.drawing.writer import ResultWriter, video_file
+from fer_edge.runtime.inputs.video import read_frames
 from tests.support.data import LABELS
+from tests.support.videos import shaded_image, write_clip
 
 FACE = Face((50, 50, 200, 200), 0.9, "happy", 0.9, dict.fromkeys(LABELS, 1 / 7))
 
@@ -50,3 +52,46 @@ def test_a_jpeg_is_smaller_than_the_png_of_it(tmp_path: Path) -> None:
 def test_without_a_folder_nothing_is_written() -> None:
     with ResultWriter(None) as writer:
         assert writer.add(result("a.jpg")) is None
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds at ten frames each."""
+    return write_clip(tmp_path_factory.mktemp("clips") / "clip.mkv", 40)
+
+
+def test_a_video_is_written_with_its_times(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    times = [0.0, 0.5, 0.6, 2.0]
+    with video_file(path) as add:
+        for i, seconds in enumerate(times):
+            add(shaded_image(i).resize((65, 49)), seconds)
+        assert not path.exists()
+    found = list(read_frames(str(path)))
+    assert [frame.time for frame in found] == pytest.approx(times, abs=1e-3)
+    assert found[0].image.size == (64, 48)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_what_was_read_before_an_error_is_saved(tmp_path: Path, clip: Path) -> None:
+    recognizer = Recognizer.load(faces="whole")
+
+    def interrupted() -> None:
+        with ResultWriter(tmp_path / "out") as saved:
+            for result in recognizer.stream(str(clip)):
+                saved.add(result)
+                if result.frame == 9:
+                    raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    (path,) = (tmp_path / "out").iterdir()
+    assert len(list(read_frames(str(path)))) == 10
+
+
+def test_two_videos_of_one_name_are_two_files(tmp_path: Path, clip: Path) -> None:
+    with ResultWriter(tmp_path) as saved:
+        for result in Recognizer.load(faces="whole").stream([clip, clip]):
+            saved.add(result)
+    lengths = [len(list(read_frames(str(tmp_path / name)))) for name in ("clip.mp4", "clip-2.mp4")]
+    assert lengths == [40, 40]

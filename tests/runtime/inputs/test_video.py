@@ -16,14 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.drawing.writer import ResultWriter, video_file
 from fer_edge.runtime.inputs import video
 from fer_edge.runtime.inputs.video import (
     Cut,
     read_frames,
     video_duration,
 )
-from fer_edge.runtime.inputs.video_source import av_input, is_live, is_video
 from tests.support.commands import Fer
 from tests.support.videos import shaded_image, write_clip
 
@@ -126,54 +124,10 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         list(read_frames(str(sound)))
 
 
-def test_which_sources_are_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for source in ("a.mp4", "b/C.MKV", "0", "/dev/video2", "rtsp://x/y", "http://x/y.mjpg"):
-        assert is_video(source)
-    for source in ("a.png", "photos", "*.jpg", "-", ""):
-        assert not is_video(source)
-    assert is_live("0")
-    assert is_live("rtsp://x")
-    assert not is_live("a.mp4")
-    monkeypatch.chdir(tmp_path)
-    Path("0").mkdir()  # a folder that is called like a camera is a folder
-    assert not is_video("0")
-
-
 def test_a_reader_that_leaves_closes_the_file(clip: Path) -> None:
     reading = read_frames(str(clip))
     assert next(reading).index == 0
     reading.close()
-
-
-def test_a_video_is_written_with_its_times(tmp_path: Path) -> None:
-    path = tmp_path / "out.mp4"
-    times = [0.0, 0.5, 0.6, 2.0]
-    with video_file(path) as add:
-        for i, seconds in enumerate(times):
-            add(shaded_image(i).resize((65, 49)), seconds)
-        assert not path.exists()
-    found = list(read_frames(str(path)))
-    assert [frame.time for frame in found] == pytest.approx(times, abs=1e-3)
-    assert found[0].image.size == (64, 48)
-    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
-
-
-def test_what_was_read_before_an_error_is_saved(tmp_path: Path, clip: Path) -> None:
-    from fer_edge import Recognizer
-
-    recognizer = Recognizer.load(faces="whole")
-
-    def interrupted() -> None:
-        with ResultWriter(tmp_path / "out") as saved:
-            for result in recognizer.stream(str(clip)):
-                saved.add(result)
-                if result.frame == 9:
-                    raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    (path,) = (tmp_path / "out").iterdir()
-    assert len(list(read_frames(str(path)))) == 10
 
 
 @pytest.fixture
@@ -189,13 +143,6 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 def decoders() -> int:
     return sum("_run" in thread.name for thread in threading.enumerate())
-
-
-def test_what_pyav_opens() -> None:
-    assert av_input("0") == ("/dev/video0", "v4l2")
-    assert av_input("/dev/video2") == ("/dev/video2", "v4l2")
-    assert av_input("clip.mp4") == ("clip.mp4", None)
-    assert av.format.ContainerFormat("v4l2", "r").is_input
 
 
 @pytest.mark.usefixtures("camera")
@@ -308,25 +255,3 @@ def test_sound_may_be_longer_than_the_images(tmp_path: Path) -> None:
         container.mux(sound.encode())
     assert len(list(read_frames(str(path)))) == 20
     assert video_duration(str(path)) == pytest.approx(2, abs=0.2)
-
-
-@pytest.mark.parametrize(
-    ("source", "live"),
-    [
-        ("rtsp://cam/1", True), ("srt://cam:9", True), ("http://cam/mjpeg", True),
-        ("http://host/a.mp4", False), ("https://host/x/b.webm", False), ("7", True),
-        ("7" * 300, False), ("a.mp4", False),
-    ],
-)  # fmt: skip
-def test_what_does_not_wait(source: str, live: bool) -> None:
-    assert is_live(source) == live
-
-
-def test_two_videos_of_one_name_are_two_files(tmp_path: Path, clip: Path) -> None:
-    from fer_edge import Recognizer
-
-    with ResultWriter(tmp_path) as saved:
-        for result in Recognizer.load(faces="whole").stream([clip, clip]):
-            saved.add(result)
-    lengths = [len(list(read_frames(str(tmp_path / name)))) for name in ("clip.mp4", "clip-2.mp4")]
-    assert lengths == [40, 40]
