@@ -32,7 +32,7 @@ def runs(spec: ModelSpec, tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_weights_and_figures_are_the_mean(runs: list[Path], csv_file: Path) -> None:
+def test_weights_and_batch_norm_statistics_are_averaged(runs: list[Path], csv_file: Path) -> None:
     data = read_data(csv_file)
     done = average(runs, data)
     one, other, mean = (
@@ -48,16 +48,16 @@ def test_weights_and_figures_are_the_mean(runs: list[Path], csv_file: Path) -> N
     assert done.spec.metrics[0].n == len(data.split("val"))
 
 
-def test_networks_without_a_mean(
+def test_networks_that_cannot_be_averaged(
     runs: list[Path], spec: ModelSpec, csv_file: Path, tmp_path: Path
 ) -> None:
     data = read_data(csv_file)
     with pytest.raises(ConfigError, match="two checkpoints or more"):
         average(runs[:1], data)
-    turned = replace(spec, labels=tuple(reversed(spec.labels)))
-    save(Checkpoint(load(runs[0]).model, turned), tmp_path / "turned.safetensors")
-    with pytest.raises(ConfigError, match=r"turned\.safetensors: not the same labels as"):
-        average([runs[0], tmp_path / "turned.safetensors"], data)
+    other = replace(spec, labels=tuple(reversed(spec.labels)))
+    save(Checkpoint(load(runs[0]).model, other), tmp_path / "other.safetensors")
+    with pytest.raises(ConfigError, match=r"other\.safetensors: not the same labels as"):
+        average([runs[0], tmp_path / "other.safetensors"], data)
     few = replace(data, labels=("angry", "bored"))
     with pytest.raises(DataError, match="doesn't know the label 'bored'"):
         average(runs, few)
@@ -72,7 +72,7 @@ def test_the_command(
     path = output / "model.safetensors"
     assert json.loads(ran.out) == json.loads(load(path).spec.to_json())
     assert f"{path}: " in ran.err
-    assert "% of val" in ran.err
+    assert "% on val" in ran.err
     before = path.read_bytes()
     ran = fer("average", *runs, "--data", csv_file, "--output", output)
     assert (ran.code, "is there already: name another --output" in ran.err) == (2, True)

@@ -50,6 +50,7 @@ def test_what_is_asked_for_has_the_last_word(tmp_path: Path) -> None:
         ("ferplus = 'v.csv'", "ferplus needs soft_targets above 0: --soft-targets"),
         ("mixup = -1", "mixup must be at least 0, not -1"),
         ("seed = 100000000", "seed must be below 100,000,000, not 100000000"),
+        ("weights = ''", "data and weights must not be empty"),
     ],
 )
 def test_a_wrong_recipe_is_named(text: str, words: str, tmp_path: Path) -> None:
@@ -64,6 +65,11 @@ def test_a_run_is_resumed_with_its_own_recipe(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"data": "d"}')
     with pytest.raises(ConfigError, match=r"--recipe: a run is resumed with its own settings"):
         resolve_config({}, tmp_path, resume=True, recipe={"epochs": 3})
+
+
+def test_a_run_that_is_not_there_cannot_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no run to resume"):
+        resolve_config({}, tmp_path, resume=True)
 
 
 def test_no_recipe(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs in two processes, each on a CPU; started for real by torchrun and by Lightning."""
+"""Runs in two processes on CPUs, started by torchrun and by Lightning."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from tests.support.data import draw_rows, write_csv
 from tests.support.networks import make_checkpoint
 from tests.support.processes import KILL_IN_SECOND_EPOCH, run_python
 
-STILL = dict.fromkeys(
+NO_AUGMENTATION = dict.fromkeys(
     ("rotation", "scale", "shift", "flip", "brightness", "contrast", "erase"), 0.0
 )
-"""No augmentation: what is drawn differs from process to process."""
+"""Each process draws other random numbers."""
 KILLED = f"""{KILL_IN_SECOND_EPOCH}
 from fer_edge.cli import main
 
@@ -46,19 +46,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkpoint("mobilenet_v3_small", tmp_path_factory.mktemp("first"))
+    return make_checkpoint("tiny", tmp_path_factory.mktemp("first"))
 
 
-def ran(*arguments: object, code: int = 0) -> str:
-    """What a command said on standard error."""
+def run(*arguments: object, fails: bool = False) -> str:
+    """Run a command and return its standard error."""
     done = run_python(*arguments)
-    assert (done.returncode == 0) == (code == 0), done.stderr
+    assert (done.returncode != 0) == fails, done.stderr
     return done.stderr
 
 
 def options(data: Path, first: Path, output: Path) -> tuple[object, ...]:
     return (
-        *("train", "--data", data, "--weights", first, "--arch", "mobilenet_v3_small"),
+        *("train", "--data", data, "--weights", first, "--arch", "tiny"),
         *("--epochs", 3, "--batch-size", 14, "--storage", "fp32", "--output", output),
     )
 
@@ -67,20 +67,21 @@ def options(data: Path, first: Path, output: Path) -> tuple[object, ...]:
 def unbroken(data: Path, first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose processes Lightning starts."""
     folder = tmp_path_factory.mktemp("runs") / "unbroken"
-    said = ran("-m", "fer_edge", *options(data, first, folder), "--devices", 2)
-    starts = [line.partition(" ")[0] for line in said.splitlines()]
-    assert starts == ["FER2013:", "epoch", "epoch", "epoch", "next:"], said
+    log = run("-m", "fer_edge", *options(data, first, folder), "--devices", 2)
+    starts = [line.partition(" ")[0] for line in log.splitlines()]
+    assert starts == ["FER2013:", "epoch", "epoch", "epoch", "next:"], log
     return folder
 
 
-def test_killed_in_two_processes_and_resumed_ends_as_unbroken(
+@pytest.mark.slow
+def test_killed_in_two_processes_and_resumed_ends_like_an_unbroken_run(
     data: Path, first: Path, unbroken: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     (tmp_path / "killed.py").write_text(KILLED)
-    ran(*TORCHRUN, tmp_path / "killed.py", *options(data, first, folder), code=1)
+    run(*TORCHRUN, tmp_path / "killed.py", *options(data, first, folder), fails=True)
     assert [row["epoch"] for row in read_log(folder / "metrics.csv")] == ["1"]
-    ran(*TORCHRUN, "-m", "fer_edge", "train", "--resume", "--output", folder)
+    run(*TORCHRUN, "-m", "fer_edge", "train", "--resume", "--output", folder)
     logs = [read_log(run / "metrics.csv") for run in (folder, unbroken)]
     for name in ("epoch", "lr", "train_loss", "val_loss", "val_accuracy"):
         assert [row[name] for row in logs[0]] == [row[name] for row in logs[1]]
@@ -88,7 +89,7 @@ def test_killed_in_two_processes_and_resumed_ends_as_unbroken(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_what_two_processes_measured_one_measures_too(unbroken: Path, data: Path) -> None:
+def test_one_process_measures_what_two_measured(unbroken: Path, data: Path) -> None:
     best = max(read_log(unbroken / "metrics.csv"), key=lambda row: float(row["val_accuracy"]))
     (metrics,) = read_spec(unbroken / "model.safetensors").metrics
     assert (metrics.split, metrics.n) == ("val", 21)
@@ -102,12 +103,12 @@ def test_what_two_processes_measured_one_measures_too(unbroken: Path, data: Path
 def test_two_processes_take_the_step_that_one_takes(
     data: Path, first: Path, tmp_path: Path
 ) -> None:
-    """Of a twin: it has no batch norms, whose figures are of each process's faces."""
-    recipe = tmp_path / "still.toml"
-    lines = "\n".join(f"{name} = {value}" for name, value in STILL.items())
+    """Of a QAT run: a quantized model has no batch norms, whose statistics differ by process."""
+    recipe = tmp_path / "no_augmentation.toml"
+    lines = "\n".join(f"{name} = {value}" for name, value in NO_AUGMENTATION.items())
     recipe.write_text(f"epochs = 1\nbatch_size = 62\n[augmentation]\n{lines}\n")
     given = ("train", "--qat", "--from", first, "--data", data, "--recipe", recipe)
-    ran(*TORCHRUN, "-m", "fer_edge", *given, "--output", tmp_path / "two")
+    run(*TORCHRUN, "-m", "fer_edge", *given, "--output", tmp_path / "two")
     config = TrainConfig.load(tmp_path / "two" / "config.json")
     fit(config, tmp_path / "one")
     kept = [
@@ -115,7 +116,7 @@ def test_two_processes_take_the_step_that_one_takes(
         for run in ("one", "two")
     ]
     states = [one["optimizer_states"][0]["state"] for one in kept]
-    assert len(states[0]) > 50
+    assert len(states[0]) > 10
     for number, state in states[0].items():
         ours, theirs = state["exp_avg"], states[1][number]["exp_avg"]
         assert (ours - theirs).norm() <= 1e-3 * ours.norm() + 1e-8, number
@@ -123,7 +124,7 @@ def test_two_processes_take_the_step_that_one_takes(
     assert float(logs[0]["train_loss"]) == pytest.approx(float(logs[1]["train_loss"]), abs=1e-3)
 
 
-def test_batches_are_shared_and_no_face_is_seen_twice(data: Path, tmp_path: Path) -> None:
+def test_ranks_share_batches_and_no_face_is_seen_twice(data: Path, tmp_path: Path) -> None:
     read = read_data(data)
     given: dict[str, object] = {"data": str(data), "batch_size": 12}
     config = resolve_config(given, tmp_path, resume=False)
@@ -159,7 +160,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return put
 
 
-def test_who_is_first(environment: Callable[..., None]) -> None:
+def test_rank_zero(environment: Callable[..., None]) -> None:
     assert distributed.is_rank_zero()
     environment(LOCAL_RANK=0, RANK=0)
     assert distributed.is_rank_zero()
@@ -167,7 +168,7 @@ def test_who_is_first(environment: Callable[..., None]) -> None:
     assert not distributed.is_rank_zero()
 
 
-def test_how_many_processes(environment: Callable[..., None]) -> None:
+def test_number_of_processes(environment: Callable[..., None]) -> None:
     alone = distributed.trainer_options(1, 64)
     assert (alone["devices"], alone["num_nodes"], alone["strategy"]) == (1, 1, "auto")
     with pytest.raises(ConfigError, match="--batch-size 64 isn't a multiple of 3 processes"):
@@ -179,7 +180,7 @@ def test_how_many_processes(environment: Callable[..., None]) -> None:
         distributed.trainer_options(2, 64)
 
 
-def test_alone_there_is_nothing_to_bring_together() -> None:
+def test_a_single_process_has_nothing_to_reduce() -> None:
     norm = torch.nn.BatchNorm2d(3)
     distributed.average_buffers(norm)
     distributed.leave_process_group()

@@ -13,31 +13,31 @@ from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.quantized import default_float_layers, quantize_model, quantized_layers
 from tests.support.networks import make_network
 
-STILL = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
+NO_AUGMENTATION = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
 SPEC = InputSpec(side=48, network_side=32, mean=0.5, std=0.25)
 
 
 @pytest.fixture(scope="module")
 def network() -> FaceClassifier:
-    return make_network("mobilenet_v3_small", SPEC)
+    return make_network("tiny", SPEC)
 
 
-def a_trainee(
+def make_module(
     network: FaceClassifier, config: TrainConfig, teachers: tuple[FaceClassifier, ...] = ()
 ) -> LitClassifier:
-    trainee = LitClassifier(network, config, torch.ones(7), 10, teachers)
-    trainee.log = lambda *_, **__: None  # type: ignore[method-assign]
-    return trainee.eval()
+    module = LitClassifier(network, config, torch.ones(7), 10, teachers)
+    module.log = lambda *_, **__: None  # type: ignore[method-assign]
+    return module.eval()
 
 
 @pytest.fixture
 def config() -> TrainConfig:
     return TrainConfig(
         data="d",
-        architecture="mobilenet_v3_small",
+        architecture="tiny",
         epochs=10,
         label_smoothing=0,
-        augmentation=STILL,
+        augmentation=NO_AUGMENTATION,
     )
 
 
@@ -47,20 +47,20 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randint(0, 256, (8, 48, 48), dtype=torch.uint8), torch.eye(8)[:, :7] + 0.0
 
 
-def test_a_teacher_that_answers_alike_costs_nothing(
+def test_a_teacher_with_the_same_logits_adds_no_loss(
     network: FaceClassifier, config: TrainConfig, batch: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    alone = a_trainee(network, config).training_step(batch, 0)
-    taught = a_trainee(network, config, (network,)).training_step(batch, 0)
+    alone = make_module(network, config).training_step(batch, 0)
+    taught = make_module(network, config, (network,)).training_step(batch, 0)
     assert torch.allclose(taught, alone, atol=1e-6)
     mirrored = replace(config, teachers=("t",), mirror_teachers=True)
-    assert a_trainee(network, mirrored, (network,)).training_step(batch, 0) > alone + 1e-4
+    assert make_module(network, mirrored, (network,)).training_step(batch, 0) > alone + 1e-4
 
 
-def test_the_first_epochs_are_of_a_smaller_side(
+def test_the_first_epochs_use_a_smaller_side(
     network: FaceClassifier, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    growing = a_trainee(network, replace(config, first_side=24, first_fraction=0.3))
+    growing = make_module(network, replace(config, first_side=24, first_fraction=0.3))
     sides = []
     for epoch in (0, 2, 3, 9):
         monkeypatch.setattr(LitClassifier, "current_epoch", epoch)
@@ -73,44 +73,45 @@ def test_the_first_epochs_are_of_a_smaller_side(
         assert not torch.allclose(network.forward_pixels(pixels, 24), own)
 
 
-def test_frozen_parts_stay_as_they_are(
+def test_frozen_submodules_do_not_change(
     config: TrainConfig, batch: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    network = make_network("mobilenet_v3_small", SPEC)
+    network = make_network("tiny", SPEC)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    still = replace(config, lr=0.1, backbone_lr=1.0, frozen=("features.0", "features.1"))
-    trainee = a_trainee(network, still)
-    trainee.train()
-    trainee.on_train_epoch_start()
-    optimizer = trainee.configure_optimizers()["optimizer"]
-    trainee.training_step(batch, 0).backward()
+    frozen = replace(config, lr=0.1, backbone_lr=1.0, frozen=("features.0", "features.1"))
+    module = make_module(network, frozen)
+    module.train()
+    module.on_train_epoch_start()
+    optimizer = module.configure_optimizers()["optimizer"]
+    module.training_step(batch, 0).backward()
     optimizer.step()
     moved = {
         name.split(".")[2]
         for name, tensor in network.state_dict().items()
         if name.startswith("network.features.") and not torch.equal(tensor, before[name])
     }
-    assert {"2", "3"} <= moved
+    assert "2" in moved
     assert not {"0", "1"} & moved
 
 
-def test_codes_move_faster_than_weights(config: TrainConfig) -> None:
-    network = make_network("mobilenet_v3_small", SPEC)
+def test_quantized_layers_learn_at_100_times_the_rate(config: TrainConfig) -> None:
+    config = replace(config, architecture="mobilenet_v3_small")  # it has a quantized head layer
+    network = make_network(config.architecture, SPEC)
     recipe = Int8Recipe(float_layers=default_float_layers(network, config.architecture))
-    twin = quantize_model(network, config.architecture, recipe)
-    trainee = a_trainee(twin, replace(config, lr=1e-3, backbone_lr=0.5))
-    groups = trainee.configure_optimizers()["optimizer"].param_groups
+    quantized_model = quantize_model(network, config.architecture, recipe)
+    module = make_module(quantized_model, replace(config, lr=1e-3, backbone_lr=0.5))
+    groups = module.configure_optimizers()["optimizer"].param_groups
     found = {id(one): group["initial_lr"] for group in groups for one in group["params"]}
-    assert len(found) == len(list(twin.parameters()))
-    in_codes = [p for layer in quantized_layers(twin).values() for p in layer.layer.parameters()]
-    assert {found.pop(id(one)) for one in in_codes} == {0.05, 0.1}
+    assert len(found) == len(list(quantized_model.parameters()))
+    in_levels = [
+        p for layer in quantized_layers(quantized_model).values() for p in layer.layer.parameters()
+    ]
+    assert {found.pop(id(one)) for one in in_levels} == {0.05, 0.1}
     assert set(found.values()) == {1e-3, 5e-4}
-    shares = {group["initial_lr"] * group["weight_decay"] for group in groups}
-    assert {round(share / config.weight_decay, 6) for share in shares} == {0, 5e-4, 1e-3}
+    decays = {group["initial_lr"] * group["weight_decay"] for group in groups}
+    assert {round(decay / config.weight_decay, 6) for decay in decays} == {0, 5e-4, 1e-3}
 
 
-def test_a_frozen_part_that_there_is_not_is_named(
-    network: FaceClassifier, config: TrainConfig
-) -> None:
+def test_an_unknown_frozen_submodule_is_named(network: FaceClassifier, config: TrainConfig) -> None:
     with pytest.raises(ConfigError, match=r"frozen: the network has no submodule 'stem'"):
-        a_trainee(network, replace(config, frozen=("stem",)))
+        make_module(network, replace(config, frozen=("stem",)))

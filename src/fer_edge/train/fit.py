@@ -168,7 +168,7 @@ def fit(
         return FitResult(path, None, val_accuracy)
     state = torch.load(best.path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["state_dict"])
-    trained = module.model.cpu()
+    trained = module.model.cpu().to(memory_format=torch.contiguous_format)
     if qat:
         checkpoint = finalize_quantized(qat.finish(trained, config.epochs), config, data)
     else:
