@@ -100,7 +100,7 @@ def main() -> None:
     # Pillow warns of damage that it can read in spite of; what it cannot read is a SourceError
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(standalone_mode=False, prog_name="fer"))
     except typer.TyperException as error:
         _print_usage_error(error)
         sys.exit(error.exit_code)

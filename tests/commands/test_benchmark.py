@@ -103,10 +103,10 @@ def test_nothing_works(fer: Fer) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--threads", "1,x"), "'1,x' isn't whole numbers from 1 on, as 1,2,4"),
-        (("--threads", "0"), "'0' isn't whole numbers from 1 on"),
-        (("--batch", ""), "'' isn't whole numbers from 1 on"),
-        (("--batch", "-1"), "'-1' isn't whole numbers from 1 on"),
+        (("--threads", "1,x"), "--threads '1,x': not whole numbers from 1, such as 1,2,4"),
+        (("--threads", "0"), "'0': not whole numbers from 1"),
+        (("--batch", ""), "'': not whole numbers from 1"),
+        (("--batch", "-1"), "'-1': not whole numbers from 1"),
         (("--seconds", "0"), "--seconds"),
         (("--rounds", "0"), "--rounds"),
         (("--backend", "auto"), "--backend"),

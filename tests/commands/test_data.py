@@ -54,3 +54,12 @@ def test_inspect_as_json_leaves_out_what_is_bad(faces: Path, fer: Fer) -> None:
         "exact": True,
     }
     assert document["bad"][0]["location"] == "val/happy/broken.png"
+
+
+def test_inspect(fer: Fer, csv_file: Path) -> None:
+    ran = fer("data", "inspect", csv_file)
+    assert ran.code == 0
+    assert "unreadable rows or images: 0" in ran.out
+    document = json.loads(fer("data", "inspect", csv_file, "--json").out)
+    assert document["counts"]["train"]["happy"] == 6
+    assert fer("data", "inspect", csv_file / "none").code == 1

@@ -38,11 +38,11 @@ def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     for text in (
         *("board", "CPU features", "memory", "cameras none", "PyAV is installed", "1.0: cpu"),
         "not installed: fer detector install",
-        "fer-mobilenet_v2, int8, 70.52% right on FER2013 test",
+        "fer-mobilenet_v2, int8, 70.52% accuracy on FER2013 test",
         "onnxruntime 2 1.00 right: 16 of 16 same label, max |Δlogit| 1e-07",
         "openvino 1 1.00 close: 15 of 16 same label, max |Δlogit| 0.13",
-        "close: int8 rounded otherwise here and there",
-        "--backend auto takes onnxruntime with 1 thread for this model from now on",
+        "close: some int8 values are rounded differently",
+        "--backend auto now uses onnxruntime with 1 thread for this model",
     ):
         assert text in shown
     assert (tmp_path / "fer-edge" / "doctor.json").is_file()
@@ -57,7 +57,7 @@ def test_a_model_that_fails_everywhere(fer: Fer, monkeypatch: pytest.MonkeyPatch
     shown = plain_text(ran.out)
     assert "failed: it crashed: Illegal instruction" in shown
     assert "wrong: 7 of 16 same label, max |Δlogit| not a number" in shown
-    assert "the self-test failed: this model can't be used here" in shown
+    assert "the self-test failed: this model cannot be used on this machine" in shown
     ran = fer("doctor", "--json")
     assert ran.code == 1
     assert json.loads(ran.out)["works"] is False
@@ -70,12 +70,14 @@ def test_a_choice_that_cannot_be_kept_and_one_that_was_not_made(
     (tmp_path / "fer-edge").touch()
     ran = fer("doctor")
     assert ran.code == 0
-    assert "fastest: onnxruntime with 1 thread, but that can't be kept: [Errno" in plain_text(
+    assert "fastest: onnxruntime with 1 thread, but that cannot be stored: [Errno" in plain_text(
         ran.out
     )
     fake_self_tests(monkeypatch, lambda *_: {"ms": None})
     ran = fer("doctor", "--no-probe")
-    assert "speed wasn't measured: --backend auto is as it was" in plain_text(ran.out)
+    assert "latency was not measured: the choice of --backend auto is unchanged" in plain_text(
+        ran.out
+    )
 
 
 def test_where_no_process_can_be_started(

@@ -11,6 +11,8 @@ from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from tests.support.commands import Fer
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_official_counts(fer2013: Path, fer: Fer) -> None:
     document = json.loads(fer("data", "inspect", fer2013, "--json").out)

@@ -1,4 +1,4 @@
-"""`fer infer --output`: files that are complete as far as they go, and can be gone on with."""
+"""`fer infer --output`: files that hold every result so far and can be resumed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from fer_edge.commands.results_file import KINDS, Output
+from fer_edge.commands.results_file import KINDS, ResultsFile
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.recognizer import Recognizer
 from tests.support.commands import Fer
@@ -45,9 +45,7 @@ def sources(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_a_file_cut_anywhere_is_gone_on_with(
-    fer: Fer, faces: Path, tmp_path: Path, suffix: str
-) -> None:
+def test_a_file_cut_anywhere_is_resumed(fer: Fer, faces: Path, tmp_path: Path, suffix: str) -> None:
     odd = [b"a\nb.png", b"a\rb.png", b"a\xff.png", b'a",b.png']
     for i, name in enumerate(odd):
         (faces / f"{i}.png").rename(faces / os.fsdecode(name))
@@ -67,8 +65,8 @@ def test_a_file_cut_anywhere_is_gone_on_with(
             assert ran.code == 0, ran.err
             assert (tmp_path / f"cut{suffix}").read_bytes() == content
             if cut == len(content):
-                assert "1 picture in" in ran.err
-                assert f"{COUNT - 1} were in" in ran.err
+                assert "1 image in" in ran.err
+                assert f"{COUNT - 1} were already in" in ran.err
             (tmp_path / f"cut{suffix}").unlink()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["faces", f"whole{suffix}"]
 
@@ -78,16 +76,16 @@ def test_what_is_never_overwritten(fer: Fer, faces: Path, tmp_path: Path) -> Non
     out.write_text("mine")
     ran = fer("infer", faces, "-o", out)
     assert (ran.code, ran.out) == (2, "")
-    assert "out.csv is there already: --resume goes on with it" in ran.err
+    assert "out.csv exists: continue it with --resume" in ran.err
     ran = fer("infer", faces, "-o", out, "--resume")
     assert ran.code == 2
-    assert "can't be gone on with: its columns are others" in ran.err
+    assert "cannot be resumed: its columns differ" in ran.err
     assert out.read_text() == "mine"
     (tmp_path / "out.csv.part").touch()
-    assert "are both there" in fer("infer", faces, "-o", out, "--resume").err
+    assert "both exist" in fer("infer", faces, "-o", out, "--resume").err
     (tmp_path / "x.jsonl").write_text('{"no": 1}\n{"source": "a"}\n')
     assert (
-        "x.jsonl can't be gone on"
+        "x.jsonl cannot be resumed"
         in fer("infer", faces, "-o", tmp_path / "x.jsonl", "--resume").err
     )
 
@@ -95,10 +93,13 @@ def test_what_is_never_overwritten(fer: Fer, faces: Path, tmp_path: Path) -> Non
 def test_wrong_usage(fer: Fer, faces: Path, tmp_path: Path) -> None:
     for arguments, said in (
         (("--resume",), "--resume needs --output"),
-        (("-o", tmp_path / "x.txt"), "end it in .jsonl, .ndjson, .csv, or say --json"),
+        (("-o", tmp_path / "x.txt"), "end it in .jsonl, .ndjson, .csv, or add --json"),
         (("-o", tmp_path / "x.json"), "end it in .jsonl"),
         (("--csv", "-o", tmp_path / "x.jsonl"), "--csv and --output"),
-        (("-o", tmp_path / "x.csv", "--resume", "0"), "what a camera or a live stream showed"),
+        (
+            ("-o", tmp_path / "x.csv", "--resume", "0"),
+            "a camera or a live stream cannot be",
+        ),
     ):
         ran = fer("infer", faces, *arguments)
         assert (ran.code, ran.out) == (2, "")
@@ -123,7 +124,7 @@ def test_a_picture_without_a_face_is_held_too(fer: Fer, tmp_path: Path, yunet: P
         rows = list(csv.DictReader(out.read_text().splitlines()))
         assert [Path(row["source"]).name for row in rows] == ["green.png", "red.png"]
         assert rows[0]["emotion"] == rows[0]["happy"] == rows[0]["x"] == ""
-    assert "1 picture in" in ran.err
+    assert "1 image in" in ran.err
 
 
 def test_a_video_is_done_whole_or_anew(fer: Fer, faces: Path, tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_a_run_that_is_stopped_leaves_a_complete_file(
     process.send_signal(stop)
     _, complaint = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert b"interrupted: the file is complete as far as it goes" in complaint
+    assert b"interrupted: the results so far are complete" in complaint
     assert b"Traceback" not in complaint
     assert sources(out) == [str(faces / f"{i}.png") for i in range(COUNT)]
 
@@ -200,7 +201,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
             return getattr(self.file, name)
 
     def fill() -> None:
-        with Output(tmp_path / "x.csv", "csv", recognizer.spec, resume=False) as output:
+        with ResultsFile(tmp_path / "x.csv", "csv", recognizer.spec, resume=False) as output:
             output.add(result)
             output._file = Full(output._file)  # type: ignore[assignment]
             output.add(result)
@@ -214,7 +215,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 def test_every_kind_has_a_line_a_result(capsys: pytest.CaptureFixture[str]) -> None:
     recognizer = Recognizer.load(faces="whole")
     for kind in KINDS:
-        with Output(None, kind, recognizer.spec, resume=False) as output:
+        with ResultsFile(None, kind, recognizer.spec, resume=False) as output:
             output.add(recognizer(draw_face(1, 1)))
         assert "array" in capsys.readouterr().out
 
@@ -231,18 +232,18 @@ def test_a_folder_that_can_not_be_written(fer: Fer, faces: Path, tmp_path: Path)
 def test_config_errors_leave_nothing(tmp_path: Path) -> None:
     spec = Recognizer.load().spec
     (tmp_path / "x.csv").write_text("source,a\nb,1,2\n")
-    with pytest.raises(ConfigError, match="its columns are others"):
-        Output(tmp_path / "x.csv", "csv", spec, resume=True)
+    with pytest.raises(ConfigError, match="its columns differ"):
+        ResultsFile(tmp_path / "x.csv", "csv", spec, resume=True)
     assert [p.name for p in tmp_path.iterdir()] == ["x.csv"]
 
 
 def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
     recognizer = Recognizer.load(faces="whole")
     path = tmp_path / "x.csv"
-    with Output(path, "csv", recognizer.spec, resume=False) as output:
+    with ResultsFile(path, "csv", recognizer.spec, resume=False) as output:
         output.add(recognizer(draw_face(1, 1)))
-        with pytest.raises(ConfigError, match="another run is writing it"):
-            Output(path, "csv", recognizer.spec, resume=True)
+        with pytest.raises(ConfigError, match="another process is writing it"):
+            ResultsFile(path, "csv", recognizer.spec, resume=True)
     assert sources(path) == ["array"]
 
 

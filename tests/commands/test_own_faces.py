@@ -1,4 +1,4 @@
-"""Somebody's own classes, from folders of pictures to gated files, as it is typed."""
+"""A user's own classes, from folders of images to exported files."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CLASSES = {"happy": 120, "sehr müde": 90, "驚き": 135, "Don't know!": 72}
 HEAD = "classifier.1."
 
 
-def a_picture(label: int, i: int) -> Image.Image:
-    """Gray or colour, see-through or not, of many sizes, upright and broad."""
+def make_image(label: int, i: int) -> Image.Image:
+    """Gray or colour, with and without transparency, of many sizes and aspect ratios."""
     random = np.random.default_rng(100 * label + i)
     width, height = random.integers(40, 120, 2).tolist()
-    picture = Image.fromarray(draw_face(label, i)).resize((width, height))
-    return picture.convert(("L", "RGB", "RGBA", "P")[i % 4])
+    image = Image.fromarray(draw_face(label, i)).resize((width, height))
+    return image.convert(("L", "RGB", "RGBA", "P")[i % 4])
 
 
 @pytest.fixture
@@ -37,10 +37,8 @@ def my_faces(tmp_path: Path) -> Path:
         folder.mkdir(parents=True)
         for i in range(count):
             suffix = (".png", ".JPG", ".webp", ".bmp")[i % 4] if i % 4 != 2 else ".png"
-            picture = a_picture(label, i)
-            (picture.convert("RGB") if suffix == ".JPG" else picture).save(
-                folder / f"a {i}{suffix}"
-            )
+            image = make_image(label, i)
+            (image.convert("RGB") if suffix == ".JPG" else image).save(folder / f"a {i}{suffix}")
         (folder / "Thumbs.db").write_bytes(b"x")
         (folder / "._a 0.png").write_bytes(b"what a Mac leaves behind")
     (root / "__MACOSX").mkdir()
@@ -48,6 +46,7 @@ def my_faces(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_from_folders_to_gated_files(
     fer: Fer, my_faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +86,7 @@ def test_from_folders_to_gated_files(
     assert (document["gate"], document["precision"]) == ("default", "int8")
     assert document["parity"]["accuracy_exported"] > 0.8
 
-    picture = next(my_faces.glob("驚き/*.png"))
-    ran = fer("infer", "--model", document["path"], "--faces", "whole", picture, "--json")
+    image = next(my_faces.glob("驚き/*.png"))
+    ran = fer("infer", "--model", document["path"], "--faces", "whole", image, "--json")
     (face,) = json.loads(ran.out)["faces"]
     assert set(face["probabilities"]) == set(CLASSES)

@@ -42,8 +42,8 @@ def test_images() -> None:
     summary.failed = 2
     first, second, third = summary_text(summary).splitlines()
     assert first.startswith("3 images in ")
-    assert "to read one took 10.0 ms (median), 10.0 ms (95th percentile)" in first
-    assert second == "4 faces, of which happy 75%, sad 25%"
+    assert "per image 10.0 ms (median), 10.0 ms (95th percentile)" in first
+    assert second == "4 faces: happy 75%, sad 25%"
     assert third == "2 could not be read"
 
 
@@ -59,7 +59,7 @@ def test_videos_count_whom_they_followed() -> None:
     assert summary.tracked == 5
     text = summary_text(summary)
     assert text.startswith("6 frames in ")
-    assert text.endswith("7 faces, 5 followed, of which sad 100%")
+    assert text.endswith("7 faces, 5 tracks: sad 100%")
 
 
 def test_nothing() -> None:

@@ -1,4 +1,4 @@
-"""What `fer infer` draws: annotated pictures and videos, timelines, a window."""
+"""What `fer infer` draws: annotated images and videos, timelines, a window."""
 
 from __future__ import annotations
 
@@ -6,28 +6,80 @@ import sys
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from fer_edge.commands.plots import Plots
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing import fonts
+from fer_edge.runtime.drawing.timeline import Timeline, check_plot_path
 from fer_edge.runtime.drawing.window import Window
-from fer_edge.runtime.drawing.writer import ResultWriter
+from fer_edge.runtime.drawing.writer import ResultWriter, unused_path
 from fer_edge.runtime.results import Result
 from fer_edge.spec import ModelSpec
 
 
-class Pictures(AbstractContextManager["Pictures"]):
-    """All that is drawn of each result; finished when the block is left.
+class TimelineWriter(AbstractContextManager["TimelineWriter"]):
+    """Draws each video's timeline after its last frame, or when the block is left.
 
     Args:
-        spec: of the model that answers.
-        save: folder for annotated pictures and videos; None: none.
-        plot: picture of each video's expressions over time; None: none.
+        path: of the first video's timeline; those of further videos are numbered. None: none.
+
+    Raises:
+        ConfigError: the path isn't that of an image file.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        if path is not None:
+            check_plot_path(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._written: list[Path] = []
+        self._timeline: Timeline | None = None
+        self._time = 0.0
+
+    def add(self, result: Result) -> None:
+        """Add one result; images have no time and are ignored."""
+        if self._path is None or result.time is None:
+            return
+        if (
+            self._timeline is None
+            or result.source != self._timeline.source
+            or result.time < self._time
+        ):
+            self._end()
+            self._timeline = Timeline()
+        self._time = result.time
+        self._timeline.add(result)
+
+    def _end(self) -> None:
+        if self._path is None or self._timeline is None:
+            return
+        path = unused_path(self._path)[0] if self._written else self._path
+        self._timeline.save(path)
+        self._timeline = None
+        self._written.append(path)
+        print(f"plotted {path}", file=sys.stderr)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether a timeline was requested and no frame of a video was read."""
+        return self._path is not None and not self._written
+
+    def __exit__(self, *_: object) -> None:
+        """Draw the timeline of the video that is open."""
+        self._end()
+
+
+class AnnotatedOutput(AbstractContextManager["AnnotatedOutput"]):
+    """Draws every result; files are finished when the block is left.
+
+    Args:
+        spec: of the model.
+        save: folder for annotated images and videos; None: none.
+        plot: image file for the timeline of each video; None: none.
         show: open a window.
 
     Raises:
-        ConfigError: a path isn't of the right kind, or no font has the labels' letters.
+        ConfigError: a path isn't of the right kind, or no font has the labels' characters.
         DeviceError: when the block is entered: there is no display.
-        OSError: the folder can't be made.
+        OSError: the folder cannot be made.
     """
 
     def __init__(
@@ -36,17 +88,16 @@ class Pictures(AbstractContextManager["Pictures"]):
         if save and save.exists() and not save.is_dir():
             raise ConfigError(f"--save {save}: a file, not a folder")
         if save:
-            save.mkdir(
-                parents=True, exist_ok=True
-            )  # a place that can't be written to, said at once
+            # now: a folder that cannot be written to is reported before anything is read
+            save.mkdir(parents=True, exist_ok=True)
         fonts.check_labels(spec.labels)
-        self._saved, self._plots = ResultWriter(save), Plots(plot)
+        self._saved, self._timelines = ResultWriter(save), TimelineWriter(plot)
         self._window = Window() if show else None
         self._stack = ExitStack()
 
-    def __enter__(self) -> Pictures:
-        """Open the window, where one was asked for."""
-        for part in (self._window, self._saved, self._plots):
+    def __enter__(self) -> AnnotatedOutput:
+        """Open the window, where one was requested."""
+        for part in (self._window, self._saved, self._timelines):
             if part is not None:
                 self._stack.enter_context(part)
         return self
@@ -55,17 +106,17 @@ class Pictures(AbstractContextManager["Pictures"]):
         """Draw one result; False once the user has closed the window."""
         if path := self._saved.add(result):
             print(f"saved {path}", file=sys.stderr)
-        self._plots.add(result)
+        self._timelines.add(result)
         if self._window is None:
             return True
         still = result.frame is None
         return self._window.show(result.plot(), hold=still, title=result.source)
 
     @property
-    def unplotted(self) -> bool:
-        """Whether a plot was asked for and there was nothing to plot."""
-        return self._plots.missed
+    def is_plot_missing(self) -> bool:
+        """Whether a timeline was requested and no frame of a video was read."""
+        return self._timelines.is_missing
 
     def __exit__(self, *_: object) -> None:
-        """Finish what is open: what was read so far is kept."""
+        """Finish the open files; what was read so far is kept."""
         self._stack.close()

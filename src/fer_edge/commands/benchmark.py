@@ -134,10 +134,10 @@ def benchmark(
 def _check_plot(
     plot: Path, data: Path | None, threads: tuple[int, ...], batches: tuple[int, ...]
 ) -> None:
-    """See that a plot can be drawn, before minutes go into measuring.
+    """Check that the plot can be drawn, before minutes of measuring.
 
     Raises:
-        ConfigError: what it shows wouldn't be measured, or it isn't a picture's name.
+        ConfigError: the plot needs figures that would not be measured, or is no .png file.
         MissingExtraError: matplotlib isn't installed.
     """
     if data is None:
@@ -147,7 +147,7 @@ def _check_plot(
     if plot.is_dir() or plot.suffix.lower() != ".png":
         raise ConfigError(f"{plot}: not a file name for an image: end it in .png")
     with requires_extra("train"):
-        from fer_edge.train.evaluation import pareto  # noqa: F401 - missing, it is said first
+        from fer_edge.train.evaluation import pareto  # noqa: F401 - fails here if it isn't installed
 
 
 def _numbers(option: str, text: str | None) -> tuple[int, ...]:

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def complain(error: BaseException) -> None:
-    """Name an error on standard error, in one line."""
+    """Print an error on standard error, in one line."""
     print(f"{type(error).__name__}: {error}", file=sys.stderr)
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """One document, one line."""
+    """Print one document on one line."""
     print(json.dumps(document, ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def show(parts: Iterable[RenderableType]) -> None:
-    """Tables and lines for a person; text from files is shown as it is, never as markup."""
+    """Print tables and text for people; square brackets in text are not markup."""
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 110, markup=False)

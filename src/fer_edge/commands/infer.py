@@ -27,7 +27,7 @@ from fer_edge.commands.options import (
 from fer_edge.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
-    from fer_edge.commands.annotated_output import Pictures
+    from fer_edge.commands.annotated_output import AnnotatedOutput
 
 Faces = Literal["auto", "whole", "detect"]
 
@@ -184,21 +184,23 @@ def infer(
     ] = False,
 ) -> None:
     """Recognize the facial expressions in images, videos and camera streams."""
-    from fer_edge.commands.progress import bar
-    from fer_edge.commands.results_file import Output, kind_of
+    from fer_edge.commands.progress import progress_bar
+    from fer_edge.commands.results_file import ResultsFile, choose_kind
     from fer_edge.render.faces import summary_text
     from fer_edge.runtime.inputs.video import Cut
     from fer_edge.runtime.inputs.video_source import is_live
     from fer_edge.runtime.recognizer import Recognizer
     from fer_edge.runtime.summary import Summary
 
-    kind = kind_of(output, as_json=as_json, as_csv=as_csv, resume=resume)
+    kind = choose_kind(output, as_json=as_json, as_csv=as_csv, resume=resume)
     if resume and any(map(is_live, sources)):
-        raise ConfigError("--resume: what a camera or a live stream showed can't be seen again")
+        raise ConfigError("--resume: a camera or a live stream cannot be read again")
     try:
         cut = Cut(every, max_fps, start, duration)
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    if model is not None and (model.is_dir() or model.suffix == ".safetensors"):
+        raise ConfigError(f"{model} is a checkpoint: export it first, with fer export {model}")
     recognizer = Recognizer.load(
         model,
         backend=backend,
@@ -211,11 +213,11 @@ def infer(
         align=align,
         min_confidence=min_confidence,
     )
-    drawn: AbstractContextManager[Pictures | None] = nullcontext()
+    drawn: AbstractContextManager[AnnotatedOutput | None] = nullcontext()
     if save or plot or show:
-        from fer_edge.commands.annotated_output import Pictures
+        from fer_edge.commands.annotated_output import AnnotatedOutput
 
-        drawn = Pictures(recognizer.spec, save, plot, show=show)
+        drawn = AnnotatedOutput(recognizer.spec, save, plot, show=show)
     skip = _Skipped(sources, save)
     summary = Summary()
     interrupted = unplotted = False
@@ -223,11 +225,11 @@ def infer(
 
     try:
         with (
-            drawn as pictures,
-            Output(output, kind, recognizer.spec, resume=resume) as written,
+            drawn as annotated,
+            ResultsFile(output, kind, recognizer.spec, resume=resume) as written,
         ):
             skip.held = written.held
-            with bar(sources, skip, beside_results=output is None) as progress:
+            with progress_bar(sources, skip, to_terminal=output is None) as progress:
 
                 def report(error: SourceError) -> None:
                     complain(error)
@@ -235,18 +237,18 @@ def infer(
                     progress.fail()
 
                 for result in recognizer.stream(sources, cut=cut, skip=skip, on_error=report):
+                    if not warned and not recognizer.is_small(result.width, result.height):
+                        warned = True
+                        print(f"{result.source}: {NOTE}", file=sys.stderr, flush=True)
                     written.add(result)
                     summary.add(result)
                     progress.add(result)
-                    if not warned and not recognizer.is_small(result.width, result.height):
-                        warned = True
-                        print(f"{result.source}: {NOTE}", file=sys.stderr)
                     try:
-                        if pictures and not pictures.add(result):
+                        if annotated and not annotated.add(result):
                             break
-                    except SourceError as error:  # it was removed, or has changed, since
+                    except SourceError as error:  # the file was removed or changed meanwhile
                         report(error)
-        if pictures and pictures.unplotted:
+        if annotated and annotated.is_plot_missing:
             unplotted = True
             print(f"--plot {plot}: nothing to plot, no frame of a video was read", file=sys.stderr)
     except KeyboardInterrupt:
@@ -254,7 +256,7 @@ def infer(
     if summary.images > 1 or output:
         print(summary_text(summary), file=sys.stderr)
     if skip.held:
-        print(f"{len(skip.held):,} were in {output} already", file=sys.stderr)
+        print(f"{len(skip.held):,} were already in {output}", file=sys.stderr)
     if interrupted:
         print(INTERRUPTED[output is not None], file=sys.stderr)
     if interrupted or unplotted or summary.failed:

@@ -1,4 +1,4 @@
-"""A bar on standard error while many pictures or a long video are read."""
+"""A progress bar on standard error while many images or a long video are read."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-class Bar:
-    """Counts pictures; a video has a line of its own that counts its seconds."""
+class ProgressBar:
+    """Counts images; a video has a line of its own that counts its seconds."""
 
     def __init__(
         self, progress: Progress | None, sources: Sequence[str], skip: Container[str]
@@ -28,27 +28,27 @@ class Bar:
         self._line: TaskID | None = None
         if progress is None:
             return
-        pictures = None if "-" in sources else sum(_count(one, skip) for one in sources)
-        self._pictures = progress.add_task("", total=pictures, unit="pictures")
-        progress.tasks[0].visible = pictures != 0
+        images = None if "-" in sources else sum(_count(one, skip) for one in sources)
+        self._images = progress.add_task("", total=images, unit="images")
+        progress.tasks[0].visible = images != 0
 
     def fail(self) -> None:
-        """Show that a picture couldn't be read."""
+        """Count an image that could not be read."""
         if self._progress is not None:
-            self._progress.advance(self._pictures)
+            self._progress.advance(self._images)
 
     def add(self, result: Result) -> None:
-        """Show that a result is there."""
+        """Count a result."""
         if self._progress is None:
             return
         if result.time is None:
-            self._progress.advance(self._pictures)
+            self._progress.advance(self._images)
             return
         if result.source != self._video:
             if self._line is not None:
                 self._progress.remove_task(self._line)
             self._video = result.source
-            # nothing is opened twice that isn't a file: a camera serves one reader
+            # only a file is opened twice: a camera serves one reader
             seconds = video_duration(result.source) if Path(result.source).is_file() else None
             name = Path(result.source).name
             self._line = self._progress.add_task(name, total=seconds, unit="seconds of video")
@@ -64,11 +64,13 @@ def _count(source: str, skip: Container[str]) -> int:
 
 
 @contextmanager
-def bar(sources: Sequence[str], skip: Container[str], *, beside_results: bool) -> Iterator[Bar]:
-    """A bar, where a person looks at it and results don't run over the same terminal."""
+def progress_bar(
+    sources: Sequence[str], skip: Container[str], *, to_terminal: bool
+) -> Iterator[ProgressBar]:
+    """Show a bar on a terminal, unless results are printed to the same one (`to_terminal`)."""
     terminal = sys.stderr.isatty()
-    if not terminal or (beside_results and sys.stdout.isatty()):
-        yield Bar(None, sources, skip)
+    if not terminal or (to_terminal and sys.stdout.isatty()):
+        yield ProgressBar(None, sources, skip)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
@@ -77,13 +79,13 @@ def bar(sources: Sequence[str], skip: Container[str], *, beside_results: bool) -
     class Rate(ProgressColumn):
         def render(self, task: Any) -> Text:
             done = f"{task.completed:,.0f}"
-            most = "" if task.total is None else f" of {task.total:,.0f}"
-            rate = "" if task.speed is None or task.elapsed < 1 else f", {task.speed:.1f} a second"
-            return Text(f"{done}{most} {task.fields['unit']}{rate}")
+            total = "" if task.total is None else f" of {task.total:,.0f}"
+            rate = "" if task.speed is None or task.elapsed < 1 else f", {task.speed:.1f}/s"
+            return Text(f"{done}{total} {task.fields['unit']}{rate}")
 
     columns = (TextColumn("{task.description}"), BarColumn(), Rate(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, redirect_stdout=False, refresh_per_second=4
     ) as progress:
-        yield Bar(progress, sources, skip)
+        yield ProgressBar(progress, sources, skip)

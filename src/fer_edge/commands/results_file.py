@@ -1,4 +1,4 @@
-"""Where `fer infer` writes: standard output, or a file that can be gone on with."""
+"""Where `fer infer` writes: standard output, or a file that a later run can complete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Records = Callable[[BinaryIO], Iterator[tuple[str, int, int]]]
 
 
 def _json_records(stream: BinaryIO) -> Iterator[tuple[str, int, int]]:
-    """Source, first byte and end of each document; stops at one that was cut off."""
+    """Source, first byte and end of each document; an incomplete last one is ignored."""
     end = 0
     for line in stream:
         if not line.endswith(b"\n"):
@@ -33,7 +33,7 @@ def _json_records(stream: BinaryIO) -> Iterator[tuple[str, int, int]]:
 
 
 def _csv_records(stream: BinaryIO) -> Iterator[tuple[str, int, int]]:
-    """The same of rows, which may be several lines long."""
+    """Source, first byte and end of each row, which may span several lines."""
     read = 0
 
     def lines() -> Iterator[str]:
@@ -56,19 +56,19 @@ def _csv_records(stream: BinaryIO) -> Iterator[tuple[str, int, int]]:
             yield row[0], start, read
             start = read
     except csv.Error:
-        if stream.read(1):  # anything but a name of several lines that the file ends in
+        if stream.read(1):  # only an incomplete last row may be invalid
             raise
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to write results down.
+    """A format of results.
 
     Attributes:
-        line: a result as text, under a model's spec.
-        header: of a file or a whole output; None: it has none.
-        records: what a file holds already; None: it can't be gone on with.
-        errors: what becomes of a file's name that isn't UTF-8: its own bytes, or an escape.
+        line: formats a result of a model with this spec.
+        header: the first line; None: there is none.
+        records: reads what a file holds already; None: a file cannot be resumed.
+        errors: how a file name that is not UTF-8 is encoded: as its own bytes, or escaped.
     """
 
     line: Callable[[Result, ModelSpec], str]
@@ -85,26 +85,26 @@ KINDS = {
 SUFFIXES = {".jsonl": "json", ".ndjson": "json", ".csv": "csv"}
 
 
-class Output(AbstractContextManager["Output"]):
-    """Writes results, one after the other; each is there as a whole or not at all.
+class ResultsFile(AbstractContextManager["ResultsFile"]):
+    """Writes results one by one, each completely or not at all.
 
-    A file grows as `NAME.part` and gets its name when the block is left, be it by an error or by
-    Ctrl-C: what it then holds is complete as far as it goes. After `kill -9` the part is left; both
-    can be gone on with.
+    A file is written as `NAME.part` and renamed when the block is left, also after an error or
+    Ctrl-C: it then holds every result so far. After `kill -9` the `.part` is left. Either can be
+    resumed.
 
     Args:
-        path: of the file; None: standard output.
+        path: the file; None: standard output.
         kind: a name of `KINDS`.
-        spec: of the model that answers.
-        resume: go on with the file where it is there already.
+        spec: of the model.
+        resume: continue an existing file.
 
     Raises:
-        ConfigError: the file is there and wasn't to be gone on with, or isn't of that kind.
-        OSError: it can't be written.
+        ConfigError: the file exists and is not to be resumed, or is of another kind.
+        OSError: the file cannot be written.
     """
 
     held: frozenset[str] = frozenset()
-    """The sources that the file held before, without the last one, which may be incomplete."""
+    """Sources that the file held before, without the last one, which may be incomplete."""
 
     def __init__(self, path: Path | None, kind: str, spec: ModelSpec, *, resume: bool) -> None:
         self.path = path
@@ -118,27 +118,25 @@ class Output(AbstractContextManager["Output"]):
         self._part = path.with_name(path.name + ".part")
         if path.exists() and not path.is_file():
             raise ConfigError(f"--output {path}: not a file")
-        there = [one for one in (path, self._part) if one.exists()]
-        if there and not resume:
-            raise ConfigError(
-                f"{there[0]} is there already: --resume goes on with it, or remove it"
-            )
-        if len(there) == 2:
-            raise ConfigError(f"{path} and {self._part} are both there: remove one of them")
+        existing = [one for one in (path, self._part) if one.exists()]
+        if existing and not resume:
+            raise ConfigError(f"{existing[0]} exists: continue it with --resume, or remove it")
+        if len(existing) == 2:
+            raise ConfigError(f"{path} and {self._part} both exist: remove one of them")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = (there[0] if there else self._part).open("ab", buffering=0)
+        self._file = (existing[0] if existing else self._part).open("ab", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise ConfigError(f"{path}: another run is writing it") from None
-        if there:
+            raise ConfigError(f"{path}: another process is writing it") from None
+        if existing:
             try:
-                self._size, self.held = _kept(there[0], self._kind, header)
+                self._size, self.held = _read_existing(existing[0], self._kind, header)
             except ConfigError:
                 self._file.close()
                 raise
-            there[0].replace(self._part)
+            existing[0].replace(self._part)
         self._file.truncate(self._size)
         if not self._size:
             self._append(header)
@@ -162,7 +160,7 @@ class Output(AbstractContextManager["Output"]):
         self._size += len(content)
 
     def __exit__(self, *_: object) -> None:
-        """Give the file its name; what was written of the last result only in part goes."""
+        """Rename the file to its final name, without an incomplete last result."""
         if self._file is None or self.path is None:
             return
         self._file.truncate(self._size)
@@ -171,11 +169,10 @@ class Output(AbstractContextManager["Output"]):
         self._part.replace(self.path)
 
 
-def _kept(path: Path, kind: Kind, header: str) -> tuple[int, frozenset[str]]:
-    """How many bytes to go on after, and which sources they hold.
+def _read_existing(path: Path, kind: Kind, header: str) -> tuple[int, frozenset[str]]:
+    """The number of bytes to keep, and the sources in them.
 
-    The last source is done anew: of a picture with many faces, or a video, only a part may be
-    there.
+    The last source is read again: an image with many faces, or a video, may be incomplete.
     """
     assert kind.records
     held: set[str] = set()
@@ -184,41 +181,41 @@ def _kept(path: Path, kind: Kind, header: str) -> tuple[int, frozenset[str]]:
         with path.open("rb") as stream:
             first = stream.readline()
             if header.startswith(first.decode()) and not first.endswith(b"\n"):
-                return 0, frozenset()  # it ended before its first result
+                return 0, frozenset()  # it ends before its first result
             if header and first != header.encode():
-                raise ValueError("its columns are others: of another model?")
+                raise ValueError("its columns differ: it may be of another model or version")
             stream.seek(0)
             for source, begin, end in kind.records(stream):  # noqa: B007 - the last one's
                 if source != last:
                     held.update(() if last is None else (last,))
                     last, start = source, begin
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise ConfigError(f"{path} can't be gone on with: {error}") from None
+        raise ConfigError(f"{path} cannot be resumed: {error}") from None
     return start, frozenset(held)
 
 
-def kind_of(path: Path | None, *, as_json: bool, as_csv: bool, resume: bool) -> str:
-    """The name of the kind that the options ask for.
+def choose_kind(path: Path | None, *, as_json: bool, as_csv: bool, resume: bool) -> str:
+    """The name of the kind that the options choose.
 
     Raises:
         ConfigError: they contradict each other.
     """
     if as_json and as_csv:
-        raise ConfigError("--json or --csv, not both")
+        raise ConfigError("choose --json or --csv, not both")
     if path is not None and not path.name:
-        raise ConfigError(f"--output {path}: not a file's name")
+        raise ConfigError(f"--output {path}: not a file name")
     if resume and path is None:
-        raise ConfigError("--resume needs --output: the file to go on with")
+        raise ConfigError("--resume needs --output, the file to continue")
     named = SUFFIXES.get(path.suffix.lower()) if path else None
     if as_json or as_csv:
-        asked = "json" if as_json else "csv"
-        if path and named not in (None, asked):
-            raise ConfigError(f"--{asked} and --output {path} contradict each other")
-        return asked
+        chosen = "json" if as_json else "csv"
+        if path and named not in (None, chosen):
+            raise ConfigError(f"--{chosen} and --output {path} contradict each other")
+        return chosen
     if path is None:
         return "text"
     if named is None:
         raise ConfigError(
-            f"--output {path}: end it in {', '.join(SUFFIXES)}, or say --json or --csv"
+            f"--output {path}: end it in {', '.join(SUFFIXES)}, or add --json or --csv"
         )
     return named

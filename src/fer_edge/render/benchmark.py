@@ -1,4 +1,4 @@
-"""What `fer benchmark` measured, readable."""
+"""The measurements of `fer benchmark` as tables."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fer_edge.runtime.device.throttling import Health
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
 
 NOTE = (
-    "ms are of one call, with the median's 95 % interval; load: importing the engine + opening "
-    "the model; memory: the peak of a process that does nothing else"
+    "ms per call, with the 95 % interval of the median; load: importing the engine + opening "
+    "the model; memory: the peak of a process that does only this"
 )
 
 
 def benchmark_tables(found: Benchmark) -> Iterable[Table | Text | str]:
-    """A table for each model, the machine before and after, and what makes figures doubtful."""
+    """A table per model, the machine's state before and after, and warnings."""
     for _, rows in groupby(found.rows, key=lambda row: row.model):
         yield from _model(list(rows), found)
     yield NOTE
@@ -64,7 +64,7 @@ def _cells(row: Row) -> Iterable[str | Text]:
 
 
 def _ms(value: float | None) -> str:
-    """Three digits that tell something."""
+    """Three significant digits."""
     if value is None:
         return ""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
@@ -75,7 +75,7 @@ def _accuracy(row: Row) -> str:
 
 
 def _failures(rows: Sequence[Row]) -> Iterable[str]:
-    """One line for an engine that failed in the same way throughout."""
+    """One line for an engine that always failed in the same way."""
     for backend, group in groupby(rows, key=lambda row: row.backend):
         tried = list(group)
         reasons = {row.failure for row in tried}
@@ -89,10 +89,10 @@ def _failures(rows: Sequence[Row]) -> Iterable[str]:
 
 
 def _health(health: Health) -> str:
-    """What the system says; a part that it doesn't say is left out."""
+    """Temperature, clocks and throttling, as far as the system reports them."""
     parts = [] if health.temperature is None else [f"{health.temperature:.0f} °C"]
     if clocks := sorted({f"{clock:.0f}" for clock in health.clocks}, key=int):
         parts.append(f"{' to '.join(dict.fromkeys((clocks[0], clocks[-1])))} MHz")
     if health.throttled is not None:
         parts.append(", ".join(health.throttled) or "not throttled")
-    return ", ".join(parts) or "the system tells no temperature, clock or throttling"
+    return ", ".join(parts) or "the system reports no temperature, clock or throttling"

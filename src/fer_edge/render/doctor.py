@@ -1,4 +1,4 @@
-"""What `fer doctor` found out, readable."""
+"""The findings of `fer doctor` as tables."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from fer_edge.spec import ModelSpec
 
 STYLES: dict[Verdict, str] = {"right": "green", "close": "yellow", "wrong": "red", "failed": "red"}
 CLOSE = (
-    "close: int8 rounded otherwise here and there, within what an export allows; "
-    "--backend auto prefers an engine that is right"
+    "close: some int8 values are rounded differently, within an export's thresholds; "
+    "--backend auto prefers an engine whose verdict is right"
 )
 
 
 def doctor_tables(found: Diagnosis) -> Iterable[Table | Text | str]:
-    """The machine, the model under each engine, and what `--backend auto` makes of it."""
+    """The machine, the model under each engine, and the choice of `--backend auto`."""
     yield _machine(found)
     yield _tries(found)
     if any(row.verdict == "close" for row in found.rows):
@@ -38,7 +38,7 @@ def _machine(found: Diagnosis) -> Table:
         "board": board.name,
         "CPU": f"{board.cpu}, {board.cores} core{'s' if board.cores > 1 else ''} usable"
         + (f", {board.temperature:.0f} °C" if board.temperature is not None else ""),
-        "CPU features": ", ".join(board.features) or "none that the engines gain from",
+        "CPU features": ", ".join(board.features) or "none that the engines use",
         "memory": f"{board.memory / 2**30:.1f} GiB" if board.memory else "unknown",
         "system": board.system,
         "Python": _python(board),
@@ -69,7 +69,7 @@ def _python(board: Board) -> str | Text:
 def _tries(found: Diagnosis) -> Table:
     spec = found.spec
     title = f"{found.path}\n{spec.name}, {spec.quantization.precision}{_accuracy(spec)}"
-    table = Table("engine", "threads", "ms a face", "self-test", title=title)
+    table = Table("engine", "threads", "ms/face", "self-test", title=title)
     table.title_justify = "left"
     for column in table.columns[1:3]:
         column.justify = "right"
@@ -83,7 +83,7 @@ def _tries(found: Diagnosis) -> Table:
 
 def _accuracy(spec: ModelSpec) -> str:
     return "".join(
-        f", {one.accuracy:.2%} right on {spec.data.name} {one.split}" for one in spec.metrics
+        f", {one.accuracy:.2%} accuracy on {spec.data.name} {one.split}" for one in spec.metrics
     )
 
 
@@ -104,10 +104,10 @@ def _verdict(found: Diagnosis) -> Text | str:
     if not found.rows:
         return Text(install_advice(Path(found.path)), "red")
     if not found.works:
-        return Text("the self-test failed: this model can't be used here", "red")
+        return Text("the self-test failed: this model cannot be used on this machine", "red")
     if choice is None:
-        return "speed wasn't measured: --backend auto is as it was"
+        return "latency was not measured: the choice of --backend auto is unchanged"
     text = f"{choice.backend} with {choice.threads} thread{'s' if choice.threads > 1 else ''}"
     if found.not_remembered is not None:
-        return Text(f"fastest: {text}, but that can't be kept: {found.not_remembered}", "yellow")
-    return f"--backend auto takes {text} for this model from now on (kept in {found.remembered})"
+        return Text(f"fastest: {text}, but that cannot be stored: {found.not_remembered}", "yellow")
+    return f"--backend auto now uses {text} for this model (stored in {found.remembered})"

@@ -1,4 +1,4 @@
-"""What faces were found: as text for people, as rows for tables."""
+"""Results of `fer infer` as text, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import json
 import unicodedata
 from collections.abc import Iterable
 
-from fer_edge.runtime.results import Face, Result
+from fer_edge.runtime.results import UNCERTAIN, Face, Result, Track
 from fer_edge.runtime.summary import Summary
 from fer_edge.spec import ModelSpec
 
 BAR = 24
 FACE_COLUMNS = ("source", "face", "x", "y", "w", "h", "emotion", "confidence")
-VIDEO_COLUMNS = ("frame", "time", "track", "track_emotion")
-"""At the end of each row of `--csv`; empty for pictures."""
+LAST_COLUMNS = ("frame", "time", "track", "track_emotion", "faces_from")
+"""After the probabilities in each row of `--csv`; all but the last are empty for images."""
 
 
-def bar(share: float) -> str:
-    """A share in [0, 1] as a bar of 24 cells, in eighths of a cell."""
-    eighths = round(share * BAR * 8)
+def bar(fraction: float) -> str:
+    """A fraction in [0, 1] as a bar of 24 cells, in eighths of a cell."""
+    eighths = round(fraction * BAR * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(BAR, "·")
 
 
 def result_text(result: Result) -> str:
-    """A face with a bar for each label; several with a line each; a video's all in one line."""
+    """One face with a bar per label, several with a line each, those of a video frame in a line."""
     if result.frame is not None:
-        shown = ", ".join(_followed(face) for face in result.faces) or "no face"
+        shown = ", ".join(_track_text(face) for face in result.faces) or "no face"
         return f"{result.source}  frame {result.frame}  {result.time:.2f} s  {shown}"
     lines = [f"{result.source}  ({result.width} x {result.height})"]
     if not result.faces:
@@ -36,51 +36,61 @@ def result_text(result: Result) -> str:
     if len(result.faces) > 1:
         for number, face in enumerate(result.faces):
             x, y, w, h = face.box
-            shown = f"{face.emotion} {face.confidence:.0%}"
+            shown = _emotion_text(face)
             lines.append(f"  face {number:<3} {shown:<14} at {x}, {y} ({w} x {h})")
         return "\n".join(lines)
     for face in result.faces:
         width = max(_cells(label) for label in face.probabilities)
-        lines.append(f"  {face.emotion}, {face.confidence:.0%} sure")
-        for label, share in face.probabilities.items():
+        lines.append(
+            f"  {_emotion_text(face)}"
+            if face.emotion == UNCERTAIN
+            else f"  {face.emotion}, {face.confidence:.0%} sure"
+        )
+        for label, probability in face.probabilities.items():
             mark = ">" if label == face.emotion else " "
             gap = " " * (width - _cells(label))
-            lines.append(f"  {mark} {label}{gap} {bar(share)} {share:6.1%}")
+            lines.append(f"  {mark} {label}{gap} {bar(probability)} {probability:6.1%}")
     return "\n".join(lines)
 
 
 def _cells(text: str) -> int:
-    """Columns of a terminal that a text takes: two for most signs of China, Japan and Korea."""
+    """Columns that a text takes in a terminal: two for each East Asian wide character."""
     wide = sum(unicodedata.east_asian_width(one) in "WF" for one in text)
     return len(text) + wide - sum(unicodedata.combining(one) > 0 for one in text)
 
 
-def _followed(face: Face) -> str:
+def _emotion_text(one: Face | Track) -> str:
+    """The label and its probability; where it is uncertain, the likeliest label as well."""
+    if one.emotion != UNCERTAIN:
+        return f"{one.emotion} {one.confidence:.0%}"
+    likeliest = max(one.probabilities, key=one.probabilities.__getitem__)
+    return f"{UNCERTAIN} ({likeliest} {one.confidence:.0%})"
+
+
+def _track_text(face: Face) -> str:
     track = face.track
-    if track is None:
-        return f"{face.emotion} {face.confidence:.0%}"
-    return f"#{track.number} {track.emotion} {track.confidence:.0%}"
+    return _emotion_text(face) if track is None else f"#{track.number} {_emotion_text(track)}"
 
 
 def result_json(result: Result) -> str:
-    """One document in one line."""
+    """One document on one line."""
     return json.dumps(result.to_dict(), ensure_ascii=False, allow_nan=False)
 
 
 def csv_header(spec: ModelSpec) -> str:
     """The header of `--csv`."""
-    return _csv_row([*FACE_COLUMNS, *spec.labels, *VIDEO_COLUMNS])
+    return _csv_row([*FACE_COLUMNS, *spec.labels, *LAST_COLUMNS])
 
 
 def result_csv(result: Result, spec: ModelSpec) -> str:
-    """One row a face, probabilities at six decimals; one without a face where there is none."""
+    """One row per face, probabilities with six decimals; an image without a face has one row."""
     place = (
         "" if result.frame is None else result.frame,
         "" if result.time is None else f"{result.time:.3f}",
     )
     if not result.faces:
         empty = [""] * (len(FACE_COLUMNS) - 1 + len(spec.labels))
-        return _csv_row([result.source, *empty, *place, "", ""])
+        return _csv_row([result.source, *empty, *place, "", "", result.faces_from])
     return "\n".join(
         _csv_row(
             [
@@ -89,10 +99,11 @@ def result_csv(result: Result, spec: ModelSpec) -> str:
                 *face.box,
                 face.emotion,
                 f"{face.confidence:.6f}",
-                *(f"{share:.6f}" for share in face.probabilities.values()),
+                *(f"{probability:.6f}" for probability in face.probabilities.values()),
                 *place,
                 face.track.number if face.track else "",
                 face.track.emotion if face.track else "",
+                result.faces_from,
             ]
         )
         for number, face in enumerate(result.faces)
@@ -100,34 +111,34 @@ def result_csv(result: Result, spec: ModelSpec) -> str:
 
 
 def summary_text(summary: Summary) -> str:
-    """What a run came to, in a few lines."""
+    """Counts, speed and emotions of a run, in a few lines."""
     seconds = summary.seconds
-    what = "frame" if 0 < summary.frames == summary.images else "image"
+    unit = "frame" if 0 < summary.frames == summary.images else "image"
     lines = [
-        f"{_number(summary.images, what)} in {seconds:.1f} s, "
-        f"{summary.images / max(seconds, 1e-9):.1f} a second; to read one took "
+        f"{_number(summary.images, unit)} in {seconds:.1f} s, "
+        f"{summary.images / max(seconds, 1e-9):.1f} {unit}s/s; per {unit} "
         f"{1e3 * summary.durations.percentile(0.5):.1f} ms (median), "
         f"{1e3 * summary.durations.percentile(0.95):.1f} ms (95th percentile)"
     ]
-    shares = ", ".join(
+    fractions = ", ".join(
         f"{emotion} {count / summary.faces:.0%}"
         for emotion, count in summary.emotions.most_common()
     )
-    people = f", {summary.tracked:,} followed" if summary.tracked else ""
+    tracks = f", {_number(summary.tracked, 'track')}" if summary.tracked else ""
     lines.append(
-        f"{_number(summary.faces, 'face')}{people}" + (f", of which {shares}" if shares else "")
+        f"{_number(summary.faces, 'face')}{tracks}" + (f": {fractions}" if fractions else "")
     )
     if summary.failed:
         lines.append(f"{summary.failed:,} could not be read")
     return "\n".join(lines)
 
 
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _number(count: int, unit: str) -> str:
+    return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
 def _csv_row(values: Iterable[object]) -> str:
     line = io.StringIO()
-    # the writer quotes what holds a character of its line's end: a file's name may have either
+    # with this line end, the writer quotes both \r and \n, which a file name may hold
     csv.writer(line, lineterminator="\r\n").writerow(list(values))
     return line.getvalue().removesuffix("\r\n")

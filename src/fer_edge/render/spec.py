@@ -1,4 +1,4 @@
-"""The contract inside a model, readable."""
+"""The spec inside a model as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fer_edge.train.evaluation.metrics import wilson_interval
 
 
 def spec_table(spec: ModelSpec, where: str) -> Table:
-    """The contract inside a model, readable."""
+    """The spec inside a model as a table."""
     table = Table("", "", title=where, show_header=False, title_justify="left")
     face, quantization = spec.input, spec.quantization
     rows: dict[str, str | Text] = {
@@ -25,7 +25,7 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
         f"{spec.crop.resize}",
         "temperature": f"{spec.temperature:.4f}"
         + (
-            f", of its int8 twin {quantization.temperature:.4f}" if quantization.temperature else ""
+            f", of its QAT model {quantization.temperature:.4f}" if quantization.temperature else ""
         ),
         "precision": f"{quantization.precision}, weights {quantization.weights}"
         + (f", {quantization.method}" if quantization.method else ""),
@@ -46,11 +46,11 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
 
 
 def _parity(parity: ParitySummary) -> Text:
-    """The proof in a line, red where it isn't one."""
+    """The parity result in one line; red where it is no proof."""
     gate = {
         "default": "",
-        "changed": " bars that were changed",
-        "off": ", gate off: nothing was refused",
+        "changed": " changed thresholds",
+        "off": ", gate off: no threshold was enforced",
     }[parity.gate]
     diff = parity.max_abs_logit_diff
     text = (
