@@ -21,7 +21,7 @@ from tests.support.videos import write_video
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds at ten frames each: a happy face that moves, then stands on its head."""
+    """Four seconds at ten frames each: a happy face that moves, then is upside down."""
     path = tmp_path_factory.mktemp("clips") / "clip.mkv"
     face = Image.open(EXAMPLE).convert("RGB")
     images = []

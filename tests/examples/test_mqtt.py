@@ -22,8 +22,8 @@ from paho.mqtt.publish import single
 
 from tests.support.processes import Script, run_process
 
-PATIENCE = 30
-"""Seconds after which what a test waits for won't come."""
+TIMEOUT = 30
+"""Seconds that a test waits for a message."""
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 pytestmark = pytest.mark.skipif(
     MOSQUITTO is None, reason="mosquitto isn't installed: apt-get install mosquitto"
@@ -46,7 +46,7 @@ class Broker:
         self.process = subprocess.Popen(
             [MOSQUITTO, "-c", str(self.file)], stderr=subprocess.PIPE, text=True
         )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()
@@ -86,8 +86,8 @@ def heard() -> Iterator[Callable[[int], Callable[[], tuple[str, str]]]]:
         client.connect("127.0.0.1", port)
         client.loop_start()
         listeners.append(client)
-        subscribed.get(timeout=PATIENCE)
-        return lambda: messages.get(timeout=PATIENCE)
+        subscribed.get(timeout=TIMEOUT)
+        return lambda: messages.get(timeout=TIMEOUT)
 
     yield listen
     for client in listeners:
@@ -113,7 +113,7 @@ def test_each_change_arrives(broker: Broker, heard: Any, script: Script, clip: P
     assert len(shown) > 1
     assert all(one != other for one, other in pairwise(shown))
     assert all(change["time"] > 2 for change in changes[1:])
-    # only the status stays with the broker
+    # the broker retains only the status
     late = heard(broker.port)
     assert late() == ("fer-edge/kitchen/status", "offline")
     single("end", "of the retained ones", port=broker.port)

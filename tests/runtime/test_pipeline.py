@@ -26,7 +26,7 @@ def recognizer() -> Recognizer:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """100 faces, and one file that is none."""
+    """99 faces, and one file without an image."""
     folder = tmp_path_factory.mktemp("faces")
     for i in range(100):
         Image.fromarray(draw_face(i % 7, i)).save(folder / f"{i:03}.png")
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_folder_answers_as_its_images_do(recognizer: Recognizer, folder: Path) -> None:
+def test_a_folder_gives_the_results_of_its_images(recognizer: Recognizer, folder: Path) -> None:
     errors: list[SourceError] = []
     results = list(recognizer.stream(folder, on_error=errors.append))
     assert [Path(r.source).name for r in results] == [f"{i:03}.png" for i in range(100) if i != 50]
@@ -45,7 +45,7 @@ def test_a_folder_answers_as_its_images_do(recognizer: Recognizer, folder: Path)
     assert all(r.seconds > 0 for r in results)
 
 
-def test_an_error_comes_in_its_place(recognizer: Recognizer, folder: Path) -> None:
+def test_an_error_is_raised_in_its_place(recognizer: Recognizer, folder: Path) -> None:
     results = recognizer.stream(folder)
     seen = [Path(next(results).source).name for _ in range(50)]
     with pytest.raises(SourceError, match=r"050\.png"):
@@ -72,7 +72,7 @@ def test_sources_of_every_kind_one_after_the_other(
     assert [r.source for r in recognizer.stream([face])] == ["array"]
 
 
-def test_no_more_images_are_read_than_can_wait(recognizer: Recognizer) -> None:
+def test_pending_images_are_limited(recognizer: Recognizer) -> None:
     """A million images take no more memory than a hundred."""
     read = 0
 
@@ -85,7 +85,7 @@ def test_no_more_images_are_read_than_can_wait(recognizer: Recognizer) -> None:
     results = recognizer.stream(endless())
     for given in range(1, 300):
         next(results)
-        assert read <= given + pipeline.MAX_IN_MEMORY + 1  # and one that waits for its turn
+        assert read <= given + pipeline.MAX_IN_MEMORY + 1  # one more waits for its turn
     results.close()  # type: ignore[attr-defined]
     assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
 
@@ -153,8 +153,8 @@ def test_an_empty_list_is_an_error(
             list(recognizer.stream("-"))
 
 
-def test_an_array_may_be_filled_anew(recognizer: Recognizer) -> None:
-    """As a camera's buffer is, by who holds it."""
+def test_an_array_may_be_filled_again(recognizer: Recognizer) -> None:
+    """As a camera's buffer is."""
     buffer = np.empty((48, 48), np.uint8)
 
     def filled() -> Iterator[np.ndarray]:

@@ -20,7 +20,7 @@ def test_a_face_of_the_right_side_comes_back_unchanged() -> None:
 
 
 @pytest.mark.parametrize("tilt", [0.0, 17.0])
-def test_cut_from_inside_it_is_as_if_the_edge_had_been_repeated(tilt: float) -> None:
+def test_views_and_padded_crops_agree(tilt: float) -> None:
     gray = np.random.default_rng(0).integers(0, 256, (80, 90), dtype=np.uint8)
     repeated = np.pad(gray, 60, mode="edge")
     for x, y, length in ((20, 16, 48), (0, 0, 60), (30, 20, 60), (31, 21, 60)):
@@ -31,7 +31,7 @@ def test_cut_from_inside_it_is_as_if_the_edge_had_been_repeated(tilt: float) -> 
 
 
 def test_the_example_image_gives_these_bytes() -> None:
-    """The golden test of the one preprocessing: a change here changes every model's answers."""
+    """The golden test of the one preprocessing: a change here changes every model's predictions."""
     with Image.open(EXAMPLE) as image:
         gray = to_gray(to_upright(image))
     face = crop_face(gray, (20, 30, 200, 180), CropSpec(margin=0.1), 48)
@@ -97,7 +97,7 @@ def test_every_mode_becomes_gray(image: Image.Image, expected: int) -> None:
     assert (gray == expected).all()
 
 
-def test_a_mode_without_gray_and_a_thread_of_an_image_are_named() -> None:
+def test_unsupported_modes_and_too_long_images_are_named() -> None:
     with pytest.raises(SourceError, match="mode LAB cannot be read"):
         to_gray(Image.new("LAB", (3, 2)))
     with pytest.raises(SourceError, match="400,000 px wide"):
@@ -111,7 +111,7 @@ def test_exif_orientation_is_applied() -> None:
 
 
 def striped(side: int, angle: float) -> np.ndarray:
-    """Wide stripes and a spot off the centre, turned clockwise by `angle` about the centre."""
+    """Wide stripes and a spot off the centre, rotated clockwise by `angle` about the centre."""
     y, x = np.mgrid[0:side, 0:side] + 0.5 - side / 2
     turn = np.radians(angle)
     across, down = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
@@ -121,7 +121,7 @@ def striped(side: int, angle: float) -> np.ndarray:
 
 @pytest.mark.parametrize("angle", [-170, -45, -20, -3, 5, 10, 30, 45, 90, 135])
 @pytest.mark.parametrize("length", [48, 62, 200, 320])
-def test_a_tilted_face_comes_back_level(angle: float, length: int) -> None:
+def test_a_tilted_face_is_aligned(angle: float, length: int) -> None:
     box = (240 - length // 2, 241 - length // 2, length, length - 2)
     level = crop_face(striped(480, 0), box, CropSpec(), 48).astype(int)
     tilted = striped(480, angle)
@@ -138,7 +138,7 @@ CORNERS = st.integers(-9, 29)
     tilt=st.floats(-180, 180),
     margin=st.floats(0, 0.5),
 )
-def test_turned_edges_are_repeated_and_none_are_made_up(
+def test_rotation_repeats_edge_pixels(
     box: tuple[int, int, int, int], tilt: float, margin: float
 ) -> None:
     gray = np.full((30, 40), 200, np.uint8)

@@ -22,7 +22,7 @@ def recognizer() -> Recognizer:
     return Recognizer.load()
 
 
-def test_a_path_an_image_and_an_array_answer_alike(recognizer: Recognizer) -> None:
+def test_a_path_an_image_and_an_array_give_the_same_faces(recognizer: Recognizer) -> None:
     with Image.open(EXAMPLE) as image:
         image.load()
     results = [recognizer(p) for p in (EXAMPLE, image, np.asarray(image))]
@@ -34,7 +34,7 @@ def test_a_path_an_image_and_an_array_answer_alike(recognizer: Recognizer) -> No
     assert tuple(face.probabilities) == recognizer.spec.labels
 
 
-def test_the_bundled_model_gives_its_golden_answers() -> None:
+def test_the_bundled_model_gives_its_golden_logits() -> None:
     from fer_edge.runtime.backends import open_backend
     from fer_edge.runtime.formats.model_files import bundled
 
@@ -46,7 +46,7 @@ def test_the_bundled_model_gives_its_golden_answers() -> None:
     np.testing.assert_allclose(one_by_one, backend.spec.golden_logits(), rtol=0, atol=1e-4)
 
 
-def test_stream_goes_on_after_an_unreadable_image(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_stream_continues_after_an_unreadable_image(recognizer: Recognizer, tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     (tmp_path / "b.png").write_bytes(EXAMPLE.read_bytes())
     errors: list[SourceError] = []
@@ -57,7 +57,7 @@ def test_stream_goes_on_after_an_unreadable_image(recognizer: Recognizer, tmp_pa
         list(recognizer.stream(tmp_path))
 
 
-def test_images_that_no_face_can_be_cut_from(recognizer: Recognizer) -> None:
+def test_images_without_pixels_or_too_long_are_refused(recognizer: Recognizer) -> None:
     with pytest.raises(SourceError, match="image: an image without pixels"):
         recognizer(Image.new("L", (0, 5)))
     with pytest.raises(SourceError, match="image: the square"):
@@ -150,7 +150,7 @@ def test_a_margin_is_for_found_faces_alone(recognizer: Recognizer) -> None:
     assert np.array_equal(seen[1], np.asarray(image))
 
 
-def test_images_of_every_mode_are_looked_at(recognizer: Recognizer) -> None:
+def test_the_detector_gets_images_of_every_mode(recognizer: Recognizer) -> None:
     seen = []
 
     def look(image: Image.Image) -> tuple[Detection, ...]:
@@ -168,7 +168,7 @@ def test_images_of_every_mode_are_looked_at(recognizer: Recognizer) -> None:
     assert seen == [255] * 9
 
 
-def test_a_detector_that_was_asked_for_is_named_at_once(
+def test_a_missing_detector_fails_on_loading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
@@ -188,7 +188,7 @@ def test_a_photograph(yunet: Path) -> None:
     assert face.box[2] < 260
 
 
-def test_less_sure_than_asked_for_is_uncertain(recognizer: Recognizer) -> None:
+def test_a_face_below_min_confidence_is_uncertain(recognizer: Recognizer) -> None:
     backend = recognizer._backend
     (sure,) = recognizer(EXAMPLE).faces
     for least, emotion in ((sure.confidence, "happy"), (sure.confidence + 1e-6, "uncertain")):

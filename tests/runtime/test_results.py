@@ -53,7 +53,7 @@ def test_deep_images_are_drawn_as_they_are_read() -> None:
     assert image.getpixel((200, 200)) == (128, 128, 128)
 
 
-def test_no_face_and_two_faces_have_no_panel() -> None:
+def test_no_face_and_two_faces_have_no_bar_chart() -> None:
     assert result(400, 300).plot().size == (400, 300)
     assert result(400, 300, (0, 0, 50, 50), (90, 90, 50, 50)).plot().size == (400, 300)
 

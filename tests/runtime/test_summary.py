@@ -47,8 +47,8 @@ def test_images() -> None:
     assert third == "2 could not be read"
 
 
-def test_videos_count_whom_they_followed() -> None:
-    """By the smoothed expression; numbers begin anew with each video, the same one again too."""
+def test_tracks_are_counted_over_videos() -> None:
+    """By the smoothed expression; track numbers start again with each video, even the same one."""
     summary = Summary()
     for source, frame, numbers in (
         ("a.mp4", 0, (1, 2)), ("a.mp4", 1, (2, 3)), ("a.mp4", 2, (3,)),

@@ -36,7 +36,7 @@ def test_numbers_stay_with_faces_that_move_and_swap_places_in_the_list() -> None
     assert [t.number for t in tracks(tracker([face((300, 0, 20, 20)), face(right)], 0.3))] == [3, 2]
 
 
-def test_a_face_that_was_gone_too_long_gets_a_new_number() -> None:
+def test_a_track_ends_after_max_age() -> None:
     tracker = Tracker(max_age=1.0)
     box = (0, 0, 20, 20)
     numbers = [tracks(tracker([face(box)], time))[0].number for time in (0.0, 1.0, 2.1)]
@@ -54,7 +54,7 @@ def test_smoothing_takes_the_same_seconds_at_any_frame_rate(rate: int) -> None:
     assert sum(one.probabilities.values()) == pytest.approx(1)
 
 
-def test_the_raw_answer_stays_beside_the_smoothed_one() -> None:
+def test_a_face_keeps_its_raw_probabilities() -> None:
     tracker = Tracker()
     tracker([face((0, 0, 9, 9), 1.0)], 0.0)
     (one,) = tracker([face((0, 0, 9, 9), 0.1)], 0.1)
@@ -70,12 +70,12 @@ def test_a_label_is_shown_after_it_has_led_for_the_hold() -> None:
     tracker = Tracker(time_constant=0.0, hold=0.25)
     box = (0, 0, 9, 9)
     shown = []
-    for i, happy in enumerate([1, 0, 1, 0, 0, 0, 0]):  # one flicker, then a change
+    for i, happy in enumerate([1, 0, 1, 0, 0, 0, 0]):  # a flicker, then a change
         shown.append(tracks(tracker([face(box, float(happy))], i / 10))[0].emotion)
     assert shown == ["happy"] * 6 + ["sad"]
 
 
-def test_a_track_that_is_not_sure_says_so() -> None:
+def test_a_track_below_min_confidence_is_uncertain() -> None:
     tracker = Tracker(min_confidence=0.7)
     box = (0, 0, 9, 9)
     shown = [tracks(tracker([face(box, p)], i / 2))[0].emotion for i, p in enumerate([0.6, 1, 1])]

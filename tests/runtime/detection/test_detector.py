@@ -48,7 +48,7 @@ def test_an_anchor_becomes_a_box_and_five_points() -> None:
     assert row[14] == pytest.approx(0.8)
 
 
-def test_unlikely_and_overlapping_boxes_go() -> None:
+def test_unlikely_and_overlapping_boxes_are_dropped() -> None:
     faces = {(16, 1, 1): 0.7, (16, 1, 2): 0.9, (8, 10, 10): 0.59, (32, 2, 2): 0.65}
     rows = detect_faces(answering(faces), np.zeros((128, 128, 3), np.uint8))
     # (16, 1, 1) shares half of its box with the likelier (16, 1, 2): a third of both together
@@ -78,7 +78,7 @@ def test_a_large_image_is_shrunk_and_its_boxes_grow_back() -> None:
     assert one.landmarks[0] == pytest.approx((256, 396.8))
 
 
-def test_boxes_end_at_the_image() -> None:
+def test_boxes_are_clipped_to_the_image() -> None:
     faces = {(32, 0, 0): 0.9, (32, 1, 2): 0.8}
     boxes = [one.box for one in Fake(answering(faces))(Image.new("RGB", (90, 70)))]
     assert boxes == [(0, 0, 48, 48), (48, 16, 42, 54)]
@@ -106,7 +106,7 @@ def test_files_that_are_no_detector(engine: str, tmp_path: Path) -> None:
         Detector(path, engine=engine)
 
 
-def test_settings_that_cannot_be(tmp_path: Path) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "d.onnx"
     for options in ({"side": 16}, {"min_face": 0}):
         with pytest.raises(ValueError, match="too small"):
@@ -151,7 +151,7 @@ def test_tilt(right: tuple[float, float], left: tuple[float, float], expected: f
 
 
 def six_faces(side: int) -> np.ndarray:
-    """The example face six times, more and more tilted: RGB, its longer side as long as asked."""
+    """The example face six times, each more tilted, as RGB whose longer side is `side`."""
     with Image.open(EXAMPLE) as image:
         image = image.convert("RGB")
     tiled = Image.new("RGB", (3 * image.width, 2 * image.height))
@@ -199,7 +199,7 @@ def test_one_detector_serves_several_threads(yunet: Path, engine: str) -> None:
         assert list(pool.map(detector, images * 8)) == expected * 8
 
 
-def test_the_eyes_tell_how_a_face_is_turned(yunet: Path) -> None:
+def test_tilt_is_measured_by_the_eyes(yunet: Path) -> None:
     with Image.open(EXAMPLE) as image:
         image = image.convert("RGB")
     detector = Detector(yunet)

@@ -23,7 +23,7 @@ def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that is served, and the address within it."""
+    """A folder that a local server serves."""
     folder = tmp_path / "site"
     folder.mkdir()
 
@@ -42,7 +42,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         server.shutdown()
 
 
-def test_nothing_is_there_before_it_is_installed(tmp_path: Path) -> None:
+def test_find_detector_after_its_installation(tmp_path: Path) -> None:
     assert install.find_detector() is None
     (tmp_path / "d.onnx").write_bytes(CONTENT)
     path = install.install(tmp_path / "d.onnx")

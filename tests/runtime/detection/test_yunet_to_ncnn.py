@@ -1,4 +1,4 @@
-"""YuNet's own file under ncnn, and what isn't like it."""
+"""YuNet's file under ncnn, and graphs that are not YuNet's."""
 
 from __future__ import annotations
 
@@ -94,11 +94,11 @@ def test_the_text_counts_its_layers_and_blobs(tmp_path: Path) -> None:
     assert layers == len(lines)
     assert blobs == sum(int(line.split()[3]) for line in lines)
     taken = [name for line in lines for name in line.split()[4 : 4 + int(line.split()[2])]]
-    assert len(taken) == len(set(taken))  # ncnn lets a blob be taken once
+    assert len(taken) == len(set(taken))  # in ncnn, one layer reads a blob
 
 
 @pytest.mark.parametrize("side", [32, 320, 640])
-def test_yunet_gives_onnxruntimes_numbers(yunet: Path, side: int) -> None:
+def test_yunet_gives_the_outputs_of_onnxruntime(yunet: Path, side: int) -> None:
     pytest.importorskip("ncnn", reason="ncnn isn't installed")
     pixels = RANDOM.uniform(0, 255, (1, 3, side, 2 * side)).astype(np.float32)
     ours, theirs = (open_network(yunet, engine=name)(pixels) for name in ("ncnn", "onnxruntime"))
@@ -145,7 +145,7 @@ def relu(taken: str) -> object:
         ([helper.make_node("Sigmoid", ["pixels"], ["other"])], "isn't like YuNet's .*out"),
     ],
 )
-def test_what_yunet_does_not_do_is_refused(parts: list, message: str, tmp_path: Path) -> None:
+def test_unsupported_operators_are_refused(parts: list, message: str, tmp_path: Path) -> None:
     path = save(tmp_path / "m.onnx", parts, ["out"])
     with pytest.raises(ModelError, match=message):
         translate(read_graph(path))

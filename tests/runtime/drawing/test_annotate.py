@@ -46,7 +46,7 @@ def _longest(same: np.ndarray) -> np.ndarray:
 
 
 def tags(monkeypatch: pytest.MonkeyPatch, *image: Face, size: tuple[int, int]) -> list[np.ndarray]:
-    """Where the names stand, drawn for real."""
+    """Boxes of the tags that are drawn."""
     places: list[np.ndarray] = []
     paint = Tag.draw
 
@@ -73,7 +73,7 @@ def tags(monkeypatch: pytest.MonkeyPatch, *image: Face, size: tuple[int, int]) -
         (800, 450, (720, 400, 40, 50)),
     ],
 )
-def test_names_lie_inside_images_of_any_size(
+def test_tags_lie_inside_images_of_any_size(
     monkeypatch: pytest.MonkeyPatch, width: int, height: int, box: Box
 ) -> None:
     zoom = max(1.0, MIN_SIDE / max(width, height))
@@ -84,7 +84,7 @@ def test_names_lie_inside_images_of_any_size(
         assert place[1] + place[3] <= round(height * zoom)
 
 
-def test_a_tall_image_has_its_name_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tall_image_has_a_whole_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(tags(monkeypatch, a_face((0, 2000, 400, 400), 5), size=(400, 6000))) == 1
 
 
@@ -95,7 +95,7 @@ def test_text_grows_with_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     assert large[3] > 3 * small[3]
 
 
-def test_names_of_neighbours_do_not_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tags_of_neighbours_do_not_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
     faces = [a_face((10 + 62 * i, 150, 56, 60), i % 7) for i in range(12)]
     places = tags(monkeypatch, *faces, size=(800, 450))
     assert len(places) == len(faces)
@@ -104,7 +104,7 @@ def test_names_of_neighbours_do_not_overlap(monkeypatch: pytest.MonkeyPatch) -> 
             assert intersection(one, other) <= 0.05 * area(one)
 
 
-def test_a_name_hides_no_other_face(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tag_hides_no_other_face(monkeypatch: pytest.MonkeyPatch) -> None:
     upper, lower = (200, 100, 60, 60), (200, 162, 60, 60)
     faces = a_face(upper, 1), a_face(lower, 3)
     for place, other in zip(
@@ -113,7 +113,7 @@ def test_a_name_hides_no_other_face(monkeypatch: pytest.MonkeyPatch) -> None:
         assert intersection(place, other) <= 0.25 * area(other)
 
 
-def test_a_crowd_keeps_its_faces_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tags_hide_no_faces_of_a_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
     faces = [a_face((21 * i, 21 * k, 20, 20), (i + k) % 7) for i in range(14) for k in range(14)]
     places = tags(monkeypatch, *faces, size=(300, 300))
     zoom = MIN_SIDE / 300
@@ -126,7 +126,7 @@ def test_a_crowd_keeps_its_faces_in_sight(monkeypatch: pytest.MonkeyPatch) -> No
     assert {ImageColor.getrgb(PALETTE[i]) for i in range(7)} <= colours
 
 
-def test_colours_of_box_name_and_bar() -> None:
+def test_colours_of_box_tag_and_bar() -> None:
     image = draw_result(result(400, 400, a_face((100, 100, 200, 200), 3)))
     happy = ImageColor.getrgb(PALETTE[3])
     assert image.getpixel((200, 100)) == happy
@@ -140,12 +140,12 @@ def test_colours_of_box_name_and_bar() -> None:
     assert 10 * (bars[2] - bars[0]) > 9 * 14 * (less[2] - less[0])
 
 
-def test_the_panel_grows_with_the_image() -> None:
+def test_the_bar_chart_grows_with_the_image() -> None:
     small, large = (draw_result(result(n, n, a_face((9, 9, 90, 90), 3))) for n in (480, 3000))
     assert large.width - 3000 > 3 * (small.width - 480)
 
 
-def test_labels_in_other_letters() -> None:
+def test_labels_in_other_scripts() -> None:
     labels = ("злость", "радость")
     try:
         fonts.check_labels(labels)
@@ -165,7 +165,7 @@ def test_labels_that_no_font_has_are_named() -> None:
         draw_result(result(400, 300, face))
 
 
-def test_names_stay_where_they_are_while_faces_change_order() -> None:
+def test_tags_do_not_move_when_faces_change_order() -> None:
     one, two = a_face((100, 100, 60, 60), 1), a_face((150, 100, 60, 60), 3)
     there, back = draw_result(result(400, 300, one, two)), draw_result(result(400, 300, two, one))
     assert there.tobytes() == back.tobytes()

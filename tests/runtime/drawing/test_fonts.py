@@ -25,7 +25,7 @@ def _afresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine without fonts; the folder that is looked through."""
+    """A machine without fonts, and the folder that is searched."""
     monkeypatch.setattr(fonts, "_folders", lambda: iter([tmp_path]))
     fonts._system.cache_clear()
     fonts._find.cache_clear()
@@ -49,7 +49,7 @@ def test_english_needs_no_font_file() -> None:
 
 
 @pytest.mark.parametrize("text", ["dégoût", CYRILLIC, "χαρά"])
-def test_other_letters_are_drawn_with_a_font_that_has_them(text: str) -> None:
+def test_other_scripts_are_drawn_with_a_font_that_has_them(text: str) -> None:
     a_font(text)
     font = fonts.find_font(text, 20)
     assert font.getname() != PLAIN
@@ -103,13 +103,13 @@ def test_a_named_font_is_used_for_english_too(monkeypatch: pytest.MonkeyPatch) -
     assert fonts.find_font("happy", 20).path == str(path)
 
 
-def test_a_damaged_font_is_passed_over(bare: Path) -> None:
+def test_a_damaged_font_is_skipped(bare: Path) -> None:
     (bare / "a.ttf").write_bytes(b"no font")
     with pytest.raises(ConfigError, match="no font here"):
         fonts.check_labels([CYRILLIC])
 
 
-def test_labels_beside_each_other_look_alike() -> None:
+def test_labels_beside_each_other_have_one_font() -> None:
     path = a_font(CYRILLIC)
     assert fonts.find_font("happy", 20, beside=["happy", CYRILLIC]).path == str(path)
     assert fonts.find_font("happy", 20, beside=[NOBODY_HAS]).getname() == PLAIN
@@ -122,7 +122,7 @@ def test_plain_sans_fonts_come_first() -> None:
 
 
 @pytest.mark.usefixtures("bare")
-def test_readable_replaces_what_no_font_has() -> None:
+def test_replace_missing_marks_characters_without_a_font() -> None:
     assert fonts.replace_missing("clip 怒り.mp4") == "clip ??.mp4"
     assert fonts.replace_missing("clip.mp4") == "clip.mp4"
     assert fonts.replace_missing("\udc80.mp4") == "?.mp4"

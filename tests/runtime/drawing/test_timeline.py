@@ -23,7 +23,7 @@ IMAGE = Image.new("RGB", (8, 8))
 
 def a_face(number: int, label: int, shown: str = "") -> Face:
     shares = {one: 0.88 if i == label else 0.02 for i, one in enumerate(LABELS)}
-    raw = dict.fromkeys(LABELS, 1 / 7)  # the plot shows what is smoothed
+    raw = dict.fromkeys(LABELS, 1 / 7)  # the chart shows the smoothed ones
     track = Track(number, shown or LABELS[label], 0.88, shares)
     return Face((0, 0, 8, 8), 0.9, LABELS[0], 1 / 7, raw, track)
 
@@ -71,7 +71,7 @@ def test_two_people_over_time() -> None:
         (25, rgb[SAD], rgb[NEUTRAL]),
         (35, rgb[SAD], empty),
     ):
-        # beside the lines of the axis; near the strip's edge, where no letter is
+        # between the lines of the axis, near the strip's edge, where there is no text
         assert colour(image, seconds + 0.4, first + 1) == one
         assert colour(image, seconds + 0.4, second + 1) == two
         # the areas, in the middle of their height
@@ -79,7 +79,7 @@ def test_two_people_over_time() -> None:
         assert colour(image, seconds + 0.4, second + chart.STRIP + 100) == two
 
 
-def test_shares_are_the_smoothed_ones() -> None:
+def test_probabilities_are_the_smoothed_ones() -> None:
     timeline = two_people()
     (number, seen), (other, shorter) = timeline.data().rows
     assert (number, other) == (1, 2)
@@ -138,7 +138,7 @@ def test_faces_seen_longest_are_kept_among_thousands_of_short_ones() -> None:
     assert timeline.face_count == 6006
 
 
-def test_a_crowd_larger_than_what_is_kept_apart() -> None:
+def test_a_crowd_larger_than_max_faces() -> None:
     timeline = Timeline()
     faces = [a_face(1 + k, k % 7) for k in range(MAX_FACES + 10)]
     for i in range(20):
@@ -157,7 +157,7 @@ def test_a_crowd_larger_than_what_is_kept_apart() -> None:
         st.tuples(st.floats(0, 3000) | st.floats(0, 0.2), st.sets(st.integers(1, 3))), max_size=30
     ),
 )
-def test_the_time_seen_is_kept(start: float, steps: list[tuple[float, set[int]]]) -> None:
+def test_the_seconds_seen_are_exact(start: float, steps: list[tuple[float, set[int]]]) -> None:
     timeline = Timeline()
     time, seen = start, {1: 0.0, 2: 0.0, 3: 0.0}
     for step, present in steps:
@@ -177,7 +177,7 @@ def test_the_time_seen_is_kept(start: float, steps: list[tuple[float, set[int]]]
     assert timeline.bin_width >= MIN_BIN_WIDTH
 
 
-def test_plotting_on_the_way_counts_nothing_twice() -> None:
+def test_plotting_in_between_counts_nothing_twice() -> None:
     timeline = Timeline()
     for i in range(100):
         timeline.add(frame(i / 10, a_face(1, HAPPY)))
@@ -187,7 +187,7 @@ def test_plotting_on_the_way_counts_nothing_twice() -> None:
     assert timeline.data().rows[0][1].seconds == pytest.approx(10)
 
 
-def test_no_face_and_no_frame_are_said() -> None:
+def test_charts_without_faces_or_frames() -> None:
     empty = Timeline().plot()
     timeline = Timeline()
     timeline.add(frame(0))
@@ -222,7 +222,7 @@ def test_save(tmp_path: Path) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["timeline.png"]
 
 
-def test_names_that_cannot_be_written_are_known_before(tmp_path: Path) -> None:
+def test_paths_that_cannot_be_written_are_refused_early(tmp_path: Path) -> None:
     check_plot_path(tmp_path / "a.png")
     check_plot_path(tmp_path / "a.JPG")
     for path in (tmp_path, tmp_path / "a.mp4", tmp_path / "a"):
@@ -242,7 +242,7 @@ def test_names_that_cannot_be_written_are_known_before(tmp_path: Path) -> None:
         (90_000, 90_000, 0, "25:00:00"),
     ],
 )
-def test_clock(seconds: float, longest: float, decimals: int, text: str) -> None:
+def test_format_time(seconds: float, longest: float, decimals: int, text: str) -> None:
     assert chart.format_time(seconds, longest=longest, decimals=decimals) == text
 
 
@@ -261,5 +261,5 @@ def test_ticks_are_few_and_inside(start: float, length: float) -> None:
         ("rtsp://user:secret@10.0.0.7/hall", "10.0.0.7/hall"),
     ],
 )
-def test_titles_tell_no_password(source: str, name: str) -> None:
+def test_titles_hide_passwords(source: str, name: str) -> None:
     assert chart.title_of(source) == name

@@ -21,7 +21,7 @@ def plain(width: int, height: int, colour: tuple[int, int, int] = RED) -> Image.
 
 @pytest.fixture(scope="module")
 def screen() -> Iterator[str]:
-    """A display that nobody sees, 640 x 480."""
+    """A virtual display, 640 x 480."""
     pytest.importorskip("tkinter", reason="this Python has no tkinter")
     if shutil.which("Xvfb") is None:
         pytest.skip("Xvfb isn't installed")
@@ -44,8 +44,8 @@ def display(screen: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return screen
 
 
-def asked_late(window: Window) -> list[bool]:
-    """Ends a window that nothing else ends, and says so: a test fails rather than hangs."""
+def close_late(window: Window) -> list[bool]:
+    """Close a window that nothing else closes and report it: the test fails rather than hangs."""
     never: list[bool] = []
 
     def end() -> None:
@@ -108,7 +108,7 @@ def test_images_appear_one_after_the_other(display: str) -> None:
 @pytest.mark.parametrize(("key", "more"), [("space", True), ("q", False), ("Escape", False)])
 def test_an_image_stays_until_a_key_is_pressed(key: str, more: bool) -> None:
     with Window() as window:
-        never = asked_late(window)
+        never = close_late(window)
         window._root.after(50, lambda: window._root.event_generate("<Key>", keysym=key))
         assert window.show(plain(300, 200), hold=True) is more
         assert not never
@@ -118,7 +118,7 @@ def test_an_image_stays_until_a_key_is_pressed(key: str, more: bool) -> None:
 @pytest.mark.usefixtures("display")
 def test_closing_the_window_ends_it() -> None:
     with Window() as window:
-        never = asked_late(window)
+        never = close_late(window)
         close = window._root.protocol("WM_DELETE_WINDOW")
         window._root.after(50, lambda: window._root.tk.call(close))
         assert not window.show(plain(300, 200), hold=True)

@@ -73,7 +73,7 @@ def test_a_video_is_written_with_its_times(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
 
 
-def test_what_was_read_before_an_error_is_saved(tmp_path: Path, clip: Path) -> None:
+def test_frames_before_an_error_are_saved(tmp_path: Path, clip: Path) -> None:
     recognizer = Recognizer.load(faces="whole")
 
     def interrupted() -> None:

@@ -24,12 +24,12 @@ with Image.open(EXAMPLE) as example:
     SHOWN = example.convert("RGB").crop((10, 0, 230, 260))
 GRAY = SHOWN.convert("L")
 ELSE = Image.new("RGB", SHOWN.size, "red")
-"""A second frame, which must not be seen."""
+"""A second frame, which must not be read."""
 
 
 @pytest.fixture(autouse=True)
 def _as_the_command_does() -> Iterator[None]:
-    """`fer` leaves out Pillow's warnings of damage that it can read in spite of."""
+    """`fer` hides Pillow's warnings of damage that it can read."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
@@ -53,7 +53,7 @@ def deep(image: Image.Image) -> np.ndarray:
 
 
 def see_through(path: Path) -> None:
-    """A palette whose first colour isn't seen: those pixels lie on white."""
+    """A palette whose first colour is transparent."""
     SHOWN.quantize(64).save(path, transparency=0)
 
 
@@ -70,7 +70,7 @@ def mpo(path: Path) -> None:
 
 
 KINDS: dict[str, tuple[str, Callable[[Path], object], float]] = {
-    # name: the file, what writes it, and by how much its gray may differ from the example's
+    # name: the file, what writes it, and how far its mean gray may be from the example's
     "rgb": ("a.png", SHOWN.save, 0),
     "gray": ("a.png", GRAY.save, 0),
     "palette": ("a.png", SHOWN.quantize(64).save, 3),
@@ -112,7 +112,7 @@ def probabilities(recognizer: Recognizer) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_image_of_any_kind_gives_the_same_answer(
+def test_an_image_of_any_kind_gives_the_same_prediction(
     kind: str, tmp_path: Path, recognizer: Recognizer, probabilities: dict[str, float]
 ) -> None:
     if kind in NEEDS and not features.check(NEEDS[kind]):
@@ -129,7 +129,7 @@ def test_an_image_of_any_kind_gives_the_same_answer(
     assert face.probabilities == pytest.approx(probabilities, abs=0.01 if far else 1e-6)
 
 
-def test_a_transparent_palette_lies_on_white(tmp_path: Path, recognizer: Recognizer) -> None:
+def test_a_transparent_palette_is_composed_on_white(tmp_path: Path, recognizer: Recognizer) -> None:
     path = tmp_path / "a.png"
     see_through(path)
     with Image.open(path) as image:
@@ -146,7 +146,7 @@ def test_transparency_does_not_clip_a_deep_image(tmp_path: Path) -> None:
     assert np.array_equal(to_gray(open_image(tmp_path / "a.png")), np.asarray(GRAY))
 
 
-def test_what_is_no_number_is_black(tmp_path: Path) -> None:
+def test_nan_is_black(tmp_path: Path) -> None:
     values = np.array([[np.nan, np.inf, -np.inf, 0.2]], np.float32)
     Image.fromarray(values).save(tmp_path / "a.tif")
     assert to_gray(open_image(tmp_path / "a.tif")).tolist() == [[0, 255, 0, 51]]
@@ -179,7 +179,7 @@ def test_every_orientation_comes_upright(orientation: int, suffix: str, tmp_path
     assert np.abs(gray - np.asarray(GRAY)).mean() <= (1 if suffix == "jpg" else 0)
 
 
-def test_a_thread_of_an_image(tmp_path: Path, recognizer: Recognizer) -> None:
+def test_images_of_one_pixel_in_width_or_height(tmp_path: Path, recognizer: Recognizer) -> None:
     for size in ((1, 5000), (5000, 1), (1, 1)):
         Image.new("RGB", size, "gray").save(tmp_path / "a.png")
         result = recognizer(tmp_path / "a.png")
@@ -194,7 +194,7 @@ def cut(path: Path, share: float) -> None:
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.9])
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "webp", "tif", "bmp", "ppm"])
-def test_an_image_that_is_cut_off(suffix: str, share: float, tmp_path: Path) -> None:
+def test_a_truncated_image_is_named(suffix: str, share: float, tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
     SHOWN.save(path)
     cut(path, share)
@@ -208,7 +208,7 @@ def test_damage_that_leaves_the_image_readable(tmp_path: Path) -> None:
     SHOWN.save(tmp_path / "a.jpg", quality=95, exif=exif)
     mpo(tmp_path / "b.jpg")
     for name, mark, damage in (
-        ("a.jpg", b"Exif\0\0", b"Exif\0\0MM\0*\x7f\xff\xff\xff"),  # tags that lie far outside
+        ("a.jpg", b"Exif\0\0", b"Exif\0\0MM\0*\x7f\xff\xff\xff"),  # offsets outside the file
         ("b.jpg", b"MPF\0", b"MPF\0??"),
     ):
         content = (tmp_path / name).read_bytes()
@@ -236,14 +236,14 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(side: int, tmp_path
     ],
     ids=["nothing", "text", "zeros", "HEIC"],
 )
-def test_what_is_no_image(content: bytes, message: str, tmp_path: Path) -> None:
+def test_a_file_without_an_image_is_named(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=rf"a\.png: {message}"):
         open_image(path)
 
 
-def test_no_other_program_is_started(tmp_path: Path) -> None:
+def test_eps_is_refused_without_starting_ghostscript(tmp_path: Path) -> None:
     SHOWN.save(tmp_path / "a.png", "EPS")  # Pillow would hand it to Ghostscript
     with pytest.raises(SourceError, match=r"a\.png: not an image"):
         open_image(tmp_path / "a.png")
@@ -263,7 +263,7 @@ def test_a_device_is_no_image() -> None:
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     os.mkfifo(path)
-    # who would open it after all finds a writer that sends nothing, and doesn't hang
+    # if it is opened after all, a writer that sends nothing keeps the test from hanging
     writer = threading.Thread(target=lambda: path.open("wb").close())
     writer.start()
     try:

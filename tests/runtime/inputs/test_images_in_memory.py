@@ -1,4 +1,4 @@
-"""Images as bytes, file objects and Pillow images: read as their files are, refused as they are."""
+"""Images as bytes, file objects and Pillow images: read and refused as their files are."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def cut_off_image(content: bytes) -> Image.Image:
 
 
 @pytest.mark.parametrize("wrap", [bytes, io.BytesIO, cut_off_image])
-def test_what_is_cut_off_is_one_error_among_others(
+def test_a_truncated_image_is_one_error_among_others(
     recognizer: Recognizer, wrap: Callable[[bytes], ImageSource]
 ) -> None:
     half = CONTENT[: len(CONTENT) // 2]

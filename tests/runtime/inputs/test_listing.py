@@ -51,7 +51,7 @@ def test_nothing_there(
     assert re.search(error, str(found))
 
 
-def test_a_folder_that_can_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "locked").mkdir()
     (tmp_path / "z.png").touch()
     scan = os.scandir

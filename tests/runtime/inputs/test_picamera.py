@@ -1,4 +1,4 @@
-"""No camera module is here: these tests hold what fer-edge asks of Picamera2 against a fake."""
+"""Picamera2 is replaced by a fake: the tests need no camera module."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LAVFI = ("testsrc=size=320x240:rate=30", "lavfi")
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """The fake installed, with one module that shows an image redder than blue."""
+    """The fake installed, with one module that shows an image with more red than blue."""
     monkeypatch.setitem(sys.modules, "picamera2", fake_picamera2)
     monkeypatch.setattr(fake_picamera2.Picamera2, "opened", [])
-    monkeypatch.setattr(fake_picamera2.Picamera2, "frames", 3000)  # a test that fails must end
+    monkeypatch.setattr(fake_picamera2.Picamera2, "frames", 3000)  # so that a failing test ends
     Image.new("RGB", (64, 48), (250, 120, 10)).save(tmp_path / "red.png")
     monkeypatch.setenv("FAKE_PICAMERA2", str(tmp_path / "red.png"))
     return fake_picamera2.Picamera2
@@ -61,7 +61,7 @@ def test_cuts_hold(fake: Any) -> None:
     assert [one.state for one in fake.opened] == ["closed", "closed"]
 
 
-def test_a_cable_that_falls_out(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_camera_module_that_stops(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fake, "frames", 30)
     message = (
         r"^camera 0: stopped after frame 29 at 0\.97 s \(no frame for 10 s\): is it unplugged\?$"
@@ -74,7 +74,7 @@ def test_a_cable_that_falls_out(fake: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert [one.state for one in fake.opened] == ["closed", "closed"]
 
 
-def test_a_camera_that_cannot_be_had(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_camera_that_cannot_be_opened(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         SourceError, match=r"^camera 1: the camera modules here are 0 to 0; give a USB"
     ):
@@ -100,7 +100,7 @@ def test_without_a_module_a_number_is_v4l2(
     assert fake.opened == []
 
 
-def test_a_usb_camera_beside_a_module_goes_by_its_path(
+def test_a_usb_camera_beside_a_module_is_given_by_its_path(
     fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake, "cameras", [MODULE, USB])

@@ -20,7 +20,7 @@ def collect(items: Iterator[int], seen: list[int]) -> None:
         seen.append(item)  # noqa: PERF402 - extend would lose what came before an error
 
 
-def test_a_slow_reader_loses_items_only_where_they_may_be_dropped() -> None:
+def test_a_slow_consumer_loses_items_only_with_drop() -> None:
     for drop in (False, True):
         seen = []
         with prefetch(counting(40, 0.002), size=4, drop=drop) as waiting:
@@ -45,7 +45,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
         assert drop or seen == list(range(6))
 
 
-def test_what_is_there_already() -> None:
+def test_poll_does_not_wait() -> None:
     with prefetch(counting(2), size=4) as waiting:
         while (first := waiting.poll()) is None:
             time.sleep(0.001)
@@ -56,7 +56,7 @@ def test_what_is_there_already() -> None:
         assert list(waiting) == []
 
 
-def test_a_reader_that_leaves_closes_the_generator() -> None:
+def test_a_consumer_that_stops_closes_the_generator() -> None:
     closed = []
 
     def endless() -> Generator[int]:

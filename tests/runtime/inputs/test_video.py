@@ -74,7 +74,7 @@ def test_a_cut_beyond_the_end_is_an_error(clip: Path) -> None:
     st.floats(0.5, 50),
     st.floats(0, 3),
 )
-def test_no_second_has_more_frames_than_asked_for(
+def test_max_fps_limits_the_frames_of_each_second(
     gaps: list[float], most: float, start: float
 ) -> None:
     times = np.cumsum(gaps).tolist()
@@ -94,7 +94,7 @@ def test_wrong_cuts(options: dict[str, Any]) -> None:
         Cut(**options)
 
 
-def test_a_file_that_breaks_off_gives_what_it_has(clip: Path, tmp_path: Path) -> None:
+def test_a_truncated_file_gives_its_frames_before_the_error(clip: Path, tmp_path: Path) -> None:
     content = clip.read_bytes()
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(content[: len(content) // 2])
@@ -104,7 +104,7 @@ def test_a_file_that_breaks_off_gives_what_it_has(clip: Path, tmp_path: Path) ->
     assert 5 < len(found) < 35
 
 
-def test_what_is_no_video(tmp_path: Path) -> None:
+def test_sources_without_video_are_named(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     for content in (b"", b"no video " * 100):
         text.write_bytes(content)
@@ -124,7 +124,7 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         list(read_frames(str(sound)))
 
 
-def test_a_reader_that_leaves_closes_the_file(clip: Path) -> None:
+def test_a_consumer_that_stops_closes_the_file(clip: Path) -> None:
     reading = read_frames(str(clip))
     assert next(reading).index == 0
     reading.close()
@@ -132,7 +132,7 @@ def test_a_reader_that_leaves_closes_the_file(clip: Path) -> None:
 
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Has FFmpeg's test pattern answer where a V4L2 camera would: no camera is here."""
+    """FFmpeg's test pattern in place of a V4L2 camera."""
 
     def plugged(pattern: str) -> None:
         monkeypatch.setattr(video, "av_input", lambda _: (pattern, "lavfi"))
@@ -146,7 +146,7 @@ def decoders() -> int:
 
 
 @pytest.mark.usefixtures("camera")
-def test_a_camera_drops_what_its_reader_has_no_time_for() -> None:
+def test_a_camera_drops_frames_for_a_slow_consumer() -> None:
     reading = read_frames("0")
     found: list[Any] = []
     while len(found) < 200 and (not found or found[-1].index == len(found) - 1):
@@ -170,7 +170,7 @@ def test_cuts_of_a_camera(cut: Cut) -> None:
 
 
 @pytest.mark.usefixtures("camera")
-def test_a_reader_that_leaves_stops_the_camera() -> None:
+def test_a_consumer_that_stops_stops_the_camera() -> None:
     before = decoders()
     reading = read_frames("0")
     next(reading)
@@ -197,7 +197,7 @@ def test_a_camera_that_is_unplugged(
         return timed(Unplugged(container), stream, source)
 
     class Unplugged:
-        """A container whose device goes away after eight frames, as V4L2 says it."""
+        """A container whose device is unplugged after eight frames, with V4L2's error."""
 
         def __init__(self, container: Any) -> None:
             self.container = container
@@ -217,7 +217,7 @@ def test_a_camera_that_is_unplugged(
     )
 
 
-def test_a_camera_whose_time_is_up_ends_well(camera: Callable[[str], None], fer: Fer) -> None:
+def test_duration_ends_a_camera_without_an_error(camera: Callable[[str], None], fer: Fer) -> None:
     camera("testsrc=size=320x240:rate=30:duration=3")
     ran = fer("infer", "0", "--faces", "whole", "--json", "--duration", 2, "--max-fps", 5)
     assert ran.code == 0
@@ -226,7 +226,7 @@ def test_a_camera_whose_time_is_up_ends_well(camera: Callable[[str], None], fer:
 
 
 def test_recordings_that_were_joined(tmp_path: Path) -> None:
-    """Their stamps begin anew in the middle: no frame is lost, and time goes on."""
+    """The time stamps start again in the middle: no frame is lost, and time increases."""
     parts = [write_clip(tmp_path / name, 20).read_bytes() for name in ("a.ts", "b.ts")]
     (tmp_path / "joined.ts").write_bytes(b"".join(parts))
     found = list(read_frames(str(tmp_path / "joined.ts")))

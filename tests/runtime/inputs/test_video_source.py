@@ -17,7 +17,7 @@ def test_which_sources_are_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert is_live("rtsp://x")
     assert not is_live("a.mp4")
     monkeypatch.chdir(tmp_path)
-    Path("0").mkdir()  # a folder that is called like a camera is a folder
+    Path("0").mkdir()  # a folder named like a camera is a folder
     assert not is_video("0")
 
 
@@ -36,5 +36,5 @@ def test_what_pyav_opens() -> None:
         ("7" * 300, False), ("a.mp4", False),
     ],
 )  # fmt: skip
-def test_what_does_not_wait(source: str, live: bool) -> None:
+def test_is_live(source: str, live: bool) -> None:
     assert is_live(source) == live
