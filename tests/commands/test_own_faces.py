@@ -58,7 +58,7 @@ def test_from_folders_to_gated_files(
     ran = fer("train", *data, "--network-side", 48, "--epochs", 6, *small)
     assert ran.code == 0, ran.err
     assert "my faces: 4 labels; train 338, val 42, test 37 faces; val and test taken" in ran.err
-    assert "happy as the start knows them; Don't know!, sehr müde, 驚き new to it" in ran.err
+    assert "happy (with initial weights); Don't know!, sehr müde, 驚き (new)" in ran.err
     assert f"next: fer evaluate run/model.safetensors --data '{my_faces}' ;" in ran.err
     spec = read_spec(Path("run/model.safetensors"))
     assert spec.labels == ("Don't know!", "happy", "sehr müde", "驚き")

@@ -10,13 +10,12 @@ from typing import Any
 
 from fer_edge.atomic import write_text
 from fer_edge.errors import ConfigError
+from fer_edge.train.config import CONFIG_FILE
 from fer_edge.train.data.dataset import Faces
 from fer_edge.train.evaluation.annotator_agreement import AnnotatorAgreement
 from fer_edge.train.evaluation.metrics import Report
 
 REPORT = "report.json"
-_RUN_CONFIG = "config.json"
-"""Present in the folder of every training run."""
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ def default_report_folder(
         `evaluation-<file name>-<split>-<first 8 digits of sha256>` in the current folder.
     """
     name = f"{model.name}-{split}{'-without-duplicates' if without_duplicates else ''}"
-    if (model.parent / _RUN_CONFIG).is_file():
+    if (model.parent / CONFIG_FILE).is_file():
         return model.parent / "evaluation" / name
     return Path(f"evaluation-{name}-{sha256[:8]}")
 
