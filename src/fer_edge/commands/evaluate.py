@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+from fer_edge.atomic import check_writable
 from fer_edge.commands.console import print_json, show
 from fer_edge.commands.options import (
     DATA,
@@ -120,6 +121,7 @@ def evaluate(
     else:
         folders = [output / name for name in distinct_names(models)]
     for model, faces, folder in zip(opened, matched, folders, strict=True):
+        check_writable(folder)
         if not force:
             check_report_folder(
                 folder, model.sha256, faces.sha256(), split, has_votes=ferplus is not None

@@ -153,7 +153,7 @@ def export(
     with requires_extra("export"):
         from fer_edge.export.exporter import export_checkpoint
         from fer_edge.export.int8_search import read_int8_recipe, search_int8_recipe
-        from fer_edge.export.output import resolve_output
+        from fer_edge.export.output import check_output, resolve_output
         from fer_edge.render.reports import export_table, parity_text
         from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
@@ -174,6 +174,9 @@ def export(
     faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
     recipe = read_int8_recipe(int8_like) if int8_like else None
     if int8_search and faces is not None:
+        for (_, precision), path in paths.items():  # the search takes minutes
+            if precision == "int8" and not force:
+                check_output(path, source, faces, precision=precision, gate=thresholds)
         agreement = thresholds.thresholds("int8").agreement
         recipe = search_int8_recipe(
             source, faces, lambda line: print(line, file=sys.stderr), agreement
