@@ -32,6 +32,11 @@ COMPUTED_OTHERWISE = {
 }
 
 
+VANISHING = "mobilenet_v3_large"
+"""With random weights its int8 logits are nearly the same for all faces, so that nothing could be
+compared; mobilenet_v3_small has the same kinds of layers."""
+
+
 def slow_unless(*prefixes: str) -> list[Any]:
     """Every architecture; those without one of these prefixes are marked as slow."""
     return [
@@ -54,6 +59,8 @@ def test_fp32_reaches_its_thresholds(architecture: str, format: str, tmp_path: P
 def test_int8_is_computed_as_in_pytorch(
     architecture: str, tmp_path: Path, larger_csv_file: Path
 ) -> None:
+    if architecture == VANISHING:
+        pytest.skip("its int8 logits vanish with random weights")
     data = read_data(larger_csv_file)
     source = checkpoints.load(make_checkpoint(architecture, tmp_path))
     recipe = replace(default_int8_recipe(source), ranges="minmax", trained=1)
