@@ -1,12 +1,12 @@
-"""What single settings of the `finer` recipe do on FER2013's validation split, in short runs.
+"""What does each setting of the `finer` recipe change? Short runs on FER2013's validation split.
 
 python -m benchmarks.ablation fer2013.tar.gz fer2013new.csv WEIGHTS RUNS [--seed N] [--keep]
 
-WEIGHTS is the network that all begin with (`first/model.safetensors` of docs/training.md),
-fer2013new.csv FER+'s votes, RUNS a folder: a run that was interrupted is resumed there, one that is
-done isn't done again. Each is 2 epochs on one thread, where `finer` takes 22: that tells what helps
-early. `--seed` trains those of one seed alone, so that two cores share the work; then once more
-without it for the table. PublicTest alone is asked.
+WEIGHTS is the network that all runs start from (`first/model.safetensors` of docs/training.md),
+fer2013new.csv FER+'s votes, RUNS a folder: an interrupted run is resumed there, a finished one is
+reused. Each run is 2 epochs on one thread, where `finer` has 22, and so shows what helps early.
+`--seed` trains the runs of one seed only, so that two cores share the work; run once more without
+it for the table. Only PublicTest is used.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ COMMON = {
 
 @dataclass(frozen=True)
 class Step:
-    """One way to train: what it sets beside `COMMON`; None takes a setting out."""
+    """A variant of the recipe: settings beside `COMMON`; None removes one."""
 
     name: str
-    sets: dict[str, object] = field(default_factory=dict)
+    changes: dict[str, object] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1)
 
     @property
     def settings(self) -> dict[str, object]:
-        """As a recipe has them."""
-        both = {**COMMON, **self.sets}
+        """All settings of the recipe."""
+        both = {**COMMON, **self.changes}
         return {name: value for name, value in both.items() if value is not None}
 
 
@@ -59,8 +59,8 @@ STEPS = (
 COLUMNS = ["training", "seeds", "accuracy", "difference", "loss", "macro F1", "calibration error"]
 
 
-def line(setting: tuple[str, object]) -> str:
-    """One of a TOML file."""
+def toml_line(setting: tuple[str, object]) -> str:
+    """A setting as a line of TOML."""
     name, value = setting
     if isinstance(value, dict):
         value = "{" + ", ".join(f"{key} = {one!r}" for key, one in value.items()) + "}"
@@ -69,24 +69,24 @@ def line(setting: tuple[str, object]) -> str:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Of a run's kept epoch, on validation: its loss moves less by chance than its accuracy."""
+class Outcome:
+    """Validation metrics of a run's best epoch; the loss has less noise than the accuracy."""
 
     metrics: Metrics
     loss: float
 
 
-def train(step: Step, seed: int, given: argparse.Namespace) -> Found:
-    """What a run came to; it is trained if that isn't done."""
+def train(step: Step, seed: int, given: argparse.Namespace) -> Outcome:
+    """The outcome of a run, which is trained unless it is finished."""
     folder = given.runs / f"{re.sub(r'[^a-z0-9]+', '-', step.name)}-{seed}"
     model = folder / "model.safetensors"
-    wanted = {**step.settings, "seed": seed}
+    settings = {**step.settings, "seed": seed}
     if (folder / "config.json").exists():
         known = json.loads((folder / "config.json").read_text())
-        wrong = (name for name, value in wanted.items() if not holds(known[name], value))
+        wrong = (name for name, value in settings.items() if not contains(known[name], value))
         if odd := list(wrong):
             raise SystemExit(
-                f"{folder}: a run of another {odd[0]}: remove it, or name another RUNS"
+                f"{folder}: a run with another {odd[0]}: remove it, or give another RUNS"
             )
     if not model.exists():
         command = [sys.executable, "-m", "fer_edge", "train", "--data", given.data]
@@ -95,33 +95,33 @@ def train(step: Step, seed: int, given: argparse.Namespace) -> Found:
             command.append("--resume")
         else:
             recipe = given.runs / f"{folder.name}.toml"
-            recipe.write_text("".join(map(line, wanted.items())))
+            recipe.write_text("".join(map(toml_line, settings.items())))
             command += ["--recipe", str(recipe), "--weights", given.weights]
-            command += ["--ferplus", given.ferplus] if "soft_targets" in wanted else []
+            command += ["--ferplus", given.ferplus] if "soft_targets" in settings else []
         print(f"{step.name}, seed {seed}", flush=True)
         subprocess.run(command, check=True)
     (metrics,) = (one for one in read_spec(model).metrics if one.split == "val")
     epochs = read_log(folder / "metrics.csv")
-    best = max(epochs, key=lambda row: float(row["val_accuracy"]))  # the first of equals is kept
-    return Found(metrics, float(best["val_loss"]))
+    best = max(epochs, key=lambda row: float(row["val_accuracy"]))  # the first of several
+    return Outcome(metrics, float(best["val_loss"]))
 
 
-def holds(known: object, value: object) -> bool:
+def contains(known: object, value: object) -> bool:
     if isinstance(known, dict) and isinstance(value, dict):
         return all(known[name] == one for name, one in value.items())
     return known == value
 
 
-def row(step: Step, found: list[Found], base: list[Found]) -> list[str | int | float]:
-    """`base` are the first step's: a difference is taken among the same seeds."""
-    alike = mean(one.metrics.accuracy for one in base[: len(found)])
+def format_row(step: Step, found: list[Outcome], base: list[Outcome]) -> list[str | int | float]:
+    """The cells of a row; `base`: the first step's outcomes, compared at the same seeds."""
+    reference = mean(one.metrics.accuracy for one in base[: len(found)])
     accuracies = [one.metrics.accuracy for one in found]
-    each = " and ".join(f"{100 * one:.2f}" for one in accuracies)
+    joined = " and ".join(f"{100 * one:.2f}" for one in accuracies)
     return [
         step.name,
         len(found),
-        f"{each} %",
-        "" if step is STEPS[0] else f"{100 * (mean(accuracies) - alike):+.2f}",
+        f"{joined} %",
+        "" if step is STEPS[0] else f"{100 * (mean(accuracies) - reference):+.2f}",
         " and ".join(f"{one.loss:.3f}" for one in found),
         f"{mean(one.metrics.macro_f1 for one in found):.3f}",
         f"{mean(one.metrics.ece for one in found):.3f}",
@@ -135,21 +135,21 @@ def main() -> None:
     for name in ("data", "ferplus", "weights"):
         options.add_argument(name)
     options.add_argument("runs", type=Path)
-    options.add_argument("--seed", type=int, help="train those of it alone; no table")
+    options.add_argument("--seed", type=int, help="train only this seed, without a table")
     options.add_argument("--keep", action="store_true")
     given = options.parse_args()
     if given.keep and given.seed is not None:
-        options.error("what is kept has every seed")
+        options.error("--keep: the table is of all seeds, without --seed")
     given.runs.mkdir(parents=True, exist_ok=True)
-    # a seed after the other, so that what is there first compares all steps
-    found: dict[str, list[Found]] = {step.name: [] for step in STEPS}
+    # one seed after the other, so that the first runs already compare all steps
+    found: dict[str, list[Outcome]] = {step.name: [] for step in STEPS}
     for seed in sorted({seed for step in STEPS for seed in step.seeds}):
         for step in STEPS:
             if seed in step.seeds and given.seed in (None, seed):
                 found[step.name].append(train(step, seed, given))
     if given.seed is not None:
         return
-    rows = [row(step, found[step.name], found[STEPS[0].name]) for step in STEPS]
+    rows = [format_row(step, found[step.name], found[STEPS[0].name]) for step in STEPS]
     for cells in [COLUMNS, *rows]:
         print("| " + " | ".join(map(str, cells)) + " |")
     if given.keep:

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""FER2013's labels; those of every peer are mapped to them by name."""
-SYNONYMS = {
-    "anger": "angry",
-    "disgusted": "disgust",
-    "fearful": "fear",
-    "scared": "fear",
-    "happiness": "happy",
-    "sadness": "sad",
-    "surprised": "surprise",
-}
+from fer_edge.train.data.fer2013 import LABELS
+from fer_edge.train.data.folders import SYNONYMS
+
 NOT_IN_FER2013 = frozenset({"contempt"})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 TIMEOUT = 240.0
 """Seconds for a child; pytest's own limit for a test is longer."""
 Script = Callable[..., "subprocess.Popen[str]"]
+Interpreter = Callable[[str], None]
 HEAVY_PACKAGES = (
     "torch", "torchvision", "onnx", "onnxscript", "openvino", "lightning", "safetensors", "cv2",
     "scipy", "matplotlib", "av", "tensorboard", "nncf",

@@ -3,10 +3,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shlex
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -28,6 +26,7 @@ from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.onnx_reader import read_metadata
 from fer_edge.runtime.formats.spec_reader import read_spec
 from tests.support.commands import Fer
+from tests.support.processes import Interpreter
 from tests.support.self_tests import fake_self_tests
 
 PACKAGES = {name: engine.package for name, engine in ENGINES.items()}
@@ -38,24 +37,6 @@ OF_ONNX = [name for name, engine in ENGINES.items() if ".onnx" in engine.suffixe
 def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr("fer_edge.runtime.device.board.usable_cores", lambda: 2)
-
-
-Interpreter = Callable[[str], None]
-
-
-@pytest.fixture
-def interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Interpreter:
-    """Put these shell commands before what starts a child; $5 is the function, $6 its arguments."""
-
-    def put(script: str) -> None:
-        path = tmp_path / "python"
-        path.write_text(
-            f'#!/bin/sh\nulimit -c 0\n{script}\nexec {shlex.quote(sys.executable)} "$@"\n'
-        )
-        path.chmod(0o755)
-        monkeypatch.setattr(sys, "executable", str(path))
-
-    return put
 
 
 def test_this_machine(fp32_model: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -26,7 +25,7 @@ from fer_edge.runtime.diagnostics.worker import (
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec
-from tests.support.processes import run_python
+from tests.support.processes import Interpreter, run_python
 
 
 class Clock:
@@ -135,24 +134,6 @@ def test_it_needs_one_engine_alone_and_the_peak_is_not_the_parents() -> None:
     done = run_python("-c", ALONE, repr(given), json.dumps(given), timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["version"] == version("onnxruntime")
-
-
-Interpreter = Callable[[str], None]
-
-
-@pytest.fixture
-def interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Interpreter:
-    """Make processes run these shell commands first."""
-
-    def put(script: str) -> None:
-        path = tmp_path / "python"
-        path.write_text(
-            f'#!/bin/sh\nulimit -c 0\n{script}\nexec {shlex.quote(sys.executable)} "$@"\n'
-        )
-        path.chmod(0o755)
-        monkeypatch.setattr(sys, "executable", str(path))
-
-    return put
 
 
 @pytest.mark.parametrize(
