@@ -75,7 +75,8 @@ def test_the_command(
     assert "% on val" in ran.err
     before = path.read_bytes()
     ran = fer("average", *runs, "--data", csv_file, "--output", output)
-    assert (ran.code, "is there already: name another --output" in ran.err) == (2, True)
+    assert (ran.code, "exists: choose another --output" in ran.err) == (2, True)
     assert path.read_bytes() == before
-    assert "--data is missing" in fer("average", *runs, "--output", tmp_path / "other").err
+    ran = fer("average", *runs, "--output", tmp_path / "other")
+    assert (ran.code, "--data" in ran.err) == (2, True)
     assert fer("average").code == 2
