@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,7 @@ from PIL import Image
 from fer_edge import Recognizer
 from fer_edge.errors import ConfigError, DeviceError, ModelError, SourceError
 from fer_edge.runtime.detection.detector import Detection, Detector
-from fer_edge.runtime.detection.face_cropper import Faces
 from fer_edge.runtime.preprocess import Box
-from fer_edge.spec import CropSpec
 from tests.support.files import EXAMPLE
 
 
@@ -114,58 +111,6 @@ def test_each_face_that_is_found_is_read(recognizer: Recognizer) -> None:
     none = Recognizer(backend, faces="auto", open_detector=finding())(wide)
     assert none.faces == ()
     assert none.plot().size == wide.size
-
-
-@pytest.mark.parametrize(
-    ("faces", "size", "whole"),
-    [("auto", 96, True), ("auto", 97, False), ("detect", 48, False), ("detect", 500, False)],
-)
-def test_which_images_are_faces(
-    recognizer: Recognizer, faces: Faces, size: int, whole: bool
-) -> None:
-    box = (0, 0, 10, 10)
-    chosen = Recognizer(recognizer._backend, faces=faces, open_detector=finding(box))
-    (face,) = chosen(Image.new("L", (20, size))).faces
-    assert face.box == ((0, 0, 20, size) if whole else box)
-    assert chosen._cropper.is_whole_face(20, size) == whole
-    result = chosen(Image.new("L", (20, size)))
-    assert result.faces_from == ("whole" if whole else "detector")
-    assert result.to_dict()["faces_from"] == result.faces_from
-    assert recognizer._cropper.is_whole_face(20, size)
-
-
-def test_a_margin_is_for_found_faces_alone(recognizer: Recognizer) -> None:
-    class Wide:
-        spec = replace(recognizer.spec, crop=CropSpec(margin=0.5))
-
-        def __call__(self, faces: np.ndarray) -> np.ndarray:
-            seen.append(faces[0])
-            return np.zeros((len(faces), 7), np.float32)
-
-    seen: list[np.ndarray] = []
-    image = Image.fromarray(np.arange(48 * 48, dtype=np.uint16).reshape(48, 48).astype(np.uint8))
-    Recognizer(Wide())(image)
-    assert np.array_equal(seen[0], np.asarray(image))
-    Recognizer(Wide(), faces="detect", open_detector=finding((12, 12, 24, 24)))(image)
-    assert np.array_equal(seen[1], np.asarray(image))
-
-
-def test_the_detector_gets_images_of_every_mode(recognizer: Recognizer) -> None:
-    seen = []
-
-    def look(image: Image.Image) -> tuple[Detection, ...]:
-        seen.append(np.asarray(image.convert("RGB")).max())
-        return ()
-
-    chosen = Recognizer(recognizer._backend, faces="detect", open_detector=lambda: look)  # type: ignore[arg-type,return-value]
-    deep = np.full((50, 50), 65535, np.uint16)
-    for image in (
-        Image.fromarray(deep), Image.fromarray(np.ones((9, 9), np.float32)),
-        *(Image.new(mode, (9, 9), "white") for mode in ("1", "L", "P", "RGB", "RGBA", "LA")),
-        Image.new("CMYK", (9, 9), (0, 0, 0, 0)),
-    ):  # fmt: skip
-        chosen(image)
-    assert seen == [255] * 9
 
 
 def test_a_missing_detector_fails_on_loading(
