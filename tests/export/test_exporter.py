@@ -4,6 +4,7 @@ import json
 import resource
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -56,8 +57,8 @@ def test_every_face_is_predicted_once(
     predicted = []
     opened = exporter.open_model
 
-    def counting(path: Path) -> Model:
-        model = opened(path)
+    def counting(path: Path, **options: Any) -> Model:
+        model = opened(path, **options)
 
         def predict(faces: np.ndarray) -> np.ndarray:
             predicted.append(len(faces))
@@ -154,9 +155,10 @@ def test_logits_that_are_nan_pass_only_without_the_gate(
 ) -> None:
     opened = exporter.open_model
 
-    def broken(path: Path) -> Model:
+    def broken(path: Path, **options: Any) -> Model:
         return replace(
-            opened(path), predict=lambda faces: np.full((len(faces), 7), np.float32("nan"))
+            opened(path, **options),
+            predict=lambda faces: np.full((len(faces), 7), np.float32("nan")),
         )
 
     monkeypatch.setattr(exporter, "open_model", broken)
@@ -175,8 +177,8 @@ def test_golden_samples_that_fail_are_not_hidden_by_a_split_that_passes(
 ) -> None:
     opened = exporter.open_model
 
-    def off_on_golden(path: Path) -> Model:
-        model = opened(path)
+    def off_on_golden(path: Path, **options: Any) -> Model:
+        model = opened(path, **options)
         return replace(model, predict=lambda faces: model.predict(faces) + (len(faces) == 16))
 
     monkeypatch.setattr(exporter, "open_model", off_on_golden)
