@@ -142,7 +142,7 @@ def _list_jobs(
     in_memory: threading.Semaphore,
     skip: Container[str],
 ) -> Generator[_Job]:
-    for source in _expand_stdin(sources):
+    for source in expand_stdin(sources):
         if isinstance(source, SourceError):
             yield source
         elif not isinstance(source, (str, Path)):
@@ -179,13 +179,6 @@ def _prepare(reader: ImageReader, source: ImageSource) -> _Outcome:
 def _prepare_file(reader: ImageReader, path: Path) -> _Outcome:
     with _LARGE_IMAGE if count_pixels(path) > LARGE_PIXELS else nullcontext():
         return _prepare(reader, path)
-
-
-def _expand_stdin(sources: Iterable[ImageSource]) -> Iterator[ImageSource | SourceError]:
-    try:
-        yield from expand_stdin(sources)
-    except SourceError as error:
-        yield error
 
 
 def _collect_batches(pending: Prefetcher[_Job]) -> Iterator[list[_Outcome] | _Video]:

@@ -27,12 +27,10 @@ _NETPBM = re.compile(rb"P[1-6]\s+\d+\s+\d+\s")
 _LISTED = IMAGE_SUFFIXES | HEIC_SUFFIXES | VIDEO_SUFFIXES
 
 
-def expand_stdin(sources: Iterable[T]) -> Iterator[T | str | BinaryIO]:
+def expand_stdin(sources: Iterable[T]) -> Iterator[T | str | BinaryIO | SourceError]:
     """The sources, with `"-"` replaced by what standard input holds: one image, as a file object
-    named "stdin", or a list of sources, each line as it arrives.
-
-    Raises:
-        SourceError: standard input is closed or names nothing.
+    named "stdin", or a list of sources, each line as it arrives. If it is closed or empty, an error
+    comes in its place.
     """
     for source in sources:
         if isinstance(source, str) and source == "-":
@@ -55,11 +53,12 @@ class _StdinImage(io.RawIOBase):
         return content or os.read(self._descriptor, size)
 
 
-def _read_stdin() -> Iterator[str | BinaryIO]:
+def _read_stdin() -> Iterator[str | BinaryIO | SourceError]:
     """Standard input, read from its file descriptor: a thread that waits in Python's own reader
     would hold a lock that the interpreter needs to exit."""
     if sys.stdin is None:
-        raise SourceError("standard input is closed: name the sources as arguments")
+        yield SourceError("standard input is closed: name the sources as arguments")
+        return
     rest, found = b"", False
     descriptor = sys.stdin.fileno()
     while content := os.read(descriptor, 1 << 16):
@@ -75,7 +74,7 @@ def _read_stdin() -> Iterator[str | BinaryIO]:
     if rest.strip():
         yield os.fsdecode(rest.removesuffix(b"\r"))
     elif not found:
-        raise SourceError(
+        yield SourceError(
             "standard input is empty: give it an image, or one path or address on each line"
         )
 
