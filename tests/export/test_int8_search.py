@@ -100,7 +100,7 @@ def test_the_spec_and_the_report_describe_the_quantization(files: dict[str, Expo
     for done in files.values():
         quantization = done.spec.quantization
         assert (quantization.precision, quantization.weights) == ("int8", "int8")
-        assert quantization.calibration == "63 faces of FER2013 train, up to 9 a label, seed 0"
+        assert quantization.calibration == "63 faces of FER2013 train, up to 9 per label, seed 0"
         assert quantization.int8 is not None
         assert quantization.int8.trained == 1
         assert done.savings is not None

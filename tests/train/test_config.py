@@ -39,7 +39,7 @@ def test_what_is_asked_for_has_the_last_word(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("epoch = 3", "unknown key 'epoch'; the keys are architecture, augmentation"),
         ("epochs = '3'", "settings.epochs: expected int, found '3'"),
@@ -53,12 +53,12 @@ def test_what_is_asked_for_has_the_last_word(tmp_path: Path) -> None:
         ("weights = ''", "data and weights must not be empty"),
     ],
 )
-def test_a_wrong_recipe_is_named(text: str, words: str, tmp_path: Path) -> None:
+def test_a_wrong_recipe_is_named(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(text)
     recipe = read_recipe(str(tmp_path / "r.toml"))
     with pytest.raises(ConfigError) as caught:
         resolve_config({"data": "d"}, tmp_path, resume=False, recipe=recipe)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_run_is_resumed_with_its_own_recipe(tmp_path: Path) -> None:

@@ -91,10 +91,10 @@ def choose_calibration_faces(
             f"{data.path}: {len(found)} faces in train to calibrate int8 with, at least "
             f"{MIN_FACES} are needed"
         )
-    most = max(map(len, chosen))
     return CalibrationFaces(
         faces.pixels[found],
-        f"{len(found)} faces of {data.name} train, up to {most} a label, seed {seed}",
+        f"{len(found)} faces of {data.name} train, up to {max(map(len, chosen))} per label, "
+        f"seed {seed}",
     )
 
 

@@ -11,19 +11,21 @@ from fer_edge.train.networks import fake_quant
 
 
 @given(
-    step=st.floats(2**-20, 2**10),
-    zero=st.integers(0, 255),
+    scale=st.floats(2**-20, 2**10),
+    zero_point=st.integers(0, 255),
     seed=st.integers(0, 99),
 )
-def test_a_grid_rounds_and_learns_as_torch_does(step: float, zero: int, seed: int) -> None:
-    grid = fake_quant.ActivationFakeQuant()
-    grid.scale.fill_(step)
-    grid.zero_point.fill_(zero)
+def test_a_quantizer_has_the_values_and_gradients_of_torch(
+    scale: float, zero_point: int, seed: int
+) -> None:
+    quantizer = fake_quant.ActivationFakeQuant()
+    quantizer.scale.fill_(scale)
+    quantizer.zero_point.fill_(zero_point)
     torch.manual_seed(seed)
-    x = (torch.randn(500) * 100 * step).requires_grad_()
-    wanted = torch.fake_quantize_per_tensor_affine(x, grid.scale, grid.zero_point, 0, 255)
-    assert torch.equal(grid(x), wanted)
-    ours, theirs = (torch.autograd.grad(y.square().sum(), x)[0] for y in (grid(x), wanted))
+    x = (torch.randn(500) * 100 * scale).requires_grad_()
+    wanted = torch.fake_quantize_per_tensor_affine(x, quantizer.scale, quantizer.zero_point, 0, 255)
+    assert torch.equal(quantizer(x), wanted)
+    ours, theirs = (torch.autograd.grad(y.square().sum(), x)[0] for y in (quantizer(x), wanted))
     assert torch.equal(ours, theirs)
 
 
@@ -36,7 +38,7 @@ def test_short_scales_have_five_bits_and_end_in_one(value: float) -> None:
     assert abs(short / value - 1) <= 1 / 16 + 1e-6
 
 
-def test_other_scales_keep_the_values() -> None:
+def test_rescaling_keeps_the_float_weights() -> None:
     torch.manual_seed(0)
     layer = fake_quant.QuantizedLayer(nn.Conv2d(6, 4, 3), fake_quant.ActivationFakeQuant())
     weight, bias = (one.clone() for one in layer.float_weights())
@@ -44,12 +46,12 @@ def test_other_scales_keep_the_values() -> None:
         layer.rescale(scale)
         for got, want in zip(layer.float_weights(), (weight, bias), strict=True):
             assert torch.allclose(got, want, atol=1e-6)
-        codes, _ = layer.integer_weights()
+        levels, _ = layer.integer_weights()
         wanted = (weight / scale[:, None, None, None]).clamp(-63, 63)
-        assert (codes - wanted).abs().max() < 0.5001
+        assert (levels - wanted).abs().max() < 0.5001
 
 
-def test_a_layer_trains_as_it_answers() -> None:
+def test_a_layer_computes_alike_in_training_and_evaluation() -> None:
     torch.manual_seed(0)
     layer = fake_quant.QuantizedLayer(nn.Conv2d(6, 4, 3), fake_quant.ActivationFakeQuant())
     layer.input_quantizer.scale.fill_(2**-4)
@@ -62,13 +64,13 @@ def test_a_layer_trains_as_it_answers() -> None:
 def test_the_order_of_the_arithmetic_makes_no_difference(wanted: float, seed: int) -> None:
     """An engine may scale a sum and then add the scaled bias, or scale both together."""
     torch.manual_seed(seed)
-    grid = fake_quant.ActivationFakeQuant()
-    grid.scale.fill_(2**-5)
-    layer = fake_quant.QuantizedLayer(nn.Conv2d(40, 8, 1), grid).eval()
+    quantizer = fake_quant.ActivationFakeQuant()
+    quantizer.scale.fill_(2**-5)
+    layer = fake_quant.QuantizedLayer(nn.Conv2d(40, 8, 1), quantizer).eval()
     scale = fake_quant.round_to_short_scale(torch.tensor(wanted))
     layer.rescale(scale.expand(8).clone())
     assert layer.integer_weights()[0].abs().max() > 4
-    x = torch.randint(0, 256, (2, 40, 6, 6)) * grid.scale
-    weight, bias = (codes.float() * scale for codes in layer.integer_weights())
-    late = nn.functional.conv2d(x, weight) + (bias * grid.scale)[:, None, None]
+    x = torch.randint(0, 256, (2, 40, 6, 6)) * quantizer.scale
+    weight, bias = (levels.float() * scale for levels in layer.integer_weights())
+    late = nn.functional.conv2d(x, weight) + (bias * quantizer.scale)[:, None, None]
     assert torch.equal(layer(x), late)
