@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import json
@@ -13,6 +14,9 @@ from pathlib import Path
 from benchmarks.board.machine import BOARDS
 
 import fer_edge
+from fer_edge.export.formats import FORMATS
+from fer_edge.train.config import TrainConfig
+from fer_edge.train.networks.architectures import ARCHITECTURES
 from tests.support.files import ROOT
 
 FOLDERS = ("src", "examples", "benchmarks")
@@ -81,6 +85,27 @@ def test_arguments_are_documented_one_by_one_under_their_names() -> None:
         section = re.search(r"^Args:\n((?: {4}.*\n?|\n)+)", text, re.MULTILINE)
         listed = re.findall(r"^ {4}([^ ].*?):", section[1], re.MULTILINE) if section else []
         assert set(listed) <= set(inspect.signature(function).parameters), name
+
+
+def table_below(heading: str, page: str) -> dict[str, list[str]]:
+    """The first table below a heading: names in backticks in the first cell and in the others."""
+    text = (ROOT / "docs" / page).read_text("utf-8").split(f"\n## {heading}\n")[1]
+    rows = re.findall(r"^\| (`.*)$", text.split("\n\n```")[0].split("\n## ")[0], re.MULTILINE)
+    cells = [row.split(" | ", 1) for row in rows]
+    return {first: re.findall(r"`([^`]+)`", rest) for first, rest in cells}
+
+
+def test_settings_of_training_are_those_of_the_config() -> None:
+    rows = table_below("Settings", "training.md")
+    named = {name for first in rows for name in re.findall(r"`(\w+)`", first)}
+    assert named <= {field.name for field in dataclasses.fields(TrainConfig)}
+    assert rows["`architecture`"] == list(ARCHITECTURES)
+
+
+def test_formats_of_an_export_are_those_of_the_table() -> None:
+    page = (ROOT / "docs" / "parity.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `NAME.*\| (.*) \|$", page, re.MULTILINE)
+    assert dict(rows) == {name: ", ".join(kind.precisions) for name, kind in FORMATS.items()}
 
 
 def test_the_speeds_of_boards_follow_from_the_counted_instructions() -> None:
