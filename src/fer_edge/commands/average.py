@@ -7,17 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from fer_edge.commands.console import show_checkpoint
-from fer_edge.commands.options import (
-    DATA,
-    INPUT,
-    OUTPUT,
-    Json,
-    SkipBad,
-    argument,
-    command,
-    option,
-    single,
-)
+from fer_edge.commands.data_options import DATA, SkipBad
+from fer_edge.commands.options import INPUT, OUTPUT, Json, argument, command, option, single
 from fer_edge.errors import ConfigError, requires_extra
 
 app = single()

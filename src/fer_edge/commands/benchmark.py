@@ -9,13 +9,12 @@ from typing import Annotated, Literal
 import typer
 
 from fer_edge.commands.console import print_json, show
+from fer_edge.commands.data_options import DataOption, SkipBad
 from fer_edge.commands.options import (
     INPUT,
     MEASUREMENT,
     OUTPUT,
-    DataOption,
     Json,
-    SkipBad,
     argument,
     command,
     option,

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 from fer_edge.commands.console import print_json, show
-from fer_edge.commands.options import DATA, Ferplus, Json, SkipBad, argument, command, group
+from fer_edge.commands.data_options import DATA, Ferplus, SkipBad
+from fer_edge.commands.options import Json, argument, command, group
 from fer_edge.errors import DataError, requires_extra
 
 app = group("Inspect training data.")

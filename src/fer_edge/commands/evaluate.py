@@ -8,16 +8,13 @@ from typing import Annotated
 
 from fer_edge.atomic import check_writable
 from fer_edge.commands.console import print_json, show
+from fer_edge.commands.data_options import DATA, Ferplus, SkipBad, SplitOption
 from fer_edge.commands.options import (
-    DATA,
     INPUT,
     OUTPUT,
     BackendOption,
     DeviceOption,
-    Ferplus,
     Json,
-    SkipBad,
-    SplitOption,
     argument,
     command,
     option,

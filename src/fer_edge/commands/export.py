@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from fer_edge.commands.console import complain, print_json, show
+from fer_edge.commands.data_options import DataOption, SkipBad, SplitOption
 from fer_edge.commands.gate_options import (
     GateFile,
     MaxAccuracyLoss,
@@ -23,10 +24,7 @@ from fer_edge.commands.options import (
     OUTPUT,
     QUANTIZATION,
     THRESHOLDS,
-    DataOption,
     Json,
-    SkipBad,
-    SplitOption,
     argument,
     command,
     option,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import typer
@@ -12,7 +11,6 @@ import typer
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.backends import DEVICES
 from fer_edge.runtime.backends.registry import ENGINES
-from fer_edge.train.data.dataset import Split
 
 Name = TypeVar("Name", bound=str)
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -96,18 +94,4 @@ BackendOption = Annotated[
 DeviceOption = Annotated[
     Device,
     option(MODEL, "--device", help="Device to run on. auto: the CPU, whose results are exact."),
-]
-DATA = (
-    "Data set: a FER2013 file (.csv, .csv.gz, .tar.gz or .zip), or a folder with one folder per "
-    "class."
-)
-DataOption = Annotated[Path | None, option(INPUT, "--data", help=DATA)]
-SkipBad = Annotated[
-    bool, option(INPUT, "--skip-bad", help="Leave out bad rows and unreadable images.")
-]
-SplitOption = Annotated[
-    Split, option(INPUT, "--split", help="Split of the data set to measure on.")
-]
-Ferplus = Annotated[
-    Path | None, option(INPUT, "--ferplus", help="File of FER+'s votes (fer2013new.csv).")
 ]

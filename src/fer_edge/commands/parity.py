@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fer_edge.commands.console import print_json
+from fer_edge.commands.data_options import DataOption, SkipBad, SplitOption
 from fer_edge.commands.gate_options import (
     GateFile,
     MaxAccuracyLoss,
@@ -17,17 +18,7 @@ from fer_edge.commands.gate_options import (
     MinAgreement,
     make_gate,
 )
-from fer_edge.commands.options import (
-    BackendOption,
-    DataOption,
-    DeviceOption,
-    Json,
-    SkipBad,
-    SplitOption,
-    argument,
-    command,
-    single,
-)
+from fer_edge.commands.options import BackendOption, DeviceOption, Json, argument, command, single
 from fer_edge.errors import ConfigError, requires_extra
 
 app = single()

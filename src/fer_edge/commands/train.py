@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_type_h
 import typer
 
 from fer_edge.commands.console import show_checkpoint
+from fer_edge.commands.data_options import DataOption, SkipBad
 from fer_edge.commands.options import (
     MODEL,
     OUTPUT,
     QUANTIZATION,
     TARGETS,
     TRAINING,
-    DataOption,
     Json,
-    SkipBad,
     command,
     option,
     single,

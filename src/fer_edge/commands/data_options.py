@@ -1,0 +1,24 @@
+"""Options of the commands that read a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from fer_edge.commands.options import INPUT, option
+from fer_edge.train.data.dataset import Split
+
+DATA = (
+    "Data set: a FER2013 file (.csv, .csv.gz, .tar.gz or .zip), or a folder with one folder per "
+    "class."
+)
+DataOption = Annotated[Path | None, option(INPUT, "--data", help=DATA)]
+SkipBad = Annotated[
+    bool, option(INPUT, "--skip-bad", help="Leave out bad rows and unreadable images.")
+]
+SplitOption = Annotated[
+    Split, option(INPUT, "--split", help="Split of the data set to measure on.")
+]
+Ferplus = Annotated[
+    Path | None, option(INPUT, "--ferplus", help="File of FER+'s votes (fer2013new.csv).")
+]
