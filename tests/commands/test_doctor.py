@@ -13,7 +13,7 @@ from tests.support.self_tests import fake_self_tests
 @pytest.fixture(autouse=True)
 def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr("fer_edge.runtime.device.board.usable_cores", lambda: 2)
+    monkeypatch.setattr("fer_edge.runtime.device.board.count_usable_cores", lambda: 2)
 
 
 def test_really(fer: Fer) -> None:

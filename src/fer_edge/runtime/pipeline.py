@@ -13,7 +13,7 @@ from PIL import Image
 
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime.detection.face_cropper import Crops
-from fer_edge.runtime.device.cpu import usable_cores
+from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.runtime.inputs.images import ImageSource, count_pixels
 from fer_edge.runtime.inputs.listing import expand_source, expand_stdin
 from fer_edge.runtime.inputs.prefetch import Prefetcher, prefetch
@@ -99,7 +99,7 @@ def read_all(
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    pool = ThreadPoolExecutor(min(MAX_WORKERS, usable_cores()), "decode")
+    pool = ThreadPoolExecutor(min(MAX_WORKERS, count_usable_cores()), "decode")
     try:
         in_memory = threading.Semaphore(MAX_IN_MEMORY)
         jobs = _list_jobs(reader, sources, pool, in_memory, skip)

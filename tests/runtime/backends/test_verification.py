@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from fer_edge.errors import DeviceError, ModelError
 from fer_edge.runtime.backends import ENGINES, open_backend, verification
+from fer_edge.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
 from fer_edge.runtime.backends.verification import (
     Difference,
     Match,
@@ -123,6 +124,22 @@ def test_a_later_prediction_that_is_not_finite(value: float) -> None:
     backend = VerifiedBackend(Fake(spec, change), Path("m.onnx"), "cpu")
     with pytest.raises(ModelError, match=r"m\.onnx: gives logits under onnxruntime that aren't"):
         backend(spec.golden_faces())
+
+
+def test_infer_prints_nothing_for_a_later_prediction_that_is_not_finite(
+    fer: Fer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict, calls = OnnxRuntimeBackend.__call__, []
+
+    def fail_later(backend: OnnxRuntimeBackend, faces: np.ndarray) -> np.ndarray:
+        calls.append(len(faces))
+        return predict(backend, faces) * np.float32(1 if len(calls) == 1 else math.nan)
+
+    monkeypatch.setattr(OnnxRuntimeBackend, "__call__", fail_later)
+    ran = fer("infer", "--backend", "onnxruntime", EXAMPLE, "--json")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("ModelError: ")
+    assert "aren't numbers" in ran.err
 
 
 def test_one_prediction_is_made_at_the_start() -> None:

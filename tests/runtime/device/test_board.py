@@ -8,7 +8,7 @@ import pytest
 
 from fer_edge.runtime.device import packages
 from fer_edge.runtime.device.board import Board, Camera, has_picamera2, list_cameras, read_board
-from fer_edge.runtime.device.cpu import cpu_fingerprint, usable_cores
+from fer_edge.runtime.device.cpu import count_usable_cores, identify_cpu
 from fer_edge.runtime.device.packages import find_package
 from tests.support.files import write_files
 
@@ -72,7 +72,7 @@ def test_a_raspberry_pi(
     assert here.memory == 3884360 * 1024
     assert here.system == "Debian GNU/Linux 12 (bookworm)"
     assert here.temperature == pytest.approx(48.312)
-    assert cpu_fingerprint(tmp_path) == f"{cpu_name} x {usable_cores()}"
+    assert identify_cpu(tmp_path) == f"{cpu_name} x {count_usable_cores()}"
 
 
 def test_a_32_bit_system_names_the_core_and_not_the_instruction_set(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_two_kinds_of_cores_and_one_that_is_not_known(tmp_path: Path) -> None:
     text = "".join(ARM_CORE.format(i, WITH_DOT, part) for i, part in enumerate(parts))
     write_files(tmp_path, {"proc/cpuinfo": text})
     assert read_board(tmp_path).cpu == "Cortex-A55 + Cortex-A76 + ARM 0x41 part 0xfff"
-    assert cpu_fingerprint(tmp_path).startswith("Cortex-A55 x ")
+    assert identify_cpu(tmp_path).startswith("Cortex-A55 x ")
 
 
 def test_a_pc(tmp_path: Path) -> None:

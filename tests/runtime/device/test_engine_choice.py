@@ -14,7 +14,7 @@ from fer_edge.errors import ConfigError, MissingExtraError
 from fer_edge.runtime import backends
 from fer_edge.runtime.backends import ENGINES, Engine, open_backend
 from fer_edge.runtime.device import engine_choice, packages
-from fer_edge.runtime.device.cpu import cpu_fingerprint
+from fer_edge.runtime.device.cpu import identify_cpu
 from fer_edge.runtime.device.engine_choice import Choice, choice_file, read_choice, store_choice
 from fer_edge.runtime.formats.model_files import bundled
 
@@ -57,7 +57,7 @@ def test_each_machine_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     model, other = bundled("model"), Choice("onnxruntime", 4, 9.0)
     store_choice(model, CHOICE, "openvino")
     with monkeypatch.context() as patch:
-        patch.setattr(engine_choice, "cpu_fingerprint", lambda: "Cortex-A72 x 4")
+        patch.setattr(engine_choice, "identify_cpu", lambda: "Cortex-A72 x 4")
         assert read_choice(model, PACKAGES) is None
         store_choice(model, other, "onnxruntime")
         assert read_choice(model, PACKAGES) == other
@@ -85,15 +85,15 @@ def test_an_engine_that_is_gone_or_has_been_updated(
 
 def entry(**changed: object) -> str:
     values = {"backend": "openvino", "threads": 2, "ms": 0.5, "build": "1-1", **changed}
-    machines = {cpu_fingerprint(): {engine_choice._model_key(bundled("model")): values}}
+    machines = {identify_cpu(): {engine_choice._model_key(bundled("model")): values}}
     return json.dumps({"schema": 1, "machines": machines})
 
 
 DAMAGED = [
     *("", "{", "[]", "null", "5", '"x"', "\udcff", "[" * 100_000),
     *('{"schema": 1}', '{"schema": 1, "machines": []}', '{"schema": 2, "machines": {}}'),
-    *(json.dumps({"schema": 1, "machines": {cpu_fingerprint(): it}}) for it in ([], "x", None)),
-    json.dumps({"schema": 1, "machines": {cpu_fingerprint(): {}}}),
+    *(json.dumps({"schema": 1, "machines": {identify_cpu(): it}}) for it in ([], "x", None)),
+    json.dumps({"schema": 1, "machines": {identify_cpu(): {}}}),
     *(entry(threads=it) for it in (0, -1, 2.5, "2", None)),
     *(entry(ms=it) for it in (0.0, -1.0, float("nan"), float("inf"), "1")),
     *(entry(backend=it) for it in (None, 5, "no", ["openvino"])),

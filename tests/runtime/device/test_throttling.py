@@ -8,9 +8,9 @@ from fer_edge.runtime.device import throttling as module
 from fer_edge.runtime.device.cpu import current_core, read_clocks
 from fer_edge.runtime.device.throttling import (
     Health,
-    clock_drop,
+    find_clock_drop,
+    find_throttling,
     read_health,
-    throttling_reasons,
 )
 from tests.support.files import write_files
 
@@ -162,7 +162,7 @@ def seen(*words: tuple[str, ...] | None) -> list[Health]:
 def test_what_slowed_it_down_meanwhile(
     words: list[tuple[str, ...] | None], found: tuple[str, ...]
 ) -> None:
-    assert throttling_reasons(seen(*words)) == found
+    assert find_throttling(seen(*words)) == found
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_what_slowed_it_down_meanwhile(
     ],
 )
 def test_a_clock_that_falls(measured: list[float], fall: tuple[float, float] | None) -> None:
-    assert clock_drop(measured) == fall
+    assert find_clock_drop(measured) == fall
 
 
 def test_the_core_that_a_thread_is_on(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[Key, object]], l
             return result
 
         monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.run_in_process", run)
-        monkeypatch.setattr("fer_edge.runtime.device.board.usable_cores", lambda: 2)
+        monkeypatch.setattr("fer_edge.runtime.device.board.count_usable_cores", lambda: 2)
         monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.read_health", lambda: NO_HEALTH)
         return log
 

@@ -36,7 +36,7 @@ OF_ONNX = [name for name, engine in ENGINES.items() if ".onnx" in engine.suffixe
 @pytest.fixture(autouse=True)
 def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr("fer_edge.runtime.device.board.usable_cores", lambda: 2)
+    monkeypatch.setattr("fer_edge.runtime.device.board.count_usable_cores", lambda: 2)
 
 
 def test_this_machine(fp32_model: Path) -> None:

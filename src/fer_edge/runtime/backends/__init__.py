@@ -162,8 +162,7 @@ def _refusal(name: str, file: Path) -> str | None:
 
     The file's spec is read only where that depends on it.
     """
-    machine = platform.machine()
-    if machine not in ARM or not ENGINES[name].unsupported_on_arm:
+    if not ENGINES[name].unsupported_on_arm or (machine := platform.machine()) not in ARM:
         return None
     from fer_edge.runtime.formats.spec_reader import read_spec  # here: most starts don't need it
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import ModelError
-from fer_edge.runtime.device.cpu import usable_cores
+from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.runtime.formats.ncnn_files import read_verified_spec
 from fer_edge.spec import NcnnOptions
 
@@ -101,7 +101,7 @@ class NcnnBackend:
     ) -> None:
         self.spec = read_verified_spec(path)
         assert self.spec.ncnn is not None
-        self._threads = threads or usable_cores()
+        self._threads = threads or count_usable_cores()
         self._network = Network(path, path.with_suffix(".bin"), self.spec.ncnn, 1)
 
     def __call__(self, faces: npt.NDArray[np.uint8]) -> Floats:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fer_edge.errors import ConfigError, MissingExtraError, ModelError
 from fer_edge.runtime.backends import registry
-from fer_edge.runtime.device.cpu import usable_cores
+from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.spec import NcnnOptions
 
 STRIDES = (8, 16, 32)
@@ -99,7 +99,7 @@ def _ncnn(path: Path, threads: int) -> Opened:
         graph, weights = Path(folder, "detector.param"), Path(folder, "detector.bin")
         graph.write_text(translated.param, "utf-8")
         weights.write_bytes(translated.weights)
-        network = Network(graph, weights, NcnnOptions(), threads or usable_cores())
+        network = Network(graph, weights, NcnnOptions(), threads or count_usable_cores())
 
     def run(faces: Floats) -> dict[str, Floats]:
         blobs = network(translated.input, faces[0], [translated.outputs[name] for name in OUTPUTS])

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fer_edge.runtime.device.cpu import core_names, usable_cores
+from fer_edge.runtime.device.cpu import core_names, count_usable_cores
 from fer_edge.runtime.device.packages import find_package
 from fer_edge.runtime.device.system_files import ROOT, find_values, read_text
 
@@ -81,7 +81,7 @@ def read_board(root: Path = ROOT) -> Board:
         name=_name(root),
         cpu=" + ".join(core_names(cpuinfo)),
         features=tuple(feature for feature in FEATURES if feature in listed),
-        cores=usable_cores(),
+        cores=count_usable_cores(),
         memory=int(memory[0].split()[0]) * 1024 if memory else None,
         system=system[1].strip("\"'") if system else platform.system(),
         python=platform.python_version(),

@@ -41,7 +41,7 @@ _FIRST_CORE = 4096
 """Characters of cpuinfo: more than the first core's paragraph has."""
 
 
-def usable_cores() -> int:
+def count_usable_cores() -> int:
     """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -59,13 +59,13 @@ def read_clocks(root: Path = ROOT) -> dict[int, float]:
     return {core: int(text) / 1000 for core, text in sorted(texts.items()) if text.isdigit()}
 
 
-def cpu_fingerprint(root: Path = ROOT) -> str:
+def identify_cpu(root: Path = ROOT) -> str:
     """The CPU that a measured speed holds for: the first core's name and the usable cores.
 
     Takes well under a millisecond.
     """
     cpuinfo = read_text(root / "proc" / "cpuinfo", _FIRST_CORE)
-    return f"{core_names(cpuinfo)[0]} x {usable_cores()}"
+    return f"{core_names(cpuinfo)[0]} x {count_usable_cores()}"
 
 
 def core_names(cpuinfo: str) -> list[str]:

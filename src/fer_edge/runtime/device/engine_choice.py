@@ -16,8 +16,8 @@ from typing import Any
 from fer_edge.atomic import write_text
 from fer_edge.errors import ConfigError
 from fer_edge.paths import state_folder
-from fer_edge.runtime.device.cpu import cpu_fingerprint
-from fer_edge.runtime.device.packages import build_of
+from fer_edge.runtime.device.cpu import identify_cpu
+from fer_edge.runtime.device.packages import identify_build
 from fer_edge.runtime.formats.model_files import spec_file
 
 SCHEMA = 1
@@ -69,7 +69,7 @@ def read_choice(path: Path, packages: Mapping[str, str]) -> Choice | None:
     if not machines:
         return None
     try:
-        entry = machines[cpu_fingerprint()][_model_key(path)]
+        entry = machines[identify_cpu()][_model_key(path)]
         choice = Choice(entry["backend"], entry["threads"], entry["ms"])
         build = entry["build"]
     except (KeyError, TypeError, ValueError):  # no entry, or a damaged one
@@ -79,7 +79,7 @@ def read_choice(path: Path, packages: Mapping[str, str]) -> Choice | None:
     if choice.backend not in packages or build is None:
         return None
     # a new build may be slower, wrong or not made for this CPU: it has to be measured first
-    return choice if build == build_of(packages[choice.backend]) else None
+    return choice if build == identify_build(packages[choice.backend]) else None
 
 
 def store_choice(path: Path, choice: Choice, package: str) -> Path:
@@ -91,9 +91,9 @@ def store_choice(path: Path, choice: Choice, package: str) -> Path:
     Raises:
         OSError, ConfigError: there is no folder to write to.
     """
-    machines, here = _read_machines(), cpu_fingerprint()
+    machines, here = _read_machines(), identify_cpu()
     models = machines[here] if isinstance(machines.get(here), dict) else {}
-    models[_model_key(path)] = {**dataclasses.asdict(choice), "build": build_of(package)}
+    models[_model_key(path)] = {**dataclasses.asdict(choice), "build": identify_build(package)}
     document = {"schema": SCHEMA, "machines": {**machines, here: models}}
     write_text(choice_file(), json.dumps(document, indent=1) + "\n")
     return choice_file()

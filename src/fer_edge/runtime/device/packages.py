@@ -15,7 +15,7 @@ def find_package(name: str) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin else None
 
 
-def build_of(name: str) -> str | None:
+def identify_build(name: str) -> str | None:
     """Identity of a package's installed build, from its file's size and time; None: there is none.
 
     An update changes it.

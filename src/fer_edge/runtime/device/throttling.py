@@ -64,7 +64,7 @@ def read_health(root: Path = ROOT) -> Health:
     )
 
 
-def throttling_reasons(seen: Sequence[Health]) -> tuple[str, ...]:
+def find_throttling(seen: Sequence[Health]) -> tuple[str, ...]:
     """What slowed a machine down during a run.
 
     Args:
@@ -76,7 +76,7 @@ def throttling_reasons(seen: Sequence[Health]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(s.removesuffix(NOW).removesuffix(SINCE_BOOT) for s in found))
 
 
-def clock_drop(clocks: Iterable[float]) -> tuple[float, float] | None:
+def find_clock_drop(clocks: Iterable[float]) -> tuple[float, float] | None:
     """The first drop below `CLOCK_DROP_RATIO` of the highest clock: from and to, in MHz."""
     highest = 0.0
     for clock in clocks:

@@ -1,1 +1,1 @@
-"""What works on this machine and how fast it is, tried in processes of their own."""
+"""What works on this machine and how fast it is, measured in child processes."""

@@ -15,9 +15,9 @@ from fer_edge.runtime.backends.registry import ENGINES, find_file, unsupported_r
 from fer_edge.runtime.device.board import Board, read_board
 from fer_edge.runtime.device.throttling import (
     Health,
-    clock_drop,
+    find_clock_drop,
+    find_throttling,
     read_health,
-    throttling_reasons,
 )
 from fer_edge.runtime.diagnostics.self_test import (
     Report,
@@ -107,9 +107,11 @@ class Benchmark:
         """Reasons to doubt the figures."""
         measured = [(row, row.speed) for row in self.rows if row.speed is not None]
         warnings = []
-        if reasons := throttling_reasons(self.health):
+        if reasons := find_throttling(self.health):
             warnings.append(f"the machine was slowed down during the run: {', '.join(reasons)}")
-        drops = [(drop, row.name) for row, speed in measured if (drop := clock_drop(speed.clocks))]
+        drops = [
+            (drop, row.name) for row, speed in measured if (drop := find_clock_drop(speed.clocks))
+        ]
         if drops:
             (before, after), name = min(drops, key=lambda one: one[0][1] / one[0][0])
             warnings.append(f"the clock fell from {before:.0f} to {after:.0f} MHz ({name})")
