@@ -30,11 +30,7 @@ HeldOut = Literal["test", "val"]
 app = single()
 
 
-@command(
-    app,
-    "fer benchmark",
-    "fer benchmark a.onnx b.xml --data my_faces --plot pareto.png",
-)
+@command(app, "fer benchmark", "fer benchmark a.onnx b.xml --data my_faces --plot pareto.png")
 def benchmark(
     models: Annotated[
         list[Path] | None,
@@ -65,8 +61,7 @@ def benchmark(
         ),
     ] = None,
     batch_sizes: Annotated[
-        str,
-        option(MEASUREMENT, "--batch", metavar="N,N,...", help="Batch sizes, in faces."),
+        str, option(MEASUREMENT, "--batch", metavar="N,N,...", help="Batch sizes, in faces.")
     ] = "1,8",
     seconds: Annotated[
         float,
@@ -77,8 +72,7 @@ def benchmark(
         ),
     ] = 3.0,
     rounds: Annotated[
-        int,
-        option(MEASUREMENT, "--rounds", min=1, help="How often every measurement is repeated."),
+        int, option(MEASUREMENT, "--rounds", min=1, help="How often every measurement is repeated.")
     ] = 3,
     plot: Annotated[
         Path | None,

@@ -20,5 +20,10 @@ SplitOption = Annotated[
     Split, option(INPUT, "--split", help="Split of the data set to measure on.")
 ]
 Ferplus = Annotated[
-    Path | None, option(INPUT, "--ferplus", help="File of FER+'s votes (fer2013new.csv).")
+    Path | None,
+    option(
+        INPUT,
+        "--ferplus",
+        help="File of FER+ (fer2013new.csv): the votes of ten annotators on each face of FER2013.",
+    ),
 ]

@@ -11,7 +11,7 @@ app = group("Install the face detector, which finds the faces in photographs and
 
 
 @command(
-    app, "fer detector install", "fer detector install --from face_detection_yunet_2023mar.onnx"
+    app, "fer detector install", "fer detector install --from face_detection_yunet_2026may.onnx"
 )
 def install(
     source: Annotated[

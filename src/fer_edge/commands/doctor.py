@@ -21,7 +21,9 @@ def doctor(
     ] = None,
     no_probe: Annotated[
         bool,
-        option(MEASUREMENT, "--no-probe", help="Measure no latency and store no engine choice."),
+        option(
+            MEASUREMENT, "--no-probe", help="Skip the latency measurement, and store no engine."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -103,8 +103,7 @@ def export(
     max_recall_loss: MaxRecallLoss = None,
     max_logit_diff: MaxLogitDiff = None,
     no_gate: Annotated[
-        bool,
-        option(THRESHOLDS, "--no-gate", help="Keep a file even where it misses a threshold."),
+        bool, option(THRESHOLDS, "--no-gate", help="Keep a file even where it misses a threshold.")
     ] = False,
     output: Annotated[
         Path | None,
@@ -132,7 +131,8 @@ def export(
 ) -> None:
     """Export a checkpoint to ONNX, OpenVINO or ncnn, and keep a file only if it matches PyTorch.
 
-    Each file is compared with PyTorch on the golden samples and, with --data, on a whole split.
+    Each file is compared with PyTorch on 16 built-in faces (the golden samples) and, with --data,
+    on every face of a split.
     """
     thresholds = make_gate(
         gate, min_agreement, max_accuracy_loss, max_recall_loss, max_logit_diff, off=no_gate

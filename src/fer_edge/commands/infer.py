@@ -86,8 +86,8 @@ def infer(
         option(
             DETECTION,
             "--faces",
-            help="detect: find the faces. whole: each image is one face. auto: find them, except "
-            "in images no larger than a face crop.",
+            help="detect: find the faces. whole: each image is one face. auto: find them, but take "
+            "a small image (at most twice the model's input side) as one face.",
         ),
     ] = "auto",
     detector: Annotated[
@@ -108,11 +108,13 @@ def infer(
         ),
     ] = 640,
     min_face: Annotated[
-        int, option(DETECTION, "--min-face", min=1, help="Minimum face size, in pixels.")
+        int,
+        option(
+            DETECTION, "--min-face", min=1, help="Minimum face size (the shorter side), in pixels."
+        ),
     ] = 20,
     align: Annotated[
-        bool,
-        option(DETECTION, "--align/--no-align", help="Rotate tilted faces upright."),
+        bool, option(DETECTION, "--align/--no-align", help="Rotate tilted faces upright.")
     ] = True,
     model: Annotated[
         Path | None,
@@ -162,8 +164,7 @@ def infer(
     as_json: Json = False,
     as_csv: Annotated[bool, option(OUTPUT, "--csv", help="Print CSV, one row per face.")] = False,
     output: Annotated[
-        Path | None,
-        option(OUTPUT, "--output", "-o", help="File for the results (.jsonl or .csv)."),
+        Path | None, option(OUTPUT, "--output", "-o", help="File for the results (.jsonl or .csv).")
     ] = None,
     resume: Annotated[
         bool, option(OUTPUT, "--resume", help="Skip the sources that --output holds already.")

@@ -93,5 +93,9 @@ BackendOption = Annotated[
 ]
 DeviceOption = Annotated[
     Device,
-    option(MODEL, "--device", help="Device to run on. auto: the CPU, whose results are exact."),
+    option(
+        MODEL,
+        "--device",
+        help="Device to run on. auto: the CPU; the others may be faster and less exact.",
+    ),
 ]

@@ -48,7 +48,7 @@ def parity(
 ) -> None:
     """Compare the predictions of an exported file with those of its checkpoint, face by face.
 
-    Without --data, only the golden samples inside the file are compared.
+    Without --data, only the golden samples are compared: faces that the file holds for this.
     """
     thresholds = make_gate(gate, min_agreement, max_accuracy_loss, max_recall_loss, max_logit_diff)
     with requires_extra("export"):

@@ -52,9 +52,9 @@ else:
 app = single()
 
 
-def setting(panel: str, name: str, *flags: str, **more: Any) -> Any:
-    """An option for a field of `TrainConfig`, with the field's help text."""
-    text = FIELDS[name].metadata["help"]
+def setting(panel: str, name: str, *flags: str, note: str = "", **more: Any) -> Any:
+    """An option for a field of `TrainConfig`, with the field's help text and a note."""
+    text = " ".join(filter(None, (FIELDS[name].metadata["help"], note)))
     if name in QAT:
         text = f"{text} With --qat the default is {QAT[name]}."
     return option(panel, *flags, help=text, **more)
@@ -72,8 +72,7 @@ def train(
     data: DataOption = None,
     skip_bad: SkipBad = False,
     architecture: Annotated[
-        Architecture,
-        setting(MODEL, "architecture", "--arch"),
+        Architecture, setting(MODEL, "architecture", "--arch")
     ] = DEFAULTS.architecture,
     weights: Annotated[
         str, setting(MODEL, "weights", "--weights", metavar="NAME|FILE")
@@ -82,10 +81,7 @@ def train(
     network_side: Annotated[int | None, setting(MODEL, "network_side", "--network-side")] = None,
     mean: Annotated[float | None, setting(MODEL, "mean", "--mean")] = None,
     std: Annotated[float | None, setting(MODEL, "std", "--std")] = None,
-    storage: Annotated[
-        Storage,
-        setting(MODEL, "storage", "--storage"),
-    ] = DEFAULTS.storage,
+    storage: Annotated[Storage, setting(MODEL, "storage", "--storage")] = DEFAULTS.storage,
     recipe: Annotated[
         str | None,
         option(
@@ -104,18 +100,14 @@ def train(
     backbone_lr: Annotated[
         float, setting(TRAINING, "backbone_lr", "--backbone-lr")
     ] = DEFAULTS.backbone_lr,
-    schedule: Annotated[
-        Schedule,
-        setting(TRAINING, "schedule", "--schedule"),
-    ] = DEFAULTS.schedule,
+    schedule: Annotated[Schedule, setting(TRAINING, "schedule", "--schedule")] = DEFAULTS.schedule,
     freeze_epochs: Annotated[
         int, setting(TRAINING, "freeze_epochs", "--freeze-epochs")
     ] = DEFAULTS.freeze_epochs,
     ema: Annotated[float, setting(TRAINING, "ema", "--ema")] = DEFAULTS.ema,
     patience: Annotated[int, setting(TRAINING, "patience", "--patience")] = DEFAULTS.patience,
     precision: Annotated[
-        Arithmetic,
-        setting(TRAINING, "precision", "--precision"),
+        Arithmetic, setting(TRAINING, "precision", "--precision")
     ] = DEFAULTS.precision,
     devices: Annotated[
         int,
@@ -134,7 +126,9 @@ def train(
     soft_targets: Annotated[
         float, setting(TARGETS, "soft_targets", "--soft-targets")
     ] = DEFAULTS.soft_targets,
-    teachers: Annotated[list[Path] | None, setting(TARGETS, "teachers", "--teacher")] = None,
+    teachers: Annotated[
+        list[Path] | None, setting(TARGETS, "teachers", "--teacher", note="May be repeated.")
+    ] = None,
     class_balance: Annotated[
         float, setting(TARGETS, "class_balance", "--class-balance")
     ] = DEFAULTS.class_balance,
@@ -159,8 +153,7 @@ def train(
         "run"
     ),
     resume: Annotated[
-        bool,
-        option(OUTPUT, "--resume", help="Continue the run in --output after its last epoch."),
+        bool, option(OUTPUT, "--resume", help="Continue the run in --output after its last epoch.")
     ] = False,
     as_json: Json = False,
 ) -> None:

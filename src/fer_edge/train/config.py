@@ -115,7 +115,11 @@ class TrainConfig:
     label_smoothing: float = _setting(
         0.1, "Fraction of each target that is spread over all labels."
     )
-    ferplus: str = _setting("", "File of FER+'s votes (fer2013new.csv), for soft_targets.")
+    ferplus: str = _setting(
+        "",
+        "File of FER+ (fer2013new.csv), with the votes of ten annotators on each face of FER2013; "
+        "soft_targets uses them.",
+    )
     soft_targets: float = _setting(
         0.0, "Fraction of each target that follows FER+'s votes instead of the label."
     )
