@@ -37,6 +37,7 @@ from fer_edge.spec import Precision
 
 if TYPE_CHECKING:
     from fer_edge.export.exporter import Exported
+    from fer_edge.train.data.dataset import Split
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 GOLDEN_ONLY = (
@@ -140,19 +141,15 @@ def export(
     wanted_formats = split_list("--format", formats, tuple(FORMATS))
     wanted_precisions = split_list("--precision", precisions, PRECISIONS)
     pairs = list(product(wanted_formats, wanted_precisions))
-    if (int8_search or int8_like) and "int8" not in wanted_precisions:
-        raise ConfigError("--int8-search and --int8-like need --precision int8")
-    if int8_search and (data is None or int8_like):
-        raise ConfigError("--int8-search needs --data, and no --int8-like")
-    if int8_search and split != "test":
-        raise ConfigError("--int8-search uses val and train: the comparison must use --split test")
+    if int8_search or int8_like:
+        _check_int8_options(int8_search, int8_like, wanted_precisions, data, split)
     if len(pairs) > 1 and output is not None and output.suffix and not output.is_dir():
         raise ConfigError(f"{output}: --output must be a folder where several files are written")
     with requires_extra("export"):
         from fer_edge.export.exporter import export_checkpoint
         from fer_edge.export.int8_search import read_int8_recipe, search_int8_recipe
         from fer_edge.export.output import check_output, resolve_output
-        from fer_edge.render.reports import export_table, parity_text
+        from fer_edge.render.reports import export_table, exported_text
         from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.config import find_checkpoint
@@ -206,17 +203,30 @@ def export(
         if no_gate:
             missed = sum(len(parity.failures) for parity in done.parities)
             print(f"--no-gate: no file was refused; thresholds missed: {missed}", file=sys.stderr)
-        if as_json:
-            print_json(done.to_dict())
-            continue
-        for parity in done.parities:
-            print(parity_text(parity))
-        if done.savings:
-            print(done.savings)
-        print(f"wrote {done.path} ({done.size / 1e6:.1f} MB), {done.report} and {done.html_report}")
+        print_json(done.to_dict()) if as_json else print(exported_text(done))
     if faces is None:
         print(GOLDEN_ONLY, file=sys.stderr)
     if len(pairs) > 1 and not as_json:
         show([export_table(results)])
     if any(isinstance(result, Exception) for result in results.values()):
         raise typer.Exit(1)
+
+
+def _check_int8_options(
+    search: bool, like: Path | None, precisions: list[Precision], data: Path | None, split: Split
+) -> None:
+    """Check the options of int8's layers in float.
+
+    Raises:
+        ConfigError: they contradict each other or the rest.
+    """
+    for is_wrong, message in (
+        ("int8" not in precisions, "--int8-search and --int8-like need --precision int8"),
+        (search and (data is None or like), "--int8-search needs --data, and no --int8-like"),
+        (
+            search and split != "test",
+            "--int8-search uses val and train: the comparison must use --split test",
+        ),
+    ):
+        if is_wrong:
+            raise ConfigError(message)

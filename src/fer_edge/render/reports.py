@@ -163,6 +163,17 @@ def parity_text(parity: Parity) -> str:
     return "\n".join(lines)
 
 
+def exported_text(done: Exported) -> str:
+    """One export: its comparisons, what int8 saves, and the files."""
+    lines = [parity_text(parity) for parity in done.parities]
+    if done.savings:
+        lines.append(str(done.savings))
+    lines.append(
+        f"wrote {done.path} ({done.size / 1e6:.1f} MB), {done.report} and {done.html_report}"
+    )
+    return "\n".join(lines)
+
+
 def export_table(results: Mapping[Path, Exported | Exception | str]) -> Table:
     """Several exports: the file and its comparison, or why there is none."""
     table = Table("file", "result", "MB", "faces", "same label", "max |Δlogit|")
