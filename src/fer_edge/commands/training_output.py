@@ -54,7 +54,9 @@ def show_training() -> Iterator[ProgressCallback]:
     console = Console(stderr=True)
     with (
         Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress,
-        _log_to(lambda message: console.print(message, markup=False, soft_wrap=True)),
+        _log_to(
+            lambda message: console.print(message, markup=False, highlight=False, soft_wrap=True)
+        ),
     ):
         yield _make_callback(progress)
 
