@@ -94,7 +94,9 @@ def test_the_published_file_is_the_pinned_one(yunet: Path, monkeypatch: pytest.M
     assert hashlib.sha256(yunet.read_bytes()).hexdigest() == install.SHA256
 
 
-def test_a_user_without_a_home_has_none_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_has_none_installed(
+    fer: Fer, monkeypatch: pytest.MonkeyPatch, site: Path
+) -> None:
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -102,3 +104,7 @@ def test_a_user_without_a_home_has_none_installed(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv(install.VARIABLE, raising=False)
     monkeypatch.setattr(Path, "home", homeless)
     assert install.find_detector() is None
+    (site / "yunet.onnx").write_bytes(CONTENT)
+    ran = fer("detector", "install", "--from", site / "yunet.onnx")
+    assert ran.out == ""
+    assert "ConfigError: this user has no home folder: set HOME or XDG_DATA_HOME" in ran.err
