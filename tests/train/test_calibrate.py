@@ -10,12 +10,14 @@ import torch
 from fer_edge.errors import DataError
 from fer_edge.spec import Int8Recipe, Ranges
 from fer_edge.train import calibrate as calibration
-from fer_edge.train.calibrate import add_quantized_model, calibrate, choose_calibration_faces
+from fer_edge.train.calibrate import add_quantized_model, calibrate
+from fer_edge.train.calibration_faces import choose_calibration_faces
 from fer_edge.train.data.dataset import FaceData, Faces
 from fer_edge.train.networks import quantized
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.classifier import FaceClassifier, build_classifier
 from fer_edge.train.networks.fake_quant import ActivationFakeQuant, FakeQuantMode
+from fer_edge.train.scale_search import Trials
 from tests.support.data import LABELS, draw_face
 from tests.support.networks import make_network
 from tests.support.specs import make_spec
@@ -99,7 +101,7 @@ def test_the_search_brings_the_logits_closer(model: FaceClassifier) -> None:
 def test_the_search_computes_what_the_model_computes(model: FaceClassifier) -> None:
     """It keeps the tensors before a change; its logits are the model's nevertheless."""
     int8_model = quantize(model, "mse")
-    trials = calibration._Trials(int8_model, FACES)
+    trials = Trials(int8_model, FACES)
     for number, quantizer in enumerate(quantized.activation_quantizers(int8_model).values()):
         trials.advance_to(quantizer)
         before = trials.compute_logits()

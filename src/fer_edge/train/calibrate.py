@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from fer_edge.errors import DataError
 from fer_edge.spec import Int8Recipe
+from fer_edge.train.calibration_faces import CalibrationFaces, choose_calibration_faces
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.evaluation.evaluate import match_all_labels
 from fer_edge.train.networks.checkpoint import Checkpoint
@@ -28,7 +27,6 @@ from fer_edge.train.networks.fake_quant import (
 from fer_edge.train.networks.quantized import (
     activation_quantizers,
     fake_quant_mode,
-    get_graph,
     output_quantizers,
     quantize_model,
     quantized_layers,
@@ -36,13 +34,17 @@ from fer_edge.train.networks.quantized import (
     shared_scale_groups,
 )
 from fer_edge.train.progress import ProgressCallback, ignore_progress
+from fer_edge.train.scale_search import (
+    MIDDLE,
+    get_ranges,
+    multiply_scale,
+    search_scales,
+    set_ranges,
+)
 
-FACES_PER_LABEL = 64
-MIN_FACES = 50
 _BATCH_SIZE = 64
 _SAMPLES = 8192
 """Values drawn from each tensor and batch, which suffice to compare scales."""
-_MIDDLE = 128
 _MAX_BIAS = 2**18
 """Half of the largest integer that float32 can multiply by a 5-bit scale exactly; the sums of
 weights have the other half."""
@@ -52,50 +54,6 @@ zero point before it rounds, and float32 has 16 bits for fractions of values fro
 _HALVINGS = 3
 _SEARCH_FACES = 128
 """Faces whose logits decide the search over scales."""
-_MIN_IMPROVEMENT = 0.995
-"""The search changes a scale if the error falls at least to this fraction."""
-
-
-@dataclass(frozen=True)
-class CalibrationFaces:
-    """Faces of the training split that a quantized model is calibrated on.
-
-    Attributes:
-        pixels: uint8 `[N, S, S]`.
-        description: how they were chosen, for the spec.
-    """
-
-    pixels: npt.NDArray[np.uint8]
-    description: str
-
-
-def choose_calibration_faces(
-    data: FaceData, *, per_label: int = FACES_PER_LABEL, seed: int = 0
-) -> CalibrationFaces:
-    """Choose faces of the training split at random, up to `per_label` of each label.
-
-    Raises:
-        DataError: a label has no face in train, or there are fewer than 50 faces.
-    """
-    faces = data.split("train")
-    random = np.random.default_rng(seed)
-    chosen = []
-    for label, name in enumerate(data.labels):
-        indices = np.flatnonzero(faces.labels == label)
-        if not len(indices):
-            raise DataError(f"{data.path}: no face of {name!r} in train to calibrate int8 with")
-        chosen.append(random.permutation(indices)[:per_label])
-    found = random.permutation(np.concatenate(chosen))
-    if len(found) < MIN_FACES:
-        raise DataError(
-            f"{data.path}: {len(found)} faces in train to calibrate int8 with, at least "
-            f"{MIN_FACES} are needed"
-        )
-    return CalibrationFaces(
-        faces.pixels[found],
-        f"{len(found)} faces of {data.name} train, up to {max(map(len, chosen))} per label, "
-        f"seed {seed}",
-    )
 
 
 def add_quantized_model(
@@ -174,13 +132,14 @@ def calibrate(
         _cover_ranges(group, [choose_range(samples[quantizer]) for quantizer in group])
         if should_refine:
             _reduce_error(group, samples)
-    if _quantizes_pixels(model):  # integer pixels are quantized already
-        first = next(iter(samples))
-        first.set_range(1.0, round(-model.shift))
+    # a quantized first layer takes integer pixels, which are quantized already
+    fixed = next(iter(samples)) if model.scale == 1.0 else None
+    if fixed is not None:
+        fixed.set_range(1.0, round(-model.shift))
     _set_weight_scales(model)
     remove_redundant_activations(model)
     if recipe.ranges == "answer":
-        _search_scales(model, pixels[:_SEARCH_FACES], logits[:_SEARCH_FACES], on_progress)
+        search_scales(model, pixels[:_SEARCH_FACES], logits[:_SEARCH_FACES], fixed, on_progress)
         _set_weight_scales(model)  # their lower limits depend on the activations' scales
     on_progress("calibration", 1, 1)
 
@@ -225,11 +184,6 @@ def _observe(
     return {quantizer: torch.cat(values).clone() for quantizer, values in samples.items()}, logits
 
 
-def _quantizes_pixels(model: FaceClassifier) -> bool:
-    """Whether the first layer is quantized and takes integer pixels."""
-    return model.scale == 1.0
-
-
 def _full_range(values: Tensor) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
@@ -262,13 +216,13 @@ def _cover_range(quantizer: ActivationFakeQuant, low: float, high: float) -> Non
 
 def _cover_ranges(group: list[ActivationFakeQuant], ranges: Sequence[tuple[float, float]]) -> None:
     """Set one scale for a group and zero points of 0 or 128, so that sums need no rounding."""
-    zero_points = [0 if low >= 0 else _MIDDLE for low, _ in ranges]
+    zero_points = [0 if low >= 0 else MIDDLE for low, _ in ranges]
     needed = max(
         max(-low / max(zero_point, 1), high / (MAX_ACTIVATION - zero_point))
         for zero_point, (low, high) in zip(zero_points, ranges, strict=True)
     )
     scale = 2.0 ** math.ceil(math.log2(max(needed, 1e-8)))
-    _set_ranges(group, [(scale, zero_point) for zero_point in zero_points])
+    set_ranges(group, [(scale, zero_point) for zero_point in zero_points])
 
 
 def _reduce_error(
@@ -284,106 +238,10 @@ def _reduce_error(
             total += float(difference.square().mean() / values.square().mean().clamp(1e-12))
         return total
 
-    candidates = [_get_ranges(group)]
+    candidates = [get_ranges(group)]
     for _ in range(_HALVINGS):
-        candidates.append([_multiply_scale(0.5, *one) for one in candidates[-1]])
-    _set_ranges(group, min(candidates, key=error))
-
-
-def _search_scales(
-    model: FaceClassifier,
-    pixels: npt.NDArray[np.uint8],
-    wanted: Tensor,
-    on_progress: ProgressCallback,
-) -> None:
-    """Halve or double each group's scale where the logits come closer to the float logits.
-
-    The error of a tensor says little about the error that it causes in the logits. The search goes
-    through the graph in order, so that each trial recomputes only the layers behind the change.
-    """
-    order = list(activation_quantizers(model).values())
-    groups = shared_scale_groups(model)
-    grouped = {quantizer for group in groups for quantizer in group}
-    if _quantizes_pixels(model):
-        grouped.add(order[0])
-    groups += [[quantizer] for quantizer in order if quantizer not in grouped]
-    groups.sort(key=lambda group: min(map(order.index, group)))
-    trials = _Trials(model, pixels)
-    best = _mean_square(trials.compute_logits() - wanted)
-    for done, group in enumerate(groups):
-        trials.advance_to(min(group, key=order.index))
-        before = _get_ranges(group)
-        for factor in (0.5, 2.0):
-            _set_ranges(group, [_multiply_scale(factor, *one) for one in before])
-            error = _mean_square(trials.compute_logits() - wanted)
-            if error < _MIN_IMPROVEMENT * best:
-                best = error
-                break
-            _set_ranges(group, before)
-        on_progress("calibration", done, len(groups))
-
-
-class _Trials:
-    """Computes logits repeatedly while the scales of later and later quantizers change.
-
-    The tensors that the changing part of the graph takes are kept, so that the part before it is
-    computed once.
-    """
-
-    def __init__(self, model: FaceClassifier, pixels: npt.NDArray[np.uint8]) -> None:
-        graph = get_graph(model.eval())
-        self._interpreter = fx.Interpreter(graph)
-        self._nodes = list(graph.graph.nodes)
-        self._modules = dict(graph.named_modules())
-        self._position = 1  # behind the graph's input
-        faces = torch.from_numpy(pixels.copy()).unsqueeze(1).float()
-        self._kept: dict[fx.Node, Any] = {self._nodes[0]: model.normalize(faces)}
-
-    def advance_to(self, quantizer: ActivationFakeQuant) -> None:
-        """Compute the nodes before `quantizer`, which no longer change."""
-        (stop,) = (
-            index
-            for index, node in enumerate(self._nodes)
-            if node.op == "call_module" and self._modules[str(node.target)] is quantizer
-        )
-        if stop > self._position:
-            self._compute(self._kept, self._position, stop)
-            self._position = stop
-
-    def compute_logits(self) -> Tensor:
-        """Compute the logits, float32 `[N, labels]`, with the present scales."""
-        values = dict(self._kept)
-        self._compute(values, self._position, len(self._nodes))
-        logits: Tensor = values[self._nodes[-1]]
-        return logits
-
-    @torch.inference_mode()
-    def _compute(self, values: dict[fx.Node, Any], start: int, stop: int) -> None:
-        self._interpreter.env = values
-        for node in self._nodes[start:stop]:
-            values[node] = self._interpreter.run_node(node)
-            for unused in self._interpreter.user_to_last_uses.get(node, ()):
-                del values[unused]
-
-
-def _mean_square(difference: Tensor) -> float:
-    return float(difference.square().mean())
-
-
-def _multiply_scale(factor: float, scale: float, zero_point: int) -> tuple[float, int]:
-    """Change a scale by a factor of 2; the zero point follows, stays even, and is at most 128."""
-    if zero_point >= _MIDDLE:
-        return scale * factor, zero_point
-    return scale * factor, min(2 * math.ceil(zero_point / factor / 2), _MIDDLE)
-
-
-def _get_ranges(group: list[ActivationFakeQuant]) -> list[tuple[float, int]]:
-    return [(float(quantizer.scale), int(quantizer.zero_point)) for quantizer in group]
-
-
-def _set_ranges(group: list[ActivationFakeQuant], ranges: list[tuple[float, int]]) -> None:
-    for quantizer, (scale, zero_point) in zip(group, ranges, strict=True):
-        quantizer.set_range(scale, zero_point)
+        candidates.append([multiply_scale(0.5, *one) for one in candidates[-1]])
+    set_ranges(group, min(candidates, key=error))
 
 
 def _best_weight_scales(weights: Tensor, max_level: int) -> Tensor:

@@ -8,12 +8,8 @@ from pathlib import Path
 import torch
 
 from fer_edge.spec import Int8Recipe
-from fer_edge.train.calibrate import (
-    CalibrationFaces,
-    calibrate,
-    choose_calibration_faces,
-    with_quantized_model,
-)
+from fer_edge.train.calibrate import calibrate, with_quantized_model
+from fer_edge.train.calibration_faces import CalibrationFaces, choose_calibration_faces
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.networks.checkpoint import Checkpoint

@@ -25,14 +25,12 @@ class Architecture:
         stem: name of the first convolution; its weights are summed over the input channels.
         head: name of the last linear layer, which is replaced to fit the number of labels.
         side: default side of the network's input, in pixels.
-        description: one phrase for help texts and documents.
     """
 
     constructor: str
     stem: str
     head: str
     side: int
-    description: str
 
     def build(self, **options: object) -> nn.Module:
         """Build the network; `options` are torchvision's, such as `weights` and `num_classes`."""
@@ -41,49 +39,19 @@ class Architecture:
         return network
 
 
+_V3_LAYERS = ("features.0.0", "classifier.3", 96)
 ARCHITECTURES = {
     "mobilenet_v2": Architecture(
-        "torchvision.models:mobilenet_v2",
-        stem="features.0.0",
-        head="classifier.1",
-        side=64,
-        description="the bundled models' architecture",
+        "torchvision.models:mobilenet_v2", "features.0.0", "classifier.1", 64
     ),
-    "mobilenet_v3_small": Architecture(
-        "torchvision.models:mobilenet_v3_small",
-        stem="features.0.0",
-        head="classifier.3",
-        side=96,
-        description="fewer operations, lower accuracy",
-    ),
-    "mobilenet_v3_large": Architecture(
-        "torchvision.models:mobilenet_v3_large",
-        stem="features.0.0",
-        head="classifier.3",
-        side=96,
-        description="between MobileNetV3-Small and MobileNetV2 in cost",
-    ),
-    "resnet18": Architecture(
-        "torchvision.models:resnet18",
-        stem="conv1",
-        head="fc",
-        side=96,
-        description="a larger network, usable as a teacher",
-    ),
+    "mobilenet_v3_small": Architecture("torchvision.models:mobilenet_v3_small", *_V3_LAYERS),
+    "mobilenet_v3_large": Architecture("torchvision.models:mobilenet_v3_large", *_V3_LAYERS),
+    "resnet18": Architecture("torchvision.models:resnet18", "conv1", "fc", 96),
     "vgg16_bn": Architecture(
-        "fer_edge.train.networks.vgg:vgg16_bn",
-        stem="features.0",
-        head="classifier.1",
-        side=48,
-        description="VGG with global pooling, usable as a teacher",
+        "fer_edge.train.networks.vgg:vgg16_bn", "features.0", "classifier.1", 48
     ),
-    "tiny": Architecture(
-        "fer_edge.train.networks.tiny:tiny",
-        stem="features.0.0",
-        head="classifier.1",
-        side=32,
-        description="two blocks of MobileNetV2, for tests and tryouts",
-    ),
+    # for tests and tryouts
+    "tiny": Architecture("fer_edge.train.networks.tiny:tiny", "features.0.0", "classifier.1", 32),
 }
 
 

@@ -1,0 +1,131 @@
+"""The search for the scales of activations that bring the logits closest to the float logits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, fx
+
+from fer_edge.train.networks.classifier import FaceClassifier
+from fer_edge.train.networks.fake_quant import ActivationFakeQuant
+from fer_edge.train.networks.quantized import (
+    activation_quantizers,
+    get_graph,
+    shared_scale_groups,
+)
+from fer_edge.train.progress import ProgressCallback
+
+MIDDLE = 128
+"""Zero point of a tensor with negative values in a group, and the largest of others."""
+_MIN_IMPROVEMENT = 0.995
+"""The search changes a scale if the error falls at least to this fraction."""
+
+
+def search_scales(
+    model: FaceClassifier,
+    pixels: npt.NDArray[np.uint8],
+    wanted: Tensor,
+    fixed: ActivationFakeQuant | None,
+    on_progress: ProgressCallback,
+) -> None:
+    """Halve or double each group's scale where the logits come closer to the float logits.
+
+    The error of a tensor says little about the error that it causes in the logits. The search goes
+    through the graph in order, so that each trial recomputes only the layers behind the change.
+
+    Args:
+        model: a quantized model, changed in place.
+        pixels: uint8 `[N, S, S]`.
+        wanted: the float model's logits of them, float32 `[N, labels]`.
+        fixed: a quantizer whose scale stays.
+        on_progress: called after each group.
+    """
+    order = list(activation_quantizers(model).values())
+    groups = shared_scale_groups(model)
+    grouped = {quantizer for group in groups for quantizer in group}
+    if fixed is not None:
+        grouped.add(fixed)
+    groups += [[quantizer] for quantizer in order if quantizer not in grouped]
+    groups.sort(key=lambda group: min(map(order.index, group)))
+    trials = Trials(model, pixels)
+    best = _mean_square(trials.compute_logits() - wanted)
+    for done, group in enumerate(groups):
+        trials.advance_to(min(group, key=order.index))
+        before = get_ranges(group)
+        for factor in (0.5, 2.0):
+            set_ranges(group, [multiply_scale(factor, *one) for one in before])
+            error = _mean_square(trials.compute_logits() - wanted)
+            if error < _MIN_IMPROVEMENT * best:
+                best = error
+                break
+            set_ranges(group, before)
+        on_progress("calibration", done, len(groups))
+
+
+class Trials:
+    """Computes logits repeatedly while the scales of later and later quantizers change.
+
+    The tensors that the changing part of the graph takes are kept, so that the part before it is
+    computed once.
+    """
+
+    def __init__(self, model: FaceClassifier, pixels: npt.NDArray[np.uint8]) -> None:
+        graph = get_graph(model.eval())
+        self._interpreter = fx.Interpreter(graph)
+        self._nodes = list(graph.graph.nodes)
+        self._modules = dict(graph.named_modules())
+        self._position = 1  # behind the graph's input
+        faces = torch.from_numpy(pixels.copy()).unsqueeze(1).float()
+        self._kept: dict[fx.Node, Any] = {self._nodes[0]: model.normalize(faces)}
+
+    def advance_to(self, quantizer: ActivationFakeQuant) -> None:
+        """Compute the nodes before `quantizer`, which no longer change."""
+        (stop,) = (
+            index
+            for index, node in enumerate(self._nodes)
+            if node.op == "call_module" and self._modules[str(node.target)] is quantizer
+        )
+        if stop > self._position:
+            self._compute(self._kept, self._position, stop)
+            self._position = stop
+
+    def compute_logits(self) -> Tensor:
+        """Compute the logits, float32 `[N, labels]`, with the present scales."""
+        values = dict(self._kept)
+        self._compute(values, self._position, len(self._nodes))
+        logits: Tensor = values[self._nodes[-1]]
+        return logits
+
+    @torch.inference_mode()
+    def _compute(self, values: dict[fx.Node, Any], start: int, stop: int) -> None:
+        self._interpreter.env = values
+        for node in self._nodes[start:stop]:
+            values[node] = self._interpreter.run_node(node)
+            for unused in self._interpreter.user_to_last_uses.get(node, ()):
+                del values[unused]
+
+
+def _mean_square(difference: Tensor) -> float:
+    return float(difference.square().mean())
+
+
+def multiply_scale(factor: float, scale: float, zero_point: int) -> tuple[float, int]:
+    """Change a scale by a factor of 2; the zero point follows, stays even, and is at most 128."""
+    if zero_point >= MIDDLE:
+        return scale * factor, zero_point
+    return scale * factor, min(2 * math.ceil(zero_point / factor / 2), MIDDLE)
+
+
+def get_ranges(group: list[ActivationFakeQuant]) -> list[tuple[float, int]]:
+    """Return each quantizer's scale and zero point."""
+    return [(float(quantizer.scale), int(quantizer.zero_point)) for quantizer in group]
+
+
+def set_ranges(group: list[ActivationFakeQuant], ranges: list[tuple[float, int]]) -> None:
+    """Set each quantizer's scale and zero point."""
+    for quantizer, (scale, zero_point) in zip(group, ranges, strict=True):
+        quantizer.set_range(scale, zero_point)
