@@ -1,7 +1,7 @@
 """ncnn on 32-bit ARM: a Raspberry Pi 2's core, with the packages that the system has itself.
 
-numpy and Pillow come from Debian, ncnn's wheel from pip. Asked are the engine's answers: all labels
-must be PyTorch's, and logits to 1e-4.
+numpy and Pillow come from Debian, ncnn's wheel from pip. All labels must be PyTorch's, and logits
+must agree to 1e-4.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.board.checks import FLOAT_BAR
-from benchmarks.board.emulate import FACES_OF_NCNN, TIMEOUT, exported, faces
+from benchmarks.board.checks import FLOAT_TOLERANCE
+from benchmarks.board.emulate import FACES, TIMEOUT, export_cached, faces
 from benchmarks.board.machine import (
     CACHE,
     debian,
@@ -32,7 +32,7 @@ from fer_edge.train.networks.checkpoint import load
 
 CORE = "cortex-a7"
 LIBRARIES = ("blas", "lapack", ".")
-"""Where Debian has them; what is only unpacked has no links to the first two."""
+"""Debian's folders of libraries; unpacking alone makes no links to the first two."""
 ON_BOARD = """
 import platform, sys
 from pathlib import Path
@@ -42,15 +42,15 @@ import numpy as np
 
 from fer_edge.runtime.backends import open_backend
 
-model, asked, answers = sys.argv[1:]
-np.save(answers, open_backend(Path(model), backend="ncnn")(np.load(asked)))
+model, faces, answers = sys.argv[1:]
+np.save(answers, open_backend(Path(model), backend="ncnn")(np.load(faces)))
 print(f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, "
       f"ncnn {ncnn.__version__}")
 """
 
 
-def ask(root: Path, site: Path, *arguments: Path) -> str:
-    """Run `ON_BOARD`; what it says."""
+def run_on_board(root: Path, site: Path, *arguments: Path) -> str:
+    """Run `ON_BOARD` and return its output."""
     libraries = root / "usr" / "lib" / "arm-linux-gnueabihf"
     set_there = {
         "LD_LIBRARY_PATH": ":".join(str(libraries / name) for name in LIBRARIES),
@@ -68,14 +68,14 @@ def ask(root: Path, site: Path, *arguments: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks/board/run arm32", description=__doc__)
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of what is kept")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="cache folder")
     cache = parser.parse_args().cache.resolve()
-    model = exported(cache, "ncnn")
+    model = export_cached(cache, "ncnn")
     if model is None:
-        raise SystemExit("pip install 'fer-edge[export,ncnn]' makes the model's files")
+        raise SystemExit("the extras export and ncnn are missing: pip install '.[export,ncnn]'")
     of_system = ("python3-numpy", "python3-pil")
     root = once(cache / f"root-armhf-{release()}", lambda to: debian(to, "armhf", of_system))
-    shown, what = faces(FACES_OF_NCNN)
+    shown, what = faces(FACES)
     shown = np.concatenate([draw_faces(shown.shape[1]), shown])
     with tempfile.TemporaryDirectory(prefix="arm32-") as name:
         scratch = Path(name)
@@ -83,14 +83,14 @@ def main() -> None:
         install(scratch / "site", tags_of(root, "armv7l"), wanted)
         np.save(scratch / "faces.npy", shown)
         files = (scratch / "faces.npy", scratch / "answers.npy")
-        versions = ask(root, scratch / "site", model, *files)
+        versions = run_on_board(root, scratch / "site", model, *files)
         answers = np.load(files[1])
     expected = load(bundled("checkpoint")).predict(shown)
     same = int((answers.argmax(1) == expected.argmax(1)).sum())
     largest = float(np.abs(answers - expected).max())
     print(f"{versions}: {same} of {len(shown)} same label, {largest:.1e} from PyTorch")
-    print(f"{FACES_OF_NCNN} {what}, the others golden samples")
-    sys.exit(same < len(shown) or largest > FLOAT_BAR)
+    print(f"{FACES} {what}, the others golden samples")
+    sys.exit(same < len(shown) or largest > FLOAT_TOLERANCE)
 
 
 if __name__ == "__main__":

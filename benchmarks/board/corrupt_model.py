@@ -1,9 +1,9 @@
-"""A model that is wrong, to see that it is found.
+"""Make a wrong model, to test that the checks find it.
 
     python -m benchmarks.board.corrupt_model WRONG.onnx
 
-A copy of the shipped model in which one layer's scales are twice what they should be. Its shapes,
-its spec and its golden samples are right.
+A copy of the bundled model in which one layer's scales are doubled. Its shapes, its spec and its
+golden samples are right.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from onnx import numpy_helper
 from fer_edge.runtime.formats.model_files import bundled
 
 
-def spoiled(source: Path, target: Path) -> str:
-    """Write the copy; the name of what was changed."""
+def corrupt(source: Path, target: Path) -> str:
+    """Write the copy and return the name of the changed tensor."""
     model = onnx.load(source)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     layers = [
@@ -33,4 +33,4 @@ def spoiled(source: Path, target: Path) -> str:
 
 
 if __name__ == "__main__":
-    print(f"{spoiled(bundled('model'), Path(sys.argv[1]))} is twice what it should be")
+    print(f"{corrupt(bundled('model'), Path(sys.argv[1]))} has twice the right values")

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.board import budget
-from benchmarks.board.checks import NOT_OFFERED, Check, Finding, checks
+from benchmarks.board.checks import NOT_OFFERED, Check, Finding, list_checks
 from benchmarks.board.machine import BOARDS, CACHE, HERE, Machine, build, qemu_version
 from benchmarks.lib.result_tables import save_result
 from fer_edge.runtime.backends import open_backend
@@ -33,19 +33,19 @@ from fer_edge.runtime.formats.model_files import COMPANIONS, bundled
 from fer_edge.runtime.formats.ncnn_files import DIGESTS, format_document, read_spec
 
 ROOT = HERE.parent.parent
-PICTURE = ROOT / "examples" / "astronaut.png"
-FACES, FACES_OF_NCNN = 64, 256
+IMAGE = ROOT / "examples" / "astronaut.png"
+FACES = 64
 TIMEOUT = 3600.0
-"""Seconds for a check; 256 faces under ncnn take some ten minutes on a busy machine."""
+"""Seconds for a check; one takes minutes on a busy machine."""
 MAX_PARALLEL = 4
 EXTRA = "--model"
-"""A file that has no budget."""
+"""The row of the file that has no budget."""
 COLUMNS = ["board", "file", "same label", "largest difference", "M instructions", "memory, MB"]
 COLUMNS += ["ms, estimated"]
 
 
 def faces(count: int) -> tuple[np.ndarray, str]:
-    """uint8 `[count, 48, 48]`, and what they are."""
+    """Faces, uint8 `[count, 48, 48]`, and a description of them."""
     if path := os.environ.get("FER2013"):
         from fer_edge.train.data.fer2013 import read_fer2013
 
@@ -53,18 +53,20 @@ def faces(count: int) -> tuple[np.ndarray, str]:
         return test[:: len(test) // count][:count], "of FER2013's test faces"
     from tests.support.data import draw_face
 
-    return np.stack([draw_face(i % 7, i) for i in range(count)]), "made-up faces"
+    return np.stack([draw_face(i % 7, i) for i in range(count)]), "synthetic faces"
 
 
-def exported(cache: Path, format: str = "onnx", precision: str = "fp32") -> Path | None:
-    """A file of the bundled checkpoint, kept until that or the exporter changes; None: there is no
-    exporter here."""
+def export_cached(cache: Path, format: str = "onnx", precision: str = "fp32") -> Path | None:
+    """Export the bundled checkpoint, unless the cache has the file of this checkpoint and exporter.
+
+    None: the extra `export` isn't installed.
+    """
     needed = ("torch", "onnxscript", *(["pnnx", "ncnn"] if format == "ncnn" else []))
     if not all(importlib.util.find_spec(package) for package in needed):
         return None
     checkpoint = bundled("checkpoint")
     code = ROOT / "src" / "fer_edge"
-    sources = [checkpoint, *sorted(code.glob("export/*.py")), *sorted(code.glob("train/*.py"))]
+    sources = [checkpoint, *sorted(code.glob("export/*.py")), *sorted(code.glob("train/**/*.py"))]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
     suffix = ".ncnn.param" if format == "ncnn" else ".onnx"
     path = cache / f"{precision}-{digest.hexdigest()[:12]}{suffix}"
@@ -73,17 +75,16 @@ def exported(cache: Path, format: str = "onnx", precision: str = "fp32") -> Path
         command += ["--format", format, "--precision", precision, "--output", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"{path.name} can't be made: {done.stderr.strip()}")
+            raise RuntimeError(f"{path.name} can't be exported: {done.stderr.strip()}")
     return path
 
 
 def ncnn_files(cache: Path, scratch: Path) -> dict[str, Path]:
-    """By name: ncnn's files of the bundled checkpoint, and one that asks for arithmetic in half
-    precision, as no export does."""
-    made = {f"ncnn {one}": exported(cache, "ncnn", one) for one in ("fp32", "fp16")}
+    """By name: ncnn's files of the bundled checkpoint, and one for arithmetic in half precision."""
+    made = {f"ncnn {one}": export_cached(cache, "ncnn", one) for one in ("fp32", "fp16")}
     found = {name: path for name, path in made.items() if path}
     if not found:
-        raise SystemExit("--ncnn: pip install 'fer-edge[export,ncnn]' makes its files")
+        raise SystemExit("--ncnn needs the extras export and ncnn: pip install '.[export,ncnn]'")
     for suffix in (".param", *COMPANIONS[".param"]):
         shutil.copy(found["ncnn fp32"].with_suffix(suffix), scratch / f"half.ncnn{suffix}")
     path = scratch / "half.ncnn.param"
@@ -94,37 +95,34 @@ def ncnn_files(cache: Path, scratch: Path) -> dict[str, Path]:
     return {**found, NOT_OFFERED: path}
 
 
-def ask_here(models: dict[str, Path], detector: Path | None, answers: Path, count: int) -> str:
-    """Write this machine's answers to an .npz: of each file, PyTorch's for ncnn's; what faces they
-    are of."""
-    shown, what = faces(count)
-    pixels = np.asarray(Image.open(PICTURE).convert("RGB").resize((320, 240)))
+def predict_here(models: dict[str, Path], detector: Path | None, answers: Path) -> str:
+    """Write this machine's outputs, for ncnn PyTorch's, to an .npz and describe the faces."""
+    shown, what = faces(FACES)
+    pixels = np.asarray(Image.open(IMAGE).convert("RGB").resize((320, 240)))
     arrays = {"faces": shown, "pixels": pixels}
     for name, path in models.items():
         if path.suffix == ".param":
             from fer_edge.train.networks.checkpoint import load
 
-            some = shown[:FACES] if name == NOT_OFFERED else shown  # it is emulated slowly
-            arrays[name] = load(bundled("checkpoint")).predict(some)
+            arrays[name] = load(bundled("checkpoint")).predict(shown)
         else:
-            arrays[name] = open_backend(path, backend="onnxruntime", threads=1, verify=False)(
-                shown[:FACES]
-            )
+            backend = open_backend(path, backend="onnxruntime", threads=1, verify=False)
+            arrays[name] = backend(shown)
     if detector:
         arrays["detector"] = detect_faces(open_network(detector, threads=1), pixels)
     np.savez(answers, **arrays)
     return what
 
 
-def ask(machine: Machine, board: str, check: Check) -> tuple[Finding, dict[str, str]]:
-    """What a board says, and the versions that said it; a crash is a finding."""
+def run_check(machine: Machine, board: str, check: Check) -> tuple[Finding, dict[str, str]]:
+    """Run a check on a board: the outcome and the package versions there; a crash is an outcome."""
     more = {"BOARD_PYTHON": str(machine.python(board))} if check.children else {}
     try:
         done = machine.start(board, [str(HERE / "on_board.py"), *check.job], more, TIMEOUT)
     except subprocess.TimeoutExpired:
         return Finding(False, f"no answer within {TIMEOUT:g} seconds"), {}
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        lines = done.stderr.strip().splitlines() or ["no output"]
         crash = signal.strsignal(-done.returncode) if done.returncode < 0 else None
         return Finding(False, f"{crash or f'exit code {done.returncode}'}: {lines[-1]}"), {}
     answer = json.loads(done.stdout.splitlines()[-1])
@@ -137,24 +135,24 @@ def judge(
     chosen: argparse.Namespace,
     what: str,
 ) -> int:
-    """Show each finding as it comes, then the table; how many checks failed."""
+    """Show each outcome as it comes, then the table; return the number of failed checks."""
     allowed = budget.load()
     rows, failed = [], 0
     counts: budget.Counts = {}
     versions: dict[str, str] = {}
     for (board, check), (finding, by) in zip(pairs, found, strict=True):
-        right, said = finding.right, finding.said
+        passed, message = finding.passed, finding.message
         versions |= by
         if finding.count is not None:
             rows.append(finding.row)
-            if right and check.name != EXTRA:
+            if passed and check.name != EXTRA:
                 counts.setdefault(board, {})[check.name] = finding.count
                 if not (chosen.write_budget or chosen.onnxruntime):
-                    most = allowed["counts"].get(board, {}).get(check.name)
-                    right, more = budget.verdict(finding.count, most)
-                    said += f"; {more}"
-        failed += not right
-        print(f"{'ok    ' if right else 'FAILED'} {board} {check.name}: {said}", flush=True)
+                    limit = allowed["counts"].get(board, {}).get(check.name)
+                    passed, more = budget.check_budget(finding.count, limit)
+                    message += f"; {more}"
+        failed += not passed
+        print(f"{'ok    ' if passed else 'FAILED'} {board} {check.name}: {message}", flush=True)
     if rows:
         report(rows, chosen.boards)
     if failed and versions != allowed["versions"]:
@@ -167,13 +165,13 @@ def judge(
 
 
 def report(rows: list[tuple[str, ...]], boards: list[str]) -> None:
-    """A table on standard output, and what its last column assumes."""
+    """Print the table, and the assumption behind its last column."""
     widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
     for row in [tuple(COLUMNS), *rows]:
         print("  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)))
     for board in map(BOARDS.__getitem__, boards):
-        least, most = board.per_cycle
-        print(f"{board.name}: ms at {board.ghz} GHz, if {least} to {most} instructions end a cycle")
+        low, high = board.per_cycle
+        print(f"{board.name}: ms at {board.ghz} GHz, at {low} to {high} instructions per cycle")
 
 
 def keep(rows: list[tuple[str, ...]], versions: dict[str, str], what: str) -> None:
@@ -182,25 +180,24 @@ def keep(rows: list[tuple[str, ...]], versions: dict[str, str], what: str) -> No
         COLUMNS,
         sorted([list(row) for row in rows], key=lambda row: row[0]),
         command="benchmarks/board/run --ncnn --keep",
-        machine=f"emulated by QEMU {qemu_version()}, one thread, predictions for {what}, "
-        f"ONNX Runtime's for {FACES} of them",
+        machine=f"emulated by QEMU {qemu_version()}, one thread, predictions for {what}",
         versions=versions,
     )
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/board/run", description=__doc__)
-    parser.add_argument("boards", nargs="*", help=f"of {', '.join(BOARDS)}; without any, all")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of what is kept")
-    parser.add_argument("--wheel", type=Path, help="of the project; else it is built")
+    parser.add_argument("boards", nargs="*", help=f"of {', '.join(BOARDS)}; all by default")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="cache folder")
+    parser.add_argument("--wheel", type=Path, help="the project's wheel; built by default")
     parser.add_argument("--model", type=Path, help="one more .onnx file to compare")
     parser.add_argument(
-        "--onnxruntime", help="a version, in place of the wheel's own choice; holds no budget"
+        "--onnxruntime", help="its version; counts are not compared with the budget"
     )
+    parser.add_argument("--ncnn", action="store_true", help="ncnn's files too")
     parser.add_argument(
-        "--ncnn", action="store_true", help=f"its files too, with {FACES_OF_NCNN} faces"
+        "--write-budget", action="store_true", help="save the counts as the allowed ones"
     )
-    parser.add_argument("--write-budget", action="store_true", help="allow what was counted")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/boards.json")
     chosen = parser.parse_args()
     if unknown := set(chosen.boards) - BOARDS.keys():
@@ -220,7 +217,7 @@ def main() -> None:
     cache = chosen.cache.resolve()
     with tempfile.TemporaryDirectory(prefix="board-") as scratch:
         with ThreadPoolExecutor() as pool:
-            made = pool.submit(exported, cache)
+            made = pool.submit(export_cached, cache)
             machine = build(
                 *(chosen.boards, cache, Path(scratch), chosen.wheel, chosen.onnxruntime),
                 ncnn=chosen.ncnn,
@@ -230,11 +227,10 @@ def main() -> None:
         models = {"shipped": bundled("model"), "fp32": fp32, **of_ncnn, EXTRA: chosen.model}
         models = {name: path.resolve() for name, path in models.items() if path}
         answers = Path(scratch) / "answers.npz"
-        count = FACES_OF_NCNN if chosen.ncnn else FACES
-        what = f"{count} {ask_here(models, detector, answers, count)}"
+        what = f"{FACES} {predict_here(models, detector, answers)}"
         command = [sys.executable, "-m", "fer_edge", "infer", "--json", "--faces", "whole"]
-        here = subprocess.run([*command, str(PICTURE)], capture_output=True, check=True)
-        asked = checks(PICTURE, json.loads(here.stdout), models, detector, answers)
+        here = subprocess.run([*command, str(IMAGE)], capture_output=True, check=True)
+        checks = list_checks(IMAGE, json.loads(here.stdout), models, detector, answers)
         print(f"built in {time.monotonic() - began:.0f} s; {what}")
         if fp32 is None:
             print("skipped: fp32: pip install 'fer-edge[export]' makes its file")
@@ -242,12 +238,12 @@ def main() -> None:
             print("skipped: the detector: FER_EDGE_DETECTOR names none")
         pairs = [
             (board, check)
-            for board, check in itertools.product(chosen.boards, asked)
+            for board, check in itertools.product(chosen.boards, checks)
             # the older cores compute nothing in half precision
             if check.name != NOT_OFFERED or "asimdhp" in BOARDS[board].features
         ]
         with ThreadPoolExecutor(min(MAX_PARALLEL, os.cpu_count() or 1)) as pool:
-            found = pool.map(lambda pair: ask(machine, *pair), pairs)
+            found = pool.map(lambda pair: run_check(machine, *pair), pairs)
             failed = judge(pairs, found, chosen, what)
     print(f"{failed} of {len(pairs)} checks failed; {time.monotonic() - began:.0f} s")
     sys.exit(bool(failed))

@@ -1,6 +1,6 @@
-"""What an emulated board is made of: a Debian root, aarch64 wheels, QEMU and its counter.
+"""An emulated board: a Debian root, aarch64 wheels, QEMU and its instruction counter.
 
-Root and wheels are made once and kept in the cache; README.md tells why each step is as it is.
+Root and wheels are cached; README.md explains each step.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fer-
 PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "libgomp1")
 OLDEST_GLIBC = 17
 NOT_HERE = 77
-"""Exit code where the machine lacks what a board is made of; nothing was checked then."""
+"""Exit code where a requirement is missing on this machine, so that nothing was checked."""
 INTERFACES = (1, 2)
-"""Of QEMU's plugins: 1 up to QEMU 8.1, 2 for later ones."""
+"""Versions of QEMU's plugin interface: 1 up to QEMU 8.1, 2 later."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Board:
     """A Raspberry Pi.
 
     Attributes:
-        name: that it is sold under.
-        core: as QEMU calls it.
-        part, variant, revision, features: of the core, as the kernel tells them.
+        name: the product's name.
+        core: QEMU's name of the core.
+        part, variant, revision, features: the core's, as in /proc/cpuinfo.
         ghz: clock.
-        per_cycle: instructions that may end in a cycle, least and most: an assumption.
+        per_cycle: assumed minimum and maximum of instructions per cycle.
     """
 
     name: str
@@ -65,9 +65,9 @@ class Board:
         return "".join(one.format(i) for i in range(os.cpu_count() or 1))
 
     def milliseconds(self, instructions: int) -> str:
-        """The range that a count may take."""
-        least, most = (instructions / (self.ghz * 1e6 * rate) for rate in self.per_cycle[::-1])
-        return f"{least:.1f} to {most:.1f}"
+        """The range of milliseconds for a count of instructions."""
+        low, high = (instructions / (self.ghz * 1e6 * rate) for rate in self.per_cycle[::-1])
+        return f"{low:.1f} to {high:.1f}"
 
 
 _OLD = "fp asimd evtstrm crc32 cpuid"
@@ -84,7 +84,7 @@ BOARDS = {
 
 @dataclass(frozen=True)
 class Machine:
-    """Everything that a board is started with: `scratch` is for what only one run needs."""
+    """What a board is started with; `scratch` is the folder of this run."""
 
     root: Path
     packages: tuple[Path, ...]
@@ -100,7 +100,7 @@ class Machine:
             board: a name of `BOARDS`.
             job: the script and its arguments; the file with the counts is added as the last.
             more: environment variables.
-            seconds: that it may take.
+            seconds: time limit.
 
         Raises:
             subprocess.TimeoutExpired: it takes longer.
@@ -121,7 +121,7 @@ class Machine:
         }
         command = [*qemu, "-plugin", f"{self.counter},out={counts}", *python]
         return subprocess.run(
-            # a crash is a finding; its memory image isn't
+            # a crash is an outcome; its core file isn't needed
             ["prlimit", "--core=0", *command, *job, str(counts)],
             env=environment,
             cwd=home,
@@ -132,11 +132,11 @@ class Machine:
         )
 
     def python(self, board: str) -> Path:
-        """A script that is the board's Python: what `sys.executable` must be for children."""
+        """A script that starts the board's Python: `sys.executable` for child processes."""
         return self.scratch / f"{board}-python"
 
     def lay_out(self, board: str) -> None:
-        """The root with the board's own /proc: QEMU looks for each file there first."""
+        """Make the root folder with the board's own /proc, where QEMU looks for files first."""
         prefix = self._prefix(board)
         proc = prefix / "proc"
         (proc / "device-tree").mkdir(parents=True)
@@ -154,7 +154,7 @@ class Machine:
 
     def _command(self, board: str) -> tuple[list[str], list[str]]:
         """QEMU, and the Python that it runs: without the packages of a system (-S) and a script's
-        neighbours (-P)."""
+        folder (-P)."""
         prefix = self._prefix(board)
         python = prefix / "usr" / "bin" / python_of(self.root)
         return ["qemu-aarch64", "-L", str(prefix)], [str(python), "-S", "-P"]
@@ -173,7 +173,7 @@ def build(
 
     Args:
         boards: names of `BOARDS`.
-        cache: the folder of what is kept.
+        cache: the cache folder.
         scratch: a folder for this run.
         wheel: the project's own; None: it is built.
         onnxruntime: a version, in place of what the wheel asks for.
@@ -196,7 +196,7 @@ def build(
 
 
 def qemu_version() -> str:
-    return _said("qemu-aarch64", "--version").split("version ")[1].split()[0]
+    return _output("qemu-aarch64", "--version").split("version ")[1].split()[0]
 
 
 def debian(to: Path, architecture: str = "arm64", more: tuple[str, ...] = ()) -> None:
@@ -210,8 +210,8 @@ def debian(to: Path, architecture: str = "arm64", more: tuple[str, ...] = ()) ->
         architecture: as Debian calls it.
         more: packages beside `PACKAGES`.
     """
-    asked = "$(ORIGIN) deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
-    listed = _said("apt-get", "indextargets", "--format", asked, "Created-By: Packages")
+    fields = "$(ORIGIN) deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
+    listed = _output("apt-get", "indextargets", "--format", fields, "Created-By: Packages")
     words = [line.split() for line in listed.splitlines()]
     sources = sorted(
         {" ".join(deb) for origin, *deb in words if origin == "Debian" and deb[2] == release()}
@@ -225,7 +225,7 @@ def debian(to: Path, architecture: str = "arm64", more: tuple[str, ...] = ()) ->
 
 
 def _not_here(why: str) -> NoReturn:
-    """End as `run` does where the system's packages can't be installed."""
+    """Exit as `run` does where the system's packages can't be installed."""
     print(f"no board is emulated: {why}", file=sys.stderr)
     sys.exit(NOT_HERE)
 
@@ -249,9 +249,9 @@ def _requirements(wheel: Path, extra: str | None = None) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         name = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
         headers = Parser().parsestr(archive.read(name).decode())
-    asked = headers.get_all("Requires-Dist", [])
-    own = [one.split(";")[0] for one in asked if extra and f"extra == '{extra}'" in one]
-    return [*(one for one in asked if "extra ==" not in one), *own]
+    required = headers.get_all("Requires-Dist", [])
+    own = [one.split(";")[0] for one in required if extra and f"extra == '{extra}'" in one]
+    return [*(one for one in required if "extra ==" not in one), *own]
 
 
 def tags_of(root: Path, architecture: str = "aarch64") -> list[str]:
@@ -313,5 +313,5 @@ def once(path: Path, make: Callable[[Path], None]) -> Path:
     return path
 
 
-def _said(*command: str) -> str:
+def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,10 +1,10 @@
-"""What a board is asked, with the base dependencies alone; the last line is the answer, in JSON.
+"""Runs one check on a board, with the base dependencies alone; the last line is its JSON result.
 
 on_board.py fer ARGUMENT... COUNTS              the command, in this process
-on_board.py model NAME MODEL ANSWERS COUNTS     a model against the host's answers
-on_board.py detector DETECTOR ANSWERS COUNTS    the same of YuNet
+on_board.py model NAME MODEL ANSWERS COUNTS     a model against the host's logits
+on_board.py detector DETECTOR ANSWERS COUNTS    the same for YuNet
 
-ANSWERS is the host's .npz, COUNTS the file that the plugin writes to.
+ANSWERS is the host's .npz file, COUNTS the file that the plugin writes to.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def fer(*arguments: str) -> dict[str, Any]:
 
     *arguments, _ = arguments
 
-    # children can't be started from the emulated Python, only from the script that starts that
+    # the emulated Python can't start child processes; the script that starts it can
     sys.executable = os.environ.get("BOARD_PYTHON", sys.executable)
     sys.argv = ["fer", *arguments]
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
@@ -39,11 +39,11 @@ def fer(*arguments: str) -> dict[str, Any]:
             main()
         except SystemExit as stop:
             code = stop.code
-    said = {}
+    texts = {}
     for name, stream in (("out", out), ("err", err)):
         stream.seek(0)
-        said[name] = stream.read()
-    return {"code": code or 0, **said}
+        texts[name] = stream.read()
+    return {"code": code or 0, **texts}
 
 
 def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
     return {
         "precision": precision,
         "golden": float(np.abs(backend(backend.spec.golden_faces()) - golden).max()),
-        "golden_bar": MAX_DIFF[precision],
+        "golden_tolerance": MAX_DIFF[precision],
         "largest": float(np.abs(found - expected).max()),
         "same": int((found.argmax(1) == expected.argmax(1)).sum()),
         "faces": len(faces),
@@ -93,10 +93,10 @@ def detector(path: str, answers: str, counts: str) -> dict[str, Any]:
 
 
 def instructions(call: Callable[[int], object], counts: str) -> int:
-    """Of one call: the median over a few, after the first have allocated what they need."""
+    """Instructions of one call: the median of `COUNTED` calls after `WARM_UP`."""
     taken = []
     for i in range(WARM_UP + COUNTED):
-        os.getpgid(0)  # the plugin writes the count down
+        os.getpgid(0)  # makes the plugin write the count
         call(i)
         os.getpgid(0)
         before, after = Path(counts).read_text().split()[-2:]
@@ -105,11 +105,11 @@ def instructions(call: Callable[[int], object], counts: str) -> int:
 
 
 def resident() -> float:
-    """The most memory that was resident so far, in megabytes, without QEMU's own.
+    """Peak resident memory so far, in megabytes, without QEMU's own part.
 
-    The kernel's VmHWM is of QEMU and the program together. QEMU shows the program its own mappings
-    in /proc/self/maps, and the kernel tells in smaps what is resident of each: the rest is
-    QEMU's. QEMU's part only grows, so what is given is a lower bound, near where it grows slowly.
+    The kernel's VmHWM is that of QEMU and the program together. QEMU shows the program its own
+    mappings in /proc/self/maps, and the kernel's smaps has the resident size of each mapping: the
+    rest is QEMU's. As QEMU's part only grows, the result is a lower bound.
     """
     ranges = [_range(line) for line in Path("/proc/self/maps").read_text().splitlines()]
     own = kilobytes = 0
@@ -125,8 +125,8 @@ def resident() -> float:
             kilobytes += resident_here if ours else 0
             own += 0 if ours else resident_here
     status = Path("/proc/thread-self/status").read_text().splitlines()
-    most = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
-    return max(kilobytes, most - own) / 1024
+    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+    return max(kilobytes, peak - own) / 1024
 
 
 def _range(line: str) -> tuple[int, int]:
@@ -143,7 +143,7 @@ def main(kind: str, *arguments: str) -> None:
     answer = kinds[kind](*arguments)
     versions = {"Python": sys.version.split()[0]}
     for name in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):  # ncnn is there if it was asked for
+        with contextlib.suppress(PackageNotFoundError):  # ncnn is an extra
             versions[name] = version(name)
     answer = {"memory": resident(), "versions": versions, **answer}
     print(json.dumps(answer))

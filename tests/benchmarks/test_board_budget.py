@@ -20,15 +20,15 @@ from fer_edge.runtime.formats.model_files import bundled
     ("count", "right"), [(1_000_000, True), (1_050_000, True), (1_051_000, False), (500_000, True)]
 )
 def test_five_percent_more_is_too_much(count: int, right: bool) -> None:
-    assert budget.verdict(count, 1_000_000)[0] is right
+    assert budget.check_budget(count, 1_000_000)[0] is right
 
 
 def test_a_gain_can_be_kept_and_a_missing_budget_fails() -> None:
-    assert "--write-budget" in budget.verdict(900_000, 1_000_000)[1]
-    assert "--write-budget" not in budget.verdict(960_000, 1_000_000)[1]
-    right, said = budget.verdict(900_000, None)
-    assert not right
-    assert "no budget" in said
+    assert "--write-budget" in budget.check_budget(900_000, 1_000_000)[1]
+    assert "--write-budget" not in budget.check_budget(960_000, 1_000_000)[1]
+    passed, message = budget.check_budget(900_000, None)
+    assert not passed
+    assert "without a budget" in message
 
 
 def test_writing_keeps_what_was_not_run(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_every_board_has_a_budget_for_every_file() -> None:
 
 
 def answer(**more: Any) -> dict[str, Any]:
-    right = {"precision": "int8", "largest": 0.0, "golden": 2e-7, "golden_bar": 0.05}
+    right = {"precision": "int8", "largest": 0.0, "golden": 2e-7, "golden_tolerance": 0.05}
     right = {**right, "same": 64, "faces": 64}
     return {**right, "instructions": 3_000_000, "memory": 70.4, **more}
 
@@ -71,17 +71,19 @@ def answer(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_int8_must_be_the_same_and_float_near(more: dict[str, Any], right: bool) -> None:
-    assert checks.judge_model("shipped", "a72", answer(**more)).right is right
+    assert checks.judge_model("shipped", "a72", answer(**more)).passed is right
 
 
 def test_a_model_with_a_wrong_scale_is_found(tmp_path: Path) -> None:
     """What an emulated board would answer with it, too: the golden samples tell."""
     path = tmp_path / "wrong.onnx"
-    corrupt_model.spoiled(bundled("model"), path)
+    corrupt_model.corrupt(bundled("model"), path)
     backend = open_backend(path, verify=False)
     apart = np.abs(backend(backend.spec.golden_faces()) - backend.spec.golden_logits()).max()
-    found = answer(golden=float(apart), golden_bar=MAX_DIFF[backend.spec.quantization.precision])
-    assert not checks.judge_model("wrong", "a72", found).right
+    found = answer(
+        golden=float(apart), golden_tolerance=MAX_DIFF[backend.spec.quantization.precision]
+    )
+    assert not checks.judge_model("wrong", "a72", found).passed
 
 
 def test_milliseconds_are_a_range() -> None:
@@ -93,14 +95,14 @@ def test_what_nobody_can_export_is_told_and_not_judged() -> None:
     told = checks.judge_model(
         checks.NOT_OFFERED, "a76", answer(precision="fp32", largest=0.3, same=59)
     )
-    assert (told.right, told.row, told.count) == (True, (), None)
-    assert "59 of 64 same label; 0.3 from PyTorch" in told.said
+    assert (told.passed, told.row, told.count) == (True, (), None)
+    assert "59 of 64 same label; 0.3 from PyTorch" in told.message
 
 
 def test_the_detector_must_find_the_same() -> None:
-    assert checks.judge_detector("a72", answer(largest=1e-5)).right
-    assert not checks.judge_detector("a72", answer(largest=0.02)).right
-    assert not checks.judge_detector("a72", answer(largest=None)).right
+    assert checks.judge_detector("a72", answer(largest=1e-5)).passed
+    assert not checks.judge_detector("a72", answer(largest=0.02)).passed
+    assert not checks.judge_detector("a72", answer(largest=None)).passed
 
 
 def diagnosis(code: int, failure: str | None, cpu: str, *verdicts: str) -> dict[str, Any]:
@@ -114,19 +116,19 @@ def diagnosis(code: int, failure: str | None, cpu: str, *verdicts: str) -> dict[
 
 def test_doctor_must_be_content() -> None:
     right = diagnosis(0, None, "Cortex-A72", "right", "right")
-    assert checks.judge_doctor("a72", right).right
-    assert not checks.judge_doctor("a53", right).right
-    assert not checks.judge_doctor("a72", diagnosis(0, None, "Cortex-A72")).right
-    assert not checks.judge_doctor("a72", diagnosis(0, None, "Cortex-A72", "right", "close")).right
+    assert checks.judge_doctor("a72", right).passed
+    assert not checks.judge_doctor("a53", right).passed
+    assert not checks.judge_doctor("a72", diagnosis(0, None, "Cortex-A72")).passed
+    assert not checks.judge_doctor("a72", diagnosis(0, None, "Cortex-A72", "right", "close")).passed
     crashed = checks.judge_doctor("a72", diagnosis(1, "it crashed", "Cortex-A72"))
-    assert not crashed.right
-    assert "it crashed" in crashed.said
+    assert not crashed.passed
+    assert "it crashed" in crashed.message
 
 
 def test_doctor_without_children_must_say_so() -> None:
-    assert checks.judge_childless("a72", diagnosis(1, "no process", "x")).right
-    assert not checks.judge_childless("a72", diagnosis(1, None, "x")).right
-    assert not checks.judge_childless("a72", {"code": 1, "out": "", "err": "this is a bug"}).right
+    assert checks.judge_childless("a72", diagnosis(1, "no process", "x")).passed
+    assert not checks.judge_childless("a72", diagnosis(1, None, "x")).passed
+    assert not checks.judge_childless("a72", {"code": 1, "out": "", "err": "this is a bug"}).passed
 
 
 def test_one_face_read_alike() -> None:
@@ -136,7 +138,7 @@ def test_one_face_read_alike() -> None:
 
     def right(box: list[int], happy: float) -> bool:
         heard = {"code": 0, "out": json.dumps(said(box, happy)), "err": "", "memory": 70.0}
-        return checks.judge_infer(said([0, 0, 9, 9], 0.9), "a72", heard).right
+        return checks.judge_infer(said([0, 0, 9, 9], 0.9), "a72", heard).passed
 
     assert right([0, 0, 9, 9], 0.9 + 1e-6)
     assert not right([0, 0, 9, 9], 0.91)
