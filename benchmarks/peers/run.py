@@ -2,10 +2,10 @@
 
 FER2013=/path/to/fer2013.tar.gz FER_EDGE_DETECTOR=/path/to/yunet.onnx \\
     python -m benchmarks.peers.run [PHOTOGRAPH...] [--faces N] [--rounds 40] [--runs 7]
-        [--only TEXT...] [--cache FOLDER] [--timed-by COMMAND] [--timing-only] [--keep]
+        [--only ENVIRONMENT...] [--cache FOLDER] [--timed-by COMMAND] [--timing-only] [--keep]
 
 Makes an environment for each peer (all of them: a quarter of an hour and 23 GB; `--only` selects
-rows) and runs each contender there as a process of its own, on one core and one thread. The first
+some) and runs each contender there as a process of its own, on one core and one thread. The first
 half is what a busy machine doesn't change: accuracy and sizes. The second half is timed, in a run
 of its own that `--timed-by` can start in a quiet hour; `--timing-only` is that half alone.
 
@@ -160,9 +160,8 @@ def main() -> None:
     options.add_argument(
         "--only",
         nargs="+",
-        default=[""],
-        metavar="TEXT",
-        help="rows whose name contains one of the texts, and the first",
+        choices=list(dict.fromkeys(one.environment.name for one in TABLE)),
+        help="rows of these environments, and the first",
     )
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     options.add_argument("--cache", type=Path, default=home / "fer-edge-peers")
@@ -176,7 +175,7 @@ def main() -> None:
     rows = [
         Row(one)
         for one in TABLE
-        if one.name == OURS or any(text in one.name for text in chosen.only)
+        if one.name == OURS or not chosen.only or one.environment.name in chosen.only
     ]
     cache = chosen.cache.absolute()
     cache.mkdir(parents=True, exist_ok=True)
@@ -245,14 +244,15 @@ def report(rows: list[Row], chosen: argparse.Namespace) -> None:
             [format_row(row, rows[0]) for row in rows],
             [unrounded(row) for row in rows],
         ),
-        "peers-photographs": (
+    }
+    if chosen.photographs:
+        tables["peers-photographs"] = (
             ["faces found: time", *names],
             [format_photographs(row) for row in rows if any(row.photographs)],
             None,
-        ),
-    }
-    only = ["--only", *(shlex.quote(text) for text in chosen.only if text)]
-    words = [*names[1:], f"--rounds {chosen.rounds}", *(only if len(only) > 1 else [])]
+        )
+    only = ["--only", *chosen.only] if chosen.only else []
+    words = [*names[1:], f"--rounds {chosen.rounds}", *only]
     given = " ".join(["python -m benchmarks.peers.run", *words])
     versions = {"Python": sys.version.split()[0], **rows[0].versions}
     for name, (columns, lines, numbers) in tables.items():
