@@ -57,8 +57,8 @@ def test_with_data_and_a_plot(fer: Fer, csv_file: Path, tmp_path: Path) -> None:
     assert "default.onnx: int8, 2.5 MB; accuracy on val, 14 faces" in shown
     assert f"engines: onnxruntime {version('onnxruntime')}" in shown
     assert ran.err.endswith(f"default.onnx, onnxruntime: accuracy on val\nwrote {plot}\n")
-    with Image.open(plot) as picture:
-        assert min(picture.size) > 300
+    with Image.open(plot) as image:
+        assert min(image.size) > 300
 
 
 @pytest.mark.usefixtures("quick")

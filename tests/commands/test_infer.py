@@ -83,7 +83,7 @@ def test_infer_finds_faces(fer: Fer, yunet: Path, tmp_path: Path) -> None:
 
 def test_infer_several_with_an_unreadable_one(fer: Fer, tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
-    bad.write_text("no picture")
+    bad.write_text("no image")
     ran = fer("infer", "--csv", EXAMPLE, bad, tmp_path / "none.jpg", EXAMPLE)
     assert ran.code == 1
     rows = list(csv.DictReader(io.StringIO(ran.out)))

@@ -91,7 +91,7 @@ def test_what_is_never_overwritten(fer: Fer, faces: Path, tmp_path: Path) -> Non
 
 
 def test_wrong_usage(fer: Fer, faces: Path, tmp_path: Path) -> None:
-    for arguments, said in (
+    for arguments, message in (
         (("--resume",), "--resume needs --output"),
         (("-o", tmp_path / "x.txt"), "end it in .jsonl, .ndjson, .csv, or add --json"),
         (("-o", tmp_path / "x.json"), "end it in .jsonl"),
@@ -103,7 +103,7 @@ def test_wrong_usage(fer: Fer, faces: Path, tmp_path: Path) -> None:
     ):
         ran = fer("infer", faces, *arguments)
         assert (ran.code, ran.out) == (2, "")
-        assert said in ran.err
+        assert message in ran.err
     assert [p.name for p in tmp_path.iterdir()] == ["faces"]
     ran = fer("infer", faces, "-o", tmp_path / "x.txt", "--csv")
     assert ran.code == 0

@@ -30,12 +30,12 @@ def two_faces() -> Iterable[Image.Image]:
     with Image.open(EXAMPLE) as image:
         face = image.convert("RGB").resize((150, 177))
     for i in range(4 * RATE):
-        picture = Image.new("RGB", (480, 320), (90, 100, 110))
-        picture.paste(face, (round(40 + 40 * math.sin(i / 12)), 60))
+        image = Image.new("RGB", (480, 320), (90, 100, 110))
+        image.paste(face, (round(40 + 40 * math.sin(i / 12)), 60))
         if RATE <= i < 2 * RATE or i >= 3.5 * RATE:
             nodding = face.rotate(15 * math.sin(i / 6), fillcolor=(90, 100, 110))
-            picture.paste(nodding, (300, round(60 + 40 * math.cos(i / 12))))
-        yield picture
+            image.paste(nodding, (300, round(60 + 40 * math.cos(i / 12))))
+        yield image
 
 
 def test_numbers_stay_with_their_faces(fer: Fer, yunet: Path, tmp_path: Path) -> None:
@@ -114,15 +114,15 @@ def test_a_bar_where_a_person_looks(tmp_path: Path, video: bool) -> None:
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     done = run_process(*command, capture_output=False, stderr=theirs, env=environment)
     os.close(theirs)
-    said = b""
+    output = b""
     try:
         while more := os.read(ours, 65536):
-            said += more
-    except OSError:  # how a terminal says that its other side has gone
+            output += more
+    except OSError:  # a closed terminal raises this
         os.close(ours)
-    assert done.returncode == 0, said
-    assert (b"of 2 seconds of video" if video else b"30 of 30 images") in said
-    assert (b"50 frames in" if video else b"30 images in") in said
+    assert done.returncode == 0, output
+    assert (b"of 2 seconds of video" if video else b"30 of 30 images") in output
+    assert (b"50 frames in" if video else b"30 images in") in output
 
 
 def test_plots_of_several_videos(fer: Fer, tmp_path: Path) -> None:

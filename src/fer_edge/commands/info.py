@@ -22,7 +22,7 @@ def info(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a model file says about itself: labels, input, training data, accuracy, parity."""
+    """Show the spec in a model file: labels, input, training data, accuracy and parity."""
     from fer_edge.render.spec import spec_table
     from fer_edge.runtime.formats.model_files import bundled
     from fer_edge.runtime.formats.spec_reader import read_spec

@@ -60,7 +60,7 @@ def report_tables(report: Report) -> Iterable[Table | str]:
     else:
         yield "the confusion matrix is too wide for the terminal: see confusion.png"
     yield "most frequent errors: " + ", ".join(
-        f"{truth} as {answer} {count}" for truth, answer, count in report.top_confusions()
+        f"{truth} as {predicted} {count}" for truth, predicted, count in report.top_confusions()
     )
 
 
