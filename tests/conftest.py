@@ -1,4 +1,4 @@
-"""What several tests need: made-up data, and the real data where it is."""
+"""Fixtures of several folders: `fer`, synthetic data, and the real data where it is available."""
 
 from __future__ import annotations
 
@@ -71,19 +71,19 @@ def yunet() -> Path:
 
 @pytest.fixture(scope="session")
 def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Each network is exported by PyTorch once, whichever test and process asks first."""
-    from tests.support.exported import Exporter, exporting
+    """PyTorch exports each network once for all tests and processes."""
+    from tests.support.exported import CachedExporter, replace_exporter
 
     folder = tmp_path_factory.getbasetemp()
     folder = (folder.parent if WORKER else folder) / "exported"
     with pytest.MonkeyPatch.context() as patch:
-        exporting(patch, Exporter(folder))
+        replace_exporter(patch, CachedExporter(folder))
         yield
 
 
 @pytest.fixture(scope="session")
 def fp32_model(exporter: None, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
-    """The bundled checkpoint as an fp32 ONNX file, which every engine computes alike."""
+    """The bundled checkpoint as an fp32 ONNX file."""
     from fer_edge.export.exporter import export_checkpoint
     from fer_edge.runtime.formats.model_files import bundled
 

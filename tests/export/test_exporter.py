@@ -23,7 +23,7 @@ from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.evaluate import Model, evaluate, match_labels
 from fer_edge.train.networks.checkpoint import Checkpoint
 from tests.support.commands import Fer
-from tests.support.exported import exporting
+from tests.support.exported import replace_exporter
 from tests.support.requirements import needs_ncnn
 
 
@@ -94,7 +94,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
                 tensor.CopyFrom(onnx.numpy_helper.from_array(off.astype(values.dtype), tensor.name))
         return graph
 
-    exporting(monkeypatch, spoiled)
+    replace_exporter(monkeypatch, spoiled)
 
 
 def spoil_ncnn(monkeypatch: pytest.MonkeyPatch, what: str) -> None:

@@ -33,7 +33,7 @@ from fer_edge.train.data.loading import read_data
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
 from tests.support.data import draw_rows, write_csv
-from tests.support.exported import exporting
+from tests.support.exported import replace_exporter
 
 NO_THRESHOLDS = Gate(changes={"agreement": 0.0, "accuracy_loss": 1.0, "recall_loss": 1.0})
 """Random networks lose any amount of accuracy: what counts is that a file matches PyTorch."""
@@ -140,7 +140,7 @@ def test_a_spoiled_int8_file_is_refused(
         tensor.raw_data = bytes(reversed(tensor.raw_data))
         return model
 
-    exporting(monkeypatch, spoiled)
+    replace_exporter(monkeypatch, spoiled)
     message = r"label agreement on golden .* What to try: run fer train"
     with pytest.raises(ParityError, match=message):
         export_checkpoint(trained, tmp_path / "m.onnx", precision="int8")

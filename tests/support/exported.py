@@ -1,4 +1,4 @@
-"""Graphs that PyTorch's exporter wrote, kept while the tests run: one takes it 8 s."""
+"""Graphs of PyTorch's exporter, cached while the tests run: one takes 8 s."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from fer_edge.train.networks.checkpoint import Checkpoint
 Build = Callable[[Checkpoint, Precision], onnx.ModelProto]
 
 
-def exporting(patch: pytest.MonkeyPatch, build: Build) -> None:
-    """Let both formats that are made of an ONNX graph be made of what `build` gives."""
+def replace_exporter(patch: pytest.MonkeyPatch, build: Build) -> None:
+    """Make both formats that start from an ONNX graph use `build` instead of `to_onnx`."""
     for module in (of_onnx, of_openvino):
         patch.setattr(module, "to_onnx", build)
 
 
-class Exporter:
-    """`to_onnx`, which is asked once for each network and precision.
+class CachedExporter:
+    """`to_onnx` with a cache by network and precision.
 
     Attributes:
-        folder: where the graphs are kept, for other processes too.
+        folder: the cache, which other processes share.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,7 +45,7 @@ class Exporter:
 
 
 def _key(checkpoint: Checkpoint, precision: Precision) -> str:
-    """Of all that a graph is made from."""
+    """A digest of everything that determines the graph."""
     spec, int8 = checkpoint.spec, precision == "int8"
     model = checkpoint.int8().model if int8 else checkpoint.model
     made_of = spec.architecture, spec.input, spec.temperature, model.scale, model.shift

@@ -4,7 +4,7 @@ It behaves as the real one does in what fer-edge calls, errors and stumbling blo
 order of colours, buffers that must be given back, a camera that one program has at a time, and
 `stop()`, which waits for a capture that is still under way. A test puts it into `sys.modules`, or
 its file under the name `picamera2.py` into a subprocess's path. The environment's `FAKE_PICAMERA2`
-names the picture that the camera sees.
+names the image that the camera sees.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from PIL import Image
 MODULE = {"Model": "imx708", "Location": 2, "Rotation": 180, "Id": "/base/soc/i2c0mux/imx708@1a"}
 USB = {"Model": "HD Webcam", "Id": "/base/scb/pcie@7d500000/usb@0,0-1:1.0-046d:0825"}
 BUFFERS = 6
-"""Of a video configuration."""
+"""Buffers of a video configuration."""
 ORDERS = {"BGR888": (0, 1, 2), "RGB888": (2, 1, 0)}
 
 
@@ -33,8 +33,8 @@ class Request:
         assert name == "main"
         assert not self.released
         main = self.camera.configuration["main"]
-        picture = Image.open(os.environ["FAKE_PICAMERA2"]).convert("RGB").resize(main["size"])
-        return np.asarray(picture)[:, :, ORDERS[main["format"]]].copy()
+        image = Image.open(os.environ["FAKE_PICAMERA2"]).convert("RGB").resize(main["size"])
+        return np.asarray(image)[:, :, ORDERS[main["format"]]].copy()
 
     def get_metadata(self) -> dict[str, Any]:
         assert not self.released
@@ -47,11 +47,11 @@ class Request:
 
 
 class Picamera2:
-    """The real one's name, so that `from picamera2 import Picamera2` finds it."""
+    """The fake, under the name that `from picamera2 import Picamera2` imports."""
 
     cameras: ClassVar[list[dict[str, Any]]] = [MODULE]
     frames: ClassVar[int] = int(os.environ.get("FAKE_PICAMERA2_FRAMES", 10**9))
-    """That the camera gives before its cable falls out."""
+    """Frames that the camera delivers before it is unplugged."""
     start_error: ClassVar[str] = ""
     opened: ClassVar[list[Picamera2]] = []
 
