@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -114,7 +115,8 @@ class Counting:
 
 def test_images_that_are_ready_together_are_one_batch(recognizer: Recognizer, folder: Path) -> None:
     reader = Counting(recognizer)
-    found = list(pipeline.read_all(reader, [folder], cut=pipeline.Cut(), tracker=None, skip=()))
+    counted = cast(Recognizer, reader)
+    found = list(pipeline.read_all(counted, [folder], cut=pipeline.Cut(), tracker=None, skip=()))
     assert [isinstance(one, SourceError) for one in found] == [i == 50 for i in range(100)]
     assert sum(reader.batches) == 99
     assert max(reader.batches) == pipeline.BATCH_FACES

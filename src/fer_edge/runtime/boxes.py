@@ -1,6 +1,7 @@
 """Overlap of boxes: intersection, IoU (intersection over union) and non-maximum suppression.
 
 Boxes are numbers `[..., 4]`: x and y of the upper left corner, width and height, in pixels.
+Functions of two boxes broadcast them against each other.
 """
 
 from __future__ import annotations
@@ -20,11 +21,7 @@ def area(boxes: npt.ArrayLike) -> Numbers:
 
 
 def intersection(one: npt.ArrayLike, other: npt.ArrayLike) -> Numbers:
-    """Area that two boxes share, in square pixels; 0 where they only touch.
-
-    Args:
-        one, other: boxes, `[..., 4]` each, broadcast against each other.
-    """
+    """Area that two boxes share, in square pixels; 0 where they only touch."""
     one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
     ends = np.minimum(one[..., :2] + one[..., 2:], other[..., :2] + other[..., 2:])
     sides = (ends - np.maximum(one[..., :2], other[..., :2])).clip(0)
@@ -33,11 +30,7 @@ def intersection(one: npt.ArrayLike, other: npt.ArrayLike) -> Numbers:
 
 
 def iou(one: npt.ArrayLike, other: npt.ArrayLike) -> Numbers:
-    """Intersection over union, in [0, 1]; 0 for two empty boxes.
-
-    Args:
-        one, other: boxes, `[..., 4]` each, broadcast against each other.
-    """
+    """Intersection over union, in [0, 1]; 0 for two empty boxes."""
     shared = intersection(one, other)
     union = area(one) + area(other) - shared
     ratio: Numbers = shared / np.where(union > 0, union, 1)
@@ -45,11 +38,9 @@ def iou(one: npt.ArrayLike, other: npt.ArrayLike) -> Numbers:
 
 
 def non_maximum_suppression(boxes: npt.ArrayLike, iou_threshold: float) -> list[int]:
-    """Indices of the boxes to keep: a box that overlaps a better one too much is dropped.
+    """Indices of the boxes to keep, of `[N, 4]`, the best first.
 
-    Args:
-        boxes: `[N, 4]`, the best first.
-        iou_threshold: a box whose IoU with a box that is kept exceeds this is dropped.
+    A box whose IoU with a better box that is kept exceeds the threshold is dropped.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     kept: list[int] = []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Container, Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from PIL import Image
 
@@ -24,6 +24,8 @@ from fer_edge.runtime.tracking import Tracker
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
+
+    from fer_edge.runtime.recognizer import Recognizer
 
 MAX_WORKERS = 8
 """Threads: more would only hold images."""
@@ -47,9 +49,7 @@ class PreparedImage:
     Attributes:
         source, image_source: see `Result`.
         size: width and height of the upright image, in pixels.
-        crops: of its faces.
         seconds: spent so far.
-        is_in_memory: whether it counts towards `MAX_IN_MEMORY`.
     """
 
     source: str
@@ -57,24 +57,9 @@ class PreparedImage:
     size: tuple[int, int]
     crops: Crops
     seconds: float
-    is_in_memory: bool = False
 
 
-class ImageReader(Protocol):
-    """The parts of a recognizer that the pipeline calls."""
-
-    def prepare(self, source: ImageSource) -> PreparedImage:
-        """Decode an image and crop its faces."""
-
-    def predict(self, images: Sequence[PreparedImage]) -> list[Result]:
-        """Predict the faces of several images in one batch."""
-
-    def read_video(self, source: str, cut: Cut, tracker: Tracker | None) -> Iterator[Result]:
-        """Read the frames of a video."""
-
-
-@dataclass(frozen=True)
-class _Video:
+class _Video(NamedTuple):
     """A video to read; `is_listed`: a folder or pattern named it, not the caller."""
 
     source: str
@@ -82,11 +67,11 @@ class _Video:
 
 
 _Outcome: TypeAlias = "PreparedImage | SourceError"
-_Job: TypeAlias = "Future[_Outcome] | _Outcome | _Video"
+_Job: TypeAlias = "Future[_Outcome] | _Video"
 
 
 def read_all(
-    reader: ImageReader,
+    recognizer: Recognizer,
     sources: Iterable[ImageSource],
     *,
     cut: Cut,
@@ -94,49 +79,40 @@ def read_all(
     skip: Container[str],
 ) -> Iterator[Result | SourceError]:
     """Results in the order of the sources; what cannot be read is an error in its place."""
-    if isinstance(sources, Sequence) and len(sources) == 1 and _is_one_image(sources[0]):
-        yield from _read_one(reader, sources[0], skip)
+    in_memory = threading.Semaphore(MAX_IN_MEMORY)
+    if isinstance(sources, Sequence) and len(sources) == 1 and _is_one_image(sources[0], skip):
+        yield from _predict_batch(recognizer, [_prepare(recognizer, sources[0])], in_memory)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     pool = ThreadPoolExecutor(min(MAX_WORKERS, count_usable_cores()), "decode")
     try:
-        in_memory = threading.Semaphore(MAX_IN_MEMORY)
-        jobs = _list_jobs(reader, sources, pool, in_memory, skip)
+        jobs = _list_jobs(recognizer, sources, pool, in_memory, skip)
         with prefetch(jobs, size=MAX_PENDING, timeout=_LISTING_TIMEOUT) as pending:
             try:
                 for batch in _collect_batches(pending):
                     if isinstance(batch, _Video):
-                        yield from _read_video(reader, batch, cut, tracker)
+                        yield from _read_video(recognizer, batch, cut, tracker)
                     else:
-                        yield from _predict_batch(reader, batch, in_memory)
+                        yield from _predict_batch(recognizer, batch, in_memory)
             finally:
                 in_memory.release(MAX_PENDING)  # so that a lister that waits for its turn ends
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _is_one_image(source: ImageSource) -> bool:
+def _is_one_image(source: ImageSource, skip: Container[str]) -> bool:
     """Whether a source is one image: if it is the only source, threads would only cost time."""
     if not isinstance(source, (str, Path)):
         return True
     try:
-        return Path(source).is_file() and not is_video(str(source))
+        return str(source) not in skip and Path(source).is_file() and not is_video(str(source))
     except OSError:  # a name that no file can have
         return False
 
 
-def _read_one(
-    reader: ImageReader, source: ImageSource, skip: Container[str]
-) -> Iterator[Result | SourceError]:
-    if isinstance(source, (str, Path)) and str(source) in skip:
-        return
-    prepared = _prepare(reader, source)
-    yield from [prepared] if isinstance(prepared, SourceError) else reader.predict([prepared])
-
-
 def _list_jobs(
-    reader: ImageReader,
+    recognizer: Recognizer,
     sources: Iterable[ImageSource],
     pool: ThreadPoolExecutor,
     in_memory: threading.Semaphore,
@@ -144,41 +120,47 @@ def _list_jobs(
 ) -> Generator[_Job]:
     for source in expand_stdin(sources):
         if isinstance(source, SourceError):
-            yield source
+            yield _completed(source)
         elif not isinstance(source, (str, Path)):
             # prepared at once: the caller may fill the same array or buffer again
             in_memory.acquire()
-            prepared = _prepare(reader, source)
+            prepared = _prepare(recognizer, source)
             if isinstance(prepared, SourceError):
                 in_memory.release()
-                yield prepared
-            else:
-                yield replace(prepared, is_in_memory=True)
+            yield _completed(prepared)
         elif is_live(str(source)) or "://" in str(source):
             if str(source) not in skip:
                 yield _Video(str(source))
         else:
             for path in expand_source(source):
                 if isinstance(path, SourceError):
-                    yield path
+                    yield _completed(path)
                 elif str(path) in skip:
                     continue
                 elif is_video(str(path)):
                     yield _Video(str(path), is_listed=path != Path(source))
                 else:
-                    yield pool.submit(_prepare_file, reader, path)
+                    yield pool.submit(_prepare_file, recognizer, path)
 
 
-def _prepare(reader: ImageReader, source: ImageSource) -> _Outcome:
+def _completed(outcome: _Outcome) -> Future[_Outcome]:
+    from concurrent.futures import Future
+
+    future: Future[_Outcome] = Future()
+    future.set_result(outcome)
+    return future
+
+
+def _prepare(recognizer: Recognizer, source: ImageSource) -> _Outcome:
     try:
-        return reader.prepare(source)
+        return recognizer.prepare(source)
     except SourceError as error:
         return error
 
 
-def _prepare_file(reader: ImageReader, path: Path) -> _Outcome:
+def _prepare_file(recognizer: Recognizer, path: Path) -> _Outcome:
     with _LARGE_IMAGE if count_pixels(path) > LARGE_PIXELS else nullcontext():
-        return _prepare(reader, path)
+        return _prepare(recognizer, path)
 
 
 def _collect_batches(pending: Prefetcher[_Job]) -> Iterator[list[_Outcome] | _Video]:
@@ -189,23 +171,15 @@ def _collect_batches(pending: Prefetcher[_Job]) -> Iterator[list[_Outcome] | _Vi
         if isinstance(job, _Video):
             yield job
             continue
-        batch = [_outcome(job)]
+        batch = [job.result()]
         faces = _count_faces(batch[0])
         while faces < BATCH_FACES and (following := pending.poll()) is not None:
-            if isinstance(following, _Video) or not _is_done(following):
+            if isinstance(following, _Video) or not following.done():
                 break
-            batch.append(_outcome(following))
+            batch.append(following.result())
             faces += _count_faces(batch[-1])
             following = None
         yield batch
-
-
-def _is_done(job: Future[_Outcome] | _Outcome) -> bool:
-    return isinstance(job, (PreparedImage, SourceError)) or job.done()
-
-
-def _outcome(job: Future[_Outcome] | _Outcome) -> _Outcome:
-    return job if isinstance(job, (PreparedImage, SourceError)) else job.result()
 
 
 def _count_faces(image: _Outcome) -> int:
@@ -213,20 +187,23 @@ def _count_faces(image: _Outcome) -> int:
 
 
 def _predict_batch(
-    reader: ImageReader, batch: Sequence[_Outcome], in_memory: threading.Semaphore
+    recognizer: Recognizer, batch: Sequence[_Outcome], in_memory: threading.Semaphore
 ) -> Iterator[Result | SourceError]:
-    results = iter(reader.predict([one for one in batch if not isinstance(one, SourceError)]))
+    results = iter(recognizer.predict([one for one in batch if isinstance(one, PreparedImage)]))
     for one in batch:
-        yield one if isinstance(one, SourceError) else next(results)
-        if isinstance(one, PreparedImage) and one.is_in_memory:
+        if isinstance(one, SourceError):
+            yield one
+            continue
+        yield next(results)
+        if not isinstance(one.image_source, Path):
             in_memory.release()
 
 
 def _read_video(
-    reader: ImageReader, video: _Video, cut: Cut, tracker: Tracker | None
+    recognizer: Recognizer, video: _Video, cut: Cut, tracker: Tracker | None
 ) -> Iterator[Result | SourceError]:
     try:
-        yield from reader.read_video(video.source, cut, tracker)
+        yield from recognizer.read_video(video.source, cut, tracker)
     except SourceError as error:
         yield error
     except MissingExtraError as error:

@@ -49,24 +49,21 @@ def is_deep(image: Image.Image) -> bool:
 def to_gray(image: Image.Image) -> npt.NDArray[np.uint8]:
     """An image of any Pillow mode as uint8 `[height, width]` (ITU-R 601-2 luma).
 
-    16-bit images are scaled from [0, 65535], floating-point ones from [0, 1] to [0, 255]; NaN is
-    black.
+    16-bit values are scaled from [0, 65535], floating-point ones from [0, 1]; NaN is black.
 
     Raises:
         SourceError: Pillow cannot convert the mode to gray.
     """
     if image.mode.startswith("I"):
-        deep = np.clip(np.asarray(image, np.int64), 0, 65535)
-        return (deep // 257).astype(np.uint8)
+        return (np.asarray(image, np.int64).clip(0, 65535) // 257).astype(np.uint8)
     if image.mode == "F":
         values: npt.NDArray[np.float32] = np.clip(np.nan_to_num(np.asarray(image)), 0, 1)
         return np.rint(values * 255).astype(np.uint8)
     try:
         return np.asarray(image.convert("L"))
     except ValueError:
-        raise SourceError(
-            f"images of mode {image.mode} cannot be read: convert it to RGB"
-        ) from None
+        message = f"images of mode {image.mode} cannot be read: convert it to RGB"
+        raise SourceError(message) from None
 
 
 def crop_face(
@@ -79,11 +76,9 @@ def crop_face(
 
     Args:
         gray: uint8 `[height, width]`.
-        box: x, y, width, height in pixels; may extend beyond the image.
-        crop: the spec's crop rule.
+        box: may extend beyond the image.
         side: of the result, in pixels.
-        tilt: degrees by which the face is rotated clockwise; it is rotated back about the box's
-            centre.
+        tilt: degrees of clockwise rotation to undo, about the box's centre.
 
     Returns:
         uint8 `[side, side]`.
@@ -139,11 +134,7 @@ def _rotate_back(
     step = length / len(square) * image.width / size
     cos, sin = step * math.cos(math.radians(tilt)), step * math.sin(math.radians(tilt))
     here, there = size / 2, image.width / 2
-    matrix = (
-        *(cos, -sin, there - cos * here + sin * here),
-        *(sin, cos, there - sin * here - cos * here),
-    )
-    rotated = image.transform(
-        (size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
-    )
-    return np.asarray(rotated)
+    shift = (there - cos * here + sin * here, there - sin * here - cos * here)
+    matrix = (cos, -sin, shift[0], sin, cos, shift[1])
+    affine, bicubic = Image.Transform.AFFINE, Image.Resampling.BICUBIC
+    return np.asarray(image.transform((size, size), affine, matrix, bicubic))

@@ -8,18 +8,15 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from PIL import Image
 
 from fer_edge.errors import ConfigError, ModelError, SourceError
 from fer_edge.runtime.backends import Backend, open_backend
-from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.runtime.detection import install
 from fer_edge.runtime.detection.detector import Detector
-from fer_edge.runtime.detection.engines import ENGINES as DETECTOR_ENGINES
+from fer_edge.runtime.detection.engines import choose_engine
 from fer_edge.runtime.detection.face_cropper import FaceCropper, Faces
-from fer_edge.runtime.device import packages
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.runtime.inputs.images import ImageSource, is_in_memory, load_image
+from fer_edge.runtime.inputs.images import ImageSource, LoadedImage, is_in_memory, load_image
 from fer_edge.runtime.inputs.video import EVERY_FRAME, Cut, read_frames
 from fer_edge.runtime.pipeline import PreparedImage, read_all
 from fer_edge.runtime.results import Face, Result, softmax, top_label
@@ -35,10 +32,8 @@ class Recognizer:
 
     Args:
         backend: a loaded model; `Recognizer.load` opens one by path.
-        faces: see `load`.
+        faces, align, min_confidence: see `load`.
         open_detector: opens the detector on first use; None: there is none.
-        align: see `load`.
-        min_confidence: see `load`.
 
     Raises:
         ConfigError: the confidence isn't in [0, 1].
@@ -116,7 +111,7 @@ class Recognizer:
                 side=detect_side,
                 min_face=min_face,
                 threads=1 if threads is None else threads,
-                engine=_detector_engine(engine, backend),
+                engine=choose_engine(backend, engine.engine),
             )
 
         if path is None and faces == "detect":
@@ -170,13 +165,13 @@ class Recognizer:
         """Recognize the faces of many images, one after the other.
 
         Images are decoded in threads while earlier ones are predicted in batches; only a few are in
-        memory at a time, however many there are.
+        memory at a time.
 
         Args:
-            source: a file, a folder or a pattern, whose images come in sorted order; one image in
-                memory, see `__call__`; a video file, the address of a stream or a camera (`0`,
-                `"/dev/video0"`), whose frames come in order; `"-"`: the sources named by the lines
-                of standard input; or several of these.
+            source: a file, a folder or a pattern, whose images come in sorted order; an image in
+                memory; a video file, the address of a stream or a camera (`0`, `"/dev/video0"`),
+                whose frames come in order; `"-"`: the sources named by the lines of standard input;
+                or several of these.
             cut: which frames of a video to read.
             tracker: follows faces from frame to frame; None: a new one for each video.
             skip: names of images and videos to leave out.
@@ -205,35 +200,30 @@ class Recognizer:
         tracker = tracker or Tracker(min_confidence=self._min_confidence)
         for frame in read_frames(source, cut):
             began = perf_counter()
-            (result,) = self.predict([self._crop(source, frame.image, frame.image, began)])
+            loaded = LoadedImage(source, frame.image, frame.image)
+            (result,) = self.predict([self._crop(loaded, began)])
             faces = tracker(result.faces, frame.time)
             yield replace(result, faces=faces, frame=frame.index, time=frame.time)
 
     def prepare(self, source: ImageSource) -> PreparedImage:
-        """The first half of a call: decode an image and crop its faces.
-
-        Raises:
-            SourceError: it cannot be read.
-        """
+        """The first half of a call: decode an image and crop its faces."""
         began = perf_counter()
-        loaded = load_image(source)
-        return self._crop(loaded.name, loaded.image, loaded.source, began)
+        return self._crop(load_image(source), began)
 
     def predict(self, images: Sequence[PreparedImage]) -> list[Result]:
         """The second half of a call: predict the faces of several images in one batch."""
         began = perf_counter()
         crops = [face for image in images for face in image.crops.faces]
-        rows: list[list[float]] = []
+        probabilities: Iterator[list[float]] = iter(())
         if crops:
             logits = self._backend(np.stack(crops))
-            rows = softmax(logits / self.spec.temperature).tolist()
-        seconds = (perf_counter() - began) / len(images) if images else 0.0
-        predictions = iter(rows)
+            probabilities = iter(softmax(logits / self.spec.temperature).tolist())
+        seconds = (perf_counter() - began) / max(len(images), 1)
         return [
             Result(
                 image.source,
                 *image.size,
-                tuple(self._face(*found, next(predictions)) for found in image.crops.boxes),
+                tuple(self._face(*found, next(probabilities)) for found in image.crops.boxes),
                 image.image_source,
                 seconds=image.seconds + seconds,
                 faces_from=image.crops.faces_from,
@@ -241,32 +231,14 @@ class Recognizer:
             for image in images
         ]
 
-    def _crop(
-        self,
-        name: str,
-        image: Image.Image,
-        image_source: Image.Image | Path | bytes,
-        began: float,
-    ) -> PreparedImage:
+    def _crop(self, loaded: LoadedImage, began: float) -> PreparedImage:
         try:
-            crops = self._cropper(image)
+            crops = self._cropper(loaded.image)
         except SourceError as error:
-            raise SourceError(f"{name}: {error}") from None
-        return PreparedImage(name, image_source, image.size, crops, perf_counter() - began)
+            raise SourceError(f"{loaded.name}: {error}") from None
+        seconds = perf_counter() - began
+        return PreparedImage(loaded.name, loaded.source, loaded.image.size, crops, seconds)
 
     def _face(self, box: tuple[int, int, int, int], score: float, row: list[float]) -> Face:
         probabilities = dict(zip(self.spec.labels, row, strict=True))
         return Face(box, score, *top_label(probabilities, self._min_confidence), probabilities)
-
-
-def _detector_engine(backend: Backend, requested: str) -> str:
-    """The engine for detection: the requested one if it runs the detector.
-
-    Else beside ncnn no second engine is loaded, and otherwise it is ONNX Runtime where that is
-    installed, since OpenVINO compiles the network again for each image size.
-    """
-    if requested in DETECTOR_ENGINES:
-        return requested
-    if backend.engine == "ncnn" or packages.find_package(ENGINES["onnxruntime"].package) is None:
-        return backend.engine
-    return "onnxruntime"

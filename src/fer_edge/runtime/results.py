@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -19,10 +19,7 @@ FacesFrom: TypeAlias = Literal["whole", "detector"]
 """Where the boxes come from: the whole image was taken as one face, or a detector found them."""
 UNCERTAIN = "uncertain"
 """Shown instead of a label whose probability is below the recognizer's `min_confidence`."""
-_SAVE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    suffix: {"quality": 90} for suffix in (".jpeg", ".jpg", ".webp")
-}
-"""Pillow's own quality, 75 or 80, blurs the letters."""
+_LOSSY_SUFFIXES = (".jpeg", ".jpg", ".webp")
 
 
 def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
@@ -57,12 +54,7 @@ class Track:
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer infer --json` prints it."""
-        return {
-            "number": self.number,
-            "emotion": self.emotion,
-            "confidence": self.confidence,
-            "probabilities": dict(self.probabilities),
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -87,14 +79,10 @@ class Face:
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer infer --json` prints it."""
-        return {
-            "box": list(self.box),
-            "score": self.score,
-            "emotion": self.emotion,
-            "confidence": self.confidence,
-            "probabilities": dict(self.probabilities),
-            **({"track": self.track.to_dict()} if self.track else {}),
-        }
+        values = {**asdict(self), "box": list(self.box)}
+        if self.track is None:
+            del values["track"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -102,16 +90,14 @@ class Result:
     """One image and the faces in it.
 
     Attributes:
-        source: path of the image or video, address or camera; "image", "array" or "bytes" for an
-            image in memory.
+        source: path, address or camera; "image", "array" or "bytes" for an image in memory.
         width, height: of the upright image, in pixels.
         faces: in order of falling detection score; empty where no face was found.
-        image_source: what the image is loaded from when it is drawn: its path, its encoded bytes,
-            or the upright image itself.
+        image_source: what the image is drawn from: its path, its encoded bytes, or the upright
+            image itself.
         frame, time: of a video: the frame's number, from 0, and its seconds from the beginning.
         seconds: spent on decoding, detection and prediction, without waiting for other images.
-        faces_from: "whole": the whole image was taken as one face; "detector": a detector searched
-            the image for faces.
+        faces_from: "whole": the whole image was taken as one face; "detector": it was searched.
     """
 
     source: str
@@ -167,6 +153,8 @@ class Result:
             OSError: the file cannot be written.
         """
         path = Path(path)
+        # Pillow's own quality, 75 or 80, blurs the letters
+        options: dict[str, Any] = {"quality": 90} if path.suffix.lower() in _LOSSY_SUFFIXES else {}
         with whole_file(path) as temporary:
-            self.plot().save(temporary, **_SAVE_OPTIONS.get(path.suffix.lower(), {}))
+            self.plot().save(temporary, **options)
         return path

@@ -16,15 +16,9 @@ from fer_edge.runtime.results import UNCERTAIN, Face, Track, top_label
 
 @dataclass
 class _TrackState:
-    """What a track knows from the frames so far.
+    """A track as its last face, `last_seen` seconds into the video, left it.
 
-    Attributes:
-        number: of the track, from 1.
-        box: of the face when it was last seen.
-        last_seen: time of that frame, in seconds.
-        smoothed: probability of each label.
-        emotion: the label that is shown.
-        leading_since: when another label became the likeliest; None: the shown one is.
+    `leading_since` is when another label than the shown `emotion` became the likeliest, or None.
     """
 
     number: int
@@ -114,9 +108,8 @@ class Tracker:
             self._next_number += 1
             self._tracks.append(track)
         else:
-            elapsed = time - track.last_seen
-            constant = self.time_constant
-            weight = 1.0 if constant == 0 else 1 - math.exp(-elapsed / constant)
+            elapsed, constant = time - track.last_seen, self.time_constant
+            weight = 1 - math.exp(-elapsed / constant) if constant else 1.0
             track.smoothed = track.smoothed + weight * (raw - track.smoothed)
             track.box, track.last_seen = face.box, time
         self._update_emotion(track, labels[int(track.smoothed.argmax())], time)
@@ -126,10 +119,8 @@ class Tracker:
         return replace(face, track=Track(track.number, shown, confidence, smoothed))
 
     def _update_emotion(self, track: _TrackState, likeliest: str, time: float) -> None:
-        if likeliest == track.emotion:
-            track.leading_since = None
-            return
-        if track.leading_since is None:
-            track.leading_since = time
-        if time - track.leading_since >= self.hold:
+        since = time if track.leading_since is None else track.leading_since
+        if likeliest != track.emotion and time - since < self.hold:
+            track.leading_since = since
+        else:
             track.emotion, track.leading_since = likeliest, None

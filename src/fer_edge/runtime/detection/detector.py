@@ -46,8 +46,7 @@ class Detector:
 
     Args:
         path: YuNet's `.onnx`.
-        side: longer side to which a larger image is shrunk, in pixels; a larger value finds
-            smaller faces and takes longer.
+        side: longer side to which a larger image is shrunk, in pixels.
         min_face: shorter side of the smallest face that counts, in pixels of the image.
         threads: for one call; 0: every core.
         engine: a key of `ENGINES`; all read the same file and find the same faces.
@@ -77,14 +76,10 @@ class Detector:
         """The faces of an upright image, in order of falling score."""
         image = image.convert("RGB")
         ratio = min(1.0, self.side / max(image.size))
-        if ratio < 1.0:
-            size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
-            shrunk = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-        else:
-            shrunk = image
+        size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+        shrunk = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
         rows = detect_faces(self._run, np.asarray(shrunk))
-        scale = np.array([image.width / shrunk.width, image.height / shrunk.height] * 7)
-        rows[:, :14] *= scale
+        rows[:, :14] *= np.array([image.width / size[0], image.height / size[1]] * 7)
         found = (_to_detection(row, image.size) for row in rows)
         return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
 
@@ -126,10 +121,8 @@ def _decode_stride(outputs: Mapping[str, Floats], stride: int, width: int) -> Fl
 
 
 def _to_detection(row: Floats, size: tuple[int, int]) -> Detection:
-    left, top = (max(0, round(float(v))) for v in row[:2])
-    right, bottom = (
-        min(limit, round(float(start + length)))
-        for start, length, limit in zip(row[:2], row[2:4], size, strict=True)
-    )
-    points = tuple((float(x), float(y)) for x, y in row[4:14].reshape(5, 2))
+    left, top = (max(0, round(v)) for v in row[:2].tolist())
+    ends = (row[:2] + row[2:4]).tolist()
+    right, bottom = (min(limit, round(end)) for limit, end in zip(size, ends, strict=True))
+    points = tuple((x, y) for x, y in row[4:14].reshape(5, 2).tolist())
     return Detection((left, top, right - left, bottom - top), float(row[14]), points)

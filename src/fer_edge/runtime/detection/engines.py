@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fer_edge.errors import ConfigError, MissingExtraError, ModelError
 from fer_edge.runtime.backends import registry
+from fer_edge.runtime.device import packages
 from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.spec import NcnnOptions
 
@@ -69,9 +70,8 @@ def _openvino(path: Path, threads: int) -> Opened:
 
     core = openvino.Core()
     try:
-        compiled = core.compile_model(
-            read_model(core, path), "CPU", configuration(core, "cpu", threads)
-        )
+        model = read_model(core, path)
+        compiled = core.compile_model(model, "CPU", configuration(core, "cpu", threads))
     except RuntimeError as error:
         raise ModelError(f"OpenVINO can't load it: {reason_of(error)}") from None
     request = compiled.create_infer_request()
@@ -115,3 +115,15 @@ ENGINES: dict[str, Callable[[Path, int], Opened]] = {
     "ncnn": _ncnn,
 }
 """How each engine opens the file with a number of threads."""
+
+
+def choose_engine(requested: str, beside: str) -> str:
+    """The engine for detection: the requested one, or, if that is "auto", ncnn beside ncnn.
+
+    Beside the others it is ONNX Runtime where that is installed: OpenVINO compiles the network
+    again for each image size.
+    """
+    if requested in ENGINES:
+        return requested
+    onnxruntime = registry.ENGINES["onnxruntime"].package
+    return beside if beside == "ncnn" or not packages.find_package(onnxruntime) else "onnxruntime"

@@ -29,13 +29,7 @@ FACE_SIZED = 2
 
 @dataclass(frozen=True)
 class Crops:
-    """The faces of one image.
-
-    Attributes:
-        boxes: box and detection score of each face.
-        faces: uint8 `[side, side]` of each face.
-        faces_from: see `Result`.
-    """
+    """The faces of one image: each one's box and detection score, and its uint8 `[side, side]`."""
 
     boxes: Sequence[tuple[Box, float]]
     faces: Sequence[npt.NDArray[np.uint8]]
@@ -47,9 +41,8 @@ class FaceCropper:
 
     Args:
         spec: of the model: the crop rule and the side of its input.
-        faces: see `Recognizer.load`.
+        faces, align: see `Recognizer.load`.
         open_detector: opens the detector on first use; None: there is none.
-        align: see `Recognizer.load`.
     """
 
     def __init__(
@@ -82,11 +75,6 @@ class FaceCropper:
         """Whether an image of this size, in pixels, is as small as a cropped face."""
         return max(width, height) <= FACE_SIZED * self._spec.input.side
 
-    def is_whole_face(self, width: int, height: int) -> bool:
-        """Whether an image of this size, in pixels, is taken as one face."""
-        is_small = self.is_small(width, height)
-        return not self.has_detector or (self._faces == "auto" and is_small)
-
     def __call__(self, image: Image.Image) -> Crops:
         """Find and crop the faces of an upright image.
 
@@ -98,14 +86,13 @@ class FaceCropper:
             raise SourceError("an image without pixels")
         gray = to_gray(image)
         side = self._spec.input.side
-        if self.is_whole_face(*image.size):
+        if not self.has_detector or (self._faces == "auto" and self.is_small(*image.size)):
             box = (0, 0, image.width, image.height)
-            crop = replace(self._spec.crop, margin=0.0)  # nothing lies outside to widen it by
-            return Crops([(box, 1.0)], [crop_face(gray, box, crop, side)], "whole")
+            rule = replace(self._spec.crop, margin=0.0)  # nothing lies outside to widen it by
+            return Crops([(box, 1.0)], [crop_face(gray, box, rule, side)], "whole")
         found = self.detector(Image.fromarray(gray) if is_deep(image) else image)
-        faces = [
-            crop_face(gray, one.box, self._spec.crop, side, self._alignment(one)) for one in found
-        ]
+        crop = self._spec.crop
+        faces = [crop_face(gray, one.box, crop, side, self._alignment(one)) for one in found]
         return Crops([(one.box, one.score) for one in found], faces, "detector")
 
     def _alignment(self, detection: Detection) -> float:

@@ -20,16 +20,12 @@ _TIMEOUT = 60
 
 
 def installed_path() -> Path:
-    """Where `install` writes the detector.
-
-    Raises:
-        ConfigError: see `data_folder`.
-    """
+    """Where `install` writes the detector; raises `ConfigError` as `data_folder` does."""
     return data_folder() / NAME
 
 
 def find_detector() -> Path | None:
-    """The detector that the environment names, else the one that is installed, else None.
+    """The detector that the environment names, else the installed one, else None.
 
     Raises:
         ModelError: `FER_EDGE_DETECTOR` names no file.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fer_edge.errors import ModelError
 from fer_edge.runtime.formats.onnx_reader import Node, OnnxGraph
@@ -22,13 +23,10 @@ FLOAT32 = bytes(4)
 
 @dataclass(frozen=True)
 class Translated:
-    """What ncnn loads.
+    """What ncnn loads: the content of its `.param` and `.bin` files, and the input's name.
 
-    Attributes:
-        param, weights: the content of ncnn's `.param` and `.bin` files.
-        input: name of the input blob.
-        outputs: the blob of each ONNX output by its name; `[channels, height, width]` where ONNX
-            has `[1, height x width, channels]`.
+    `outputs` maps the names of ONNX outputs to blobs, which are `[channels, height, width]` where
+    ONNX has `[1, height x width, channels]`.
     """
 
     param: str
@@ -37,14 +35,13 @@ class Translated:
     outputs: dict[str, str]
 
 
-@dataclass(frozen=True)
-class _Layer:
+class _Layer(NamedTuple):
     """One line of ncnn's text."""
 
     kind: str
-    inputs: tuple[str, ...]
+    inputs: list[str]
     output: str
-    parameters: str = ""
+    parameters: str
 
 
 class _Writer:
@@ -52,19 +49,17 @@ class _Writer:
         self.tensors = graph.tensors
         (self.input,) = (name for name in graph.inputs if name not in graph.tensors)
         used = Counter(name for node in graph.nodes for name in node.inputs)
-        self.rectified = {
-            node.inputs[0]
-            for node in graph.nodes
-            if node.kind == "Relu" and used[node.inputs[0]] == 1
-        }
+        rectified = (node.inputs[0] for node in graph.nodes if node.kind == "Relu")
+        self.rectified = {name for name in rectified if used[name] == 1}
         self.blobs = {self.input: self.input}  # ncnn's, by ONNX's name
         self.layers: list[_Layer] = []
         self.weights: list[bytes] = []
 
     def add(self, node: Node, kind: str, parameters: str = "", inputs: int = 1) -> None:
-        given = tuple(self.blobs[name] for name in node.inputs[:inputs])
-        self.blobs[node.outputs[0]] = node.outputs[0]
-        self.layers.append(_Layer(kind, given, node.outputs[0], parameters))
+        output = node.outputs[0]
+        given = [self.blobs[name] for name in node.inputs[:inputs]]
+        self.blobs[output] = output
+        self.layers.append(_Layer(kind, given, output, parameters))
 
     def convolution(self, node: Node) -> None:
         weight, bias = (self.tensors[name] for name in node.inputs[1:])
@@ -100,12 +95,6 @@ class _Writer:
             raise ModelError("YuNet's Resize repeats pixels")
         self.add(node, "Interp", f"0=1 1={by[2]} 2={by[3]}")
 
-    def sum(self, node: Node) -> None:
-        self.add(node, "BinaryOp", "0=0", inputs=2)
-
-    def sigmoid(self, node: Node) -> None:
-        self.add(node, "Sigmoid")
-
     def transpose(self, node: Node) -> None:
         if node.numbers.get("perm") != [0, 2, 3, 1]:
             raise ModelError("YuNet's Transpose puts the channels last")
@@ -121,8 +110,8 @@ KINDS: dict[str, Callable[[_Writer, Node], None]] = {
     "Relu": _Writer.relu,
     "MaxPool": _Writer.pooling,
     "Resize": _Writer.resize,
-    "Add": _Writer.sum,
-    "Sigmoid": _Writer.sigmoid,
+    "Add": lambda writer, node: writer.add(node, "BinaryOp", "0=0", inputs=2),
+    "Sigmoid": lambda writer, node: writer.add(node, "Sigmoid"),
     "Transpose": _Writer.transpose,
     "Reshape": _Writer.same,
 }

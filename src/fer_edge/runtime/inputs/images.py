@@ -59,7 +59,7 @@ def load_image(source: ImageSource) -> LoadedImage:
     """Decode an image and turn it upright; of an animation, the first frame.
 
     Raises:
-        SourceError: it is missing, empty, cut off, damaged, too large or not an image.
+        SourceError: it is missing, empty, damaged, too large or not an image.
     """
     if isinstance(source, (str, Path)):
         return LoadedImage(str(source), open_image(Path(source)), Path(source))
@@ -70,22 +70,18 @@ def load_image(source: ImageSource) -> LoadedImage:
         with _source_errors("image"):
             image = to_upright(source)  # decodes it, where Image.open has read the header alone
         return LoadedImage("image", image, image)
-    name = getattr(source, "name", None)
-    name = name if isinstance(name, str) and name else "bytes"
+    named = getattr(source, "name", None)  # of some file objects, a number
+    name = named if isinstance(named, str) and named else "bytes"
     # a copy: the caller may fill a bytearray again, and a file object is read only once
     content = bytes(source) if isinstance(source, Content) else _read_file_object(source, name)
     return LoadedImage(name, open_image(content, name=name), content)
 
 
 def open_image(source: Path | bytes, *, name: str = "") -> Image.Image:
-    """Decode an image file, or its bytes, and turn it upright; of an animation, the first frame.
-
-    Args:
-        source: the file or its content.
-        name: for errors; empty: the path, or "bytes".
+    """`load_image` of a file or its bytes; errors call it `name`, or else by its path or "bytes".
 
     Raises:
-        SourceError: it is missing, empty, cut off, too large, not an image or not a file.
+        SourceError: see `load_image`; or a path isn't that of a file.
     """
     name = name or (str(source) if isinstance(source, Path) else "bytes")
     with _source_errors(name, source):
@@ -131,11 +127,8 @@ def _check_file(path: Path) -> None:
 
 def _describe(source: Path | bytes) -> str:
     """What a source is that Pillow finds no image in."""
-    if isinstance(source, Path):
-        with source.open("rb") as stream:
-            start = stream.read(12)
-    else:
-        start = source[:12]
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as stream:
+        start = stream.read(12)
     if not start:
         return "empty"
     if start[4:] in _HEIC:
@@ -171,10 +164,7 @@ def count_pixels(path: Path) -> int:
 
 
 def array_to_image(array: npt.NDArray[Any]) -> Image.Image:
-    """An RGB or gray array as a Pillow image.
-
-    Args:
-        array: uint8 `[H, W, 3]` or `[H, W]`.
+    """An RGB or gray array, uint8 `[H, W, 3]` or `[H, W]`, as a Pillow image.
 
     Raises:
         SourceError: it has another shape or dtype, or it is empty.

@@ -48,7 +48,6 @@ class _StdinImage(io.RawIOBase):
         self._start, self._descriptor = start, descriptor
 
     def read(self, size: int = -1) -> bytes:
-        """What has been read, then what standard input gives."""
         content, self._start = self._start, b""
         return content or os.read(self._descriptor, size)
 
@@ -82,28 +81,36 @@ def _read_stdin() -> Iterator[str | BinaryIO | SourceError]:
 def expand_source(source: str | Path) -> Iterator[Path | SourceError]:
     """The image and video files that a path, a folder (with its subfolders) or a pattern names.
 
-    They come in sorted order, a folder's own files before those of its subfolders; hidden files are
-    left out. What cannot be listed, or holds nothing, comes as an error in its place.
+    They are sorted, a folder's own files before those of its subfolders, without hidden ones. What
+    cannot be listed, or holds nothing, comes as an error in its place.
     """
     name = str(source)
-    path = Path(source)
     try:
         if not name:
             yield SourceError("the name of a source is empty: give a path, a folder or a pattern")
-        elif path.is_dir():
+        elif Path(name).is_dir():
             yield from _walk_folder(name)
-        elif not path.exists() and glob.has_magic(name):
-            yield from _match_pattern(name)
+        elif not Path(name).exists() and glob.has_magic(name):
+            # Path.glob takes no absolute pattern
+            matches = map(Path, sorted(glob.glob(name, recursive=True)))  # noqa: PTH207
+            files = [path for path in matches if path.is_file()]
+            yield from files
+            if not files:
+                yield SourceError(f"{name}: no file matches")
         else:
-            yield path
+            yield Path(name)
     except OSError as error:
         yield SourceError(f"{name}: {error.strerror or error}")
 
 
 def _walk_folder(folder: str) -> Iterator[Path | SourceError]:
-    errors: list[OSError] = []
+    errors: list[SourceError] = []
     is_empty = True
-    for parent, folders, names in os.walk(folder, onerror=errors.append):
+
+    def report(error: OSError) -> None:
+        errors.append(SourceError(f"{error.filename}: {error.strerror}"))
+
+    for parent, folders, names in os.walk(folder, onerror=report):
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)
@@ -112,22 +119,8 @@ def _walk_folder(folder: str) -> Iterator[Path | SourceError]:
                 yield path
         while errors:
             is_empty = False
-            yield _unreadable_folder(errors.pop(0))
-    if errors:
-        yield from map(_unreadable_folder, errors)
-    elif is_empty:
+            yield errors.pop(0)
+    yield from errors
+    if is_empty and not errors:
         suffixes = " ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
         yield SourceError(f"{folder}: no image or video in this folder: it looks for {suffixes}")
-
-
-def _unreadable_folder(error: OSError) -> SourceError:
-    return SourceError(f"{error.filename}: {error.strerror}")
-
-
-def _match_pattern(pattern: str) -> Iterator[Path | SourceError]:
-    # Path.glob takes no absolute pattern
-    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-    files = [one for one in map(Path, matches) if one.is_file()]
-    yield from files
-    if not files:
-        yield SourceError(f"{pattern}: no file matches")

@@ -57,12 +57,8 @@ def capture_frames(
 ) -> Generator[tuple[int, float, npt.NDArray[np.uint8]]]:
     """Index, seconds since the first frame, and the frame, uint8 RGB `[480, 640, 3]`; endless.
 
-    Args:
-        number: of the camera, from 0.
-        timeout: seconds without a frame after which the camera has failed.
-
     Raises:
-        SourceError: it cannot be opened, or it stops.
+        SourceError: it cannot be opened, or no frame arrives for `timeout` seconds.
     """
     first: int | None = None
     index, time = -1, 0.0
@@ -81,10 +77,8 @@ def capture_frames(
 def camera_stopped(name: str, index: int, time: float, reason: str) -> SourceError:
     """The error for a camera, of Picamera2 or another, that sends no more frames.
 
-    Args:
-        name: of the camera.
-        index, time: of its last frame, from 0 and in seconds; -1: there was none.
-        reason: in brackets, or empty.
+    Its last frame had this index, -1 if there was none, and time in seconds. `reason` is in
+    brackets, or empty.
     """
     last = f"stopped after frame {index} at {time:.2f} s" if index >= 0 else "sends no frame"
     return SourceError(f"{name}: {last}{reason}: is it unplugged?")
@@ -97,15 +91,13 @@ def _open_camera(number: int) -> Iterator[Any]:
     try:
         # leaving the block closes it; stop() alone would wait for a capture that never comes
         with Picamera2(number) as camera:
-            camera.configure(
-                camera.create_video_configuration(main={"size": SIZE, "format": FORMAT})
-            )
+            main = {"size": SIZE, "format": FORMAT}
+            camera.configure(camera.create_video_configuration(main=main))
             camera.start()
             yield camera
     except _FAILURES as error:
-        raise SourceError(
-            f"camera {number}: {first_line(error)}: does another program use it?"
-        ) from None
+        message = f"camera {number}: {first_line(error)}: does another program use it?"
+        raise SourceError(message) from None
 
 
 def _capture(camera: Any, timeout: float) -> tuple[int, npt.NDArray[np.uint8]]:

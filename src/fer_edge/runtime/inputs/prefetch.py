@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -43,14 +43,12 @@ class Prefetcher(Generic[T]):
 
     def poll(self) -> T | None:
         """The next item if it is there already; None if not, and at the end."""
-        try:
+        with suppress(queue.Empty):
             item = self._items.get_nowait()
-        except queue.Empty:
-            return None
-        if isinstance(item, _End):
+            if not isinstance(item, _End):
+                return item
             self._end = item
-            return None
-        return item
+        return None
 
     def _put(self, item: T | _End) -> None:
         is_end = isinstance(item, _End)
@@ -60,13 +58,8 @@ class Prefetcher(Generic[T]):
                 return
             except queue.Full:
                 if self._drop and not is_end:
-                    self._discard_oldest()
-
-    def _discard_oldest(self) -> None:
-        try:
-            self._items.get_nowait()
-        except queue.Empty:
-            return  # the consumer was faster
+                    with suppress(queue.Empty):  # the consumer was faster
+                        self._items.get_nowait()
 
     def _run(self, items: Generator[T]) -> None:
         end = _End()
@@ -91,8 +84,7 @@ def prefetch(
     Args:
         items: closed when the block is left.
         size: maximum number of items that wait for the consumer.
-        drop: keep only the newest item for the consumer and drop older ones, so that `items` never
-            waits.
+        drop: keep only the newest item, so that `items` never waits for the consumer.
         timeout: seconds for which leaving the block waits for the thread.
     """
     prefetcher: Prefetcher[T] = Prefetcher(1 if drop else size, drop=drop)

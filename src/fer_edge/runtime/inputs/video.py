@@ -15,13 +15,7 @@ from PIL import Image
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime.inputs import picamera
 from fer_edge.runtime.inputs.prefetch import prefetch
-from fer_edge.runtime.inputs.video_source import (
-    av_input,
-    camera_device,
-    camera_number,
-    display_name,
-    is_live,
-)
+from fer_edge.runtime.inputs.video_source import av_input, camera_device, camera_number, is_live
 
 _PREFETCHED = 4
 """Frames that are decoded ahead: more would only hold memory."""
@@ -98,18 +92,16 @@ def video_duration(source: str) -> float | None:
         SourceError, MissingExtraError: see `read_frames`.
     """
     with _open_container(source) as container:
-        video = container.streams.video
-        return (_stated_duration(container, video[0]) if video else 0.0) or None
+        return _stated_duration(container)
 
 
-def _stated_duration(container: Any, stream: Any) -> float:
-    """Seconds that the frames last by the file's statement; 0: it states nothing.
-
-    The container's duration is that of its longest stream, which may be the sound.
-    """
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    return 0.0 if container.streams.audio else (container.duration or 0) / 1_000_000
+def _stated_duration(container: Any) -> float | None:
+    for stream in container.streams.video[:1]:
+        if stream.duration:
+            return float(stream.duration * stream.time_base)
+        if container.duration and not container.streams.audio:  # it may be that of the sound
+            return float(container.duration / 1_000_000)
+    return None
 
 
 def read_frames(source: str, cut: Cut = EVERY_FRAME) -> Iterator[Frame]:
@@ -140,7 +132,7 @@ def _decode(source: str, cut: Cut) -> Generator[tuple[int, float, Any]]:
         return
     with _open_container(source) as container:
         if not container.streams.video:
-            raise SourceError(f"{display_name(source)}: holds no video")
+            raise SourceError(f"{_display_name(source)}: holds no video")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         yield from cut.select(_decode_stream(container, stream, source))
@@ -153,32 +145,26 @@ def _decode_stream(container: Any, stream: Any, source: str) -> Iterator[tuple[i
     rate = float(stream.average_rate or stream.guessed_rate or 25)
     first: float | None = None
     index, time, reason = -1, 0.0, ""
-    decoded = container.decode(stream)
-    while True:
-        try:
-            frame = next(decoded)
-        except StopIteration:
-            break
-        except av.error.FFmpegError as error:
-            reason = f" ({_short_message(error)})"
-            break
-        index += 1
-        if frame.time is None:
-            time = index / rate
-        else:
-            first = frame.time if first is None else first
-            if frame.time - first < time:  # joined recordings: the time stamps start again
-                first = frame.time - time - 1 / rate
-            time = float(frame.time - first)
-        yield index, time, frame
+    try:
+        for index, frame in enumerate(container.decode(stream)):
+            if frame.time is None:
+                time = index / rate
+            else:
+                first = frame.time if first is None else first
+                if frame.time - first < time:  # joined recordings: the time stamps start again
+                    first = frame.time - time - 1 / rate
+                time = float(frame.time - first)
+            yield index, time, frame
+    except av.error.FFmpegError as error:
+        reason = f" ({_short_message(error)})"
     if is_live(source):
-        raise picamera.camera_stopped(display_name(source), index, time, reason)
+        raise picamera.camera_stopped(_display_name(source), index, time, reason)
     if index < 0:
         raise SourceError(f"{source}: holds no frame that can be decoded{reason}")
     if reason:
         raise SourceError(f"{source}: breaks off after frame {index} at {time:.2f} s{reason}")
     # a file that was cut off ends early without an error
-    stated = _stated_duration(container, stream)
+    stated = _stated_duration(container) or 0.0
     if Path(source).is_file() and time + 2 / rate + _DURATION_TOLERANCE < stated:
         raise SourceError(f"{source}: breaks off at {time:.2f} of {stated:.2f} s")
 
@@ -197,7 +183,7 @@ def _open_container(source: str) -> Iterator[Any]:
         container = av.open(file, format=kind, timeout=_TIMEOUT)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         message = _short_message(error)
-        raise SourceError(f"{display_name(source)}: cannot be opened ({message})") from None
+        raise SourceError(f"{_display_name(source)}: cannot be opened ({message})") from None
     with container:
         yield container
 
@@ -209,6 +195,10 @@ def _to_image(frame: Any) -> Image.Image:
     image: Image.Image = frame.to_image()
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
     return image.rotate(90 * turns, expand=True) if turns else image
+
+
+def _display_name(source: str) -> str:
+    return source if camera_device(source) is None else f"camera {source}"
 
 
 def _short_message(error: BaseException) -> str:

@@ -30,9 +30,8 @@ def is_live(source: str) -> bool:
 def camera_device(source: str) -> str | None:
     """The device of a camera given by number (`0`) or path (`/dev/video0`); None: not a camera."""
     number = camera_number(source)
-    if number is not None:
-        return f"/dev/video{number}"
-    return source if source.startswith("/dev/video") else None
+    device = source if number is None else f"/dev/video{number}"
+    return device if device.startswith("/dev/video") else None
 
 
 def camera_number(source: str) -> int | None:
@@ -45,8 +44,3 @@ def av_input(source: str) -> tuple[str, str | None]:
     """What PyAV opens, and the format that it cannot guess."""
     device = camera_device(source)
     return (source, None) if device is None else (device, "v4l2")
-
-
-def display_name(source: str) -> str:
-    """How errors name a source."""
-    return source if camera_device(source) is None else f"camera {source}"
