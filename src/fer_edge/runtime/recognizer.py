@@ -78,22 +78,21 @@ class Recognizer:
             device: "cpu", "gpu", "npu", or "auto": the CPU, which predicts the same everywhere.
             threads: of the engine on the CPU; 0: every core; None: what `fer doctor` found to be
                 the fastest on this machine, together with its backend, else 1.
-            faces: "whole": an image is one face. "detect": the detector finds the faces. "auto": an
-                image of at most twice the model's side is one face; in a larger one the detector
-                finds the faces, or, where none is installed, the image is one face as well.
+            faces: "whole": an image is one face. "detect": the detector finds the faces. "auto": it
+                does, if one is installed, in images larger than twice the model's side; any other
+                image is one face.
             detector: YuNet's file; None: the one that `FER_EDGE_DETECTOR` names or that
                 `fer detector install` installed.
             detect_side: longer side, in pixels, to which larger images are shrunk for detection.
             min_face: shorter side of the smallest face that counts, in pixels.
             align: rotate detected faces that are tilted by more than 10 degrees upright.
             min_confidence: a face whose likeliest label has a lower probability is "uncertain". The
-                probabilities are calibrated: of predictions at 0.6, about 60 % are right on faces
-                like those that the model was trained on.
+                probabilities are calibrated: of predictions at 0.6, about 60 % are right.
 
         Raises:
             ConfigError: the confidence isn't in [0, 1].
-            ModelError, SpecError, DeviceError, MissingExtraError: see `open_backend`; or `faces` or
-                `detector` asks for a detector that isn't there.
+            ModelError, SpecError, DeviceError, MissingExtraError: the model cannot be opened, or a
+                requested detector isn't there.
         """
         engine = open_backend(
             bundled("model") if model is None else Path(model),
@@ -145,8 +144,8 @@ class Recognizer:
         """Recognize the faces of one image.
 
         Args:
-            source: a path; the bytes of an encoded image, or a binary file object with them; a
-                Pillow image; or an array, uint8 RGB `[H, W, 3]` or gray `[H, W]`.
+            source: a path; an encoded image as bytes or in a binary file object; a Pillow image; or
+                an array, uint8 RGB `[H, W, 3]` or gray `[H, W]`.
 
         Raises:
             SourceError: it cannot be read.

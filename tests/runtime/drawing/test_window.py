@@ -86,7 +86,7 @@ def test_without_tkinter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("size", "shown"),
-    [((300, 200), (300, 200)), ((6000, 4000), (576, 384)), ((100, 9000), (4, 432))],
+    [((300, 200), (300, 200)), ((6000, 4000), (576, 384)), ((100, 9000), (5, 432))],
 )
 def test_images_fit_the_screen(size: tuple[int, int], shown: tuple[int, int]) -> None:
     assert fit_to_screen(plain(*size), 640, 480).size == shown

@@ -39,10 +39,7 @@ class Crops:
 class FaceCropper:
     """Crops the faces of images for one model. May be called from several threads.
 
-    Args:
-        spec: of the model: the crop rule and the side of its input.
-        faces, align: see `Recognizer.load`.
-        open_detector: opens the detector on first use; None: there is none.
+    Its arguments are those of `Recognizer`; of the spec it uses the crop rule and the input's side.
     """
 
     def __init__(
@@ -55,19 +52,11 @@ class FaceCropper:
     ) -> None:
         self._spec, self._faces, self._align = spec, faces, align
         self._open_detector = open_detector
-
-    @property
-    def has_detector(self) -> bool:
-        """Whether a detector searches larger images."""
-        return self._open_detector is not None
+        self.has_detector = open_detector is not None
 
     @cached_property
     def detector(self) -> Detector:
-        """The detector, opened on first use.
-
-        Raises:
-            ModelError, MissingExtraError: see `Detector`.
-        """
+        """The detector, opened on first use."""
         assert self._open_detector is not None
         return self._open_detector()
 

@@ -21,8 +21,7 @@ MIN_SIDE = 360
 def draw_result(result: Result, *, font: Path | None = None) -> Image.Image:
     """The annotated image, RGB; with one face, a bar chart of every label's probability beside it.
 
-    A tag is placed where it hides no other tag and as little of other faces as possible; in a crowd
-    without room for it, the colour of the box alone shows the expression.
+    In a crowd without room for a tag, the colour of the box alone shows the expression.
 
     Args:
         result: to draw.

@@ -69,19 +69,13 @@ def tag_variants(face: Face, width: float, side: int, font: Path | None) -> Iter
     largest = max(smallest, min(round(width / 5), side * 3 // 100))
     number = (f"#{face.track.number}",) if face.track else ()
     texts = (*number, shown.emotion, f"{shown.confidence:.0%}")
-    for size, has_confidence in (
-        (largest, True),
-        ((largest + smallest) // 2, True),
-        (smallest, True),
-        (smallest, False),
-        (_MIN_TEXT, True),
-        (_MIN_TEXT, False),
+    without = texts[:-1]
+    for size, pieces in (
+        *((size, texts) for size in (largest, (largest + smallest) // 2, smallest)),
+        *((smallest, without), (_MIN_TEXT, texts), (_MIN_TEXT, without)),
     ):
-        pieces = tuple(
-            (text, find_font(text, size, font=font, beside=labels))
-            for text in (texts if has_confidence else texts[:-1])
-        )
-        yield Tag(pieces, size / 4)
+        fonts = (find_font(text, size, font=font, beside=labels) for text in pieces)
+        yield Tag(tuple(zip(pieces, fonts, strict=True)), size / 4)
 
 
 def place_tag(
@@ -90,7 +84,6 @@ def place_tag(
     """Where a tag hides least: above the face, below it or in its upper edge; None: nowhere.
 
     Args:
-        tag: to place.
         box: of its face.
         others: boxes of the other faces, `[N, 4]`.
         taken: boxes of the tags that are drawn already, `[M, 4]`.

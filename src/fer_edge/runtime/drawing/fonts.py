@@ -6,6 +6,7 @@ import functools
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import ImageFont, features
@@ -22,13 +23,7 @@ _UNASSIGNED = ("\uffff", "\U0010ffff")
 """Never characters: a font shows its glyph for missing characters."""
 _PROBE_SIZE = 24
 """Pixels at which glyphs are compared."""
-_JOINED = (
-    (0x0900, 0x0DFF),
-    (0x0F00, 0x109F),
-    (0x1780, 0x18AF),
-    (0xA8E0, 0xA8FF),
-    (0xA980, 0xAADF),
-)
+_JOINED = ((0x0900, 0x0DFF), (0x0F00, 0x109F), (0x1780, 0x18AF), (0xA8E0, 0xA8FF), (0xA980, 0xAADF))
 """Scripts of India, Tibet, Burma, Cambodia, Mongolia, Java: letters join their neighbours.
 Scripts from right to left are recognized by their direction."""
 INSTALL = f"apt install fonts-noto-core fonts-noto-cjk, or set {VARIABLE} to a font file"
@@ -40,15 +35,13 @@ def find_font(
     """A font that has every visible character of `text`.
 
     The first of: the given one, Pillow's own, the system's in a fixed order, regular and sans-serif
-    ones first. Text from right to left, and letters that join, need Pillow's raqm layout: without
-    it they are drawn from left to right and unjoined, and `check_labels` refuses them.
+    ones first. Without Pillow's raqm layout, text from right to left and letters that join are
+    drawn wrongly; `check_labels` refuses them.
 
     Args:
-        text: to draw.
         size: of the font, in pixels.
         font: a font file to try first; None: the one that `FER_EDGE_FONT` names, if any.
-        beside: texts drawn next to it: a font that has their characters as well is preferred, so
-            that all look alike.
+        beside: texts drawn next to it: a font that has their characters as well is preferred.
 
     Raises:
         ConfigError: no font has them all, or the given file is not a font.
@@ -71,9 +64,8 @@ def check_labels(labels: Iterable[str], *, font: Path | None = None) -> None:
     lacking = tuple(label for label in labels if _find(_visible(label), named) is None)
     if lacking:
         raise _missing_characters(lacking, named)
-    if features.check("raqm"):
-        return
-    if needing := [label for label in labels if any(map(_needs_layout, label))]:
+    needing = [label for label in labels if any(map(_needs_layout, label))]
+    if needing and not features.check("raqm"):
         raise ConfigError(
             f"{', '.join(needing)}: Pillow cannot lay out this script here: apt install libfribidi0"
         )
@@ -93,7 +85,7 @@ def replace_missing(text: str, *, font: Path | None = None) -> str:
 
 
 def _named(font: Path | None) -> str:
-    """The font to try first; empty: none is given."""
+    """The font to try first, or an empty string."""
     named = os.environ.get(VARIABLE, "") if font is None else str(font)
     if named and _probe(named) is None:
         what = f"{VARIABLE}={named}" if font is None else named
@@ -127,7 +119,7 @@ def _missing_characters(texts: tuple[str, ...], named: str) -> ConfigError:
 
 @functools.lru_cache(maxsize=256)
 def _find(needed: frozenset[str], named: str) -> str | None:
-    """The first font that has all characters; None: there is none."""
+    """The first font that has all characters."""
     return next((path for path in _paths(named) if all(_has(path, c) for c in needed)), None)
 
 
@@ -138,17 +130,13 @@ def _paths(named: str) -> Iterator[str]:
 
 
 def _folders() -> Iterator[Path]:
-    """Folders of fonts (XDG Base Directory), the user's own first."""
-    try:
-        home = Path.home()
-    except RuntimeError:  # a user without one
-        home = Path("/")
-    data = os.environ.get("XDG_DATA_HOME") or str(home / ".local" / "share")
-    shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
-    yield home / ".fonts"
-    yield home / ".local" / "share" / "fonts"
-    for folder in (data, *shared.split(os.pathsep), "/usr/local/share", "/usr/share"):
-        yield Path(folder) / "fonts"
+    """Folders of fonts (XDG Base Directory)."""
+    with suppress(RuntimeError):  # a user without a home folder
+        yield from (Path.home() / ".fonts", Path.home() / ".local" / "share" / "fonts")
+    shared = os.environ.get("XDG_DATA_DIRS", "").split(os.pathsep)
+    for folder in (os.environ.get("XDG_DATA_HOME"), *shared, "/usr/local/share", "/usr/share"):
+        if folder:
+            yield Path(folder) / "fonts"
 
 
 @functools.cache
@@ -174,10 +162,7 @@ def _rank(path: str) -> tuple[int, int, str, str]:
 def _has(path: str, character: str) -> bool:
     """Whether a font draws a character differently from a missing one."""
     probe = _probe(path)
-    if probe is None:
-        return False
-    font, missing = probe
-    return _shape(font, character) not in missing
+    return probe is not None and _shape(probe[0], character) not in probe[1]
 
 
 Shape = tuple[tuple[int, int], bytes]

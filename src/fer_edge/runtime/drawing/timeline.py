@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,21 +33,6 @@ def check_plot_path(path: Path) -> None:
         raise ConfigError(f"{path}: not a file name for an image: end it in .png")
 
 
-@dataclass(frozen=True)
-class _LastFrame:
-    """The newest frame, which lasts until the next one.
-
-    Attributes:
-        time: in seconds.
-        rows: number of each face, and what one second of it adds to its bins.
-        counted: seconds of it that are in the bins already, assumed for a plot.
-    """
-
-    time: float
-    rows: tuple[tuple[int, Floats], ...]
-    counted: float = 0.0
-
-
 class Timeline:
     """Collects the results of one video; `plot` draws them at any time.
 
@@ -56,13 +40,7 @@ class Timeline:
     at most 25 faces have 1,440 bins each, whose width doubles as the video gets longer (to one
     minute in a day).
 
-    Attributes:
-        source: of the video; empty before the first frame.
-        labels: in the spec's order.
-        bin_width: in seconds.
-        start, end: seconds from the beginning of the video.
-        face_count: number of faces so far.
-        has_uncertain: whether a face was shown as "uncertain".
+    Its attributes are described in `ChartData`.
     """
 
     def __init__(self) -> None:
@@ -73,46 +51,47 @@ class Timeline:
         self.face_count = 0
         self.has_uncertain = False
         self._faces: dict[int, BinnedFaces] = {}
-        self._others: BinnedFaces | None = None
+        self._others = BinnedFaces(0, 0)
         self._highest_number = 0
-        self._last: _LastFrame | None = None
         self._frame_seconds = _SINGLE_FRAME
+        # of the newest frame: its time, the faces' numbers and what one second adds to their bins,
+        # and how many of its seconds are in the bins already, assumed for a plot
+        self._time: float | None = None
+        self._rows: list[tuple[int, Floats]] = []
+        self._counted = 0.0
 
     def add(self, result: Result) -> None:
         """Add the next frame of the video.
 
-        A face is identified by its track's number, which only rises; without a track by its place.
+        A face is identified by its track's number, which only rises, or else by its place.
 
         Raises:
             ConfigError: the result is of an image, which has no time, or of another video.
         """
         if result.time is None:
             raise ConfigError(f"{result.source}: an image has no time to plot: give a video")
-        if self._last is None:
+        if self._time is None:
             self.source, self.start, self.end = result.source, result.time, result.time
         elif self.source != result.source:
             raise ConfigError(
                 f"{result.source}: this timeline is of {self.source}: use another for each video"
             )
         else:
-            self._frame_seconds = max(result.time - self._last.time, 0.0)
-            self._commit(self._last, self._frame_seconds)
-        rows = ((f.track.number if f.track else i, f) for i, f in enumerate(result.faces, 1))
-        self._last = _LastFrame(result.time, tuple((number, self._row(f)) for number, f in rows))
+            self._frame_seconds = max(result.time - self._time, 0.0)
+            self._commit(self._time, self._frame_seconds)
+        numbers = (f.track.number if f.track else i for i, f in enumerate(result.faces, 1))
+        self._rows = list(zip(numbers, map(self._row, result.faces), strict=True))
+        self._time, self._counted = result.time, 0.0
 
     def data(self) -> ChartData:
         """What the chart shows: the six faces seen longest, by their numbers, then the others."""
-        if self._last is not None and not self._last.counted:
-            seconds = self._frame_seconds or _SINGLE_FRAME
-            self._commit(self._last, seconds)
-            self._last = replace(self._last, counted=seconds)
+        if self._time is not None and not self._counted:
+            self._commit(self._time, self._frame_seconds or _SINGLE_FRAME)
         faces = sorted(self._faces.items(), key=lambda one: (-one[1].seconds, one[0]))
         rows = sorted(faces[:CHART_ROWS], key=lambda one: one[0])
         others = BinnedFaces(len(self.labels), 0)
-        for _, one in faces[CHART_ROWS:]:
+        for one in (*(one for _, one in faces[CHART_ROWS:]), self._others):
             others.add(one)
-        if self._others:
-            others.add(self._others)
         return ChartData(
             self.source,
             self.labels,
@@ -133,13 +112,7 @@ class Timeline:
         return draw_chart(self.data(), font=font)
 
     def save(self, path: Path, *, font: Path | None = None) -> Path:
-        """Write `plot()` to `path`, whole or not at all; returns the path.
-
-        Raises:
-            ConfigError: see `plot`.
-            ValueError: Pillow doesn't know the suffix.
-            OSError: the file cannot be written.
-        """
+        """Write `plot()` to `path`, whole or not at all; returns the path."""
         image = self.plot(font=font)
         with whole_file(path) as temporary:
             image.save(temporary)
@@ -148,7 +121,9 @@ class Timeline:
     def _row(self, face: Face) -> Floats:
         """What one second of a face adds to its bins; see `BinnedFaces.sums`."""
         shown = face.track or face
-        self.labels = self.labels or tuple(face.probabilities)
+        if not self.labels:
+            self.labels = tuple(face.probabilities)
+            self._others = BinnedFaces(len(self.labels), 0)
         count = len(self.labels)
         row = np.zeros(2 * count + 2)
         row[0] = 1
@@ -158,20 +133,21 @@ class Timeline:
         row[count + 1 + (self.labels.index(shown.emotion) if is_certain else count)] = 1
         return row
 
-    def _commit(self, frame: _LastFrame, seconds: float) -> None:
-        """Add a frame's faces to the bins of the `seconds` for which it lasts."""
-        self.end = max(self.end, frame.time + seconds)
+    def _commit(self, time: float, seconds: float) -> None:
+        """Add the newest frame's faces to the bins of the `seconds` for which it lasts."""
+        self.end = max(self.end, time + seconds)
         while self.end - self.start > BINS * self.bin_width:
             self.bin_width *= 2
-            for faces in (*self._faces.values(), *([self._others] if self._others else [])):
+            for faces in (*self._faces.values(), self._others):
                 faces.halve()
-        if seconds <= frame.counted:
+        if seconds <= self._counted:
             return
-        begin = frame.time + frame.counted - self.start
-        bins, in_bin = self._overlap_bins(begin, seconds - frame.counted)
-        present = {number for number, _ in frame.rows}
-        for number, row in sorted(frame.rows, key=lambda one: one[0]):
+        begin = time + self._counted - self.start
+        bins, in_bin = self._overlap_bins(begin, seconds - self._counted)
+        present = {number for number, _ in self._rows}
+        for number, row in sorted(self._rows, key=lambda one: one[0]):
             self._bins_of(number, present).sums[bins] += in_bin[:, None] * row
+        self._counted = seconds
 
     def _overlap_bins(self, begin: float, seconds: float) -> tuple[slice, Floats]:
         """The bins that a span of time overlaps, and its seconds in each."""
@@ -190,14 +166,10 @@ class Timeline:
         if len(self._faces) >= MAX_FACES:
             absent = [one for one in self._faces if one not in present]
             if not absent:
-                return self._add_others(is_new)
+                self._others.count += is_new
+                return self._others
             shortest = min(absent, key=lambda one: (self._faces[one].seconds, one))
-            self._add_others(0).add(self._faces.pop(shortest))
+            self._others.add(self._faces.pop(shortest))
         # a face that was among the others before is counted there already
         self._faces[number] = BinnedFaces(len(self.labels), int(is_new))
         return self._faces[number]
-
-    def _add_others(self, count: int) -> BinnedFaces:
-        self._others = self._others or BinnedFaces(len(self.labels), 0)
-        self._others.count += count
-        return self._others

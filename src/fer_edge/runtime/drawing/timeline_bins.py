@@ -18,11 +18,8 @@ Mask = npt.NDArray[np.bool_]
 class BinnedFaces:
     """When one face, or several together, were seen, and with which expressions.
 
-    Args:
-        labels: number of labels.
-        count: number of faces.
-
     Attributes:
+        labels, count: number of labels and of faces.
         sums: `[BINS, 2 labels + 2]`: seconds seen; for each label, its smoothed probability times
             seconds; for each label, and last for "uncertain", the seconds for which it was shown.
     """
@@ -71,11 +68,7 @@ class ChartData:
     rows: tuple[tuple[int, BinnedFaces], ...]
 
     def columns(self, faces: BinnedFaces, count: int) -> tuple[Mask, Floats, Indices]:
-        """The faces' bins, resampled to the chart's columns.
-
-        Args:
-            faces: one of the rows.
-            count: number of columns.
+        """The bins of a row's faces, resampled to `count` columns.
 
         Returns:
             Whether the face was seen, `[count]`; the mean of its smoothed probabilities, `[count,

@@ -29,8 +29,10 @@ STRIP, GAP = 20, 24
 _MAX_ROW = 330
 _OVERSAMPLING = 4
 """Levels in a pixel, so that the edges of the areas are smooth."""
-_SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30)
-_MINUTES = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+_STEPS = (
+    *(0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
+    *(3600, 7200, 10_800, 21_600, 43_200, *(86_400 * 2**k for k in range(40))),
+)
 _MAX_TICKS = 13
 CAPTION = "Area: the smoothed probability of each expression. Strip above: the expression shown."
 _DIMMED = "#9aa3ad"
@@ -42,20 +44,17 @@ def draw_chart(data: ChartData, *, font: Path | None = None) -> Image.Image:
     Raises:
         ConfigError: no font has a label's characters.
     """
-    head = Image.new("RGB", (WIDTH, MAX_HEIGHT), BACKGROUND)
-    top = _draw_head(ImageDraw.Draw(head), data, font)
-    count = max(len(data.rows), 1)
-    row = min((MAX_HEIGHT - top - BOTTOM) // count, _MAX_ROW)
-    image = head.crop((0, 0, WIDTH, top + row * count + BOTTOM))
-    pen = ImageDraw.Draw(image, "RGBA")
-    if not data.rows:
-        message = "no face was found" if data.source else "no frame was read"
-        _write(pen, (WIDTH / 2, top + row / 2), message, 32, anchor="mm")
-        return image
+    chart = _Chart(data, font)
+    top = chart.draw_head()
+    row = min((MAX_HEIGHT - top - BOTTOM) // max(len(data.rows), 1), _MAX_ROW)
     for i, (number, faces) in enumerate(data.rows):
-        _draw_row(image, pen, data, number, faces, top + row * i, row - GAP, font)
-    _draw_axis(pen, data, top, top + row * len(data.rows) - GAP)
-    return image
+        chart.draw_row(number, faces, top + row * i, row - GAP)
+    if data.rows:
+        chart.draw_axis(top, top + row * len(data.rows) - GAP)
+    else:
+        message = "no face was found" if data.source else "no frame was read"
+        chart.write((WIDTH / 2, top + row / 2), message, 32, anchor="mm")
+    return chart.image.crop((0, 0, WIDTH, top + row * max(len(data.rows), 1) + BOTTOM))
 
 
 def title_of(source: str) -> str:
@@ -79,117 +78,114 @@ def format_time(seconds: float, *, longest: float, decimals: int = 0) -> str:
 
 def ticks(start: float, end: float) -> tuple[list[float], float]:
     """Round times in [start, end], at most 14, and the step between them, in seconds."""
-    steps = (*_SECONDS, *_MINUTES, *(_MINUTES[-1] * 2**k for k in range(1, 40)))
-    step = next(one for one in steps if one * _MAX_TICKS >= end - start)
+    step = next(one for one in _STEPS if one * _MAX_TICKS >= end - start)
     first = int(np.ceil(start / step - 1e-9))
     last = int(np.floor(end / step + 1e-9))
     return [k * step for k in range(first, last + 1)], step
 
 
-def _draw_head(pen: ImageDraw.ImageDraw, data: ChartData, font: Path | None) -> int:
-    """Title, caption and legend; returns where the rows begin, in pixels."""
-    title = replace_missing(title_of(data.source), font=font) or "no video"
-    large = find_font(title, 34, font=font)
-    while large.getlength(title) > WIDTH - 80:
-        title = title[: -max(4, len(title) // 20)] + "..."
-    pen.text((40, 52), title, font=large, fill=TEXT, anchor="ls")
-    length = data.end - data.start
-    duration = format_time(length, longest=length, decimals=int(length < 10))
-    noun = "face" if data.face_count == 1 else "faces"
-    _write(pen, (40, 86), f"{data.face_count:,} {noun} in {duration}", 20)
-    if not data.face_count:
-        return 120
-    _write(pen, (WIDTH - 40, 86), CAPTION, 17, fill=_DIMMED, anchor="rs")
-    entries = [(one, PALETTE[i % len(PALETTE)]) for i, one in enumerate(data.labels)]
-    entries += [(UNCERTAIN, UNCERTAIN_COLOUR)] if data.has_uncertain else []
-    entries += [("not in the image", EMPTY)]
-    x, y = 40.0, 126
-    for label, colour in entries:
-        own = find_font(label, 20, font=font, beside=data.labels)
-        width = 30 + own.getlength(label)
-        if x + width > WIDTH - 40 and x > 40:
-            x, y = 40.0, y + 32
-        pen.rectangle((x, y - 16, x + 19, y + 3), fill=colour)
-        pen.text((x + 30, y), label, font=own, fill=TEXT, anchor="ls")
-        x += width + 34
-    return y + 36
+class _Chart:
+    def __init__(self, data: ChartData, font: Path | None) -> None:
+        self.data, self.font = data, font
+        self.image = Image.new("RGB", (WIDTH, MAX_HEIGHT), BACKGROUND)
+        self.pen = ImageDraw.Draw(self.image, "RGBA")
+
+    def write(
+        self,
+        position: tuple[float, float],
+        text: str,
+        size: int,
+        *,
+        fill: str = TEXT,
+        anchor: str = "ls",
+    ) -> None:
+        """Text of the chart itself, which Pillow's own font has."""
+        self.pen.text(position, text, font=find_font(text, size), fill=fill, anchor=anchor)
+
+    def draw_head(self) -> int:
+        """Title, caption and legend; returns where the rows begin, in pixels."""
+        data = self.data
+        title = replace_missing(title_of(data.source), font=self.font) or "no video"
+        large = find_font(title, 34, font=self.font)
+        while large.getlength(title) > WIDTH - 80:
+            title = title[: -max(4, len(title) // 20)] + "..."
+        self.pen.text((40, 52), title, font=large, fill=TEXT, anchor="ls")
+        noun = "face" if data.face_count == 1 else "faces"
+        self.write(
+            (40, 86), f"{data.face_count:,} {noun} in {_duration(data.end - data.start)}", 20
+        )
+        if not data.face_count:
+            return 120
+        self.write((WIDTH - 40, 86), CAPTION, 17, fill=_DIMMED, anchor="rs")
+        entries = [(one, PALETTE[i % len(PALETTE)]) for i, one in enumerate(data.labels)]
+        entries += [(UNCERTAIN, UNCERTAIN_COLOUR)] if data.has_uncertain else []
+        entries += [("not in the image", EMPTY)]
+        x, y = 40.0, 126
+        for label, colour in entries:
+            own = find_font(label, 20, font=self.font, beside=data.labels)
+            width = 30 + own.getlength(label)
+            if x + width > WIDTH - 40 and x > 40:
+                x, y = 40.0, y + 32
+            self.pen.rectangle((x, y - 16, x + 19, y + 3), fill=colour)
+            self.pen.text((x + 30, y), label, font=own, fill=TEXT, anchor="ls")
+            x += width + 34
+        return y + 36
+
+    def draw_row(self, number: int, faces: BinnedFaces, top: int, height: int) -> None:
+        area, bottom = top + STRIP + 3, top + height
+        others = f"{faces.count:,} other{'s' if faces.count > 1 else ''}"
+        self.write((40, area + 16), f"face {number}" if number else others, 22)
+        duration = f"{'seen' if number else 'sum'} {_duration(faces.seconds)}"
+        self.write((40, area + 38), duration, 17, fill=_DIMMED)
+        for text, y in (("100%", area), ("0%", bottom)):
+            self.write((LEFT - 8, y), text, 13, fill=_DIMMED, anchor="rm")
+        is_seen, probabilities, shown = self.data.columns(faces, RIGHT - LEFT)
+        colours = [PALETTE[i % len(PALETTE)] for i in range(faces.labels)]
+        colours += [UNCERTAIN_COLOUR, EMPTY]
+        strip = np.where(is_seen, shown, -1)
+        self.image.paste(_to_colours(strip[None].repeat(STRIP, 0), colours), (LEFT, top))
+        self.draw_names(strip, top)
+        rows = (bottom - area) * _OVERSAMPLING
+        levels = (np.arange(rows) + 0.5)[::-1, None] / rows
+        indices = np.zeros((rows, len(is_seen)), np.int64)
+        for edge in probabilities.cumsum(1)[:, :-1].T:
+            indices += levels > edge
+        areas = _to_colours(np.where(is_seen, indices, -1), colours)
+        self.image.paste(areas.reduce((1, _OVERSAMPLING)), (LEFT, area))
+
+    def draw_names(self, strip: Indices, top: int) -> None:
+        """The label of each stretch of the strip that is long enough for it."""
+        labels = (*self.data.labels, UNCERTAIN)
+        edges = [0, *(np.flatnonzero(np.diff(strip)) + 1).tolist(), len(strip)]
+        for begin, end in pairwise(edges):
+            if strip[begin] < 0:
+                continue
+            label = labels[strip[begin]]
+            own = find_font(label, 15, font=self.font, beside=labels)
+            if own.getlength(label) + 8 <= end - begin:
+                position = (LEFT + (begin + end) / 2, top + STRIP / 2)
+                self.pen.text(position, label, font=own, fill=ON_COLOUR, anchor="mm")
+
+    def draw_axis(self, top: int, bottom: int) -> None:
+        data = self.data
+        times, step = ticks(data.start, data.end)
+        decimals = 0 if step >= 1 else 1 if step >= 0.1 else 2
+        scale = (RIGHT - LEFT) / (data.end - data.start)
+        for time in times:
+            x = LEFT + (time - data.start) * scale
+            self.pen.line((x, top, x, bottom + 8), fill=(0, 0, 0, 70), width=1)
+            self.pen.line((x, bottom, x, bottom + 8), fill=_DIMMED, width=1)
+            text = format_time(time, longest=times[-1], decimals=decimals)
+            right = WIDTH - 4 - find_font(text, 18).getlength(text) / 2
+            self.write((min(x, right), bottom + 30), text, 18, anchor="ms")
+        unit = "s" if times[-1] < 60 else "min:s" if times[-1] < 3600 else "h:min:s"
+        self.write((40, bottom + 30), f"time, {unit}", 17, fill=_DIMMED)
 
 
-def _write(
-    pen: ImageDraw.ImageDraw,
-    position: tuple[float, float],
-    text: str,
-    size: int,
-    *,
-    fill: str = TEXT,
-    anchor: str = "ls",
-) -> None:
-    """Text of the chart itself, which Pillow's own font has."""
-    pen.text(position, text, font=find_font(text, size), fill=fill, anchor=anchor)
-
-
-def _draw_row(
-    image: Image.Image,
-    pen: ImageDraw.ImageDraw,
-    data: ChartData,
-    number: int,
-    faces: BinnedFaces,
-    top: int,
-    height: int,
-    font: Path | None,
-) -> None:
-    area, bottom = top + STRIP + 3, top + height
-    name = f"face {number}" if number else f"{faces.count:,} other{'s' if faces.count > 1 else ''}"
-    seconds = faces.seconds
-    duration = format_time(seconds, longest=seconds, decimals=int(seconds < 10))
-    _write(pen, (40, area + 16), name, 22)
-    _write(pen, (40, area + 38), f"{'seen' if number else 'sum'} {duration}", 17, fill=_DIMMED)
-    for text, y in (("100%", area), ("0%", bottom)):
-        _write(pen, (LEFT - 8, y), text, 13, fill=_DIMMED, anchor="rm")
-    is_seen, probabilities, shown = data.columns(faces, RIGHT - LEFT)
-    colours = [PALETTE[i % len(PALETTE)] for i in range(faces.labels)] + [UNCERTAIN_COLOUR, EMPTY]
-    strip = np.where(is_seen, shown, -1)
-    image.paste(_to_colours(strip[None].repeat(STRIP, 0), colours), (LEFT, top))
-    _draw_names(pen, strip, (*data.labels, UNCERTAIN), top, font)
-    rows = (bottom - area) * _OVERSAMPLING
-    levels = (np.arange(rows) + 0.5)[::-1, None] / rows
-    indices = np.zeros((rows, len(is_seen)), np.int64)
-    for edge in probabilities.cumsum(1)[:, :-1].T:
-        indices += levels > edge
-    areas = _to_colours(np.where(is_seen, indices, -1), colours)
-    image.paste(areas.reduce((1, _OVERSAMPLING)), (LEFT, area))
-
-
-def _draw_names(
-    pen: ImageDraw.ImageDraw, strip: Indices, labels: tuple[str, ...], top: int, font: Path | None
-) -> None:
-    """The label of each stretch of the strip that is long enough for it."""
-    edges = [0, *(np.flatnonzero(np.diff(strip)) + 1).tolist(), len(strip)]
-    for begin, end in pairwise(edges):
-        if strip[begin] < 0:
-            continue
-        label = labels[strip[begin]]
-        own = find_font(label, 15, font=font, beside=labels)
-        if own.getlength(label) + 8 <= end - begin:
-            position = (LEFT + (begin + end) / 2, top + STRIP / 2)
-            pen.text(position, label, font=own, fill=ON_COLOUR, anchor="mm")
+def _duration(seconds: float) -> str:
+    return format_time(seconds, longest=seconds, decimals=int(seconds < 10))
 
 
 def _to_colours(indices: Indices, colours: list[str]) -> Image.Image:
     table = np.array([ImageColor.getrgb(one)[:3] for one in colours], np.uint8)
     return Image.fromarray(table[indices])
-
-
-def _draw_axis(pen: ImageDraw.ImageDraw, data: ChartData, top: int, bottom: int) -> None:
-    times, step = ticks(data.start, data.end)
-    decimals = 0 if step >= 1 else 1 if step >= 0.1 else 2
-    scale = (RIGHT - LEFT) / (data.end - data.start)
-    for time in times:
-        x = LEFT + (time - data.start) * scale
-        pen.line((x, top, x, bottom + 8), fill=(0, 0, 0, 70), width=1)
-        pen.line((x, bottom, x, bottom + 8), fill=_DIMMED, width=1)
-        text = format_time(time, longest=times[-1], decimals=decimals)
-        right = WIDTH - 4 - find_font(text, 18).getlength(text) / 2
-        _write(pen, (min(x, right), bottom + 30), text, 18, anchor="ms")
-    unit = "s" if times[-1] < 60 else "min:s" if times[-1] < 3600 else "h:min:s"
-    _write(pen, (40, bottom + 30), f"time, {unit}", 17, fill=_DIMMED)

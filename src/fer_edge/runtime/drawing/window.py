@@ -20,12 +20,7 @@ _CLOSING_KEYS = ("q", "Q", "Escape")
 
 
 class Window(AbstractContextManager["Window"]):
-    """Shows one image after the other.
-
-    The window opens and closes with the block. The user closes it with q, Escape or its button.
-
-    Args:
-        title: of the window.
+    """Shows one image after the other; the user closes it with q, Escape or its button.
 
     Raises:
         DeviceError: on entering the block: there is no display, or no tkinter.
@@ -66,7 +61,6 @@ class Window(AbstractContextManager["Window"]):
         """Show an image, shrunk to the screen if it is larger.
 
         Args:
-            image: of any size.
             hold: return when a key is pressed; else at once, and the image stays until the next.
             title: the window's new title; empty: unchanged.
 
@@ -78,9 +72,8 @@ class Window(AbstractContextManager["Window"]):
         self._pressed = False
         if title:
             self._root.title(title)
-        self._put(
-            fit_to_screen(image, self._root.winfo_screenwidth(), self._root.winfo_screenheight())
-        )
+        screen = self._root.winfo_screenwidth(), self._root.winfo_screenheight()
+        self._put(fit_to_screen(image, *screen))
         self._root.update()
         # Tk's own waiting would not end with Ctrl-C
         while hold and not (self._closed or self._pressed):
@@ -94,10 +87,10 @@ class Window(AbstractContextManager["Window"]):
         if self._photo is not None and image.size == (self._photo.width(), self._photo.height()):
             self._photo.paste(image)
             return
-        first = self._photo is None
+        is_first = self._photo is None
         self._photo = ImageTk.PhotoImage(image, master=self._root)
         self._label.configure(image=self._photo)
-        if first:
+        if is_first:
             self._root.deiconify()
             self._root.update()
             self._root.focus_force()  # keys, where no window manager gives them to it
@@ -114,13 +107,10 @@ class Window(AbstractContextManager["Window"]):
 
 def fit_to_screen(image: Image.Image, width: int, height: int) -> Image.Image:
     """The image, RGB, shrunk to 90 % of a screen of `width` x `height` pixels if it is larger."""
-    limit = (max(1, int(width * _MAX_SCREEN_FRACTION)), max(1, int(height * _MAX_SCREEN_FRACTION)))
-    ratio = min(1.0, limit[0] / image.width, limit[1] / image.height)
+    limit = (max(1, width * _MAX_SCREEN_FRACTION), max(1, height * _MAX_SCREEN_FRACTION))
     image = image.convert("RGB")
-    if ratio == 1.0:
-        return image
-    size = (max(1, int(image.width * ratio)), max(1, int(image.height * ratio)))
-    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    image.thumbnail(limit, Image.Resampling.BILINEAR)
+    return image
 
 
 def _tkinter() -> Any:

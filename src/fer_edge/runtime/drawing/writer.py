@@ -32,11 +32,10 @@ class ResultWriter(AbstractContextManager["ResultWriter"]):
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self._video = ExitStack()
-        self._source = ""
-        """Of the video that is open, else empty."""
+        self._source = ""  # of the video that is open
         self._last_time = -1.0
+        # last number of each name, so that many equal names aren't searched again and again
         self._numbers: dict[str, int] = {}
-        """Last number of each name, so that many equal names aren't searched again and again."""
 
     def add(self, result: Result) -> Path | None:
         """Write one result; returns the path if this starts a new file."""

@@ -6,9 +6,8 @@ import io
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,15 +32,11 @@ _HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", 
 """From the fifth byte on: how Apple's and others' H.265 images begin."""
 
 
-@dataclass(frozen=True)
-class LoadedImage:
-    """A decoded image.
+class LoadedImage(NamedTuple):
+    """An upright image; its name is a path, a file object's name, "bytes", "image" or "array".
 
-    Attributes:
-        name: the path, a file object's name, or "bytes", "image" or "array".
-        image: upright.
-        source: what the same image can be loaded from again without holding its pixels: the path,
-            the encoded bytes, or, where there is neither, the upright image itself.
+    `source` is what it can be loaded from again without holding its pixels: the path, the encoded
+    bytes, or, where there is neither, the image itself.
     """
 
     name: str

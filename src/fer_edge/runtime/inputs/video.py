@@ -27,12 +27,10 @@ _TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a video.
+    """One frame of a video, RGB and upright.
 
-    Attributes:
-        image: RGB, upright.
-        index: from 0 at the beginning of the video; frames that are left out count.
-        time: seconds from the beginning of the video, or from the first frame of a camera.
+    `index` counts all frames from the beginning of the video, from 0, and `time` its seconds, or
+    those since the first frame of a camera.
     """
 
     image: Image.Image
@@ -86,11 +84,7 @@ EVERY_FRAME = Cut()
 
 
 def video_duration(source: str) -> float | None:
-    """Seconds that a video's frames last by its own statement; None where it states nothing.
-
-    Raises:
-        SourceError, MissingExtraError: see `read_frames`.
-    """
+    """Seconds that a video's frames last by its own statement; None where it states nothing."""
     with _open_container(source) as container:
         return _stated_duration(container)
 
@@ -107,9 +101,8 @@ def _stated_duration(container: Any) -> float | None:
 def read_frames(source: str, cut: Cut = EVERY_FRAME) -> Iterator[Frame]:
     """Frames in order, decoded in a thread of their own while earlier ones are used.
 
-    A file waits for its consumer and loses no frame; a camera doesn't: a frame for which there was
-    no time is dropped for the next. A camera given by number is a Picamera2 module where there is
-    one, else a V4L2 device. A camera never ends by itself, so its end is an error.
+    A file loses no frame; a camera drops those for which the consumer has no time, and its end is
+    an error. A camera given by number is a Picamera2 module where there is one, else a V4L2 device.
 
     Raises:
         SourceError: it cannot be opened, holds no video, or breaks off; the frames before that come
