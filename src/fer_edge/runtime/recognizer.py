@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -19,6 +20,7 @@ from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.inputs.images import ImageSource, LoadedImage, is_in_memory, load_image
 from fer_edge.runtime.inputs.video import EVERY_FRAME, Cut, read_frames
 from fer_edge.runtime.pipeline import PreparedImage, read_all
+from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import Face, Result, softmax, top_label
 from fer_edge.runtime.tracking import Tracker
 from fer_edge.spec import ModelSpec
@@ -32,8 +34,10 @@ class Recognizer:
 
     Args:
         backend: a loaded model; `Recognizer.load` opens one by path.
-        faces, align, min_confidence: see `load`.
+        faces: see `load`.
         open_detector: opens the detector on first use; None: there is none.
+        align: see `load`.
+        min_confidence: see `load`.
 
     Raises:
         ConfigError: the confidence isn't in [0, 1].
@@ -102,23 +106,22 @@ class Recognizer:
             use_stored_choice=True,
         )
         path = None if faces == "whole" else detector or install.find_detector()
-
-        def open_detector() -> Detector:
-            assert path is not None
-            return Detector(
+        if path is None and faces == "detect":
+            raise ModelError("no face detector is installed: run fer detector install")
+        open_detector = None
+        if path is not None:
+            open_detector = partial(
+                Detector,
                 Path(path),
                 side=detect_side,
                 min_face=min_face,
                 threads=1 if threads is None else threads,
                 engine=choose_engine(backend, engine.engine),
             )
-
-        if path is None and faces == "detect":
-            raise ModelError("no face detector is installed: run fer detector install")
         recognizer = cls(
             engine,
             faces=faces,
-            open_detector=None if path is None else open_detector,
+            open_detector=open_detector,
             align=align,
             min_confidence=min_confidence,
         )
@@ -199,8 +202,8 @@ class Recognizer:
         tracker = tracker or Tracker(min_confidence=self._min_confidence)
         for frame in read_frames(source, cut):
             began = perf_counter()
-            loaded = LoadedImage(source, frame.image, frame.image)
-            (result,) = self.predict([self._crop(loaded, began)])
+            prepared = self._crop(LoadedImage(source, frame.image, frame.image), began)
+            (result,) = self.predict([prepared])
             faces = tracker(result.faces, frame.time)
             yield replace(result, faces=faces, frame=frame.index, time=frame.time)
 
@@ -238,6 +241,6 @@ class Recognizer:
         seconds = perf_counter() - began
         return PreparedImage(loaded.name, loaded.source, loaded.image.size, crops, seconds)
 
-    def _face(self, box: tuple[int, int, int, int], score: float, row: list[float]) -> Face:
+    def _face(self, box: Box, score: float, row: list[float]) -> Face:
         probabilities = dict(zip(self.spec.labels, row, strict=True))
         return Face(box, score, *top_label(probabilities, self._min_confidence), probabilities)

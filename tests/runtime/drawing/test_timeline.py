@@ -12,8 +12,8 @@ from fer_edge import Face, Result
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing import timeline_chart as chart
 from fer_edge.runtime.drawing.colours import EMPTY, PALETTE, UNCERTAIN_COLOUR
-from fer_edge.runtime.drawing.timeline import MAX_FACES, MIN_BIN_WIDTH, Timeline, check_plot_path
-from fer_edge.runtime.drawing.timeline_bins import BINS
+from fer_edge.runtime.drawing.timeline import MAX_FACES, Timeline, check_plot_path
+from fer_edge.runtime.drawing.timeline_bins import BINS, MIN_BIN_WIDTH
 from fer_edge.runtime.results import UNCERTAIN, Track
 from tests.support.data import LABELS
 

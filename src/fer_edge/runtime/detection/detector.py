@@ -55,7 +55,7 @@ class Detector:
         ConfigError: there is no such engine.
         MissingExtraError: the engine isn't installed.
         ModelError: the file is missing or isn't YuNet.
-        ValueError: a side isn't positive.
+        ValueError: `side` is under 32, or `min_face` under 1.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Detector:
     ) -> None:
         if side < 32 or min_face < 1:
             raise ValueError(f"side {side} or min_face {min_face} is too small: 32 and 1 or more")
-        self.path, self.side, self.min_face = path, side, min_face
+        self.side, self.min_face = side, min_face
         self._run = open_network(path, threads=threads, engine=engine)
 
     def __call__(self, image: Image.Image) -> tuple[Detection, ...]:

@@ -21,11 +21,8 @@ MIN_SIDE = 360
 def draw_result(result: Result, *, font: Path | None = None) -> Image.Image:
     """The annotated image, RGB; with one face, a bar chart of every label's probability beside it.
 
-    In a crowd without room for a tag, the colour of the box alone shows the expression.
-
-    Args:
-        result: to draw.
-        font: a font file for the labels; see `fonts.find_font`.
+    In a crowd without room for a tag, the colour of the box alone shows the expression. `font` is a
+    font file for the labels; see `find_font`.
 
     Raises:
         ConfigError: no font has a label's characters.

@@ -59,10 +59,8 @@ def tag_variants(face: Face, width: float, side: int, font: Path | None) -> Iter
     """A face's tags, the preferred first: large, small, without the confidence.
 
     Args:
-        face: with the track's label where there is a track, since that doesn't flicker.
         width: of the face's box in the drawing, in pixels.
         side: longer side of the drawing, in pixels.
-        font: see `find_font`.
     """
     shown, labels = face.track or face, tuple(face.probabilities)
     smallest = max(_MIN_TEXT, side // 110)

@@ -13,8 +13,6 @@ from fer_edge.runtime.drawing.timeline_bins import BINS, BinnedFaces, ChartData,
 from fer_edge.runtime.drawing.timeline_chart import draw_chart
 from fer_edge.runtime.results import Face, Result
 
-MIN_BIN_WIDTH = 60 / 4096
-"""Seconds of a bin at first; doubled whenever the video outgrows the bins."""
 MAX_FACES = 24
 """Faces with bins of their own; those seen shortest are added up as "others"."""
 CHART_ROWS = 6
@@ -33,23 +31,16 @@ def check_plot_path(path: Path) -> None:
         raise ConfigError(f"{path}: not a file name for an image: end it in .png")
 
 
-class Timeline:
+class Timeline(ChartData):
     """Collects the results of one video; `plot` draws them at any time.
 
     A frame lasts until the next one, the last frame as long as the one before. Memory is constant:
     at most 25 faces have 1,440 bins each, whose width doubles as the video gets longer (to one
     minute in a day).
-
-    Its attributes are described in `ChartData`.
     """
 
     def __init__(self) -> None:
-        self.source = ""
-        self.labels: tuple[str, ...] = ()
-        self.bin_width = MIN_BIN_WIDTH
-        self.start = self.end = 0.0
-        self.face_count = 0
-        self.has_uncertain = False
+        super().__init__()
         self._faces: dict[int, BinnedFaces] = {}
         self._others = BinnedFaces(0, 0)
         self._highest_number = 0
@@ -84,7 +75,7 @@ class Timeline:
         self._time, self._counted = result.time, 0.0
 
     def data(self) -> ChartData:
-        """What the chart shows: the six faces seen longest, by their numbers, then the others."""
+        """With the rows of now: the six faces seen longest, by their numbers, then the others."""
         if self._time is not None and not self._counted:
             self._commit(self._time, self._frame_seconds or _SINGLE_FRAME)
         faces = sorted(self._faces.items(), key=lambda one: (-one[1].seconds, one[0]))
@@ -92,16 +83,8 @@ class Timeline:
         others = BinnedFaces(len(self.labels), 0)
         for one in (*(one for _, one in faces[CHART_ROWS:]), self._others):
             others.add(one)
-        return ChartData(
-            self.source,
-            self.labels,
-            self.start,
-            self.end,
-            self.bin_width,
-            self.face_count,
-            self.has_uncertain,
-            (*rows, (0, others)) if others.count else tuple(rows),
-        )
+        self.rows = (*rows, (0, others)) if others.count else tuple(rows)
+        return self
 
     def plot(self, *, font: Path | None = None) -> Image.Image:
         """The chart, RGB, 1600 px wide and at most 900 px high; see `draw_chart`.

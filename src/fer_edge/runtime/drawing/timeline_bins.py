@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 BINS = 1440
 """Bins of time: a day has 1,440 minutes."""
+MIN_BIN_WIDTH = 60 / 4096
+"""Seconds of a bin at first; doubled whenever the video outgrows the bins."""
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -44,7 +46,7 @@ class BinnedFaces:
         self.sums[BINS // 2 :] = 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class ChartData:
     """What a chart shows of one video.
 
@@ -58,14 +60,14 @@ class ChartData:
         rows: faces by their numbers, from the top; 0: other faces together.
     """
 
-    source: str
-    labels: tuple[str, ...]
-    start: float
-    end: float
-    bin_width: float
-    face_count: int
-    has_uncertain: bool
-    rows: tuple[tuple[int, BinnedFaces], ...]
+    source: str = ""
+    labels: tuple[str, ...] = ()
+    start: float = 0.0
+    end: float = 0.0
+    bin_width: float = MIN_BIN_WIDTH
+    face_count: int = 0
+    has_uncertain: bool = False
+    rows: tuple[tuple[int, BinnedFaces], ...] = ()
 
     def columns(self, faces: BinnedFaces, count: int) -> tuple[Mask, Floats, Indices]:
         """The bins of a row's faces, resampled to `count` columns.

@@ -23,10 +23,8 @@ _KEPT_SUFFIXES = frozenset((".jpeg", ".jpg", ".png", ".webp"))
 class ResultWriter(AbstractContextManager["ResultWriter"]):
     """Writes annotated results into one folder and never overwrites a file.
 
-    A video gets its name when its last frame is written, or when the block is left.
-
-    Args:
-        folder: created if it is missing; None: nothing is written.
+    A video gets its name when its last frame is written, or when the block is left. The folder is
+    created if it is missing; if it is None, nothing is written.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -73,10 +71,7 @@ class ResultWriter(AbstractContextManager["ResultWriter"]):
 
 @contextmanager
 def video_file(path: Path) -> Iterator[Callable[[Image.Image, float], None]]:
-    """Yield a function that writes an image at its time in seconds; `path` appears at the end.
-
-    All frames get the size of the first one.
-    """
+    """Yield a function that writes an image, in the first one's size, at its time in seconds."""
     import av
 
     codec = next(name for name in _CODECS if name in av.codecs_available)

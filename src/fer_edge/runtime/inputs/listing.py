@@ -33,10 +33,8 @@ def expand_stdin(sources: Iterable[T]) -> Iterator[T | str | BinaryIO | SourceEr
     comes in its place.
     """
     for source in sources:
-        if isinstance(source, str) and source == "-":
-            yield from _read_stdin()
-        else:
-            yield source
+        is_stdin = isinstance(source, str) and source == "-"
+        yield from _read_stdin() if is_stdin else [source]
 
 
 class _StdinImage(io.RawIOBase):
