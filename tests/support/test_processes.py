@@ -16,7 +16,7 @@ import signal, subprocess, sys
 from tests.support.processes import restore_interrupts
 
 restore_interrupts()
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen(["sleep", "60"])
 child.send_signal(signal.SIGINT)
 sys.exit(child.wait() != -signal.SIGINT)
 """
