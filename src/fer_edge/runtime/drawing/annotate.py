@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import sqrt
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -18,11 +17,10 @@ MIN_SIDE = 360
 """An image whose longer side is shorter is enlarged to this, so that text is legible."""
 
 
-def draw_result(result: Result, *, font: Path | None = None) -> Image.Image:
+def draw_result(result: Result) -> Image.Image:
     """The annotated image, RGB; with one face, a bar chart of every label's probability beside it.
 
-    In a crowd without room for a tag, the colour of the box alone shows the expression. `font` is a
-    font file for the labels; see `find_font`.
+    In a crowd without room for a tag, the colour of the box alone shows the expression.
 
     Raises:
         ConfigError: no font has a label's characters.
@@ -34,19 +32,17 @@ def draw_result(result: Result, *, font: Path | None = None) -> Image.Image:
     if is_deep(image):
         image = Image.fromarray(to_gray(image))
     image = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
-    _draw_faces(image, result.faces, zoom, font)
+    _draw_faces(image, result.faces, zoom)
     if len(result.faces) != 1 or result.frame is not None:
         return image  # without a chart, so that all frames of a video have one size
-    chart = _draw_bars(result.faces[0], size, font)
+    chart = _draw_bars(result.faces[0], size)
     both = Image.new("RGB", (image.width + chart.width, chart.height), BACKGROUND)
     both.paste(image, (0, (chart.height - image.height) // 2))
     both.paste(chart, (image.width, 0))
     return both
 
 
-def _draw_faces(
-    image: Image.Image, faces: tuple[Face, ...], zoom: float, font: Path | None
-) -> None:
+def _draw_faces(image: Image.Image, faces: tuple[Face, ...], zoom: float) -> None:
     """Boxes first, then tags, so that no box crosses a tag."""
     pen = ImageDraw.Draw(image)
     side = max(image.size)
@@ -58,7 +54,7 @@ def _draw_faces(
     taken = np.empty((0, 4))
     for i, face in enumerate(faces):
         others = np.delete(boxes, i, 0)
-        for tag in tag_variants(face, boxes[i, 2], side, font):
+        for tag in tag_variants(face, boxes[i, 2], side):
             place = place_tag(tag, boxes[i], others, taken, image.size)
             if place is not None:
                 tag.draw(pen, place, colour_of(face))
@@ -77,12 +73,12 @@ def _draw_box(pen: ImageDraw.ImageDraw, box: Boxes, colour: str, side: int) -> N
     pen.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=line)
 
 
-def _draw_bars(face: Face, size: tuple[int, int], font: Path | None) -> Image.Image:
+def _draw_bars(face: Face, size: tuple[int, int]) -> Image.Image:
     """A bar for each label, beside an image of `size`, in letters that grow with it."""
     labels = tuple(face.probabilities)
     text = max(16, round(sqrt(size[0] * size[1]) / 45))
-    number_font = find_font("0.%", text, font=font, beside=labels)
-    fonts = [find_font(label, text, font=font, beside=labels) for label in labels]
+    number_font = find_font("0.%", text, beside=labels)
+    fonts = [find_font(label, text, beside=labels) for label in labels]
     names = max(own.getlength(label) for label, own in zip(labels, fonts, strict=True))
     row = round(max(1.75 * text, min(3 * text, size[1] / len(labels))))
     left, bar = round(names) + 2 * text, 10 * text

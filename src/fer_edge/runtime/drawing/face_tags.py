@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +54,7 @@ class Tag:
             left += font.getlength(text)
 
 
-def tag_variants(face: Face, width: float, side: int, font: Path | None) -> Iterator[Tag]:
+def tag_variants(face: Face, width: float, side: int) -> Iterator[Tag]:
     """A face's tags, the preferred first: large, small, without the confidence.
 
     Args:
@@ -72,7 +71,7 @@ def tag_variants(face: Face, width: float, side: int, font: Path | None) -> Iter
         *((size, texts) for size in (largest, (largest + smallest) // 2, smallest)),
         *((smallest, without), (_MIN_TEXT, texts), (_MIN_TEXT, without)),
     ):
-        fonts = (find_font(text, size, font=font, beside=labels) for text in pieces)
+        fonts = (find_font(text, size, beside=labels) for text in pieces)
         yield Tag(tuple(zip(pieces, fonts, strict=True)), size / 4)
 
 

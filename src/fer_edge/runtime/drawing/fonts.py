@@ -29,38 +29,31 @@ Scripts from right to left are recognized by their direction."""
 INSTALL = f"apt install fonts-noto-core fonts-noto-cjk, or set {VARIABLE} to a font file"
 
 
-def find_font(
-    text: str, size: float, *, font: Path | None = None, beside: Iterable[str] = ()
-) -> ImageFont.FreeTypeFont:
-    """A font that has every visible character of `text`.
+def find_font(text: str, size: float, *, beside: Iterable[str] = ()) -> ImageFont.FreeTypeFont:
+    """A font of `size` pixels that has every visible character of `text`.
 
-    The first of: the given one, Pillow's own, the system's in a fixed order, regular and sans-serif
-    ones first. Without Pillow's raqm layout, text from right to left and letters that join are
-    drawn wrongly; `check_labels` refuses them.
-
-    Args:
-        size: of the font, in pixels.
-        font: a font file to try first; None: the one that `FER_EDGE_FONT` names, if any.
-        beside: texts drawn next to it: a font that has their characters as well is preferred.
+    The first of: the one that `FER_EDGE_FONT` names, Pillow's own, the system's, regular and
+    sans-serif ones first; preferably one that has the characters of the texts `beside` it as well.
+    Without Pillow's raqm layout, text from right to left and letters that join are drawn wrongly;
+    `check_labels` refuses them.
 
     Raises:
-        ConfigError: no font has them all, or the given file is not a font.
+        ConfigError: no font has them all, or `FER_EDGE_FONT` names no font.
     """
-    named, needed = _named(font), _visible(text)
+    named, needed = _named(), _visible(text)
     path = _find(needed | _visible("".join(beside)), named)
     if path is None and (path := _find(needed, named)) is None:
         raise _missing_characters((text,), named)
     return _opened(path, size)
 
 
-def check_labels(labels: Iterable[str], *, font: Path | None = None) -> None:
+def check_labels(labels: Iterable[str]) -> None:
     """Check that each label can be drawn, before work begins.
 
     Raises:
-        ConfigError: no font has a label's characters, the given file is not a font, or a label
-            needs a layout that Pillow lacks here.
+        ConfigError: see `find_font`; or a label needs a layout that Pillow lacks here.
     """
-    named, labels = _named(font), tuple(labels)
+    named, labels = _named(), tuple(labels)
     lacking = tuple(label for label in labels if _find(_visible(label), named) is None)
     if lacking:
         raise _missing_characters(lacking, named)
@@ -71,25 +64,21 @@ def check_labels(labels: Iterable[str], *, font: Path | None = None) -> None:
         )
 
 
-def replace_missing(text: str, *, font: Path | None = None) -> str:
-    """The text with "?" instead of characters that no font has, for names that users choose.
-
-    Raises:
-        ConfigError: the given file is not a font.
-    """
-    named, needed = _named(font), _visible(text)
+def replace_missing(text: str) -> str:
+    """The text with "?" instead of characters that no font has, for names that users choose."""
+    named, needed = _named(), _visible(text)
     if _find(needed, named) is not None:
         return text
     best = max(_paths(named), key=lambda path: sum(_has(path, one) for one in needed))
     return "".join("?" if one in needed and not _has(best, one) else one for one in text)
 
 
-def _named(font: Path | None) -> str:
+def _named() -> str:
     """The font to try first, or an empty string."""
-    named = os.environ.get(VARIABLE, "") if font is None else str(font)
+    named = os.environ.get(VARIABLE, "")
     if named and _probe(named) is None:
-        what = f"{VARIABLE}={named}" if font is None else named
-        raise ConfigError(f"{what}: not a font file that can be read: give a .ttf, .otf or .ttc")
+        message = "not a font file that can be read: give a .ttf, .otf or .ttc"
+        raise ConfigError(f"{VARIABLE}={named}: {message}")
     return named
 
 

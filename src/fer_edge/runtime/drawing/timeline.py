@@ -86,17 +86,17 @@ class Timeline(ChartData):
         self.rows = (*rows, (0, others)) if others.count else tuple(rows)
         return self
 
-    def plot(self, *, font: Path | None = None) -> Image.Image:
+    def plot(self) -> Image.Image:
         """The chart, RGB, 1600 px wide and at most 900 px high; see `draw_chart`.
 
         Raises:
             ConfigError: no font has a label's characters.
         """
-        return draw_chart(self.data(), font=font)
+        return draw_chart(self.data())
 
-    def save(self, path: Path, *, font: Path | None = None) -> Path:
+    def save(self, path: Path) -> Path:
         """Write `plot()` to `path`, whole or not at all; returns the path."""
-        image = self.plot(font=font)
+        image = self.plot()
         with whole_file(path) as temporary:
             image.save(temporary)
         return path

@@ -38,13 +38,13 @@ CAPTION = "Area: the smoothed probability of each expression. Strip above: the e
 _DIMMED = "#9aa3ad"
 
 
-def draw_chart(data: ChartData, *, font: Path | None = None) -> Image.Image:
+def draw_chart(data: ChartData) -> Image.Image:
     """The chart, RGB, 1600 px wide and at most 900 px high; without faces it says so.
 
     Raises:
         ConfigError: no font has a label's characters.
     """
-    chart = _Chart(data, font)
+    chart = _Chart(data)
     top = chart.draw_head()
     row = min((MAX_HEIGHT - top - BOTTOM) // max(len(data.rows), 1), _MAX_ROW)
     for i, (number, faces) in enumerate(data.rows):
@@ -85,8 +85,8 @@ def ticks(start: float, end: float) -> tuple[list[float], float]:
 
 
 class _Chart:
-    def __init__(self, data: ChartData, font: Path | None) -> None:
-        self.data, self.font = data, font
+    def __init__(self, data: ChartData) -> None:
+        self.data = data
         self.image = Image.new("RGB", (WIDTH, MAX_HEIGHT), BACKGROUND)
         self.pen = ImageDraw.Draw(self.image, "RGBA")
 
@@ -105,8 +105,8 @@ class _Chart:
     def draw_head(self) -> int:
         """Title, caption and legend; returns where the rows begin, in pixels."""
         data = self.data
-        title = replace_missing(title_of(data.source), font=self.font) or "no video"
-        large = find_font(title, 34, font=self.font)
+        title = replace_missing(title_of(data.source)) or "no video"
+        large = find_font(title, 34)
         while large.getlength(title) > WIDTH - 80:
             title = title[: -max(4, len(title) // 20)] + "..."
         self.pen.text((40, 52), title, font=large, fill=TEXT, anchor="ls")
@@ -122,7 +122,7 @@ class _Chart:
         entries += [("not in the image", EMPTY)]
         x, y = 40.0, 126
         for label, colour in entries:
-            own = find_font(label, 20, font=self.font, beside=data.labels)
+            own = find_font(label, 20, beside=data.labels)
             width = 30 + own.getlength(label)
             if x + width > WIDTH - 40 and x > 40:
                 x, y = 40.0, y + 32
@@ -161,7 +161,7 @@ class _Chart:
             if strip[begin] < 0:
                 continue
             label = labels[strip[begin]]
-            own = find_font(label, 15, font=self.font, beside=labels)
+            own = find_font(label, 15, beside=labels)
             if own.getlength(label) + 8 <= end - begin:
                 position = (LEFT + (begin + end) / 2, top + STRIP / 2)
                 self.pen.text(position, label, font=own, fill=ON_COLOUR, anchor="mm")

@@ -6,15 +6,13 @@ import queue
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 JOIN_TIMEOUT = 10.0
 
 
-@dataclass(frozen=True)
-class _End:
+class _End(NamedTuple):
     """Follows the last item: the error that ended the iterator, if any."""
 
     error: BaseException | None = None

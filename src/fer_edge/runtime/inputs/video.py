@@ -43,7 +43,7 @@ class Cut:
     """Which frames of a video to read: a time range, thinned out.
 
     Attributes:
-        every: read every Nth frame, from the first on; 1 reads all.
+        every: read every Nth frame, from the first on.
         max_fps: maximum number of frames for each second of video; 0: no limit.
         start: seconds of the video to skip.
         duration: seconds of the video to read from there; 0: to the end.
