@@ -140,7 +140,7 @@ def _list_jobs(
                 elif is_video(str(path)):
                     yield _Video(str(path), is_listed=path != Path(source))
                 else:
-                    yield pool.submit(_prepare_file, recognizer, path)
+                    yield pool.submit(_prepare, recognizer, path)
 
 
 def _completed(outcome: _Outcome) -> Future[_Outcome]:
@@ -152,15 +152,12 @@ def _completed(outcome: _Outcome) -> Future[_Outcome]:
 
 
 def _prepare(recognizer: Recognizer, source: ImageSource) -> _Outcome:
+    is_large = isinstance(source, Path) and count_pixels(source) > LARGE_PIXELS
     try:
-        return recognizer.prepare(source)
+        with _LARGE_IMAGE if is_large else nullcontext():
+            return recognizer.prepare(source)
     except SourceError as error:
         return error
-
-
-def _prepare_file(recognizer: Recognizer, path: Path) -> _Outcome:
-    with _LARGE_IMAGE if count_pixels(path) > LARGE_PIXELS else nullcontext():
-        return _prepare(recognizer, path)
 
 
 def _collect_batches(pending: Prefetcher[_Job]) -> Iterator[list[_Outcome] | _Video]:

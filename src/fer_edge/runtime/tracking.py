@@ -29,6 +29,7 @@ class _TrackState:
     leading_since: float | None = None
 
 
+@dataclass(kw_only=True, eq=False)
 class Tracker:
     """Numbers the faces of one stream and smooths their predictions, so that they don't flicker.
 
@@ -49,25 +50,20 @@ class Tracker:
         ValueError: an argument is out of range.
     """
 
-    def __init__(
-        self,
-        *,
-        time_constant: float = 0.5,
-        hold: float = 0.25,
-        max_age: float = 1.0,
-        iou_threshold: float = 0.3,
-        min_confidence: float = 0.0,
-    ) -> None:
-        seconds = {"time_constant": time_constant, "hold": hold, "max_age": max_age}
-        for name, value in seconds.items():
-            if not value >= 0:
-                raise ValueError(f"{name} must be 0 or more seconds, not {value}")
-        if not 0 < iou_threshold <= 1:
-            raise ValueError(f"iou_threshold must be in (0, 1], not {iou_threshold}")
-        if not 0 <= min_confidence <= 1:
-            raise ValueError(f"min_confidence must be in [0, 1], not {min_confidence}")
-        self.time_constant, self.hold, self.max_age = time_constant, hold, max_age
-        self.iou_threshold, self.min_confidence = iou_threshold, min_confidence
+    time_constant: float = 0.5
+    hold: float = 0.25
+    max_age: float = 1.0
+    iou_threshold: float = 0.3
+    min_confidence: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("time_constant", "hold", "max_age"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more seconds, not {getattr(self, name)}")
+        if not 0 < self.iou_threshold <= 1:
+            raise ValueError(f"iou_threshold must be in (0, 1], not {self.iou_threshold}")
+        if not 0 <= self.min_confidence <= 1:
+            raise ValueError(f"min_confidence must be in [0, 1], not {self.min_confidence}")
         self._tracks: list[_TrackState] = []
         self._next_number = 1
 

@@ -28,11 +28,7 @@ Opened = tuple[Collection[str], Run]
 
 
 def open_network(path: Path, *, threads: int = 1, engine: str = "onnxruntime") -> Run:
-    """YuNet under an engine of `ENGINES`: what `detect_faces` calls. Safe to share between threads.
-
-    Raises:
-        ConfigError, MissingExtraError, ModelError: see `Detector`.
-    """
+    """YuNet under an engine of `ENGINES`, for `detect_faces`. Safe to share between threads."""
     if engine not in ENGINES:
         raise ConfigError(f"the detector's engine {engine!r} is none of {', '.join(ENGINES)}")
     if not path.is_file():

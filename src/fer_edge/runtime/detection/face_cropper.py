@@ -81,10 +81,9 @@ class FaceCropper:
             return Crops([(box, 1.0)], [crop_face(gray, box, rule, side)], "whole")
         found = self.detector(Image.fromarray(gray) if is_deep(image) else image)
         crop = self._spec.crop
-        faces = [crop_face(gray, one.box, crop, side, self._alignment(one)) for one in found]
+        faces = [crop_face(gray, one.box, crop, side, self._tilt_to_undo(one)) for one in found]
         return Crops([(one.box, one.score) for one in found], faces, "detector")
 
-    def _alignment(self, detection: Detection) -> float:
-        """Degrees of tilt to undo."""
+    def _tilt_to_undo(self, detection: Detection) -> float:
         tilt = measure_tilt(detection) if self._align else 0.0
         return tilt if abs(tilt) > ALIGN_ABOVE else 0.0

@@ -54,9 +54,6 @@ def is_installed() -> bool:
 def install(source: Path | None = None) -> Path:
     """Install the detector from a file, or download it from OpenCV Zoo unless it is installed.
 
-    Returns:
-        The path of the installed file.
-
     Raises:
         ModelError: it cannot be read or downloaded, or its SHA-256 isn't the published one; what
             was installed before stays.
@@ -72,7 +69,7 @@ def install(source: Path | None = None) -> Path:
     if found != SHA256:
         raise ModelError(
             f"{where}: not the detector: its SHA-256 is {found[:12]}..., not {SHA256[:12]}...; "
-            f"nothing was installed"
+            "nothing was installed"
         )
     with whole_file(installed_path()) as temporary:
         temporary.write_bytes(content)
@@ -88,14 +85,13 @@ def _read(path: Path) -> bytes:
 
 
 def _download() -> bytes:
-    import urllib.error
     import urllib.request
 
     try:
         with urllib.request.urlopen(ADDRESS, timeout=_TIMEOUT) as stream:
             content: bytes = stream.read(_MAX_BYTES)
             return content
-    except (OSError, urllib.error.URLError) as error:
+    except OSError as error:
         reason = getattr(error, "reason", error)
         raise ModelError(
             f"{ADDRESS}: cannot be downloaded ({reason}): download it elsewhere, then "

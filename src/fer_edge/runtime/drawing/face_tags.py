@@ -57,9 +57,7 @@ class Tag:
 def tag_variants(face: Face, width: float, side: int) -> Iterator[Tag]:
     """A face's tags, the preferred first: large, small, without the confidence.
 
-    Args:
-        width: of the face's box in the drawing, in pixels.
-        side: longer side of the drawing, in pixels.
+    `width` is that of the face's box, `side` the drawing's longer side, in pixels.
     """
     shown, labels = face.track or face, tuple(face.probabilities)
     smallest = max(_MIN_TEXT, side // 110)

@@ -87,11 +87,7 @@ class Timeline(ChartData):
         return self
 
     def plot(self) -> Image.Image:
-        """The chart, RGB, 1600 px wide and at most 900 px high; see `draw_chart`.
-
-        Raises:
-            ConfigError: no font has a label's characters.
-        """
+        """The chart of the frames so far; see `draw_chart`."""
         return draw_chart(self.data())
 
     def save(self, path: Path) -> Path:

@@ -26,10 +26,8 @@ class Window(AbstractContextManager["Window"]):
         DeviceError: on entering the block: there is no display, or no tkinter.
     """
 
-    def __init__(self, title: str = "fer") -> None:
-        self.title = title
-        self._closed = False
-        self._pressed = False
+    def __init__(self) -> None:
+        self._closed = self._pressed = False
         self._root: Any = None
         self._photo: Any = None
 
@@ -41,7 +39,7 @@ class Window(AbstractContextManager["Window"]):
         except tkinter.TclError as error:
             raise _no_display(str(error)) from None
         self._root.withdraw()
-        self._root.title(self.title)
+        self._root.title("fer")
         self._root.resizable(False, False)
         self._root.protocol("WM_DELETE_WINDOW", self._close)
         self._root.bind("<Key>", self._key)

@@ -159,11 +159,7 @@ def count_pixels(path: Path) -> int:
 
 
 def array_to_image(array: npt.NDArray[Any]) -> Image.Image:
-    """An RGB or gray array, uint8 `[H, W, 3]` or `[H, W]`, as a Pillow image.
-
-    Raises:
-        SourceError: it has another shape or dtype, or it is empty.
-    """
+    """An array, uint8 RGB `[H, W, 3]` or gray `[H, W]`, as an image; any other is refused."""
     has_shape = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
     if array.dtype != np.uint8 or not has_shape or 0 in array.shape:
         raise SourceError(
