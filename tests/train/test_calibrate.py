@@ -178,9 +178,9 @@ def data(counts: tuple[int, ...]) -> FaceData:
 
 
 def test_calibration_takes_as_many_of_each_label() -> None:
-    chosen = choose_calibration_faces(data((100, 80, 20)), per_label=30, seed=3)
-    assert len(chosen.pixels) == 80
-    assert chosen.description == "80 faces of made train, up to 30 per label, seed 3"
+    pixels, description = choose_calibration_faces(data((100, 80, 20)), per_label=30, seed=3)
+    assert len(pixels) == 80
+    assert description == "80 faces of made train, up to 30 per label, seed 3"
 
 
 @pytest.mark.parametrize(

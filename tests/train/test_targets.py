@@ -12,7 +12,7 @@ from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.fer2013 import read_fer2013
 from fer_edge.train.data.ferplus import COLUMNS, Votes
-from fer_edge.train.targets import VotesToLabels, build_targets
+from fer_edge.train.targets import build_targets, fit_votes_to_labels
 from tests.support.data import write_votes
 
 
@@ -53,7 +53,7 @@ def test_votes_are_read_as_fer2013_would_label_such_faces() -> None:
     counts[:200, COLUMNS.index("sadness")] = 10
     counts[200:, COLUMNS.index("anger")] = 10
     labels = torch.cat([torch.arange(200) % 2, torch.ones(100, dtype=torch.int64)])
-    found = VotesToLabels.fit(Votes(counts), labels, 3)(Votes(counts))
+    found = fit_votes_to_labels(Votes(counts), labels, 3)(Votes(counts))
     assert found[0].tolist() == pytest.approx([0.5, 0.5, 0], abs=0.01)
     assert found[250].tolist() == pytest.approx([0, 1, 0], abs=0.02)
-    assert torch.equal(found, VotesToLabels.fit(Votes(counts), labels, 3)(Votes(counts)))
+    assert torch.equal(found, fit_votes_to_labels(Votes(counts), labels, 3)(Votes(counts)))

@@ -193,7 +193,7 @@ def train(
         raise ConfigError(f"{output}: not a run of --qat: resume it without --qat")
     try:
         with show_training() as on_progress:
-            path = fit(config, output, resume=resume, devices=devices, on_progress=on_progress).path
+            path = fit(config, output, resume=resume, devices=devices, on_progress=on_progress)
     except (KeyboardInterrupt, SystemExit):
         if is_rank_zero():
             print(f"interrupted; to resume: fer train --output {output} --resume", file=sys.stderr)

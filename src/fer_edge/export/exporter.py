@@ -29,6 +29,7 @@ from fer_edge.train.data.dataset import FaceData, Split
 from fer_edge.train.evaluation.evaluate import Model, open_model
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.progress import ProgressCallback, ignore_progress
 
 REPORT_SUFFIX = ".parity.json"
 HTML_SUFFIX = ".parity.html"
@@ -85,6 +86,7 @@ def export_checkpoint(
     gate: Gate = DEFAULT_GATE,
     recipe: Int8Recipe | None = None,
     force: bool = False,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Exported:
     """Export the checkpoint `source` to `output` and write its parity reports beside it.
 
@@ -103,6 +105,7 @@ def export_checkpoint(
         gate: the thresholds, and whether a file that misses one is refused.
         recipe: how to quantize to int8 (PTQ); None: `default_int8_recipe`.
         force: replace an existing file that `check_output` would protect.
+        on_progress: called after each step of PTQ's calibration.
 
     Raises:
         ParityError: the file missed a threshold; nothing is left behind.
@@ -124,7 +127,8 @@ def export_checkpoint(
     convert = target.load_converter()
     checkpoint = checkpoints.load(source)
     if precision == "int8" and (recipe or not checkpoint.quantized_model):
-        checkpoint = quantize(checkpoint, data, recipe or default_int8_recipe(checkpoint))
+        chosen = recipe or default_int8_recipe(checkpoint)
+        checkpoint = quantize(checkpoint, data, chosen, on_progress)
     converted = convert(checkpoint, precision)
     spec = exported_spec(checkpoint, source, converted, precision)
     reference, float_model = reference_models(checkpoint, str(source), spec)

@@ -19,6 +19,7 @@ from fer_edge.train.evaluation.evaluate import match_labels
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.quantized import default_float_layers, layer_names
+from fer_edge.train.progress import ProgressCallback, ignore_progress
 
 _MARGIN = 0.01
 """Agreement on two splits of 3,589 faces differs by chance: by 0.4 points (standard deviation)."""
@@ -53,7 +54,12 @@ def read_int8_recipe(path: Path) -> Int8Recipe:
     return recipe
 
 
-def quantize(checkpoint: Checkpoint, data: FaceData | None, recipe: Int8Recipe) -> Checkpoint:
+def quantize(
+    checkpoint: Checkpoint,
+    data: FaceData | None,
+    recipe: Int8Recipe,
+    on_progress: ProgressCallback = ignore_progress,
+) -> Checkpoint:
     """The checkpoint with a PTQ model, calibrated on faces of train.
 
     Raises:
@@ -66,7 +72,7 @@ def quantize(checkpoint: Checkpoint, data: FaceData | None, recipe: Int8Recipe) 
     if unknown := sorted(set(recipe.float_layers) - set(known)):
         raise ConfigError(f"{checkpoint.spec.architecture} has no layer {unknown[0]!r}")
     method = f"post-training quantization, ranges by {recipe.ranges}"
-    return add_quantized_model(checkpoint, data, recipe, method)
+    return add_quantized_model(checkpoint, data, recipe, method, on_progress)
 
 
 def search_int8_recipe(

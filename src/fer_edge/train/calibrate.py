@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_edge.spec import Int8Recipe
-from fer_edge.train.calibration_faces import CalibrationFaces, choose_calibration_faces
+from fer_edge.train.calibration_faces import choose_calibration_faces
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.evaluation.evaluate import match_all_labels
 from fer_edge.train.networks.checkpoint import Checkpoint
@@ -42,6 +43,7 @@ from fer_edge.train.scale_search import (
     set_ranges,
 )
 
+_LOG = logging.getLogger(__name__)
 _BATCH_SIZE = 64
 _SAMPLES = 8192
 """Values drawn from each tensor and batch, which suffice to compare scales."""
@@ -61,8 +63,6 @@ def add_quantized_model(
     data: FaceData,
     recipe: Int8Recipe,
     method: str,
-    *,
-    seed: int = 0,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Checkpoint:
     """Return the checkpoint with a quantized model that is calibrated on faces of train.
@@ -72,7 +72,6 @@ def add_quantized_model(
         data: faces whose labels the network knows.
         recipe: how to quantize.
         method: how the quantized model is made, for the spec.
-        seed: of the choice of faces.
         on_progress: called after each step of the calibration.
 
     Raises:
@@ -80,24 +79,21 @@ def add_quantized_model(
             faces.
     """
     known = match_all_labels(data, source.spec, source.spec.name)
-    faces = choose_calibration_faces(known, seed=seed)
+    pixels, description = choose_calibration_faces(known)
+    _LOG.info("calibration on %s", description)
     model = quantize_model(source.model, source.spec.architecture, recipe)
-    calibrate(model, faces.pixels, recipe, on_progress)
-    return with_quantized_model(source, model, recipe, method, faces)
+    calibrate(model, pixels, recipe, on_progress)
+    return with_quantized_model(source, model, recipe, method, description)
 
 
 def with_quantized_model(
-    source: Checkpoint,
-    model: FaceClassifier,
-    recipe: Int8Recipe,
-    method: str,
-    faces: CalibrationFaces,
+    source: Checkpoint, model: FaceClassifier, recipe: Int8Recipe, method: str, calibration: str
 ) -> Checkpoint:
     """Return the checkpoint with a quantized model and a spec that describes it."""
     quantization = replace(
         source.spec.quantization,
         method=method,
-        calibration=faces.description,
+        calibration=calibration,
         int8=recipe,
         temperature=None,  # the temperature of an earlier quantized model doesn't hold
     )
@@ -122,14 +118,17 @@ def calibrate(
     on_progress("calibration", 0, 1)
     samples, logits = _observe(model, pixels)
     should_refine = recipe.ranges in ("mse", "answer")
-    choose_range = _RANGES[recipe.ranges]
-    for quantizer, values in samples.items():
-        low, high = choose_range(values)
+    clipped = 0.0005 if recipe.ranges == "percentile" else 0.0
+    ranges = {
+        quantizer: np.quantile(values.numpy(), (clipped, 1 - clipped)).tolist()
+        for quantizer, values in samples.items()
+    }
+    for quantizer, (low, high) in ranges.items():
         _cover_range(quantizer, min(low, 0.0), max(high, 0.0))
         if should_refine:
             _reduce_error([quantizer], samples)
     for group in shared_scale_groups(model):
-        _cover_ranges(group, [choose_range(samples[quantizer]) for quantizer in group])
+        _cover_ranges(group, [ranges[quantizer] for quantizer in group])
         if should_refine:
             _reduce_error(group, samples)
     # a quantized first layer takes integer pixels, which are quantized already
@@ -182,23 +181,6 @@ def _observe(
     for hook in hooks:
         hook.remove()
     return {quantizer: torch.cat(values).clone() for quantizer, values in samples.items()}, logits
-
-
-def _full_range(values: Tensor) -> tuple[float, float]:
-    return float(values.min()), float(values.max())
-
-
-def _percentile_range(values: Tensor) -> tuple[float, float]:
-    low, high = np.quantile(values.numpy(), (0.0005, 0.9995))
-    return float(low), float(high)
-
-
-_RANGES: dict[str, Callable[[Tensor], tuple[float, float]]] = {
-    "minmax": _full_range,
-    "percentile": _percentile_range,
-    "mse": _full_range,
-    "answer": _full_range,
-}
 
 
 def _cover_range(quantizer: ActivationFakeQuant, low: float, high: float) -> None:

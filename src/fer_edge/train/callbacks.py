@@ -14,7 +14,6 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveragi
 from fer_edge.atomic import whole_file
 from fer_edge.train.progress import ProgressCallback
 
-COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "val_accuracy", "seconds", "images_per_second")
 _LOG = logging.getLogger(__name__)
 
 
@@ -91,7 +90,7 @@ class EpochLog(Callback):
         }
         rows = [old for old in read_log(self.path) if int(old["epoch"]) < epoch]
         with whole_file(self.path) as beside, beside.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, COLUMNS)
+            writer = csv.DictWriter(stream, list(row))
             writer.writeheader()
             writer.writerows([*rows, row])
         _LOG.info(

@@ -6,6 +6,7 @@ import json
 import tomllib
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,9 +50,7 @@ class Augmentation:
     erase_area: float = 0.15
 
     def __post_init__(self) -> None:
-        for name in ("scale", "shift", "flip", "brightness", "contrast", "erase", "erase_area"):
-            _check_range(name, getattr(self, name), 0, 1)
-        _check_range("rotation", self.rotation, 0, 180)
+        _check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -156,16 +155,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         find_architecture(self.architecture)
-        for name, minimum in _MINIMA.items():
-            if getattr(self, name) < minimum:
-                raise ConfigError(f"{name} must be at least {minimum}, not {getattr(self, name)}")
-        for name in _FRACTIONS:
-            _check_range(name, getattr(self, name), 0, 1)
-        for name in ("side", "network_side", "first_side"):
-            if getattr(self, name) is not None:
-                _check_range(name, getattr(self, name), 16, 512)
-        if self.mean is not None:
-            _check_range("mean", self.mean, 0, 1)
+        _check_bounds(self)
         for is_valid, message in (
             (self.data and self.weights, "data and weights must not be empty"),
             (self.std is None or 0 < self.std <= 2, f"std must be in (0, 2], not {self.std}"),
@@ -206,19 +196,27 @@ class TrainConfig:
             raise ConfigError(f"{path}: {error}") from None
 
 
-_MINIMA = {
-    **{"epochs": 1, "batch_size": 2, "freeze_epochs": 0, "patience": 0, "seed": 0},
-    **{"mixup": 0, "ema": 0, "weight_decay": 0},
+_BOUNDS = {
+    "epochs": (1, inf),
+    "batch_size": (2, inf),
+    "rotation": (0, 180),
+    **dict.fromkeys(
+        ("seed", "freeze_epochs", "weight_decay", "mixup", "ema", "patience"), (0, inf)
+    ),
+    **dict.fromkeys(("side", "network_side", "first_side"), (16, 512)),
+    **dict.fromkeys(("mean", "backbone_lr", "warmup", "first_fraction", "label_smoothing"), (0, 1)),
+    **dict.fromkeys(("soft_targets", "class_balance", "scale", "shift", "flip"), (0, 1)),
+    **dict.fromkeys(("brightness", "contrast", "erase", "erase_area"), (0, 1)),
 }
-_FRACTIONS = (
-    *("warmup", "label_smoothing", "class_balance", "backbone_lr", "first_fraction"),
-    "soft_targets",
-)
+"""Smallest and largest value of settings; None is allowed where a setting may be None."""
 
 
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ConfigError(f"{name} must be in [{low}, {high}], not {value}")
+def _check_bounds(settings: TrainConfig | Augmentation) -> None:
+    for name, (low, high) in _BOUNDS.items():
+        value = getattr(settings, name, None)
+        if value is not None and not low <= value <= high:
+            allowed = f"in [{low}, {high}]" if high < inf else f"at least {low}"
+            raise ConfigError(f"{name} must be {allowed}, not {value}")
 
 
 def list_recipes() -> list[str]:

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import lightning
@@ -29,28 +29,12 @@ from fer_edge.train.finalize import finalize_float, finalize_quantized
 from fer_edge.train.init_weights import build_initial_model
 from fer_edge.train.lightning_module import LitClassifier, get_submodules
 from fer_edge.train.networks import checkpoint as checkpoints
-from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.progress import ProgressCallback, ignore_progress
 from fer_edge.train.qat import prepare_qat
 from fer_edge.train.targets import build_targets
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a run trained.
-
-    Attributes:
-        path: of `model.safetensors`.
-        checkpoint: its content; None in processes other than rank 0, which writes it.
-        val_accuracy: of the saved epoch, in [0, 1].
-    """
-
-    path: Path
-    checkpoint: Checkpoint | None
-    val_accuracy: float
 
 
 def fit(
@@ -60,15 +44,14 @@ def fit(
     resume: bool = False,
     devices: int = 1,
     on_progress: ProgressCallback = ignore_progress,
-) -> FitResult:
+) -> Path:
     """Train a network with the settings of `config` in the run folder `output`.
 
     The folder gets `config.json` and, if the run starts from a fer-edge checkpoint, that one's spec
     in `start.json`; then `metrics.csv`, `tensorboard/` and `checkpoints/` (the best and the last
-    epoch); at the end `curves.png` and `model.safetensors`: the epoch with the best validation
-    accuracy, its temperature fitted on validation, its spec in the header. The order of the faces
-    and every random number depend on the seed and the step alone, so a run that was killed and
-    resumed ends like an unbroken one.
+    epoch); at the end `curves.png` and `model.safetensors`, the epoch with the best validation
+    accuracy. The order of the faces and every random number depend on the seed and the step alone,
+    so a run that was killed and resumed ends like an unbroken one.
 
     Args:
         config: the settings.
@@ -77,6 +60,9 @@ def fit(
         devices: processes on this machine, one GPU each if there are GPUs; 1 under torchrun, which
             has started them.
         on_progress: called in rank 0 after each step of the calibration and of the training.
+
+    Returns:
+        The path of `model.safetensors`, which rank 0 has written.
 
     Raises:
         ConfigError: the folder holds a run and `resume` is False, or settings contradict the data
@@ -112,7 +98,9 @@ def fit(
     targets = build_targets(config, data)
     get_submodules(model, config.frozen)
     if is_rank_zero and not has_begun:
-        write_text(output / CONFIG_FILE, _complete(config, model).to_json())
+        # with what the initial checkpoint decided, since a resumed run doesn't read it
+        chosen = {name: getattr(model.spec, name) for name in ("network_side", "mean", "std")}
+        write_text(output / CONFIG_FILE, replace(config, **chosen).to_json())
         if initial_spec:
             write_text(output / provenance.INITIAL_SPEC_FILE, initial_spec.to_json())
         for line in provenance.describe_start(data, initial_spec):
@@ -122,11 +110,19 @@ def fit(
         qat.restore(last)
     elif qat:
         if is_rank_zero:
-            _LOG.info("calibration on %s", qat.faces.description)
+            _LOG.info("calibration on %s", qat.calibration)
         qat.calibrate(on_progress)
-    # the last's callback comes after the best's, because it saves the other's state
     best = RunCheckpoint(last.parent, "best", "val_accuracy")
-    saved = [best, RunCheckpoint(last.parent, last.stem)]
+    callbacks: list[Callback] = [
+        EpochLog(output / "metrics.csv", len(train)),
+        StepProgress(on_progress),
+        best,
+        RunCheckpoint(last.parent, last.stem),  # after the best's, whose state it saves
+    ]
+    if config.patience:
+        callbacks.insert(0, EarlyStopping("val_accuracy", mode="max", patience=config.patience))
+    if config.ema:
+        callbacks.insert(0, EmaWeights(config.ema))
     with _quiet_lightning():
         logger = TensorBoardLogger(output, "tensorboard", version="", default_hp_metric=False)
         logger.log_hyperparams(asdict(config))
@@ -135,12 +131,7 @@ def fit(
             precision=config.precision,
             **options,
             logger=logger,
-            callbacks=[
-                *_optional_callbacks(config),
-                EpochLog(output / "metrics.csv", len(train)),
-                StepProgress(on_progress),
-                *saved,
-            ],
+            callbacks=callbacks,
             enable_model_summary=False,
             enable_progress_bar=False,
             use_distributed_sampler=False,
@@ -159,13 +150,13 @@ def fit(
             ckpt_path=str(last) if has_begun else None,
             weights_only=True,
         )
-        val_accuracy = float(best.best_model_score or 0)
-        logger.log_hyperparams(asdict(config), {"best_val_accuracy": val_accuracy})
+        accuracy = float(best.best_model_score or 0)
+        logger.log_hyperparams(asdict(config), {"best_val_accuracy": accuracy})
         logger.finalize("success")
         distributed.leave_process_group()
     path = output / MODEL_FILE
     if not is_rank_zero:
-        return FitResult(path, None, val_accuracy)
+        return path
     state = torch.load(best.path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["state_dict"])
     trained = module.model.cpu().to(memory_format=torch.contiguous_format)
@@ -182,7 +173,7 @@ def fit(
         )
     checkpoints.save(checkpoint, path)
     plots.save_figure(plots.plot_curves(read_log(output / "metrics.csv")), output / "curves.png")
-    return FitResult(path, checkpoint, val_accuracy)
+    return path
 
 
 def _load_teachers(config: TrainConfig, data: FaceData) -> tuple[FaceClassifier, ...]:
@@ -201,12 +192,6 @@ def _fold(model: FaceClassifier) -> FaceClassifier:
     return folded.to(memory_format=torch.channels_last)
 
 
-def _complete(config: TrainConfig, model: FaceClassifier) -> TrainConfig:
-    """Fill in the settings that the initial checkpoint decided: a resumed run doesn't read it."""
-    spec = model.spec
-    return replace(config, network_side=spec.network_side, mean=spec.mean, std=spec.std)
-
-
 def _check_readable(path: Path) -> None:
     try:
         torch.load(path, map_location="meta", weights_only=True)
@@ -216,15 +201,6 @@ def _check_readable(path: Path) -> None:
         raise ModelError(
             f"{path}: damaged ({str(error).splitlines()[0]}): start the run anew"
         ) from None
-
-
-def _optional_callbacks(config: TrainConfig) -> list[Callback]:
-    callbacks: list[Callback] = []
-    if config.ema:
-        callbacks.append(EmaWeights(config.ema))
-    if config.patience:
-        callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=config.patience))
-    return callbacks
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from fer_edge.errors import ConfigError
@@ -15,7 +17,6 @@ from fer_edge.train.networks.classifier import (
     STD,
     FaceClassifier,
     build_classifier,
-    get_head,
     load_pretrained,
 )
 from fer_edge.train.provenance import find_initial_checkpoint
@@ -34,15 +35,11 @@ def build_initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceCla
     """
     torch.manual_seed(config.seed)
     source = _load_source(config)
-    given = source.spec.input if source else None
-    side = given.network_side if given else ARCHITECTURES[config.architecture].side
-    mean, std = (given.mean, given.std) if given else (MEAN, STD)
-    spec = InputSpec(
-        side=config.side,
-        network_side=side if config.network_side is None else config.network_side,
-        mean=mean if config.mean is None else config.mean,
-        std=std if config.std is None else config.std,
-    )
+    network_side = ARCHITECTURES[config.architecture].side
+    default = source.spec.input if source else InputSpec(config.side, network_side, MEAN, STD)
+    names = ("side", "network_side", "mean", "std")
+    given = {name: value for name in names if (value := getattr(config, name)) is not None}
+    spec = replace(default, **given)
     model = build_classifier(config.architecture, len(labels), spec)
     if source:
         _copy_weights(model, source, labels, config.architecture)
@@ -67,16 +64,13 @@ def _load_source(config: TrainConfig) -> Checkpoint | None:
 def _copy_weights(
     model: FaceClassifier, source: Checkpoint, labels: tuple[str, ...], architecture: str
 ) -> None:
-    head = get_head(model, architecture)
-    old = get_head(source.model, architecture)
-    state = source.model.network.state_dict()
-    name = f"{ARCHITECTURES[architecture].head}."
-    model.network.load_state_dict(
-        {k: v for k, v in state.items() if not k.startswith(name)}, strict=False
-    )
-    with torch.no_grad():
-        for row, label in enumerate(labels):
-            if label in source.spec.labels:
-                from_row = source.spec.labels.index(label)
-                head.weight[row] = old.weight[from_row]
-                head.bias[row] = old.bias[from_row]
+    """Copy all weights but the head's, and of the head the rows of labels that both have."""
+    head = f"{ARCHITECTURES[architecture].head}."
+    own, known = model.network.state_dict(), source.spec.labels
+    for name, tensor in source.model.network.state_dict().items():
+        if name.startswith(head):
+            for row, label in enumerate(labels):
+                if label in known:
+                    own[name][row] = tensor[known.index(label)]
+        else:
+            own[name].copy_(tensor)

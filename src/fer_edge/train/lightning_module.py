@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import lightning
@@ -73,26 +74,20 @@ class LitClassifier(lightning.LightningModule):
         torch.manual_seed(step + self.global_rank * 10**15)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        faces, targets = batch
-        pixels = augment(faces, self.config.augmentation)
-        if self.config.mixup:
-            pixels, targets = mixup(pixels, targets, self.config.mixup)
+        (faces, targets), config = batch, self.config
+        pixels = augment(faces, config.augmentation)
+        if config.mixup:
+            pixels, targets = mixup(pixels, targets, config.mixup)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        logits = self.model.forward_pixels(pixels, self._get_side())
+        is_first = self.current_epoch < round(config.first_fraction * config.epochs)
+        logits = self.model.forward_pixels(pixels, config.first_side if is_first else None)
         loss: Tensor = self.loss(logits, targets)
         if self.teachers:
-            loss = loss + _distillation_loss(
-                logits, self.teachers, pixels, mirror=self.config.mirror_teachers
-            )
+            loss = loss + _distillation_loss(logits, self.teachers, pixels, config.mirror_teachers)
         self.log("train_loss_step", loss)
         # ranks wait for each other once per epoch, not once per step
         self.log("train_loss_epoch", loss, on_step=False, on_epoch=True, sync_dist=True)
         return loss
-
-    def _get_side(self) -> int | None:
-        config = self.config
-        is_first = self.current_epoch < round(config.first_fraction * config.epochs)
-        return config.first_side if is_first else None
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         faces, labels = batch
@@ -120,22 +115,17 @@ class LitClassifier(lightning.LightningModule):
         layers = quantized_layers(self.model).values()
         quantized = {id(one) for layer in layers for one in layer.layer.parameters()}
         groups, schedules = [], []
-        for in_levels, in_head, decays in itertools.product(
-            (True, False), (False, True), (True, False)
-        ):
-            chosen = [
-                parameter
-                for name, parameter in self.model.named_parameters()
-                if parameter.requires_grad
-                and (id(parameter) in quantized) == in_levels
-                and is_head_parameter(name, config.architecture) == in_head
-                and (parameter.ndim >= 2) == decays
-            ]
-            if not chosen:
-                continue
-            factor = _QUANTIZED_LR_FACTOR if in_levels else 1
+        members = defaultdict(list)
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                in_head = is_head_parameter(name, config.architecture)
+                is_float, is_vector = id(parameter) not in quantized, parameter.ndim < 2
+                members[is_float, in_head, is_vector].append(parameter)
+        # sorted, so that the last group is the head's: the log shows its learning rate
+        for (is_float, in_head, is_vector), chosen in sorted(members.items(), key=itemgetter(0)):
+            factor = 1 if is_float else _QUANTIZED_LR_FACTOR
             rate = config.lr if in_head else config.lr * config.backbone_lr
-            decay = config.weight_decay if decays else 0.0
+            decay = 0.0 if is_vector else config.weight_decay
             # AdamW multiplies rate and decay, so the factor leaves the relative decay unchanged
             groups.append({"params": chosen, "lr": factor * rate, "weight_decay": decay / factor})
             schedules.append(_make_schedule(config, 0 if in_head else frozen_steps, self.steps))
@@ -160,7 +150,7 @@ def get_submodules(model: FaceClassifier, names: Sequence[str]) -> list[nn.Modul
 
 
 def _distillation_loss(
-    logits: Tensor, teachers: tuple[FaceClassifier, ...], pixels: Tensor, *, mirror: bool
+    logits: Tensor, teachers: tuple[FaceClassifier, ...], pixels: Tensor, mirror: bool
 ) -> Tensor:
     views = (pixels, pixels.flip(-1)) if mirror else (pixels,)
     with torch.no_grad():

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from fer_edge.spec import Int8Recipe
 from fer_edge.train.calibrate import calibrate, with_quantized_model
-from fer_edge.train.calibration_faces import CalibrationFaces, choose_calibration_faces
+from fer_edge.train.calibration_faces import choose_calibration_faces
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.networks.checkpoint import Checkpoint
@@ -30,25 +32,23 @@ class QatStart:
         source: the float checkpoint.
         model: its quantized model, whose scales `calibrate` or `restore` sets.
         recipe: how it is quantized.
-        faces: the faces to calibrate on.
+        pixels: the faces to calibrate on, uint8 `[N, S, S]`.
+        calibration: how they were chosen.
     """
 
     source: Checkpoint
     model: FaceClassifier
     recipe: Int8Recipe
-    faces: CalibrationFaces
+    pixels: npt.NDArray[np.uint8]
+    calibration: str
 
     def calibrate(self, on_progress: ProgressCallback) -> None:
         """Set the scales from the faces."""
-        calibrate(self.model, self.faces.pixels, self.recipe, on_progress)
+        calibrate(self.model, self.pixels, self.recipe, on_progress)
         self.model.train()  # Lightning trains in the mode that it finds
 
     def restore(self, last: Path) -> None:
-        """Set the scales from the run's last epoch instead, so that resuming needs no calibration.
-
-        Args:
-            last: Lightning's checkpoint of a run of the same settings.
-        """
+        """Set the scales from Lightning's checkpoint of the run instead of calibrating again."""
         state = torch.load(last, map_location="cpu", weights_only=True)["state_dict"]
         prefix = "model."
         self.model.load_state_dict(
@@ -60,7 +60,7 @@ class QatStart:
     def finish(self, trained: FaceClassifier, epochs: int) -> Checkpoint:
         """Return the float checkpoint with the trained quantized model."""
         method = f"quantization-aware training, {epochs} epochs"
-        return with_quantized_model(self.source, trained, self.recipe, method, self.faces)
+        return with_quantized_model(self.source, trained, self.recipe, method, self.calibration)
 
 
 def prepare_qat(source: Checkpoint, config: TrainConfig, data: FaceData) -> QatStart:
@@ -78,5 +78,5 @@ def prepare_qat(source: Checkpoint, config: TrainConfig, data: FaceData) -> QatS
     recipe = Int8Recipe(
         float_layers=default_float_layers(source.model, architecture), trained=config.epochs
     )
-    faces = choose_calibration_faces(data, seed=config.seed)
-    return QatStart(source, quantize_model(source.model, architecture, recipe), recipe, faces)
+    model = quantize_model(source.model, architecture, recipe)
+    return QatStart(source, model, recipe, *choose_calibration_faces(data, seed=config.seed))

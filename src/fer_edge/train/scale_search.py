@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, fx
+from torch.nn import functional
 
 from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.fake_quant import ActivationFakeQuant
@@ -46,19 +48,17 @@ def search_scales(
     """
     order = list(activation_quantizers(model).values())
     groups = shared_scale_groups(model)
-    grouped = {quantizer for group in groups for quantizer in group}
-    if fixed is not None:
-        grouped.add(fixed)
-    groups += [[quantizer] for quantizer in order if quantizer not in grouped]
+    known = {fixed, *chain(*groups)}
+    groups += [[quantizer] for quantizer in order if quantizer not in known]
     groups.sort(key=lambda group: min(map(order.index, group)))
     trials = Trials(model, pixels)
-    best = _mean_square(trials.compute_logits() - wanted)
+    best = float(functional.mse_loss(trials.compute_logits(), wanted))
     for done, group in enumerate(groups):
         trials.advance_to(min(group, key=order.index))
         before = get_ranges(group)
         for factor in (0.5, 2.0):
             set_ranges(group, [multiply_scale(factor, *one) for one in before])
-            error = _mean_square(trials.compute_logits() - wanted)
+            error = float(functional.mse_loss(trials.compute_logits(), wanted))
             if error < _MIN_IMPROVEMENT * best:
                 best = error
                 break
@@ -67,10 +67,9 @@ def search_scales(
 
 
 class Trials:
-    """Computes logits repeatedly while the scales of later and later quantizers change.
+    """Computes logits while the scales of later and later quantizers change.
 
-    The tensors that the changing part of the graph takes are kept, so that the part before it is
-    computed once.
+    What the changing part of the graph takes as input is computed once and kept.
     """
 
     def __init__(self, model: FaceClassifier, pixels: npt.NDArray[np.uint8]) -> None:
@@ -84,11 +83,8 @@ class Trials:
 
     def advance_to(self, quantizer: ActivationFakeQuant) -> None:
         """Compute the nodes before `quantizer`, which no longer change."""
-        (stop,) = (
-            index
-            for index, node in enumerate(self._nodes)
-            if node.op == "call_module" and self._modules[str(node.target)] is quantizer
-        )
+        calls = [self._modules.get(str(node.target)) for node in self._nodes]
+        stop = calls.index(quantizer)
         if stop > self._position:
             self._compute(self._kept, self._position, stop)
             self._position = stop
@@ -107,10 +103,6 @@ class Trials:
             values[node] = self._interpreter.run_node(node)
             for unused in self._interpreter.user_to_last_uses.get(node, ()):
                 del values[unused]
-
-
-def _mean_square(difference: Tensor) -> float:
-    return float(difference.square().mean())
 
 
 def multiply_scale(factor: float, scale: float, zero_point: int) -> tuple[float, int]:

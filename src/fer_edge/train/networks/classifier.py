@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +62,8 @@ def build_classifier(architecture: str, labels: int, spec: InputSpec) -> FaceCla
     network = entry.build(weights=None)
     _make_stem_gray(network, entry.stem)
     model = FaceClassifier(network, spec)
-    _replace(network, entry.head, nn.Linear(get_head(model, architecture).in_features, labels))
+    head = get_head(model, architecture)
+    network.set_submodule(entry.head, nn.Linear(head.in_features, labels))
     return model
 
 
@@ -117,27 +119,13 @@ def is_head_parameter(name: str, architecture: str) -> bool:
     return name.startswith(f"network.{find_architecture(architecture).head.split('.')[0]}.")
 
 
-def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(network.get_submodule(parent), child, module)
-
-
 def _make_stem_gray(network: nn.Module, stem: str) -> None:
     old = network.get_submodule(stem)
     assert isinstance(old, nn.Conv2d)
-    new = nn.Conv2d(
-        1,
-        old.out_channels,
-        old.kernel_size,  # type: ignore[arg-type]
-        old.stride,  # type: ignore[arg-type]
-        old.padding,  # type: ignore[arg-type]
-        bias=old.bias is not None,
-    )
-    with torch.no_grad():
-        new.weight.copy_(old.weight.sum(dim=1, keepdim=True))
-        if old.bias is not None and new.bias is not None:
-            new.bias.copy_(old.bias)
-    _replace(network, stem, new)
+    options: Any = (old.out_channels, old.kernel_size, old.stride, old.padding)
+    new = nn.Conv2d(1, *options, bias=old.bias is not None)
+    new.load_state_dict({**old.state_dict(), "weight": old.weight.sum(dim=1, keepdim=True)})
+    network.set_submodule(stem, new)
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

@@ -42,21 +42,19 @@ def quantize_model(model: FaceClassifier, architecture: str, recipe: Int8Recipe)
     moves into its weights: pixels are quantized already.
     """
     network = fx.symbolic_trace(remove_dropout(fuse(model.network.eval())))
-    modules = dict(network.named_modules())
-    _replace_in_place(network, modules)
+    _replace_in_place(network)
     layers = [
-        node
+        (node, module)
         for node in network.graph.nodes
-        if node.op == "call_module"
-        and isinstance(modules[node.target], (nn.Conv2d, nn.Linear))
+        if isinstance(module := _find_module(network, node), (nn.Conv2d, nn.Linear))
         and node.target not in recipe.float_layers
     ]
-    quantized = {*layers, *(node for node in network.graph.nodes if node.target in _JOINS)}
-    _insert_quantizers(network, quantized, modules)
-    for node in layers:
-        quantizer = network.get_submodule(node.args[0].target)
+    joins = (node for node in network.graph.nodes if node.target in _JOINS)
+    _insert_quantizers(network, {*(node for node, _ in layers), *joins})
+    for node, module in layers:
+        quantizer = _find_module(network, node.args[0])
         assert isinstance(quantizer, ActivationFakeQuant)
-        _replace(network, node.target, QuantizedLayer(modules[node.target], quantizer))
+        network.set_submodule(node.target, QuantizedLayer(module, quantizer))
     network.recompile()
     result = FaceClassifier(network, model.spec)
     stem = network.get_submodule(find_architecture(architecture).stem)
@@ -91,22 +89,20 @@ def layer_names(model: FaceClassifier) -> list[str]:
     return [name for name, module in model.network.named_modules() if isinstance(module, kinds)]
 
 
-def _replace_in_place(network: fx.GraphModule, modules: dict[str, Any]) -> None:
+def _replace_in_place(network: fx.GraphModule) -> None:
     """Make every operation leave its inputs unchanged, so that calibration can reuse them."""
-    for module in modules.values():
+    for module in network.modules():
         if hasattr(module, "inplace"):
-            module.inplace = False
+            module.inplace = False  # type: ignore[assignment]
     for node in network.graph.nodes:
         node.target = _IN_PLACE.get(node.target, node.target)
 
 
-def _insert_quantizers(
-    network: fx.GraphModule, quantized: set[fx.Node], modules: dict[str, Any]
-) -> None:
+def _insert_quantizers(network: fx.GraphModule, quantized: set[fx.Node]) -> None:
     """Insert a quantizer after every input and output of a quantized layer or join."""
 
     def is_activation(node: fx.Node) -> bool:
-        return node.op == "call_module" and isinstance(modules[str(node.target)], _ACTIVATIONS)
+        return isinstance(_find_module(network, node), _ACTIVATIONS)
 
     count = 0
     for node in list(network.graph.nodes):
@@ -150,10 +146,7 @@ def shared_scale_groups(model: FaceClassifier) -> list[list[ActivationFakeQuant]
     network, group_of = get_graph(model), dict[ActivationFakeQuant, list[ActivationFakeQuant]]()
     for node in network.graph.nodes:
         if node.op == "call_function" and node.target in _ADDITIONS:
-            users = list(node.users)
-            if users and isinstance(_find_module(network, users[0]), _ACTIVATIONS):
-                users = list(users[0].users)
-            neighbors = (_find_module(network, other) for other in (*node.args, *users))
+            neighbors = (*(_find_module(network, one) for one in node.args), *_users(network, node))
             group = [module for module in neighbors if isinstance(module, ActivationFakeQuant)]
             merged = [q for quantizer in group for q in group_of.get(quantizer, [quantizer])]
             merged = list(dict.fromkeys(merged))
@@ -181,12 +174,9 @@ def output_quantizers(
     for node in network.graph.nodes:
         layer = _find_module(network, node)
         if isinstance(layer, QuantizedLayer):
-            (user,) = node.users
-            if isinstance(_find_module(network, user), _ACTIVATIONS):
-                (user,) = user.users
-            quantizer = _find_module(network, user)
-            if isinstance(quantizer, ActivationFakeQuant):
-                yield layer, quantizer
+            (user,) = _users(network, node)
+            if isinstance(user, ActivationFakeQuant):
+                yield layer, user
 
 
 @contextmanager
@@ -261,6 +251,9 @@ def _find_module(network: fx.GraphModule, node: Any) -> nn.Module | None:
     return network.get_submodule(str(node.target)) if is_call else None
 
 
-def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(network.get_submodule(parent), child, module)
+def _users(network: fx.GraphModule, node: fx.Node) -> list[nn.Module | None]:
+    """Return the modules that take a node's output, or take that of its activation if any."""
+    users = list(node.users)
+    if users and isinstance(_find_module(network, users[0]), _ACTIVATIONS):
+        users = list(users[0].users)
+    return [_find_module(network, user) for user in users]
