@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,7 @@ def test_int8_as_it_is_typed(
     assert "int8 search on val" in ran.err
     ran = fer(*export, "run/model.safetensors", *data, "--int8-like", "found.onnx")
     assert ran.code == 0, ran.err
+    assert re.search(r"calibration on \d+ faces of .* train, up to \d+ per label", ran.err)
     again = Path("run/fer-tiny-int8.onnx")
     recipes = [read_spec(path).quantization.int8 for path in (again, Path("found.onnx"))]
     assert recipes[0] == recipes[1]

@@ -171,6 +171,14 @@ def test_the_search_aims_higher_than_the_threshold(minimum: float, target: float
     assert search_target(minimum) == pytest.approx(target)
 
 
+def test_calibration_reports_its_progress(source: Path, data: FaceData) -> None:
+    steps: list[tuple[str, int, int]] = []
+    loaded = checkpoints.load(source)
+    quantize(loaded, data, default_int8_recipe(loaded), lambda *step: steps.append(step))
+    assert (steps[0], steps[-1]) == (("calibration", 0, 1), ("calibration", 1, 1))
+    assert len(steps) > 5
+
+
 def test_the_search_leaves_the_most_sensitive_blocks_in_float(source: Path, data: FaceData) -> None:
     lines: list[str] = []
     easy = search_int8_recipe(source, data, lines.append, min_agreement=0.0)

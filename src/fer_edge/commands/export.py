@@ -31,6 +31,7 @@ from fer_edge.commands.options import (
     single,
     split_list,
 )
+from fer_edge.commands.training_output import show_training
 from fer_edge.errors import ConfigError, FerEdgeError, requires_extra
 from fer_edge.export.formats import FORMATS
 from fer_edge.spec import Precision
@@ -182,17 +183,19 @@ def export(
             results[path] = f"skipped: {FORMATS[format].no_int8}"
             continue
         try:
-            done = export_checkpoint(
-                source,
-                path,
-                faces,
-                split=split,
-                format=format,
-                precision=precision,
-                gate=thresholds,
-                recipe=recipe if precision == "int8" else None,
-                force=force,
-            )
+            with show_training("export") as on_progress:
+                done = export_checkpoint(
+                    source,
+                    path,
+                    faces,
+                    split=split,
+                    format=format,
+                    precision=precision,
+                    gate=thresholds,
+                    recipe=recipe if precision == "int8" else None,
+                    force=force,
+                    on_progress=on_progress,
+                )
         except (FerEdgeError, OSError) as error:
             if len(pairs) == 1:
                 raise

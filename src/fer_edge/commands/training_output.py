@@ -26,11 +26,14 @@ class _Handler(logging.Handler):
 
 
 @contextmanager
-def show_training() -> Iterator[ProgressCallback]:
+def show_training(first: str = "reading faces") -> Iterator[ProgressCallback]:
     """Show the library's log inside a `with` block, and progress where a person watches.
 
+    Args:
+        first: the stage shown until another one is reported.
+
     Yields:
-        The callback that `fit` reports its progress to.
+        The callback that a training or a calibration reports its progress to.
     """
     if not sys.stderr.isatty():
         with _log_to(lambda message: print(message, file=sys.stderr)):
@@ -58,11 +61,11 @@ def show_training() -> Iterator[ProgressCallback]:
             lambda message: console.print(message, markup=False, highlight=False, soft_wrap=True)
         ),
     ):
-        yield _make_callback(progress)
+        yield _make_callback(progress, first)
 
 
-def _make_callback(progress: Progress) -> ProgressCallback:
-    task = progress.add_task("reading faces", total=None)
+def _make_callback(progress: Progress, first: str) -> ProgressCallback:
+    task = progress.add_task(first, total=None)
     current = ""
 
     def report(stage: str, done: int, total: int) -> None:

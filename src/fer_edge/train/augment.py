@@ -13,12 +13,7 @@ from fer_edge.train.config import Augmentation
 def augment(faces: Tensor, ranges: Augmentation) -> Tensor:
     """Move, light and erase faces at random; torch's global generator makes the draws.
 
-    Args:
-        faces: uint8 `[N, S, S]`.
-        ranges: how far each change may go.
-
-    Returns:
-        float32 `[N, 1, S, S]` in [0, 255].
+    `faces` is uint8 `[N, S, S]`, the result float32 `[N, 1, S, S]` in [0, 255].
     """
     pixels = _transform(faces.unsqueeze(1).float(), ranges)
     return _erase(_change_light(pixels, ranges), ranges)

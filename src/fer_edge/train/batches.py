@@ -44,12 +44,8 @@ def make_loader(
     get; in validation they share the faces, and no face is seen twice.
 
     Args:
-        faces: one split.
-        config: the run's settings.
         targets: float32 `[N, labels]` for training, in shuffled order; None for validation, with
             the labels as targets, int64 `[N]`.
-        rank: of the process.
-        world_size: number of processes.
     """
     is_training = targets is not None
     labels = torch.from_numpy(faces.labels) if targets is None else targets

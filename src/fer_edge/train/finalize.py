@@ -51,11 +51,10 @@ def finalize_float(
     """Round the weights for storage, fit the temperature on validation, write the spec.
 
     Args:
-        model: the trained network.
+        model: the trained network, changed in place.
         data: the data of this run.
         trained_on: all data that the weights were trained on, in this run and before.
-        architecture: the network's architecture.
-        storage: of the weights, see `TrainConfig`.
+        architecture, storage: as in `TrainConfig`.
 
     Raises:
         ModelError: the training diverged.

@@ -34,9 +34,9 @@ class LitClassifier(lightning.LightningModule):
 
     Args:
         model: the network to train, float or quantized.
-        config: the run's settings.
+        config: settings of the run.
         weights: class weights, float32 `[labels]`.
-        steps: training steps of the whole run.
+        steps: number of training steps of the whole run.
         teachers: networks with the same labels.
 
     Raises:

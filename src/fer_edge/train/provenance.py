@@ -43,9 +43,7 @@ def read_initial_spec(config: TrainConfig, output: Path) -> ModelSpec | None:
 def describe_training_data(before: DataSpec | None, data: FaceData) -> DataSpec:
     """Describe all data that weights were trained on, in order, with the counts of the last.
 
-    Args:
-        before: the data of the initial weights; None if they were not trained by fer-edge.
-        data: the data of this run.
+    `before` is the data of the initial weights, None if they were not trained by fer-edge.
     """
     if before is None:
         return DataSpec(data.name, data.licence, data.counts())

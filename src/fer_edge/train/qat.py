@@ -29,7 +29,7 @@ class QatStart:
     """What quantization-aware training starts from.
 
     Attributes:
-        source: the float checkpoint.
+        source: the float checkpoint that `TrainConfig.qat_from` names.
         model: its quantized model, whose scales `calibrate` or `restore` sets.
         recipe: how it is quantized.
         pixels: the faces to calibrate on, uint8 `[N, S, S]`.
@@ -66,10 +66,7 @@ class QatStart:
 def prepare_qat(source: Checkpoint, config: TrainConfig, data: FaceData) -> QatStart:
     """Build the quantized model of a float checkpoint and choose faces to calibrate it on.
 
-    Args:
-        source: the checkpoint that `config.qat_from` names.
-        config: the run's settings.
-        data: the run's data, with labels numbered as the checkpoint's.
+    The labels of `data` must be numbered as those of the checkpoint.
 
     Raises:
         DataError: train lacks a label or has too few faces.

@@ -31,7 +31,7 @@ class Checkpoint:
     Attributes:
         model: the float model.
         spec: the model's contract.
-        quantized_model: the int8 model that quantization-aware training made of it, if any.
+        quantized_model: the int8 model that was made of it, if any.
     """
 
     model: FaceClassifier

@@ -33,11 +33,9 @@ class FaceClassifier(nn.Module):
         return self.forward_pixels(faces.unsqueeze(1).float())
 
     def forward_pixels(self, pixels: Tensor, side: int | None = None) -> Tensor:
-        """Compute logits of augmented faces.
+        """Compute logits of pixels float32 `[N, 1, S, S]` in [0, 255], such as augmented faces.
 
-        Args:
-            pixels: float32 `[N, 1, S, S]` in [0, 255].
-            side: side in pixels that they are resized to; None takes the spec's `network_side`.
+        They are resized to `side` pixels, by default the spec's `network_side`.
         """
         logits: Tensor = self.network(self.normalize(pixels, side))
         return logits
@@ -74,8 +72,8 @@ def load_pretrained(model: FaceClassifier, architecture: str, weights: str) -> N
     that are normalized with one mean and one standard deviation.
 
     Args:
-        model: a model that `build_classifier` made.
-        architecture: its architecture.
+        model: a model of this architecture that `build_classifier` made.
+        architecture: a key of `ARCHITECTURES`.
         weights: "imagenet", which torchvision downloads and checks against the SHA-256 in the
             file's name, or the path of a `.pth` state dict with torchvision's names.
 
@@ -122,8 +120,9 @@ def is_head_parameter(name: str, architecture: str) -> bool:
 def _make_stem_gray(network: nn.Module, stem: str) -> None:
     old = network.get_submodule(stem)
     assert isinstance(old, nn.Conv2d)
-    options: Any = (old.out_channels, old.kernel_size, old.stride, old.padding)
-    new = nn.Conv2d(1, *options, bias=old.bias is not None)
+    names = ("out_channels", "kernel_size", "stride", "padding")
+    options: Any = {name: getattr(old, name) for name in names}
+    new = nn.Conv2d(1, **options, bias=old.bias is not None)
     new.load_state_dict({**old.state_dict(), "weight": old.weight.sum(dim=1, keepdim=True)})
     network.set_submodule(stem, new)
 
