@@ -92,13 +92,11 @@ class TrainConfig:
     lr: float = _setting(2e-3, "Maximum learning rate of AdamW, used for the head.")
     backbone_lr: float = _setting(0.5, "Learning rate of the backbone as a fraction of the head's.")
     # Loshchilov & Hutter, arXiv:1711.05101
-    weight_decay: float = _setting(
-        0.05, "Decoupled weight decay of convolutions and linear layers."
-    )
+    weight_decay: float = _setting(0.05, "AdamW's weight decay of convolutions and linear layers.")
     # Smith & Topin, arXiv:1708.07120: the rate rises for 30 % of the run, so it needs no warm-up
     schedule: Literal["cosine", "onecycle"] = _setting("onecycle", "Schedule of the learning rate.")
     warmup: float = _setting(
-        0.05, "Fraction of the run over which the cosine schedule's learning rate rises."
+        0.05, "Fraction of a cosine schedule in which the learning rate rises."
     )
     freeze_epochs: int = _setting(1, "Number of first epochs in which only the head is trained.")
     # The first layers have the largest maps: without their gradients a step takes a third less.
@@ -111,9 +109,7 @@ class TrainConfig:
     )
     first_fraction: float = _setting(0.4, "Fraction of the epochs that use first_side.")
     # Szegedy et al., arXiv:1512.00567
-    label_smoothing: float = _setting(
-        0.1, "Fraction of each target that is spread over all labels."
-    )
+    label_smoothing: float = _setting(0.1, "Fraction of each target spread over all labels.")
     ferplus: str = _setting(
         "",
         "File of FER+ (fer2013new.csv), with the votes of ten annotators on each face of FER2013; "
@@ -124,9 +120,7 @@ class TrainConfig:
     )
     # Zhang et al., arXiv:1710.09412
     mixup: float = _setting(0.0, "Alpha of mixup's Beta distribution; 0 turns mixup off.")
-    teachers: tuple[str, ...] = _setting(
-        (), "Checkpoints for distillation; their logits are averaged."
-    )
+    teachers: tuple[str, ...] = _setting((), "Checkpoints to distil; their logits are averaged.")
     mirror_teachers: bool = _setting(
         False, "Average the teachers' logits over a face and its mirror image."
     )

@@ -79,8 +79,7 @@ class LitClassifier(lightning.LightningModule):
         if config.mixup:
             pixels, targets = mixup(pixels, targets, config.mixup)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        is_first = self.current_epoch < round(config.first_fraction * config.epochs)
-        logits = self.model.forward_pixels(pixels, config.first_side if is_first else None)
+        logits = self.model.forward_pixels(pixels, self._get_side())
         loss: Tensor = self.loss(logits, targets)
         if self.teachers:
             loss = loss + _distillation_loss(logits, self.teachers, pixels, config.mirror_teachers)
@@ -88,6 +87,10 @@ class LitClassifier(lightning.LightningModule):
         # ranks wait for each other once per epoch, not once per step
         self.log("train_loss_epoch", loss, on_step=False, on_epoch=True, sync_dist=True)
         return loss
+
+    def _get_side(self) -> int | None:
+        is_first = self.current_epoch < round(self.config.first_fraction * self.config.epochs)
+        return self.config.first_side if is_first else None
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         faces, labels = batch

@@ -107,13 +107,14 @@ class QuantizedLayer(nn.Module):
     """
 
     scale: Tensor
+    input_quantizer: ActivationFakeQuant
 
     def __init__(self, layer: nn.Conv2d | nn.Linear, input_quantizer: ActivationFakeQuant) -> None:
         super().__init__()
         self.layer = layer
         self.bias.requires_grad_()  # torch's batch norm folding leaves a bias without gradients
         self.max_level = 127 if getattr(layer, "groups", 1) > 1 else 63
-        self._input_quantizer = (input_quantizer,)  # in a tuple: the network owns the module
+        vars(self)["input_quantizer"] = input_quantizer  # not a submodule: the network owns it
         self.register_buffer("scale", torch.ones(layer.weight.shape[0]))
         self.mode = FakeQuantMode.QUANTIZED
         self._onnx_weights: tuple[Tensor, ...] = ()
@@ -124,11 +125,6 @@ class QuantizedLayer(nn.Module):
         bias = self.layer.bias
         assert bias is not None
         return bias
-
-    @property
-    def input_quantizer(self) -> ActivationFakeQuant:
-        """The quantizer of the layer's input."""
-        return self._input_quantizer[0]
 
     def set_mode(self, mode: FakeQuantMode) -> None:
         """Set the mode; for ONNX, fix the integer weights that are written as constants."""

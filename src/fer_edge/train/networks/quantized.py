@@ -198,9 +198,8 @@ def _set_mode(model: FaceClassifier, mode: FakeQuantMode) -> None:
 
 def get_state(model: FaceClassifier) -> dict[str, Tensor]:
     """Return what a checkpoint holds: integer weights, scales, and the float layers' weights."""
-    layers = quantized_layers(model)
-    tensors = dict(_float_tensors(model, layers))
-    for name, layer in layers.items():
+    tensors = _float_tensors(model)
+    for name, layer in quantized_layers(model).items():
         tensors[f"{name}.weight"], tensors[f"{name}.bias"] = layer.integer_weights()
     return tensors
 
@@ -212,16 +211,15 @@ def load_state(model: FaceClassifier, tensors: dict[str, Tensor]) -> None:
         ValueError: a tensor is missing, unknown, or of another shape.
     """
     layers = quantized_layers(model)
-    slots = dict(_float_tensors(model, layers))
+    slots = _float_tensors(model)
     integers = {f"{name}.{kind}" for name in layers for kind in ("weight", "bias")}
     if unmatched := sorted({*slots, *integers} ^ set(tensors)):
         problem = "missing" if unmatched[0] not in tensors else "unknown"
         raise ValueError(f"{unmatched[0]} is {problem}")
-    with torch.no_grad():
-        for name, slot in slots.items():
-            if slot.shape != tensors[name].shape:
-                raise ValueError(f"{name} is {list(tensors[name].shape)}, not {list(slot.shape)}")
-            slot.copy_(tensors[name])
+    for name, slot in slots.items():
+        if slot.shape != tensors[name].shape:
+            raise ValueError(f"{name} is {list(tensors[name].shape)}, not {list(slot.shape)}")
+        slot.copy_(tensors[name])
     for name, layer in layers.items():
         weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
         if weight.shape != layer.layer.weight.shape or bias.shape != layer.scale.shape:
@@ -237,13 +235,10 @@ def get_graph(model: FaceClassifier) -> fx.GraphModule:
     return model.network
 
 
-def _float_tensors(
-    model: FaceClassifier, layers: dict[str, QuantizedLayer]
-) -> Iterator[tuple[str, Tensor]]:
-    inside = tuple(f"{name}.layer." for name in layers)
-    for name, tensor in model.network.state_dict(keep_vars=True).items():
-        if not name.startswith(inside):
-            yield name, tensor.detach()
+def _float_tensors(model: FaceClassifier) -> dict[str, Tensor]:
+    inside = tuple(f"{name}.layer." for name in quantized_layers(model))
+    state = model.network.state_dict()
+    return {name: tensor for name, tensor in state.items() if not name.startswith(inside)}
 
 
 def _find_module(network: fx.GraphModule, node: Any) -> nn.Module | None:
