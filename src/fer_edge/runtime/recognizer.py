@@ -56,7 +56,7 @@ class Recognizer:
             raise ConfigError(f"min_confidence must be in [0, 1], not {min_confidence}")
         self._min_confidence = min_confidence
         self._backend = backend
-        self._cropper = FaceCropper(backend.spec, faces, open_detector, align=align)
+        self._cropper = FaceCropper(backend.spec, faces, open_detector, align)
 
     @classmethod
     def load(

@@ -36,10 +36,8 @@ class Summary:
     """Counts results as they come.
 
     Attributes:
-        images: results, including frames of videos.
-        frames: of videos.
-        faces: in all results.
-        emotions: number of faces by label.
+        images: results, including `frames` of videos.
+        faces, emotions: number of faces, in all and by label.
         tracked: tracks in all videos.
         failed: images and videos that could not be read; counted by the caller.
         durations: of reading an image and predicting its faces.

@@ -36,33 +36,32 @@ class Crops:
     faces_from: FacesFrom
 
 
+@dataclass(eq=False)
 class FaceCropper:
     """Crops the faces of images for one model. May be called from several threads.
 
     Its arguments are those of `Recognizer`; of the spec it uses the crop rule and the input's side.
     """
 
-    def __init__(
-        self,
-        spec: ModelSpec,
-        faces: Faces,
-        open_detector: Callable[[], Detector] | None,
-        *,
-        align: bool,
-    ) -> None:
-        self._spec, self._faces, self._align = spec, faces, align
-        self._open_detector = open_detector
-        self.has_detector = open_detector is not None
+    spec: ModelSpec
+    faces: Faces
+    open_detector: Callable[[], Detector] | None
+    align: bool
+
+    @property
+    def has_detector(self) -> bool:
+        """Whether a detector searches larger images."""
+        return self.open_detector is not None
 
     @cached_property
     def detector(self) -> Detector:
         """The detector, opened on first use."""
-        assert self._open_detector is not None
-        return self._open_detector()
+        assert self.open_detector is not None
+        return self.open_detector()
 
     def is_small(self, width: int, height: int) -> bool:
         """Whether an image of this size, in pixels, is as small as a cropped face."""
-        return max(width, height) <= FACE_SIZED * self._spec.input.side
+        return max(width, height) <= FACE_SIZED * self.spec.input.side
 
     def __call__(self, image: Image.Image) -> Crops:
         """Find and crop the faces of an upright image.
@@ -74,16 +73,16 @@ class FaceCropper:
         if 0 in image.size:
             raise SourceError("an image without pixels")
         gray = to_gray(image)
-        side = self._spec.input.side
-        if not self.has_detector or (self._faces == "auto" and self.is_small(*image.size)):
+        side = self.spec.input.side
+        if not self.has_detector or (self.faces == "auto" and self.is_small(*image.size)):
             box = (0, 0, image.width, image.height)
-            rule = replace(self._spec.crop, margin=0.0)  # nothing lies outside to widen it by
+            rule = replace(self.spec.crop, margin=0.0)  # nothing lies outside to widen it by
             return Crops([(box, 1.0)], [crop_face(gray, box, rule, side)], "whole")
         found = self.detector(Image.fromarray(gray) if is_deep(image) else image)
-        crop = self._spec.crop
+        crop = self.spec.crop
         faces = [crop_face(gray, one.box, crop, side, self._tilt_to_undo(one)) for one in found]
         return Crops([(one.box, one.score) for one in found], faces, "detector")
 
     def _tilt_to_undo(self, detection: Detection) -> float:
-        tilt = measure_tilt(detection) if self._align else 0.0
+        tilt = measure_tilt(detection) if self.align else 0.0
         return tilt if abs(tilt) > ALIGN_ABOVE else 0.0

@@ -118,11 +118,7 @@ KINDS: dict[str, Callable[[_Writer, Node], None]] = {
 
 
 def translate(graph: OnnxGraph) -> Translated:
-    """Translate an ONNX graph to ncnn's format.
-
-    Raises:
-        ModelError: it has operators or attributes that YuNet doesn't have.
-    """
+    """Translate an ONNX graph to ncnn's format; a `ModelError` where it isn't like YuNet's."""
     try:
         writer = _Writer(graph)
         for node in graph.nodes:

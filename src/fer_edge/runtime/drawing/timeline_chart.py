@@ -37,6 +37,8 @@ _MAX_TICKS = 13
 CAPTION = "Area: the smoothed probability of each expression. Strip above: the expression shown."
 _DIMMED = "#9aa3ad"
 
+Point = tuple[float, float]
+
 
 def draw_chart(data: ChartData) -> Image.Image:
     """The chart, RGB, 1600 px wide and at most 900 px high; without faces it says so.
@@ -90,17 +92,9 @@ class _Chart:
         self.image = Image.new("RGB", (WIDTH, MAX_HEIGHT), BACKGROUND)
         self.pen = ImageDraw.Draw(self.image, "RGBA")
 
-    def write(
-        self,
-        position: tuple[float, float],
-        text: str,
-        size: int,
-        *,
-        fill: str = TEXT,
-        anchor: str = "ls",
-    ) -> None:
+    def write(self, at: Point, text: str, size: int, fill: str = TEXT, anchor: str = "ls") -> None:
         """Text of the chart itself, which Pillow's own font has."""
-        self.pen.text(position, text, font=find_font(text, size), fill=fill, anchor=anchor)
+        self.pen.text(at, text, font=find_font(text, size), fill=fill, anchor=anchor)
 
     def draw_head(self) -> int:
         """Title, caption and legend; returns where the rows begin, in pixels."""

@@ -75,11 +75,7 @@ def capture_frames(
 
 
 def camera_stopped(name: str, index: int, time: float, reason: str) -> SourceError:
-    """The error for a camera, of Picamera2 or another, that sends no more frames.
-
-    Its last frame had this index, -1 if there was none, and time in seconds. `reason` is in
-    brackets, or empty.
-    """
+    """The error for a camera of any kind whose last frame had this index (-1: none) and time."""
     last = f"stopped after frame {index} at {time:.2f} s" if index >= 0 else "sends no frame"
     return SourceError(f"{name}: {last}{reason}: is it unplugged?")
 
