@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from fer_edge.errors import ConfigError
 from fer_edge.train.data.dataset import FaceData
@@ -45,13 +44,11 @@ def average(paths: Sequence[Path], data: FaceData) -> Checkpoint:
                 )
     data = match_all_labels(data, first.spec, str(paths[0]))
     states = [one.model.state_dict() for one in loaded]
-    first.model.load_state_dict({name: _mean([s[name] for s in states]) for name in states[0]})
+    for name, averaged in states[0].items():
+        stacked = torch.stack([state[name] for state in states])
+        # the integers count the batches that a batch norm saw
+        is_float = averaged.is_floating_point()
+        averaged.copy_(stacked.double().mean(0) if is_float else stacked.amax(0))
     trained_on = describe_training_data(first.spec.data, data)
     architecture = first.spec.architecture
     return finalize_float(first.model, data, trained_on, architecture=architecture, storage="fp16")
-
-
-def _mean(tensors: list[Tensor]) -> Tensor:
-    if not tensors[0].is_floating_point():  # the number of batches that a batch norm saw
-        return torch.stack(tensors).amax(0)
-    return torch.stack(tensors).double().mean(0).to(tensors[0].dtype)

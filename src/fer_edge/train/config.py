@@ -104,9 +104,7 @@ class TrainConfig:
         (), "Submodules that are never trained, by torchvision's names, such as features.0."
     )
     # progressive resizing: a smaller side is cheaper while the learning rate is high
-    first_side: int | None = _setting(
-        None, "Side of the network's input in the first epochs, in pixels."
-    )
+    first_side: int | None = _setting(None, "The network's side in pixels in the first epochs.")
     first_fraction: float = _setting(0.4, "Fraction of the epochs that use first_side.")
     # Szegedy et al., arXiv:1512.00567
     label_smoothing: float = _setting(0.1, "Fraction of each target spread over all labels.")
@@ -121,9 +119,7 @@ class TrainConfig:
     # Zhang et al., arXiv:1710.09412
     mixup: float = _setting(0.0, "Alpha of mixup's Beta distribution; 0 turns mixup off.")
     teachers: tuple[str, ...] = _setting((), "Checkpoints to distil; their logits are averaged.")
-    mirror_teachers: bool = _setting(
-        False, "Average the teachers' logits over a face and its mirror image."
-    )
+    mirror_teachers: bool = _setting(False, "Average teachers over a face and its mirror image.")
     class_balance: float = _setting(
         0.0, "Exponent of the class weights: 0 weighs faces equally, 1 weighs classes equally."
     )

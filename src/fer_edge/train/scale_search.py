@@ -76,15 +76,15 @@ class Trials:
         graph = get_graph(model.eval())
         self._interpreter = fx.Interpreter(graph)
         self._nodes = list(graph.graph.nodes)
-        self._modules = dict(graph.named_modules())
+        modules = dict(graph.named_modules())
+        self._calls = [modules.get(str(node.target)) for node in self._nodes]
         self._position = 1  # behind the graph's input
         faces = torch.from_numpy(pixels.copy()).unsqueeze(1).float()
         self._kept: dict[fx.Node, Any] = {self._nodes[0]: model.normalize(faces)}
 
     def advance_to(self, quantizer: ActivationFakeQuant) -> None:
         """Compute the nodes before `quantizer`, which no longer change."""
-        calls = [self._modules.get(str(node.target)) for node in self._nodes]
-        stop = calls.index(quantizer)
+        stop = self._calls.index(quantizer)
         if stop > self._position:
             self._compute(self._kept, self._position, stop)
             self._position = stop

@@ -104,10 +104,9 @@ def load(path: Path) -> Checkpoint:
     spec = read_spec(path)
     try:
         tensors = load_file(path)
+        model = build_classifier(spec.architecture, len(spec.labels), spec.input)
     except SafetensorError as error:
         raise ModelError(f"{path}: damaged or cut off ({error}): copy it again") from None
-    try:
-        model = build_classifier(spec.architecture, len(spec.labels), spec.input)
     except ConfigError as error:
         raise ModelError(f"{path}: {error}") from None
     state = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
