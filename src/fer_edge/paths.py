@@ -1,4 +1,7 @@
-"""The user's folders, as the XDG Base Directory Specification has them."""
+"""The user's folders, as the XDG Base Directory Specification has them.
+
+Each function raises `ConfigError` where no variable is set and the user has no home folder.
+"""
 
 from __future__ import annotations
 
@@ -11,39 +14,23 @@ NAME = "fer-edge"
 
 
 def data_folder() -> Path:
-    """Folder for what the user installs: `$XDG_DATA_HOME/fer-edge`.
-
-    Raises:
-        ConfigError: the variable isn't set, and the user has no home folder.
-    """
+    """Folder for what the user installs: `$XDG_DATA_HOME/fer-edge`."""
     return base_folder("XDG_DATA_HOME", ".local/share") / NAME
 
 
 def state_folder() -> Path:
-    """Folder for what was measured on this machine: `$XDG_STATE_HOME/fer-edge`.
-
-    Raises:
-        ConfigError: the variable isn't set, and the user has no home folder.
-    """
+    """Folder for what was measured on this machine: `$XDG_STATE_HOME/fer-edge`."""
     return base_folder("XDG_STATE_HOME", ".local/state") / NAME
 
 
 def cache_folder() -> Path:
-    """Folder for what can be made again: `$FER_EDGE_CACHE`, else `$XDG_CACHE_HOME/fer-edge`.
-
-    Raises:
-        ConfigError: neither variable is set, and the user has no home folder.
-    """
+    """Folder for what can be made again: `$FER_EDGE_CACHE`, else `$XDG_CACHE_HOME/fer-edge`."""
     named = os.environ.get("FER_EDGE_CACHE")
     return Path(named) if named else base_folder("XDG_CACHE_HOME", ".cache") / NAME
 
 
 def base_folder(variable: str, default: str) -> Path:
-    """The folder that an environment variable names, else `default` in the home folder.
-
-    Raises:
-        ConfigError: the variable isn't set, and the user has no home folder.
-    """
+    """The folder that an environment variable names, else `default` in the home folder."""
     if named := os.environ.get(variable):
         return Path(named)
     try:

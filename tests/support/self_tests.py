@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fer_edge.runtime.diagnostics import doctor, self_test
-from fer_edge.runtime.diagnostics.self_test import EngineInfo, Measured, describe_engine
+from fer_edge.runtime.diagnostics.self_test import EngineState, Measured, describe_engine
 from fer_edge.runtime.diagnostics.worker import WorkerError
 
 RIGHT: dict[str, Any] = {
@@ -28,7 +28,7 @@ def fake_self_tests(
 
     def run(function: object, *, backend: str, **arguments: Any) -> object:
         if function is describe_engine:
-            return EngineInfo("1.0", ("cpu",))
+            return EngineState(backend, "1.0", ("cpu",))
         log.append(f"{backend} {arguments['threads']}")
         found = result(backend, arguments["threads"])
         if isinstance(found, str):

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fer_edge.runtime.device.throttling import Health
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
+from fer_edge.runtime.diagnostics.statistics import Speed
 
 NOTE = (
     "ms per call, with the 95 % interval of the median; load: importing the engine + opening "
@@ -42,7 +43,8 @@ def _model(rows: Sequence[Row], found: Benchmark) -> Iterable[Table | Text]:
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         if row.speed is not None:
-            table.add_row(*_cells(row), *([_accuracy(row)] if found.split else []))
+            accuracy = "" if row.accuracy is None else f"{row.accuracy:.2%}"
+            table.add_row(*_cells(row, row.speed), *([accuracy] if found.split else []))
     if table.rows:
         yield table
     else:
@@ -50,10 +52,7 @@ def _model(rows: Sequence[Row], found: Benchmark) -> Iterable[Table | Text]:
     yield from (Text(line, "red") for line in _failures(rows))
 
 
-def _cells(row: Row) -> Iterable[str | Text]:
-    speed = row.speed
-    if speed is None:
-        return
+def _cells(row: Row, speed: Speed) -> Iterable[str | Text]:
     low, high = speed.interval_ms
     median = f"{_ms(speed.p50_ms)} ({_ms(low)}-{_ms(high)})"
     yield from (row.backend, str(row.threads), str(row.batch))
@@ -68,10 +67,6 @@ def _ms(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
-def _accuracy(row: Row) -> str:
-    return "" if row.accuracy is None else f"{row.accuracy:.2%}"
 
 
 def _failures(rows: Sequence[Row]) -> Iterable[str]:

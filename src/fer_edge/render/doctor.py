@@ -12,7 +12,6 @@ from fer_edge.runtime.backends.registry import install_advice
 from fer_edge.runtime.device.board import Board
 from fer_edge.runtime.diagnostics.doctor import Diagnosis
 from fer_edge.runtime.diagnostics.self_test import Row, Verdict
-from fer_edge.spec import ModelSpec
 
 STYLES: dict[Verdict, str] = {"right": "green", "close": "yellow", "wrong": "red", "failed": "red"}
 CLOSE = (
@@ -49,8 +48,8 @@ def _machine(found: Diagnosis) -> Table:
     picamera2 = "Picamera2 is installed" if found.picamera2 else "no Picamera2 in this environment"
     listed = [f"{camera.device} ({camera.name})" for camera in found.cameras]
     rows["cameras"] = f"{', '.join(listed) or 'none'}; {picamera2}"
-    video = "PyAV is installed" if found.pyav else "not installed: pip install 'fer-edge[video]'"
-    rows["video"] = video
+    no_video = "not installed: pip install 'fer-edge[video]'"
+    rows["video"] = "PyAV is installed" if found.pyav else no_video
     detector = [found.detector.path, found.detector.failure]
     style = "yellow" if found.detector.failure else ""
     rows["face detector"] = Text(": ".join(part for part in detector if part), style)
@@ -68,7 +67,10 @@ def _python(board: Board) -> str | Text:
 
 def _tries(found: Diagnosis) -> Table:
     spec = found.spec
-    title = f"{found.path}\n{spec.name}, {spec.quantization.precision}{_accuracy(spec)}"
+    accuracies = "".join(
+        f", {one.accuracy:.2%} accuracy on {spec.data.name} {one.split}" for one in spec.metrics
+    )
+    title = f"{found.path}\n{spec.name}, {spec.quantization.precision}{accuracies}"
     table = Table("engine", "threads", "ms/face", "self-test", title=title)
     table.title_justify = "left"
     for column in table.columns[1:3]:
@@ -79,12 +81,6 @@ def _tries(found: Diagnosis) -> Table:
             row.backend, str(row.threads), "" if ms is None else f"{ms:.2f}", _self_test(row)
         )
     return table
-
-
-def _accuracy(spec: ModelSpec) -> str:
-    return "".join(
-        f", {one.accuracy:.2%} accuracy on {spec.data.name} {one.split}" for one in spec.metrics
-    )
 
 
 def _self_test(row: Row) -> Text:

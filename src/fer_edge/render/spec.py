@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +13,7 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
     """The spec inside a model as a table."""
     table = Table("", "", title=where, show_header=False, title_justify="left")
     face, quantization = spec.input, spec.quantization
+    counts = ", ".join(f"{name} {count:,}" for name, count in spec.data.faces.items())
     rows: dict[str, str | Text] = {
         "name": f"{spec.name} ({spec.architecture}), schema {spec.schema}",
         "labels": ", ".join(spec.labels),
@@ -29,7 +28,7 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
         ),
         "precision": f"{quantization.precision}, weights {quantization.weights}"
         + (f", {quantization.method}" if quantization.method else ""),
-        "trained on": f"{spec.data.name}: {_counts(spec.data.faces)}",
+        "trained on": f"{spec.data.name}: {counts}",
         "data licence": spec.data.licence,
         **{f"on {m.split}": _metrics(m) for m in spec.metrics},
         "golden samples": str(len(spec.golden)),
@@ -68,7 +67,3 @@ def _metrics(metrics: Metrics) -> str:
         f"{metrics.balanced_accuracy:.2%}, macro F1 {metrics.macro_f1:.3f}, "
         f"calibration error {metrics.ece:.3f}"
     )
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())

@@ -85,14 +85,9 @@ ENGINES = {
 def find_file(name: str, path: Path, *, allow_substitute: bool = True) -> Path | None:
     """The file that an engine reads for a model; None: there is none.
 
-    A file beside the model counts where it holds the same checkpoint in the same float precision:
-    both then give the logits of that checkpoint in PyTorch. Nothing replaces an int8 file, whose
-    logits are those of its own quantized model.
-
-    Args:
-        name: name of the engine.
-        path: the model.
-        allow_substitute: whether the file may be another one beside the model.
+    With `allow_substitute`, a file beside the model counts where it holds the same checkpoint in
+    the same float precision: both then give the logits of that checkpoint in PyTorch. Nothing
+    replaces an int8 file, whose logits are those of its own quantized model.
     """
     engine = ENGINES[name]
     if path.suffix in engine.suffixes:
@@ -130,13 +125,7 @@ def check_suffix(path: Path, names: Iterable[str] = ENGINES) -> None:
 
 
 def unsupported_reason(name: str, precision: Precision, machine: str) -> str | None:
-    """Why an engine isn't offered for a model on a machine; None: it is.
-
-    Args:
-        name: name of the engine.
-        precision: precision of the model.
-        machine: the architecture, as `platform.machine()` names it.
-    """
+    """Why an engine isn't offered for a model on a machine (`platform.machine()`); None: it is."""
     return ENGINES[name].unsupported_on_arm.get(precision) if machine in ARM else None
 
 

@@ -46,11 +46,7 @@ class Choice:
 
 
 def choice_file() -> Path:
-    """The file that holds the choices.
-
-    Raises:
-        ConfigError: see `state_folder`.
-    """
+    """The file that holds the choices; the user's missing home folder is a `ConfigError`."""
     return state_folder() / "doctor.json"
 
 
@@ -72,9 +68,8 @@ def read_choice(path: Path, packages: Mapping[str, str]) -> Choice | None:
         entry = machines[identify_cpu()][_model_key(path)]
         choice = Choice(entry["backend"], entry["threads"], entry["ms"])
         build = entry["build"]
-    except (KeyError, TypeError, ValueError):  # no entry, or a damaged one
-        return None
-    except OSError:  # the model can't be read: its engine names the reason
+    # no entry, a damaged one, or a model that can't be read: its engine names the reason
+    except (KeyError, TypeError, ValueError, OSError):
         return None
     if choice.backend not in packages or build is None:
         return None

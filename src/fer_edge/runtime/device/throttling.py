@@ -115,9 +115,6 @@ def _vcgencmd(root: Path) -> str:
 def _cooled(root: Path) -> bool | None:
     """Whether the kernel slows the cores down for their heat; None: it can't."""
     devices = (root / "sys" / "class" / "thermal").glob("cooling_device*")
-    states = [
-        read_text(one / "cur_state").strip()
-        for one in devices
-        if "cpufreq" in read_text(one / "type")
-    ]
+    coolers = (device for device in devices if "cpufreq" in read_text(device / "type"))
+    states = [read_text(cooler / "cur_state").strip() for cooler in coolers]
     return any(state not in ("", "0") for state in states) if states else None

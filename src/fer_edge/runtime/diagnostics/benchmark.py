@@ -13,12 +13,7 @@ import fer_edge
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.backends.registry import ENGINES, find_file, unsupported_reason
 from fer_edge.runtime.device.board import Board, read_board
-from fer_edge.runtime.device.throttling import (
-    Health,
-    find_clock_drop,
-    find_throttling,
-    read_health,
-)
+from fer_edge.runtime.device.throttling import Health, find_clock_drop, find_throttling, read_health
 from fer_edge.runtime.diagnostics.self_test import (
     Report,
     missing_advice,

@@ -17,6 +17,7 @@ from fer_edge.runtime.device.board import Board, Camera
 from fer_edge.runtime.device.engine_choice import Choice
 from fer_edge.runtime.diagnostics.self_test import (
     SECONDS,
+    EngineState,
     Report,
     Row,
     choose_fastest,
@@ -31,16 +32,6 @@ from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class EngineState:
-    """An engine: `version` and `devices` where it works, else `failure` with what to do."""
-
-    name: str
-    version: str | None = None
-    devices: tuple[str, ...] = ()
-    failure: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,11 +75,8 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; of the spec, what identifies the model."""
-        document = {
-            name: value
-            for name, value in dataclasses.asdict(self).items()
-            if name not in ("path", "spec")
-        }
+        document = dataclasses.asdict(self)
+        del document["path"], document["spec"]
         model = {
             "path": self.path,
             "name": self.spec.name,
@@ -159,10 +147,9 @@ def _engine_state(name: str) -> EngineState:
     if missing := missing_advice(name):
         return EngineState(name, failure=missing)
     try:
-        info = run_in_process(describe_engine, backend=name)
+        return run_in_process(describe_engine, backend=name)
     except WorkerError as error:
         return EngineState(name, failure=str(error))
-    return EngineState(name, info.version, info.devices)
 
 
 def _detector_state() -> DetectorState:
@@ -173,11 +160,9 @@ def _detector_state() -> DetectorState:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except (ModelError, OSError) as error:
         return DetectorState(None, str(error))
-    if found == install.SHA256:
-        return DetectorState(str(path))
     known = install.SHA256
-    return DetectorState(
-        str(path),
+    failure = (
         f"its SHA-256 is {found[:12]}..., not {known[:12]}...: another version, or damaged: "
-        "fer detector install",
+        "fer detector install"
     )
+    return DetectorState(str(path), None if found == known else failure)

@@ -55,11 +55,13 @@ class Measured(Difference):
 
 
 @dataclasses.dataclass(frozen=True)
-class EngineInfo:
-    """An engine's version and the devices that it finds on this machine."""
+class EngineState:
+    """An engine: `version` and `devices` where it works, else `failure` with what to do."""
 
-    version: str
-    devices: tuple[str, ...]
+    name: str
+    version: str | None = None
+    devices: tuple[str, ...] = ()
+    failure: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,9 +88,6 @@ def try_engine(
     """Test a model under an engine with each number of threads, up to the first failure.
 
     Args:
-        name: name of the engine.
-        path: the model's file.
-        precision: the model's precision.
         machine: the architecture, as `platform.machine()` names it.
         counts: numbers of threads.
         seconds: seconds to measure the speed for, at most; 0: only the golden samples.
@@ -116,16 +115,10 @@ def try_engine(
 
 
 def measure_model(model: str, backend: str, threads: int, seconds: float) -> Measured:
-    """Predict the golden samples, then time single faces; what a process of its own runs.
-
-    Args:
-        model: path of an exported model.
-        backend: name of the engine.
-        threads: threads of one call, 1 or more.
-        seconds: seconds to time calls for, at most; 0: no call is timed.
+    """Predict the golden samples, then time single faces for `seconds` at most; 0: not at all.
 
     Raises:
-        FerEdgeError: see `open_backend`; wrong logits are no error here.
+        FerEdgeError: the model can't be opened; wrong logits are no error here.
     """
     opened = open_backend(Path(model), backend=backend, threads=threads, verify=False)
     expected = opened.spec.golden_logits()
@@ -139,10 +132,10 @@ def measure_model(model: str, backend: str, threads: int, seconds: float) -> Mea
     return Measured(**dataclasses.asdict(difference), ms=ms)
 
 
-def describe_engine(backend: str) -> EngineInfo:
-    """An engine's version and devices; what a process of its own runs."""
+def describe_engine(backend: str) -> EngineState:
+    """The state of an engine that works; what a process of its own runs."""
     devices = importlib.import_module(ENGINES[backend].module).devices()
-    return EngineInfo(engine_version(backend), tuple(devices))
+    return EngineState(backend, engine_version(backend), tuple(devices))
 
 
 def read_model_spec(path: Path) -> ModelSpec:

@@ -75,8 +75,10 @@ def run_in_process(function: Callable[..., T], *, timeout: float = TIMEOUT, **ar
         raise WorkerError(
             f"no process of its own could be started ({error.strerror or error})"
         ) from None
-    if done.returncode < 0:
-        raise WorkerError(_describe_death(-done.returncode))
+    if (number := -done.returncode) > 0:
+        advice = f": {DEATHS[number]}" if number in DEATHS else ""
+        name_of_signal = signal.strsignal(number) or "unknown"
+        raise WorkerError(f"it crashed: {name_of_signal} (signal {number}){advice}")
     if done.returncode:
         lines = done.stderr.decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
@@ -87,11 +89,6 @@ def run_in_process(function: Callable[..., T], *, timeout: float = TIMEOUT, **ar
     except (IndexError, ValueError):
         raise WorkerError("it ended without an answer") from None
     return parse(get_type_hints(function)["return"], document, name, unknown="reject")  # type: ignore[no-any-return]
-
-
-def _describe_death(number: int) -> str:
-    text = f"it crashed: {signal.strsignal(number) or 'unknown'} (signal {number})"
-    return f"{text}: {DEATHS[number]}" if number in DEATHS else text
 
 
 def main(arguments: list[str]) -> None:
@@ -153,19 +150,13 @@ def make_batches(spec: ModelSpec, batch: int) -> list[npt.NDArray[np.uint8]]:
 def time_model(model: str, backend: str, threads: int, batch: int, seconds: float) -> Timed:
     """Load a model in this process, which hasn't imported the engine yet, and time it.
 
-    Args:
-        model: path of an exported model.
-        backend: name of the engine.
-        threads: threads of one call, 1 or more.
-        batch: faces of one call, 1 or more.
-        seconds: to measure for at most; the warm-up takes a tenth more.
+    It measures for `seconds` at most, after a warm-up of a tenth of them.
 
     Raises:
-        FerEdgeError: see `open_backend`.
+        FerEdgeError: the model can't be opened.
     """
-    engine = ENGINES[backend]
     start = time.perf_counter()
-    importlib.import_module(engine.module)
+    importlib.import_module(ENGINES[backend].module)
     imported = time.perf_counter()
     opened = open_backend(Path(model), backend=backend, threads=threads)
     loaded = time.perf_counter()

@@ -26,11 +26,7 @@ def format_document(spec: ModelSpec, digests: dict[str, str]) -> str:
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """The spec of the model whose graph is at `path`; the graph and the weights aren't read.
-
-    Raises:
-        ModelError, SpecError: see `read_verified_spec`.
-    """
+    """The same as `read_verified_spec`, without reading the graph and the weights."""
     return _spec(_document(path), path)
 
 

@@ -68,12 +68,10 @@ def read_opset(path: Path) -> int:
         OSError: the file can't be read.
     """
     version = 0
-    for number, value in _fields(memoryview(path.read_bytes())):
-        if number == MODEL_OPSET and isinstance(value, memoryview):
-            entry = dict(_fields(value))
-            domain, found = entry.get(OPSET_DOMAIN, b""), entry.get(OPSET_VERSION, 0)
-            if domain in OWN_DOMAINS and isinstance(found, int):
-                version = max(version, found)
+    for entry in _entries(path, MODEL_OPSET):
+        domain, found = entry.get(OPSET_DOMAIN, b""), entry.get(OPSET_VERSION, 0)
+        if domain in OWN_DOMAINS and isinstance(found, int):
+            version = max(version, found)
     return version
 
 
@@ -84,13 +82,18 @@ def read_metadata(path: Path) -> dict[str, str]:
         OSError: the file can't be read.
     """
     metadata = {}
-    for number, value in _fields(memoryview(path.read_bytes())):
-        if number == MODEL_METADATA and isinstance(value, memoryview):
-            entry = dict(_fields(value))
-            key, text = entry.get(ENTRY_KEY), entry.get(ENTRY_VALUE)
-            if isinstance(key, memoryview) and isinstance(text, memoryview):
-                metadata[str(key, "utf-8", "replace")] = str(text, "utf-8", "replace")
+    for entry in _entries(path, MODEL_METADATA):
+        key, text = entry.get(ENTRY_KEY), entry.get(ENTRY_VALUE)
+        if isinstance(key, memoryview) and isinstance(text, memoryview):
+            metadata[str(key, "utf-8", "replace")] = str(text, "utf-8", "replace")
     return metadata
+
+
+def _entries(path: Path, wanted: int) -> Iterator[dict[int, Field]]:
+    """The last value of each field, for each message that the model holds in field `wanted`."""
+    for number, value in _fields(memoryview(path.read_bytes())):
+        if number == wanted and isinstance(value, memoryview):
+            yield dict(_fields(value))
 
 
 def read_graph(path: Path) -> OnnxGraph:
