@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.strategies import DDPStrategy
-from torch import Tensor, distributed, nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fer_edge.errors import ConfigError
@@ -70,13 +70,6 @@ def average_buffers(module: nn.Module) -> None:
         if buffer.is_floating_point():
             distributed.all_reduce(buffer)
             buffer /= distributed.get_world_size()
-
-
-def sum_over_ranks(values: Tensor) -> Tensor:
-    """Sum a tensor over all ranks, in place."""
-    if distributed.is_initialized():
-        distributed.all_reduce(values)
-    return values
 
 
 def leave_process_group() -> None:

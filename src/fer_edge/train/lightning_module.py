@@ -16,7 +16,7 @@ from fer_edge.errors import ConfigError
 from fer_edge.train.augment import augment
 from fer_edge.train.batches import mixup
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.distributed import average_buffers, sum_over_ranks
+from fer_edge.train.distributed import average_buffers
 from fer_edge.train.networks.classifier import FaceClassifier, is_head_parameter
 from fer_edge.train.networks.quantized import quantized_layers
 
@@ -105,7 +105,7 @@ class LitClassifier(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         # Lightning averages over ranks, which is inexact if they have different numbers of faces
-        loss, correct, faces = sum_over_ranks(self.sums)
+        loss, correct, faces = self.trainer.strategy.reduce(self.sums, reduce_op="sum")
         metrics = {"val_loss": loss / faces, "val_accuracy": correct / faces}
         self.log_dict(metrics, sync_dist=True)
 
