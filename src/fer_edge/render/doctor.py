@@ -30,9 +30,8 @@ def doctor_tables(found: Diagnosis) -> Iterable[Table | Text | str]:
 
 
 def _machine(found: Diagnosis) -> Table:
-    table = Table("", "", title=f"fer-edge {found.version}", show_header=False)
-    table.title_justify = "left"
-    board = found.board
+    title, board = f"fer-edge {found.version}", found.board
+    table = Table("", "", title=title, title_justify="left", show_header=False)
     rows: dict[str, str | Text] = {
         "board": board.name,
         "CPU": f"{board.cpu}, {board.cores} core{'s' if board.cores > 1 else ''} usable"
@@ -71,15 +70,14 @@ def _tries(found: Diagnosis) -> Table:
         f", {one.accuracy:.2%} accuracy on {spec.data.name} {one.split}" for one in spec.metrics
     )
     title = f"{found.path}\n{spec.name}, {spec.quantization.precision}{accuracies}"
-    table = Table("engine", "threads", "ms/face", "self-test", title=title)
-    table.title_justify = "left"
+    columns = ("engine", "threads", "ms/face", "self-test")
+    table = Table(*columns, title=title, title_justify="left")
     for column in table.columns[1:3]:
         column.justify = "right"
     for row in found.rows:
         ms = row.measured.ms if row.measured else None
-        table.add_row(
-            row.backend, str(row.threads), "" if ms is None else f"{ms:.2f}", _self_test(row)
-        )
+        shown = "" if ms is None else f"{ms:.2f}"
+        table.add_row(row.backend, str(row.threads), shown, _self_test(row))
     return table
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge.runtime.device import packages
-from fer_edge.runtime.device.board import Board, Camera, has_picamera2, list_cameras, read_board
+from fer_edge.runtime.device.board import Board, Camera, list_cameras, read_board
 from fer_edge.runtime.device.cpu import count_usable_cores, identify_cpu
 from fer_edge.runtime.device.packages import find_package
 from tests.support.files import write_files
@@ -131,7 +132,7 @@ def test_this_machine() -> None:
     here = read_board()
     assert here.python == sys.version.split()[0]
     assert here.bits == 64
-    assert json.loads(json.dumps(here.to_dict()))["cpu"] == here.cpu
+    assert json.loads(json.dumps(dataclasses.asdict(here)))["cpu"] == here.cpu
     assert here.memory is None or here.memory > 2**26
 
 
@@ -169,7 +170,7 @@ def test_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_package("numpy") == Path(sys.modules["numpy"].__file__ or "")
     assert find_package("no_such_package") is None
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    assert not has_picamera2()
+    assert find_package("picamera2") is None
 
     def refuse(name: str) -> None:
         raise ModuleNotFoundError(name)

@@ -85,7 +85,7 @@ def test_really() -> None:
         assert 0 < low <= row.speed.p50_ms <= high
         assert len(row.speed.rounds_ms) == 2
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert document["rows"][0] == json.loads(json.dumps(found.rows[0].to_dict()))
+    assert document["rows"][0] == json.loads(json.dumps(dataclasses.asdict(found.rows[0])))
     assert set(document) >= {"version", "board", "health", "rows", "warnings", "works", "split"}
 
 

@@ -94,13 +94,8 @@ def open_backend(
     else:
         names = list(ENGINES)
     device = "cpu" if device == "auto" else device
-    loaded, file = _load_first(
-        names,
-        path,
-        device,
-        1 if threads is None else threads,
-        allow_substitute=use_stored_choice,
-    )
+    threads = 1 if threads is None else threads
+    loaded, file = _load_first(names, path, device, threads, allow_substitute=use_stored_choice)
     if verify:
         return VerifiedBackend(loaded, file, device)
     check_contract(loaded, file)

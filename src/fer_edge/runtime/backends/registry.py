@@ -111,16 +111,15 @@ def check_suffix(path: Path, names: Iterable[str] = ENGINES) -> None:
     Raises:
         ModelError: none does; it names the suffixes that they read.
     """
-    engines = {name: ENGINES[name] for name in names}
-    suffixes = sorted({suffix for engine in engines.values() for suffix in engine.suffixes})
+    first, *others = names
+    suffixes = sorted({s for name in (first, *others) for s in ENGINES[name].suffixes})
     if path.suffix in suffixes:
         return
-    subject = f"{next(iter(engines))} does not read" if len(engines) == 1 else "no backend reads"
+    subject = "no backend reads" if others else f"{first} does not read"
     message = f"{path}: {subject} {path.suffix or 'a file without suffix'}"
     message += f", only {', '.join(suffixes)}"
-    if len(engines) == 1 and any(path.suffix in one.substitutes for one in engines.values()):
-        name = next(iter(engines))
-        message += f": fer export --format {name} makes one, and --model names it"
+    if not others and path.suffix in ENGINES[first].substitutes:
+        message += f": fer export --format {first} makes one, and --model names it"
     raise ModelError(message)
 
 

@@ -7,10 +7,8 @@ import platform
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 from fer_edge.runtime.device.cpu import core_names, count_usable_cores
-from fer_edge.runtime.device.packages import find_package
 from fer_edge.runtime.device.system_files import ROOT, find_values, read_text
 
 FEATURES = (
@@ -58,10 +56,6 @@ class Board:
         if self.bits not in (32, 64):
             raise ValueError(f"bits must be 32 or 64, not {self.bits}")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return dataclasses.asdict(self)
-
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
@@ -101,11 +95,6 @@ def list_cameras(root: Path = ROOT) -> tuple[Camera, ...]:
         if read_text(about / "index").strip() in ("", "0") and not name.startswith(NOT_CAMERAS):
             found.append(Camera(f"/dev/{path.name}", name))
     return tuple(sorted(found, key=lambda camera: (len(camera.device), camera.device)))
-
-
-def has_picamera2() -> bool:
-    """Whether Picamera2, Raspberry Pi's own way to its cameras, is installed."""
-    return find_package("picamera2") is not None
 
 
 def _name(root: Path) -> str:

@@ -68,10 +68,6 @@ class Row:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         return f"{Path(self.model).name}, {self.backend}, {threads}, batch {self.batch}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return dataclasses.asdict(self)
-
 
 @dataclasses.dataclass(frozen=True)
 class Benchmark:
@@ -168,15 +164,13 @@ def benchmark(
         )
     if unknown := [name for name in backends if name not in ENGINES]:
         raise ConfigError(f"the backend {unknown[0]!r} is none of {', '.join(ENGINES)}")
-    pairs = list(dict.fromkeys(itertools.product(counts, batches)))
+    names = tuple(dict.fromkeys(backends))
+    engine_rows = [row for path in models for row in _engine_rows(path, names, here.machine)]
     rows = [
         dataclasses.replace(row, threads=count, batch=batch)
-        for row in dict.fromkeys(  # a file may be named, and be read for another one as well
-            row
-            for path in models
-            for row in _engine_rows(path, tuple(dict.fromkeys(backends)), here.machine)
-        )
-        for count, batch in pairs
+        # a file may be named, and be read for another one as well
+        for row in dict.fromkeys(engine_rows)
+        for count, batch in dict.fromkeys(itertools.product(counts, batches))
     ]
     timed: list[list[Timed]] = [[] for _ in rows]
     health = [read_health()]
@@ -222,8 +216,8 @@ def _engine_rows(path: Path, backends: Sequence[str], machine: str) -> list[Row]
         missing = missing_advice(name)
         if not backends and (missing or file is None):
             continue
-        unread = f"it doesn't read {path.suffix}" if file is None else None
-        reason = unread or missing or unsupported_reason(name, precision, machine)
-        read = file or path
-        rows.append(Row(str(read), precision, model_size(read), name, 1, 1, failure=reason))
+        reason = missing or unsupported_reason(name, precision, machine)
+        if file is None:
+            file, reason = path, f"it doesn't read {path.suffix}"
+        rows.append(Row(str(file), precision, model_size(file), name, 1, 1, failure=reason))
     return rows

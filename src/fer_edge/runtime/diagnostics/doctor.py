@@ -130,7 +130,7 @@ def diagnose(
         version=fer_edge.__version__,
         board=here,
         cameras=board.list_cameras(),
-        picamera2=board.has_picamera2(),
+        picamera2=packages.find_package("picamera2") is not None,
         pyav=packages.find_package("av") is not None,
         engines=engines,
         detector=_detector_state(),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from fer_edge.errors import DamagedSpecError, MissingSpecError, ModelError
 from fer_edge.spec import ModelSpec
@@ -27,7 +26,7 @@ def format_document(spec: ModelSpec, digests: dict[str, str]) -> str:
 
 def read_spec(path: Path) -> ModelSpec:
     """The same as `read_verified_spec`, without reading the graph and the weights."""
-    return _spec(_document(path), path)
+    return _read(path)[0]
 
 
 def read_verified_spec(path: Path) -> ModelSpec:
@@ -40,9 +39,8 @@ def read_verified_spec(path: Path) -> ModelSpec:
     """
     import hashlib  # here: OpenSSL takes as long to load as the model
 
-    document = _document(path)
-    spec = _spec(document, path)
-    for suffix, wanted in document[DIGESTS].items():
+    spec, digests = _read(path)
+    for suffix, wanted in digests.items():
         file = path.with_suffix(suffix)
         try:
             with file.open("rb") as stream:
@@ -50,24 +48,19 @@ def read_verified_spec(path: Path) -> ModelSpec:
         except OSError as error:
             raise ModelError(f"{file}: {error.strerror}: {_ALL}") from None
         if found != wanted:
-            raise ModelError(
-                f"{file}: damaged, or of another model than {_beside(path).name}: {_ALL}"
-            )
+            document = path.with_suffix(".json").name
+            raise ModelError(f"{file}: damaged, or of another model than {document}: {_ALL}")
     return spec
 
 
 _ALL = f"copy all three files again (*{SUFFIX}, .bin and .json), or export again"
 
 
-def _beside(path: Path) -> Path:
-    return path.with_suffix(".json")
-
-
-def _document(path: Path) -> dict[str, Any]:
-    """The content of the `.json`."""
+def _read(path: Path) -> tuple[ModelSpec, dict[str, str]]:
+    """The spec and the digests in the `.json`."""
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file")
-    file = _beside(path)
+    file = path.with_suffix(".json")
     try:
         document = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
@@ -81,12 +74,7 @@ def _document(path: Path) -> dict[str, Any]:
     digests = document.get(DIGESTS) if isinstance(document, dict) else None
     if not isinstance(digests, dict) or digests.keys() != {".param", ".bin"}:
         raise DamagedSpecError(f"{file}: it doesn't name the files that it belongs to: {_ALL}")
-    checked: dict[str, Any] = document
-    return checked
-
-
-def _spec(document: dict[str, Any], path: Path) -> ModelSpec:
-    spec = ModelSpec.from_document(document, str(_beside(path)))
+    spec = ModelSpec.from_document(document, str(file))
     if spec.ncnn is None:
-        raise DamagedSpecError(f"{_beside(path)}: it isn't of an ncnn model: {_ALL}")
-    return spec
+        raise DamagedSpecError(f"{file}: it isn't of an ncnn model: {_ALL}")
+    return spec, digests
