@@ -90,10 +90,7 @@ class _Rows:
     def add_one_by_one(
         self, lines: Sequence[tuple[int, bytes]], columns: tuple[int, int, int], path: Path | None
     ) -> None:
-        """Parse lines of which some are bad; raise a DataError for the first unless `path` is None.
-
-        Slower than `add`, but it names the row.
-        """
+        """Like `add`, but slower: collect bad rows or, if `path` is given, raise a DataError."""
         for line in lines:
             try:
                 self.add([line], columns)

@@ -59,7 +59,6 @@ def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0
     "@" or "__", as operating systems create them, are ignored.
 
     Args:
-        root: the folder.
         side: of the faces, in pixels.
         skip_bad: leave unreadable images out and list them in the result's `bad`.
         seed: of the choice of val and test.
@@ -89,7 +88,12 @@ def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0
         if (counts == 0).any():
             raise DataError(f"{root}: no readable {name} image of {labels[int(counts.argmin())]!r}")
     derived = tuple(name for name in missing if name not in splits)
-    _check_enough(root, splits["train"], labels, derived)
+    counts = np.bincount(splits["train"].labels, minlength=len(labels))
+    if derived and counts.min() <= len(derived):
+        raise DataError(
+            f"{root}: {counts.min()} images of {labels[int(counts.argmin())]!r}: too few to take "
+            f"{' and '.join(derived)} from"
+        )
     random = np.random.default_rng(seed)
     for name in derived:
         splits["train"], splits[name] = _hold_out(splits["train"], random)
@@ -181,17 +185,6 @@ def _read_face(path: Path, side: int) -> npt.NDArray[np.uint8] | str:
         return crop_face(gray, (0, 0, gray.shape[1], gray.shape[0]), CropSpec(), side)
     except SourceError as error:
         return str(error).removeprefix(f"{path}: ")
-
-
-def _check_enough(
-    root: Path, train: Faces, labels: tuple[str, ...], derived: tuple[Split, ...]
-) -> None:
-    counts = np.bincount(train.labels, minlength=len(labels))
-    if derived and counts.min() <= len(derived):
-        raise DataError(
-            f"{root}: {counts.min()} images of {labels[int(counts.argmin())]!r}: too few to take "
-            f"{' and '.join(derived)} from"
-        )
 
 
 def _hold_out(train: Faces, random: np.random.Generator) -> tuple[Faces, Faces]:

@@ -102,27 +102,14 @@ def _load_cache(cached: Path, path: Path) -> FaceData | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         log.warning("%s: the cache is damaged (%s); reading %s again", cached, error, path)
         return None
-    return FaceData(
-        about["name"],
-        about["licence"],
-        path,
-        tuple(about["labels"]),
-        splits,
-        tuple(BadItem(**entry) for entry in about["bad"]),
-        tuple(about["derived_splits"]),
-        tuple(about["files"]),
-    )
+    about |= {key: tuple(about[key]) for key in ("labels", "derived_splits", "files")}
+    about["bad"] = tuple(BadItem(**entry) for entry in about["bad"])
+    return FaceData(path=path, splits=splits, **about)
 
 
 def _save_cache(cached: Path, data: FaceData) -> None:
-    about = {
-        "name": data.name,
-        "licence": data.licence,
-        "labels": data.labels,
-        "bad": [asdict(entry) for entry in data.bad],
-        "derived_splits": data.derived_splits,
-        "files": data.files,
-    }
+    keys = ("name", "licence", "labels", "derived_splits", "files")
+    about = {key: getattr(data, key) for key in keys} | {"bad": [asdict(one) for one in data.bad]}
     arrays = {
         f"{name}_{part}": getattr(faces, part)
         for name, faces in data.splits.items()

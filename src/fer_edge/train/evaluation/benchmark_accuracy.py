@@ -13,7 +13,7 @@ from fer_edge.runtime.diagnostics.self_test import Report, read_model_spec
 from fer_edge.runtime.diagnostics.worker import WorkerError, run_in_process
 from fer_edge.train.data.dataset import Split
 from fer_edge.train.data.loading import read_data
-from fer_edge.train.evaluation.evaluate import evaluate, match_labels, open_model
+from fer_edge.train.evaluation.evaluate import evaluate_file, match_labels
 
 logger = logging.getLogger(__name__)
 
@@ -50,14 +50,9 @@ def add_accuracy(
     skip_bad: bool = False,
     report: Report = logger.info,
 ) -> Benchmark:
-    """A benchmark with the accuracy of every model and engine that was timed.
+    """Add the accuracy of every model and engine that was timed to a benchmark.
 
-    Args:
-        found: the benchmark.
-        data: see `read_data`.
-        split: split of the data.
-        skip_bad: whether to leave invalid rows and images out.
-        report: takes a line before each model and engine.
+    `report` takes a line before each model and engine; `data` and `skip_bad` as in `read_data`.
     """
     pairs = dict.fromkeys((row.model, row.backend) for row in found.rows if row.speed is not None)
     changes: dict[tuple[str, str], dict[str, Any]] = {}
@@ -91,7 +86,5 @@ def measure_accuracy(model: str, backend: str, data: str, split: Split, skip_bad
     Raises:
         FerEdgeError: the model or the data can't be used.
     """
-    opened = open_model(Path(model), backend=backend)
-    faces = read_data(Path(data), side=opened.spec.input.side, skip_bad=skip_bad)
-    matching = match_labels(faces, faces.split(split), opened.spec, opened.name)
-    return Accuracy(evaluate(opened, matching, split).accuracy, len(matching))
+    found = evaluate_file(Path(model), Path(data), split, backend=backend, skip_bad=skip_bad)
+    return Accuracy(found.accuracy, len(found.truth))

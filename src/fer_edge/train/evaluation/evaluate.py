@@ -133,13 +133,7 @@ def load_evaluation_data(
 
 
 def match_labels(data: FaceData, faces: Faces, spec: ModelSpec, model: str) -> Faces:
-    """Renumber the labels of a data set's faces in the order of a model's spec.
-
-    Args:
-        data: the data set that `faces` belong to.
-        faces: labels numbered as in `data`.
-        spec: the model's spec.
-        model: its name, for errors.
+    """Renumber the labels of faces of `data` in the order of the spec of the model named `model`.
 
     Raises:
         DataError: the model doesn't know a label of the data, or its faces have another size.
@@ -175,7 +169,7 @@ def evaluate(model: Model, faces: Faces, split: str, left_out: int = 0) -> Repor
 
     Args:
         model: an opened model.
-        faces: the split, or what is left of it, labels numbered as in the model's spec.
+        faces: the split without `left_out` faces, labels numbered as in the model's spec.
         split: its name.
         left_out: number of faces of the split that aren't in `faces`.
 
@@ -223,12 +217,9 @@ def evaluate_file(
         DataError, OSError: see `load_evaluation_data`, `match_labels`.
     """
     model = open_model(path, backend=backend, device=device, threads=threads)
+    side = model.spec.input.side
     loaded = load_evaluation_data(
-        data,
-        split,
-        model.spec.input.side,
-        skip_bad=skip_bad,
-        without_duplicates=without_duplicates,
+        data, split, side, skip_bad=skip_bad, without_duplicates=without_duplicates
     )
     faces = match_labels(loaded.data, loaded.faces, model.spec, model.name)
     return evaluate(model, faces, split, loaded.left_out)

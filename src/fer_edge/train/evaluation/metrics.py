@@ -90,19 +90,16 @@ class Report:
 
     def per_class(self) -> dict[str, dict[str, float]]:
         """Precision, recall, F1 and support of each label; 0 where a ratio is 0 / 0."""
-        confusion = self.confusion
-        hits = np.diag(confusion).astype(float)
-        support, predicted = confusion.sum(1), confusion.sum(0)
-        precision = hits / np.maximum(predicted, 1)
-        recall = hits / np.maximum(support, 1)
-        f1 = 2 * hits / np.maximum(support + predicted, 1)
+        hits = np.diag(self.confusion)
+        support, predicted = self.confusion.sum(1), self.confusion.sum(0)
+        columns = {
+            "precision": hits / np.maximum(predicted, 1),
+            "recall": hits / np.maximum(support, 1),
+            "f1": 2 * hits / np.maximum(support + predicted, 1),
+            "support": support,
+        }
         return {
-            label: {
-                "precision": float(precision[i]),
-                "recall": float(recall[i]),
-                "f1": float(f1[i]),
-                "support": int(support[i]),
-            }
+            label: {name: column[i].item() for name, column in columns.items()}
             for i, label in enumerate(self.labels)
         }
 

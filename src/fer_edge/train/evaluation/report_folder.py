@@ -23,13 +23,7 @@ log = logging.getLogger(__name__)
 def default_report_folder(
     model: Path, sha256: str, split: str, *, without_duplicates: bool = False
 ) -> Path:
-    """Choose the folder of a report for which the user names none.
-
-    Args:
-        model: path of the evaluated file.
-        sha256: of its content, see `Model.sha256`.
-        split: name of the split.
-        without_duplicates: near copies of train were left out.
+    """Choose the folder of a report for which the user names none; `sha256` as `Model.sha256`.
 
     Returns:
         `<run>/evaluation/<file name>-<split>` for a file in a run's folder, otherwise
@@ -51,8 +45,7 @@ def check_report_folder(
 
     Args:
         folder: where the report is to be written; need not exist.
-        model_sha256, data_sha256: see `Model.sha256`, `Faces.sha256`.
-        split: name of the split.
+        model_sha256, data_sha256, split: of the new report.
         has_votes: the report compares the model with FER+'s annotators.
 
     Raises:
@@ -61,12 +54,10 @@ def check_report_folder(
     if not (folder / REPORT).exists():
         return
     previous = _read_report(folder / REPORT)
+    model, its_split = previous.get("model"), previous.get("split")
     for is_same, what in (
-        (
-            previous.get("model_sha256") == model_sha256,
-            f"of another model, {previous.get('model')}",
-        ),
-        (previous.get("split") == split, f"on another split, {previous.get('split')}"),
+        (previous.get("model_sha256") == model_sha256, f"of another model, {model}"),
+        (its_split == split, f"on another split, {its_split}"),
         (previous.get("data_sha256") == data_sha256, "on other data"),
         (has_votes or "annotators" not in previous, "with FER+'s votes, which this one lacks"),
     ):
