@@ -33,19 +33,16 @@ def result_text(result: Result) -> str:
     lines = [f"{result.source}  ({result.width} x {result.height})"]
     if not result.faces:
         lines.append("  no face")
-    if len(result.faces) > 1:
+    elif len(result.faces) > 1:
         for number, face in enumerate(result.faces):
             x, y, w, h = face.box
             shown = _emotion_text(face)
             lines.append(f"  face {number:<3} {shown:<14} at {x}, {y} ({w} x {h})")
-        return "\n".join(lines)
-    for face in result.faces:
+    else:
+        face = result.faces[0]
         width = max(_cells(label) for label in face.probabilities)
-        lines.append(
-            f"  {_emotion_text(face)}"
-            if face.emotion == UNCERTAIN
-            else f"  {face.emotion}, {face.confidence:.0%} sure"
-        )
+        sure = f"{face.emotion}, {face.confidence:.0%} sure"
+        lines.append(f"  {_emotion_text(face) if face.emotion == UNCERTAIN else sure}")
         for label, probability in face.probabilities.items():
             mark = ">" if label == face.emotion else " "
             gap = " " * (width - _cells(label))
@@ -120,14 +117,11 @@ def summary_text(summary: Summary) -> str:
         f"{1e3 * summary.durations.percentile(0.5):.1f} ms (median), "
         f"{1e3 * summary.durations.percentile(0.95):.1f} ms (95th percentile)"
     ]
-    fractions = ", ".join(
-        f"{emotion} {count / summary.faces:.0%}"
-        for emotion, count in summary.emotions.most_common()
-    )
+    emotions = summary.emotions.most_common()
+    fractions = ", ".join(f"{emotion} {count / summary.faces:.0%}" for emotion, count in emotions)
     tracks = f", {_number(summary.tracked, 'track')}" if summary.tracked else ""
-    lines.append(
-        f"{_number(summary.faces, 'face')}{tracks}" + (f": {fractions}" if fractions else "")
-    )
+    faces = f"{_number(summary.faces, 'face')}{tracks}"
+    lines.append(f"{faces}: {fractions}" if fractions else faces)
     if summary.failed:
         lines.append(f"{summary.failed:,} could not be read")
     return "\n".join(lines)

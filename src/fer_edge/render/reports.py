@@ -168,9 +168,8 @@ def exported_text(done: Exported) -> str:
     lines = [parity_text(parity) for parity in done.parities]
     if done.savings:
         lines.append(str(done.savings))
-    lines.append(
-        f"wrote {done.path} ({done.size / 1e6:.1f} MB), {done.report} and {done.html_report}"
-    )
+    size = f"{done.size / 1e6:.1f} MB"
+    lines.append(f"wrote {done.path} ({size}), {done.report} and {done.html_report}")
     return "\n".join(lines)
 
 

@@ -38,12 +38,7 @@ def devices() -> tuple[str, ...]:
 
 
 def open_session(path: Path, *, device: str = "cpu", threads: int) -> onnxruntime.InferenceSession:
-    """Open an ONNX Runtime session.
-
-    Args:
-        path: an `.onnx` file.
-        device: one of `devices()`.
-        threads: threads of one call on the CPU; 0: all physical cores.
+    """Open an `.onnx` file on one of `devices()`; 0 threads: all physical cores.
 
     Raises:
         ModelError: there is no such file, or the engine can't load it.

@@ -109,11 +109,6 @@ def check_contract(backend: Backend, path: Path) -> Floats:
 class VerifiedBackend:
     """A backend that gave the golden logits, and whose every prediction is finite.
 
-    Args:
-        backend: what predicts.
-        path: the file that it was loaded from.
-        device: the device that it predicts on.
-
     Raises:
         ModelError: the logits of its start sample aren't within the threshold, or aren't finite.
     """

@@ -58,13 +58,9 @@ class Speed:
         p95_ms, p99_ms: percentiles; None: there were fewer than 20 or 100 runs.
         rounds_ms: the median of each round.
         faces_per_second: faces of all calls per second of their total time.
-        import_ms: time to import the engine; median of the rounds.
-        load_ms: time to open the model afterwards, including the first prediction; median of the
-            rounds.
-        peak_memory: peak of a process that does nothing else, in bytes, the largest of the rounds;
-            None: the system doesn't report it.
-        clocks: MHz of the core that it ran on, at the beginning and end of each round; empty: the
-            system doesn't report it.
+        import_ms, load_ms: as in `Timed`; medians of the rounds.
+        peak_memory: as in `Timed`; the largest of the rounds.
+        clocks: as in `Timed`; of each round.
     """
 
     engine: str
