@@ -63,7 +63,7 @@ def train(
         settings["data"] = str(Path(data).resolve())
     base = read_recipe(recipe) if recipe else None
     config = resolve_config(settings, Path(output), resume=resume, recipe=base)
-    return fit(config, Path(output), resume=resume, devices=devices)
+    return fit(config, Path(output), resume=resume, devices=devices).path
 
 
 def evaluate(

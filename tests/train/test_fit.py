@@ -22,7 +22,7 @@ from fer_edge.train.callbacks import EpochLog, read_log
 from fer_edge.train.config import TrainConfig, resolve_config
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.calibration_error import fit_temperature
-from fer_edge.train.fit import _fold, fit
+from fer_edge.train.fit import FitResult, _fold, fit
 from fer_edge.train.lightning_module import LitClassifier
 from fer_edge.train.networks import checkpoint, quantized
 from fer_edge.train.networks.classifier import MEAN, STD
@@ -50,10 +50,27 @@ def config(csv_file: Path) -> TrainConfig:
 
 
 @pytest.fixture(scope="module")
-def run(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = fit(config, tmp_path_factory.mktemp("runs") / "run")
-    assert path.name == "model.safetensors"
-    return path.parent
+def result(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    return fit(config, tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="module")
+def run(result: FitResult) -> Path:
+    return result.path.parent
+
+
+def check_returned(result: FitResult, precision: str) -> None:
+    """What `fit` returns is what it saved, number for number."""
+    assert result.path.name == "model.safetensors"
+    saved, returned = checkpoint.load(result.path), result.checkpoint
+    assert returned is not None
+    assert returned.spec == saved.spec
+    one, other = (c.int8() if precision == "int8" else c for c in (returned, saved))
+    assert np.array_equal(one.predict(FACES), other.predict(FACES))
+
+
+def test_what_is_returned_is_what_was_saved(result: FitResult) -> None:
+    check_returned(result, "fp32")
 
 
 def test_the_run_folder(run: Path, config: TrainConfig) -> None:
@@ -189,8 +206,18 @@ def qat_config(larger_csv_file: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="module")
-def qat_result(qat_config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def returned_qat(qat_config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     return fit(qat_config, tmp_path_factory.mktemp("runs") / "qat")
+
+
+@pytest.fixture(scope="module")
+def qat_result(returned_qat: FitResult) -> Path:
+    return returned_qat.path
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_what_qat_returns_is_what_it_saved(returned_qat: FitResult, precision: str) -> None:
+    check_returned(returned_qat, precision)
 
 
 def test_qat_trains_the_quantized_model_alone(qat_result: Path, qat_config: TrainConfig) -> None:
@@ -273,7 +300,7 @@ def test_qat_takes_the_side_of_its_network(larger_csv_file: Path, tmp_path: Path
     given = {"data": str(larger_csv_file), "qat_from": str(source), "epochs": 1, "batch_size": 63}
     config = resolve_config(given, tmp_path, resume=False)
     assert (config.side, config.architecture) == (32, "tiny")
-    done = checkpoint.load(fit(config, tmp_path / "run"))
+    done = checkpoint.load(fit(config, tmp_path / "run").path)
     assert done.int8().predict(np.zeros((1, 32, 32), np.uint8)).shape == (1, 7)
 
 
@@ -290,7 +317,7 @@ def test_the_last_epoch_is_saved_although_it_is_not_the_best(
         saved = torch.load(moved / "checkpoints" / f"{name}.ckpt", weights_only=True)
         assert saved["epoch"] == epoch
     before = load_file(moved / "model.safetensors")
-    after = load_file(fit(resolve_config({}, moved, resume=True), moved, resume=True))
+    after = load_file(fit(resolve_config({}, moved, resume=True), moved, resume=True).path)
     assert [row["epoch"] for row in read_log(moved / "metrics.csv")] == ["1", "2"]
     assert all(torch.equal(after[name], before[name]) for name in before)
 

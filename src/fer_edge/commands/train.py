@@ -193,14 +193,14 @@ def train(
         raise ConfigError(f"{output}: not a run of --qat: resume it without --qat")
     try:
         with show_training() as on_progress:
-            path = fit(config, output, resume=resume, devices=devices, on_progress=on_progress)
+            done = fit(config, output, resume=resume, devices=devices, on_progress=on_progress)
     except (KeyboardInterrupt, SystemExit):
         if is_rank_zero():
             print(f"interrupted; to resume: fer train --output {output} --resume", file=sys.stderr)
         raise typer.Exit(1) from None
     if is_rank_zero():
         is_qat = bool(config.qat_from)
-        show_checkpoint(path, data or config.data, is_qat=is_qat, as_json=as_json)
+        show_checkpoint(done.path, data or config.data, is_qat=is_qat, as_json=as_json)
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import lightning
@@ -29,12 +29,26 @@ from fer_edge.train.finalize import finalize_float, finalize_quantized
 from fer_edge.train.init_weights import build_initial_model
 from fer_edge.train.lightning_module import LitClassifier, get_submodules
 from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.progress import ProgressCallback, ignore_progress
 from fer_edge.train.qat import prepare_qat
 from fer_edge.train.targets import build_targets
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a run trained.
+
+    Attributes:
+        path: path of `model.safetensors`.
+        checkpoint: its content; None in processes other than rank 0, which writes it.
+    """
+
+    path: Path
+    checkpoint: Checkpoint | None
 
 
 def fit(
@@ -44,7 +58,7 @@ def fit(
     resume: bool = False,
     devices: int = 1,
     on_progress: ProgressCallback = ignore_progress,
-) -> Path:
+) -> FitResult:
     """Train a network with the settings of `config` in the run folder `output`.
 
     The folder gets `config.json` and, if the run starts from a fer-edge checkpoint, that one's spec
@@ -60,9 +74,6 @@ def fit(
         devices: processes on this machine, one GPU each if there are GPUs; 1 under torchrun, which
             has started them.
         on_progress: called in rank 0 after each step of the calibration and of the training.
-
-    Returns:
-        The path of `model.safetensors`, which rank 0 has written.
 
     Raises:
         ConfigError: the folder holds a run and `resume` is False, or settings contradict the data
@@ -156,7 +167,7 @@ def fit(
         distributed.leave_process_group()
     path = output / MODEL_FILE
     if not is_rank_zero:
-        return path
+        return FitResult(path, None)
     state = torch.load(best.path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["state_dict"])
     trained = module.model.cpu().to(memory_format=torch.contiguous_format)
@@ -173,7 +184,7 @@ def fit(
         )
     checkpoints.save(checkpoint, path)
     plots.save_figure(plots.plot_curves(read_log(output / "metrics.csv")), output / "curves.png")
-    return path
+    return FitResult(path, checkpoint)
 
 
 def _load_teachers(config: TrainConfig, data: FaceData) -> tuple[FaceClassifier, ...]:
