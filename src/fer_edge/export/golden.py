@@ -51,11 +51,8 @@ def _drawn_face(
     tilt = random.uniform(-0.25, 0.25)
     x, y = x * np.cos(tilt) - y * np.sin(tilt), x * np.sin(tilt) + y * np.cos(tilt)
     face = np.where((x / 0.75) ** 2 + (y / 0.95) ** 2 < 1, skin, background)
-    open_eye, brow, bend = (
-        random.uniform(0.04, 0.15),
-        random.uniform(-0.4, 0.4),
-        random.uniform(-1, 1),
-    )
+    open_eye = random.uniform(0.04, 0.15)
+    brow, bend = random.uniform(-0.4, 0.4), random.uniform(-1, 1)
     for centre in (-0.32, 0.32):
         eye = ((x - centre) / 0.15) ** 2 + ((y + 0.2) / open_eye) ** 2 < 1
         line = (np.abs(y + 0.5 - brow * (np.abs(x) - 0.32)) < 0.05) & (np.abs(x - centre) < 0.2)

@@ -134,13 +134,10 @@ def _figures(parity: Parity) -> str:
     if thresholds is None:
         raise ValueError("the report needs thresholds: see judge.check_thresholds")
     diff = thresholds.max_abs_logit_diff
+    diff_limit = _NO_LIMIT if diff is None else f"at most {diff:g}"
     rows = [
         ("Same label", f"{parity.agreement:.4%}", _agreement_limit(thresholds, parity.n)),
-        (
-            "Max |Δlogit|",
-            f"{parity.max_abs_logit_diff:.3g}",
-            _NO_LIMIT if diff is None else f"at most {diff:g}",
-        ),
+        ("Max |Δlogit|", f"{parity.max_abs_logit_diff:.3g}", diff_limit),
         ("Max |Δprobability|", f"{parity.max_abs_probability_diff:.3g}", ""),
         ("Mean |Δprobability|", f"{parity.mean_abs_probability_diff:.3g}", ""),
     ]
@@ -151,26 +148,21 @@ def _figures(parity: Parity) -> str:
         chance = f", or up to {n} faces if chance explains it" if n else ""
         quantized = "" if parity.accuracy_float is None else ", quantized model"
         accuracy_limit = _limit(thresholds.accuracy_loss, " lost") + chance
+        recall_limit = _limit(thresholds.recall_loss) + chance
         rows += [
             ("Accuracy in PyTorch, float model", _percent(parity.accuracy_float), ""),
             (f"Accuracy in PyTorch{quantized}", _percent(parity.accuracy_reference), ""),
             ("Accuracy of the file", _percent(parity.accuracy_exported), accuracy_limit),
-            (
-                "Largest loss of recall",
-                f"{max(losses):.2%}",
-                _limit(thresholds.recall_loss) + chance,
-            ),
+            ("Largest loss of recall", f"{max(losses):.2%}", recall_limit),
         ]
     return _table("Figures", ("", "measured", "threshold"), [row for row in rows if row[1]])
 
 
 def _agreement_limit(thresholds: Thresholds, n: int) -> str:
     """The allowed mismatches are named where they are more than the fraction allows."""
-    allowed = thresholds.allowed_mismatches
-    also = (
-        f", or all but {allowed} of the faces" if allowed > (1 - thresholds.agreement) * n else ""
-    )
-    return f"at least {thresholds.agreement:.2%}{also}"
+    text, allowed = f"at least {thresholds.agreement:.2%}", thresholds.allowed_mismatches
+    is_more = allowed > (1 - thresholds.agreement) * n
+    return f"{text}, or all but {allowed} of the faces" if is_more else text
 
 
 def _percent(value: float | None) -> str:

@@ -156,10 +156,8 @@ def measure(
         {label: row["recall"] for label, row in report.per_class().items()} for report in reports
     ]
     support, flipped = _count_per_label(reports, spec.labels)
-    missing = 3 - len(reports)
-    accuracies += [None] * missing
-    recalls += [{} for _ in range(missing)]
-    finite = bool(np.isfinite(exported).all())
+    accuracies += [None] * (3 - len(reports))
+    recalls += [{} for _ in range(3 - len(reports))]
     return Parity(
         faces=faces,
         n=len(reference),
@@ -178,7 +176,7 @@ def measure(
         recall_float=recalls[2],
         support=support,
         flipped=flipped,
-        metrics=reports[1].metrics() if reports and finite else None,
+        metrics=reports[1].metrics() if reports and np.isfinite(exported).all() else None,
     )
 
 

@@ -7,7 +7,6 @@ import importlib.metadata
 import subprocess
 import tempfile
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -40,26 +39,13 @@ MAX_FLOAT32_SIZE = 10_000
 would cause nine tenths of the rounding error."""
 
 
-@dataclass(frozen=True)
-class _LayerKeys:
-    """The parameter keys of an ncnn layer that give the size of its weights.
-
-    Attributes:
-        outputs: number of outputs, and of biases where there are any.
-        bias: whether there are biases.
-        size: number of weights.
-    """
-
-    outputs: str
-    bias: str
-    size: str
-
-
 WEIGHTED_LAYERS = {
-    "Convolution": _LayerKeys("0", "5", "6"),
-    "ConvolutionDepthWise": _LayerKeys("0", "5", "6"),
-    "InnerProduct": _LayerKeys("0", "1", "2"),
+    "Convolution": ("0", "5", "6"),
+    "ConvolutionDepthWise": ("0", "5", "6"),
+    "InnerProduct": ("0", "1", "2"),
 }
+"""ncnn's parameter keys: number of outputs, which biases share; whether there are biases; number of
+weights."""
 
 
 def convert_to_ncnn(checkpoint: Checkpoint, precision: Precision) -> ConvertedModel:
@@ -141,12 +127,9 @@ def encode_weights(graph: str, weights: bytes, *, half: bool) -> bytes:
         kind, _, inputs, outputs, *rest = line.split()
         if kind not in WEIGHTED_LAYERS:
             continue
-        keys = WEIGHTED_LAYERS[kind]
         values = dict(field.split("=", 1) for field in rest[int(inputs) + int(outputs) :])
-        size, bias = (
-            int(values[keys.size]),
-            int(values[keys.outputs]) * int(values.get(keys.bias, 0)),
-        )
+        count, has_bias, size = (int(values.get(key, 0)) for key in WEIGHTED_LAYERS[kind])
+        bias = count * has_bias
         tag, full = weights[at : at + 4], weights[at + 4 : at + 4 + 4 * size]
         at += 4 + 4 * size
         if tag.strip(bytes(1)):

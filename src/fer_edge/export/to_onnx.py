@@ -98,8 +98,7 @@ def _convert(checkpoint: Checkpoint, *, exact: bool) -> onnx.ModelProto:
     store_as_float16(model, exact=exact)
     model = onnxscript.optimizer.optimize(model, input_size_limit=_MIN_SIZE - 1)
     with _quiet():
-        sides = checkpoint.spec.input.side, checkpoint.spec.input.network_side
-        model = rewrite_graph(model, *sides)
+        model = rewrite_graph(model, side, checkpoint.spec.input.network_side)
     _strip(model)
     return model
 
@@ -137,15 +136,11 @@ def store_as_float16(model: onnx.ModelProto, *, exact: bool) -> None:
 
 def write_onnx(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
     """Write one `.onnx` file with the spec in `metadata_props`."""
-    _embed(model, spec)
-    path.write_bytes(model.SerializeToString())
-
-
-def _embed(model: onnx.ModelProto, spec: ModelSpec) -> None:
     kept = [p for p in model.metadata_props if p.key != KEY]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
     model.metadata_props.add(key=KEY, value=spec.to_json())
+    path.write_bytes(model.SerializeToString())
 
 
 def _strip(model: onnx.ModelProto) -> None:

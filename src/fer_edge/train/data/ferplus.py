@@ -69,8 +69,7 @@ def read_votes(path: Path, data: FaceData) -> dict[Split, Votes]:
                 votes.append(counted)
                 splits.append(USAGE[row["Usage"].encode()])
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        where = f"line {len(votes) + 2}"
-        raise DataError(f"{path}: {where}: not a row of FER+ ({error})") from None
+        raise DataError(f"{path}: line {len(votes) + 2}: not a row of FER+ ({error})") from None
     counts = np.array(votes, np.int64).reshape(-1, len(COLUMNS))
     usage = np.array(splits)
     joined: dict[Split, Votes] = {}

@@ -22,11 +22,6 @@ class Variation:
     min: float
     max: float
 
-    @classmethod
-    def from_values(cls, values: Sequence[float]) -> Variation:
-        """Summarize two or more values."""
-        return cls(statistics.fmean(values), statistics.stdev(values), min(values), max(values))
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
@@ -42,7 +37,10 @@ def measure_variation(reports: Sequence[Report]) -> dict[str, Variation]:
         for label in rows[0]
         if all(label in row for row in rows)
     }
-    return {name: Variation.from_values(found) for name, found in {**values, **recalls}.items()}
+    return {
+        name: Variation(statistics.fmean(found), statistics.stdev(found), min(found), max(found))
+        for name, found in {**values, **recalls}.items()
+    }
 
 
 def distinct_names(models: Sequence[Path]) -> list[str]:
