@@ -171,7 +171,6 @@ def evaluate(model: Model, faces: Faces, split: str, left_out: int = 0) -> Repor
         model: an opened model.
         faces: the split without `left_out` faces, labels numbered as in the model's spec.
         split: its name.
-        left_out: number of faces of the split that aren't in `faces`.
 
     Raises:
         DataError: `faces` is empty.
@@ -213,8 +212,7 @@ def evaluate_file(
         data, split, skip_bad, without_duplicates: see `load_evaluation_data`.
 
     Raises:
-        ModelError, SpecError, DeviceError, MissingExtraError: see `open_model`, `evaluate`.
-        DataError, OSError: see `load_evaluation_data`, `match_labels`.
+        FerEdgeError, OSError: see `open_model`, `load_evaluation_data`, `match_labels`, `evaluate`.
     """
     model = open_model(path, backend=backend, device=device, threads=threads)
     side = model.spec.input.side

@@ -106,11 +106,9 @@ def plot_pareto(benchmark: Benchmark) -> Figure:
     faces = f", {benchmark.faces:,} faces" if benchmark.faces else ""
     axes.set_title(f"accuracy on {benchmark.split}{faces}, against latency", fontsize=11)
     names = _distinct_file_names(list(shapes))
+    labels = {model: f"{names[model]}, {size / 1e6:.1f} MB" for model, size in sizes.items()}
     entries = [
-        *(
-            _entry(f"{names[model]}, {sizes[model] / 1e6:.1f} MB", shape, "gray")
-            for model, shape in shapes.items()
-        ),
+        *(_entry(labels[model], shape, "gray") for model, shape in shapes.items()),
         *(_entry(engine, "o", colour) for engine, colour in colours.items()),
         Line2D([], [], color=GREEN, label="Pareto front"),
     ]
@@ -125,10 +123,8 @@ def _entry(label: str, marker: str, colour: str) -> Line2D:
 def _distinct_file_names(models: Sequence[str]) -> dict[str, str]:
     """The file name of each path, or the whole path where two have the same file name."""
     names = [Path(model).name for model in models]
-    return {
-        model: name if names.count(name) == 1 else model
-        for model, name in zip(models, names, strict=True)
-    }
+    pairs = zip(models, names, strict=True)
+    return {model: name if names.count(name) == 1 else model for model, name in pairs}
 
 
 def _draw_front(axes: Axes, front: Sequence[ParetoPoint]) -> None:
