@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 import fer_edge
-from fer_edge import errors
+from fer_edge import errors, library
 from tests.support.processes import run_python
 
 
@@ -35,6 +37,12 @@ def test_packages_that_are_functions_stay_callable_once_a_module_of_theirs_is_im
         "assert fer_edge.train.augment"
     )
     run_python("-c", code, check=True)
+
+
+@pytest.mark.parametrize("name", ["train", "export"])
+def test_a_package_that_is_a_function_has_its_signature(name: str) -> None:
+    function = getattr(library, name)
+    assert inspect.signature(getattr(fer_edge, name)) == inspect.signature(function)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ of the same name would be replaced. The package itself is made callable instead.
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from types import ModuleType
 from typing import Any
@@ -17,9 +18,17 @@ class CallablePackage(ModuleType):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call that function; its arguments, result and errors."""
-        # by name: the layers of the package import downwards only, and the library lies above
+        return self._function(*args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self._function)
+
+    @property
+    def _function(self) -> Any:
+        # the one import upwards, by name and at the call: what the package holds never needs it
         library = importlib.import_module("fer_edge.library")
-        return getattr(library, self.__name__.rpartition(".")[2])(*args, **kwargs)
+        return getattr(library, self.__name__.rpartition(".")[2])
 
 
 def make_callable(name: str) -> None:

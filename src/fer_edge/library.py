@@ -60,7 +60,7 @@ def train(
         from fer_edge.train.fit import fit
 
     if data is not None:
-        settings["data"] = str(Path(data).resolve())
+        settings["data"] = data
     base = read_recipe(recipe) if recipe else None
     config = resolve_config(settings, Path(output), resume=resume, recipe=base)
     return fit(config, Path(output), resume=resume, devices=devices).path

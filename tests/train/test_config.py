@@ -112,3 +112,20 @@ def test_settings_and_their_help_need_no_torch() -> None:
     assert all(setting.metadata["help"].endswith(".") for setting in fields(TrainConfig))
     code = "import sys, fer_edge.train.config; sys.exit('torch' in sys.modules)"
     run_python("-c", code, check=True)
+
+
+def test_paths_are_absolute_names_of_weights_are_not_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given: dict[str, object] = {
+        "data": Path("faces"),
+        "teachers": ("one.safetensors", Path("two.safetensors")),
+        "weights": "none",
+    }
+    config = resolve_config(given, tmp_path, resume=False)
+    assert config.data == str(tmp_path / "faces")
+    assert config.teachers == tuple(str(tmp_path / f"{n}.safetensors") for n in ("one", "two"))
+    assert config.weights == "none"
+    own = resolve_config({**given, "weights": "own.pth"}, tmp_path, resume=False)
+    assert own.weights == str(tmp_path / "own.pth")

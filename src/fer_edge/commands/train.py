@@ -32,8 +32,6 @@ from fer_edge.train.config import (
 )
 from fer_edge.train.networks.architectures import ARCHITECTURES
 
-INITIAL_WEIGHTS = ("bundled", "imagenet", "none")
-"""Values of `--weights` that are not files."""
 FIELDS = TrainConfig.__dataclass_fields__
 DEFAULTS = TrainConfig(data="-")
 QAT = read_recipe("qat")
@@ -170,8 +168,6 @@ def train(
         raise ConfigError("--data is missing: the faces to train on")
     if source is not None and not qat:
         raise ConfigError("--from needs --qat; the initial weights of a float network: --weights")
-    if weights not in INITIAL_WEIGHTS:
-        given["weights"] = Path(weights)
     with requires_extra("train"):
         from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.train.distributed import is_rank_zero
@@ -183,12 +179,8 @@ def train(
         if chosen.suffix != CHECKPOINT:
             raise ConfigError(f"--from {source}: neither a run's folder nor a {CHECKPOINT} file")
         given["qat_from"] = chosen
-    config = resolve_config(
-        {name: _resolve_paths(value) for name, value in given.items()},
-        output,
-        resume=resume,
-        recipe=read_recipe(recipe) if recipe else None,
-    )
+    base = read_recipe(recipe) if recipe else None
+    config = resolve_config(given, output, resume=resume, recipe=base)
     if qat and not config.qat_from:
         raise ConfigError(f"{output}: not a run of --qat: resume it without --qat")
     try:
@@ -207,10 +199,3 @@ def _is_typed(context: typer.Context, name: str) -> bool:
     """Whether the user set an option, rather than its default or a recipe."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def _resolve_paths(value: Any) -> Any:
-    """Make paths absolute strings: a run may be resumed from another folder."""
-    if isinstance(value, list):
-        return tuple(map(_resolve_paths, value))
-    return str(value.resolve()) if isinstance(value, Path) else value

@@ -17,6 +17,9 @@ from fer_edge.train.networks.architectures import find_architecture
 
 CONFIG_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
+INITIAL_WEIGHTS = ("bundled", "imagenet", "none")
+"""Values of `weights` that are not files."""
+_PATHS = frozenset(("data", "ferplus", "qat_from", "teachers", "weights"))
 """Files in a run's folder: its settings and the checkpoint that it ends with."""
 _RECIPES = files("fer_edge.train") / "recipes"
 
@@ -245,7 +248,8 @@ def resolve_config(
     """Make the settings of a new run, or read those of the run that is resumed.
 
     Args:
-        given: the settings that the user chose; they override all others.
+        given: the settings that the user chose; they override all others. Paths become absolute,
+            because a run may be resumed from another folder.
         output: the run's folder.
         resume: whether the run in `output` is resumed.
         recipe: settings that override the defaults, as `read_recipe` returns them.
@@ -255,6 +259,7 @@ def resolve_config(
             resumed run's.
     """
     path = output / CONFIG_FILE
+    given = {name: _make_absolute(name, value) for name, value in given.items()}
     if not resume:
         given = {**(recipe or {}), **given}
         if given.get("qat_from"):
@@ -275,6 +280,15 @@ def resolve_config(
                 "a run is resumed with its own settings"
             )
     return config
+
+
+def _make_absolute(name: str, value: Any) -> object:
+    """Return the value of a field; paths as absolute strings."""
+    if isinstance(value, list | tuple):
+        return tuple(_make_absolute(name, one) for one in value)
+    if name not in _PATHS or not value or (name == "weights" and value in INITIAL_WEIGHTS):
+        return value
+    return str(Path(value).resolve())
 
 
 def _inherit_from_float(given: dict[str, object]) -> dict[str, object]:
