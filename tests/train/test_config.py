@@ -127,5 +127,10 @@ def test_paths_are_absolute_names_of_weights_are_not_paths(
     assert config.data == str(tmp_path / "faces")
     assert config.teachers == tuple(str(tmp_path / f"{n}.safetensors") for n in ("one", "two"))
     assert config.weights == "none"
+    with pytest.raises(
+        ConfigError, match=r"--weights .*own.pth: no such file, and none of bundled"
+    ):
+        resolve_config({**given, "weights": "own.pth"}, tmp_path, resume=False)
+    (tmp_path / "own.pth").touch()
     own = resolve_config({**given, "weights": "own.pth"}, tmp_path, resume=False)
     assert own.weights == str(tmp_path / "own.pth")

@@ -32,7 +32,7 @@ def average(
     ] = Path("average"),
     as_json: Json = False,
 ) -> None:
-    """Average the weights of several training runs into one model."""
+    """Average the weights of several training runs into one model of the same size."""
     with requires_extra("train"):
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.average import average

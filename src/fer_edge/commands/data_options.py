@@ -10,11 +10,16 @@ from fer_edge.train.data.dataset import Split
 
 DATA = (
     "Data set: a FER2013 file (.csv, .csv.gz, .tar.gz or .zip), or a folder with one folder per "
-    "class."
+    "class, which may lie in train, val and test; a missing split is taken from train."
 )
 DataOption = Annotated[Path | None, option(INPUT, "--data", help=DATA)]
 SkipBad = Annotated[
-    bool, option(INPUT, "--skip-bad", help="Leave out bad rows and unreadable images.")
+    bool,
+    option(
+        INPUT,
+        "--skip-bad",
+        help="Leave out invalid rows and unreadable images instead of stopping.",
+    ),
 ]
 SplitOption = Annotated[
     Split, option(INPUT, "--split", help="Split of the data set to measure on.")
@@ -24,6 +29,7 @@ Ferplus = Annotated[
     option(
         INPUT,
         "--ferplus",
-        help="File of FER+ (fer2013new.csv): the votes of ten annotators on each face of FER2013.",
+        help="File of FER+ (fer2013new.csv), with the votes of ten annotators on each face of "
+        "FER2013, which are reported as well.",
     ),
 ]

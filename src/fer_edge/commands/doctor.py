@@ -22,14 +22,17 @@ def doctor(
     no_probe: Annotated[
         bool,
         option(
-            MEASUREMENT, "--no-probe", help="Skip the latency measurement, and store no engine."
+            MEASUREMENT,
+            "--no-probe",
+            help="Run the self-test alone: measure no latency, store no engine.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Check this machine: which engines work and which is fastest, with a self-test of the model.
 
-    The fastest engine is stored, and fer infer uses it from then on.
+    The fastest engine that passes the self-test is stored with its number of threads, and fer infer
+    uses them for this model from then on.
     """
     from fer_edge.render.doctor import doctor_tables
     from fer_edge.runtime.diagnostics.doctor import diagnose

@@ -59,8 +59,9 @@ def evaluate(
             OUTPUT,
             "--output",
             "-o",
-            help="Folder of the report; of several models, the parent of their folders. By default "
-            "it lies in the run's folder, otherwise in the current one.",
+            help="Folder of the report; for several models, the parent of their folders. By "
+            "default a folder named after the model and the split, in the run's folder or else in "
+            "the current one.",
         ),
     ] = None,
     force: Annotated[

@@ -79,8 +79,9 @@ def export(
             MODEL,
             "--precision",
             metavar="|".join(PRECISIONS),
-            help="Precision of the file; fp16 stores the weights in half precision and computes "
-            "in fp32. Several: as for --format.",
+            help="Precision of the file. fp16 stores the weights in half precision and computes in "
+            "fp32. int8 takes the QAT model of the checkpoint, or else quantizes it with faces of "
+            "--data. Several: as for --format.",
         ),
     ] = ["fp32"],  # noqa: B006
     int8_search: Annotated[
@@ -88,7 +89,8 @@ def export(
         option(
             QUANTIZATION,
             "--int8-search",
-            help="Search, on the val split of --data, for the layers that must stay in float.",
+            help="Find the layers that lose too much accuracy in int8, on the val split of --data, "
+            "and keep them in float.",
         ),
     ] = False,
     int8_like: Annotated[
@@ -96,7 +98,7 @@ def export(
         option(
             QUANTIZATION,
             "--int8-like",
-            help="An int8 file whose layers in float are used, instead of a new search.",
+            help="Keep the same layers in float as this int8 file does, without a search.",
         ),
     ] = None,
     gate: GateFile = None,
@@ -119,14 +121,19 @@ def export(
     ] = None,
     name: Annotated[
         str | None,
-        option(OUTPUT, "--name", help="Name of the file, before -PRECISION and the suffix."),
+        option(
+            OUTPUT,
+            "--name",
+            help="Name of the file before -PRECISION and the suffix; by default the model's name.",
+        ),
     ] = None,
     force: Annotated[
         bool,
         option(
             OUTPUT,
             "--force",
-            help="Replace an existing file of another checkpoint, or one compared on more faces.",
+            help="Also replace a file made from another checkpoint, or one that was compared with "
+            "PyTorch on more faces than this one would be.",
         ),
     ] = False,
     as_json: Json = False,

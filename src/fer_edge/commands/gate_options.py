@@ -7,16 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 from fer_edge.commands.options import THRESHOLDS, option
 from fer_edge.errors import ConfigError
+from fer_edge.export.thresholds import DEFAULT_THRESHOLDS
 
 if TYPE_CHECKING:
     from fer_edge.export.thresholds import Gate
+
+
+def _with_defaults(name: str, text: str) -> str:
+    """A help text with the default threshold of each precision."""
+    values = {kind: getattr(one, name) for kind, one in DEFAULT_THRESHOLDS.items()}
+    shown = (f"{kind} {value:g}" for kind, value in values.items() if value is not None)
+    return f"{text} Defaults: {', '.join(shown)}."
+
 
 GateFile = Annotated[
     Path | None,
     option(
         THRESHOLDS,
         "--gate",
-        help="TOML file of thresholds, with a table for each precision that it changes.",
+        help="TOML file of thresholds: a table per precision, such as int8 with agreement = 0.99.",
     ),
 ]
 MinAgreement = Annotated[
@@ -24,7 +33,9 @@ MinAgreement = Annotated[
     option(
         THRESHOLDS,
         "--min-agreement",
-        help="Minimum fraction of faces with the same label as PyTorch, from 0 to 1.",
+        help=_with_defaults(
+            "agreement", "Minimum fraction of faces with the same label as PyTorch, from 0 to 1."
+        ),
     ),
 ]
 MaxAccuracyLoss = Annotated[
@@ -32,7 +43,9 @@ MaxAccuracyLoss = Annotated[
     option(
         THRESHOLDS,
         "--max-accuracy-loss",
-        help="Maximum drop in accuracy against PyTorch, as a fraction from 0 to 1.",
+        help=_with_defaults(
+            "accuracy_loss", "Maximum drop in accuracy against PyTorch, as a fraction from 0 to 1."
+        ),
     ),
 ]
 MaxRecallLoss = Annotated[
@@ -40,7 +53,10 @@ MaxRecallLoss = Annotated[
     option(
         THRESHOLDS,
         "--max-recall-loss",
-        help="Maximum drop in any class's recall against PyTorch, as a fraction from 0 to 1.",
+        help=_with_defaults(
+            "recall_loss",
+            "Maximum drop in any class's recall against PyTorch, as a fraction from 0 to 1.",
+        ),
     ),
 ]
 MaxLogitDiff = Annotated[
@@ -48,7 +64,9 @@ MaxLogitDiff = Annotated[
     option(
         THRESHOLDS,
         "--max-logit-diff",
-        help="Maximum absolute difference of any logit from PyTorch's.",
+        help=_with_defaults(
+            "max_abs_logit_diff", "Maximum absolute difference of any logit from PyTorch's."
+        ),
     ),
 ]
 

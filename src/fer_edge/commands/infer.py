@@ -76,8 +76,8 @@ def infer(
     sources: Annotated[
         list[str],
         argument(
-            "Images, folders, glob patterns, videos, video URLs or camera numbers. -: read the "
-            "names from standard input, one per line.",
+            "Images, folders, glob patterns, videos, video URLs or camera numbers. A single - "
+            "reads an image, or names, one per line, from standard input.",
             metavar="SOURCE...",
         ),
     ],
@@ -87,7 +87,8 @@ def infer(
             DETECTION,
             "--faces",
             help="detect: find the faces. whole: each image is one face. auto: find them, but take "
-            "a small image (at most twice the model's input side) as one face.",
+            "a small image (at most twice the model's input side) as one face, and every image "
+            "where no detector is installed (fer detector install).",
         ),
     ] = "auto",
     detector: Annotated[
@@ -125,8 +126,8 @@ def infer(
         option(
             MODEL,
             "--backend",
-            help="Inference engine. auto: the one that fer doctor found fastest, else the first "
-            "installed one that reads the file.",
+            help="Inference engine. auto: the fastest one that passed fer doctor's self-test of "
+            "the model, else the first installed one that reads the file.",
         ),
     ] = "auto",
     device: DeviceOption = "cpu",
@@ -137,7 +138,7 @@ def infer(
             "--threads",
             min=0,
             help="Threads of the engine; 0 uses every core. By default the number that fer doctor "
-            "found fastest, else 1.",
+            "stored for this model, else 1.",
         ),
     ] = None,
     min_confidence: Annotated[

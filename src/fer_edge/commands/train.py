@@ -87,7 +87,7 @@ def train(
             "--recipe",
             metavar="NAME|FILE",
             help="Settings that replace the defaults: a TOML file, or one of the package's "
-            f"recipes: {', '.join(list_recipes())}.",
+            f"recipes: {', '.join(list_recipes())}. Options that are typed override it.",
         ),
     ] = None,
     epochs: Annotated[int, setting(TRAINING, "epochs", "--epochs")] = DEFAULTS.epochs,
@@ -151,7 +151,10 @@ def train(
         "run"
     ),
     resume: Annotated[
-        bool, option(OUTPUT, "--resume", help="Continue the run in --output after its last epoch.")
+        bool,
+        option(
+            OUTPUT, "--resume", help="Continue the run in --output after its last finished epoch."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -71,14 +71,15 @@ class TrainConfig:
     architecture: str = _setting("mobilenet_v2", "Architecture of the network.")
     weights: str = _setting(
         "bundled",
-        "Initial weights: bundled (the checkpoint in the package), imagenet (torchvision downloads "
-        "them), none, or a file (.safetensors of fer-edge, .pth with torchvision's names).",
+        "Initial weights: bundled (the checkpoint in the package, a mobilenet_v2), imagenet "
+        "(torchvision downloads them), none, or a file (.safetensors of fer-edge, .pth with "
+        "torchvision's names).",
     )
-    side: int = _setting(48, "Side of a face, the exported graph's input, in pixels.")
+    side: int = _setting(48, "Width and height in pixels of the face images that the model takes.")
     network_side: int | None = _setting(
         None,
-        "Side in pixels to which the graph resizes a face; by default that of the initial "
-        "checkpoint or of the architecture.",
+        "Width and height in pixels to which the model resizes a face before its first layer; by "
+        "default that of the initial checkpoint or of the architecture.",
     )
     mean: float | None = _setting(
         None, "Mean of pixel / 255; by default that of the initial checkpoint, else ImageNet's."
@@ -93,7 +94,9 @@ class TrainConfig:
     seed: int = _setting(0, "Seed of every random number.")
     # QuantizedLayer weights are in quantization levels and learn at 100 times this rate.
     lr: float = _setting(2e-3, "Maximum learning rate of AdamW, used for the head.")
-    backbone_lr: float = _setting(0.5, "Learning rate of the backbone as a fraction of the head's.")
+    backbone_lr: float = _setting(
+        0.5, "Learning rate of the backbone divided by that of the head, from 0 to 1."
+    )
     # Loshchilov & Hutter, arXiv:1711.05101
     weight_decay: float = _setting(0.05, "AdamW's weight decay of convolutions and linear layers.")
     # Smith & Topin, arXiv:1708.07120: the rate rises for 30 % of the run, so it needs no warm-up
@@ -113,32 +116,37 @@ class TrainConfig:
     label_smoothing: float = _setting(0.1, "Fraction of each target spread over all labels.")
     ferplus: str = _setting(
         "",
-        "File of FER+ (fer2013new.csv), with the votes of ten annotators on each face of FER2013; "
-        "soft_targets uses them.",
+        "File of FER+ (fer2013new.csv), with the votes of ten annotators on each face of FER2013, "
+        "for soft targets.",
     )
     soft_targets: float = _setting(
         0.0, "Fraction of each target that follows FER+'s votes instead of the label."
     )
     # Zhang et al., arXiv:1710.09412
     mixup: float = _setting(0.0, "Alpha of mixup's Beta distribution; 0 turns mixup off.")
-    teachers: tuple[str, ...] = _setting((), "Checkpoints to distil; their logits are averaged.")
+    teachers: tuple[str, ...] = _setting(
+        (), "Checkpoint to distil from; the logits of several are averaged."
+    )
     mirror_teachers: bool = _setting(False, "Average teachers over a face and its mirror image.")
     class_balance: float = _setting(
         0.0, "Exponent of the class weights: 0 weighs faces equally, 1 weighs classes equally."
     )
     ema: float = _setting(
-        0.998, "Decay per step of the averaged weights (EMA) that are validated; 0 turns EMA off."
+        0.998,
+        "Decay per step of the moving average of the weights (EMA), which is validated and saved; "
+        "0 turns EMA off.",
     )
     patience: int = _setting(
         0, "Epochs without a better validation accuracy after which to stop; 0 never stops early."
     )
     storage: Literal["fp16", "fp32"] = _setting(
-        "fp16", "Storage of the checkpoint's weights; fp16 rounds them before they are measured."
+        "fp16",
+        "Precision in which the checkpoint stores its weights; the reported accuracy is theirs.",
     )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = _setting(
-        "32-true", "Precision of the arithmetic in training, as Lightning names it."
+        "32-true", "Arithmetic during training alone, as Lightning names it."
     )
-    skip_bad: bool = _setting(False, "Leave out bad rows and unreadable images.")
+    skip_bad: bool = _setting(False, "Leave out invalid rows and unreadable images.")
     qat_from: str = _setting(
         "", "Checkpoint for quantization-aware training; its float network is the teacher."
     )
@@ -265,9 +273,13 @@ def resolve_config(
         if given.get("qat_from"):
             given = {**read_recipe("qat"), **given, **_inherit_from_float(given)}
         try:
-            return parse(TrainConfig, given, "settings", unknown="reject")
+            config = parse(TrainConfig, given, "settings", unknown="reject")
         except ValueError as error:
             raise ConfigError(str(error)) from None
+        if config.weights not in INITIAL_WEIGHTS and not Path(config.weights).is_file():
+            known = ", ".join(INITIAL_WEIGHTS)
+            raise ConfigError(f"--weights {config.weights}: no such file, and none of {known}")
+        return config
     if not path.exists():
         raise ConfigError(f"{output}: no run to resume: it has no {path.name}")
     if recipe:
