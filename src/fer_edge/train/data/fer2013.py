@@ -155,8 +155,9 @@ def _find_columns(header: bytes, path: Path) -> tuple[int, int, int]:
     """Indices of emotion, pixels and Usage; `icml_face_data.csv` has spaces before the names."""
     names = [name.strip(b' "\r\n\xef\xbb\xbf').lower() for name in header.split(b",")]
     if sorted(names) != [b"emotion", b"pixels", b"usage"]:
+        shown = header[:60].decode("utf-8", "backslashreplace").strip()
         raise DataError(
-            f"{path}: line 1: the header is {header[:60]!r}, FER2013's is 'emotion,pixels,Usage'"
+            f"{path}: line 1: the header is {shown!r}, FER2013's is 'emotion,pixels,Usage'"
         )
     return names.index(b"emotion"), names.index(b"pixels"), names.index(b"usage")
 
