@@ -78,7 +78,7 @@ def evaluate(
     """Measure a checkpoint or an exported model on a split.
 
     Args:
-        model: a checkpoint (`.safetensors`) or an exported file.
+        model: a checkpoint (`.safetensors`), a run's folder or an exported file.
         data: see `train`.
         split: "train", "val" or "test".
         backend: the engine of an exported file; "auto" takes the first that is installed.
@@ -94,10 +94,12 @@ def evaluate(
         MissingExtraError: the extra `train` is not installed.
     """
     with requires_extra("train"):
+        from fer_edge.train.config import find_checkpoint
         from fer_edge.train.evaluation.evaluate import evaluate_file
 
+        path = find_checkpoint(Path(model))
         return evaluate_file(
-            Path(model), Path(data), split, backend=backend, device=device, skip_bad=skip_bad
+            path, Path(data), split, backend=backend, device=device, skip_bad=skip_bad
         )
 
 
@@ -116,7 +118,7 @@ def export(
     """Export a checkpoint and keep the file only if it predicts as PyTorch does.
 
     Args:
-        checkpoint: a `.safetensors` file of fer-edge; None: the bundled one.
+        checkpoint: a `.safetensors` file of fer-edge or a run's folder; None: the bundled one.
         format: "onnx", "openvino" or "ncnn".
         precision: "fp32", "fp16" or "int8", where the format has it.
         data: faces to compare on besides the golden samples; see `train`.
@@ -141,9 +143,10 @@ def export(
         from fer_edge.export.output import resolve_output
         from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
+        from fer_edge.train.config import find_checkpoint
         from fer_edge.train.data.loading import read_data
 
-    source = bundled("checkpoint") if checkpoint is None else Path(checkpoint)
+    source = bundled("checkpoint") if checkpoint is None else find_checkpoint(Path(checkpoint))
     folder = None if output is None else Path(output)
     path = resolve_output(source, format=format, precision=precision, output=folder, name=name)
     side = read_spec(source).input.side

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge.export import int8_search
+from fer_edge.train.data import loading
 from fer_edge.train.evaluation import evaluate
 from tests.support.commands import Fer
 from tests.support.networks import make_checkpoint
@@ -22,6 +23,19 @@ def test_a_report_that_cannot_be_written(
     assert (ran.code, ran.out) == (1, "")
     assert "Not a directory" in ran.err
     assert str(tmp_path / "file") in ran.err
+
+
+def test_an_average_that_cannot_be_written(
+    fer: Fer, csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = make_checkpoint("tiny", tmp_path)
+    output = tmp_path / "file" / "mean"
+    output.parent.touch()
+    monkeypatch.setattr(loading, "read_data", pytest.fail)
+    ran = fer("average", checkpoint, checkpoint, "--data", csv_file, "--output", output)
+    assert (ran.code, ran.out) == (1, "")
+    assert "Not a directory" in ran.err
+    assert str(output.parent) in ran.err
 
 
 def test_an_export_that_would_replace_another_file(

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import fer_edge
+from fer_edge.runtime.formats.model_files import bundled
 from tests.support.commands import Fer
 from tests.support.networks import make_checkpoint, with_float32_weights
 
@@ -39,3 +41,31 @@ def test_no_report_replaces_that_of_another_model(
     assert Path("one", "report.json").read_bytes() == before
     assert evaluate(second, "--output", "one", "--force") == 0
     assert json.loads(Path("one", "report.json").read_text())["model"] == str(second)
+
+
+def test_no_report_replaces_that_of_another_engine(
+    fer: Fer, csv_file: Path, tmp_path: Path
+) -> None:
+    given = ("evaluate", bundled("model"), "--data", csv_file, "--output", tmp_path)
+    assert fer(*given, "--backend", "onnxruntime").code == 0
+    ran = fer(*given, "--backend", "openvino")
+    assert (ran.code, "under another engine, onnxruntime: name another" in ran.err) == (2, True)
+    assert fer(*given, "--backend", "openvino", "--force").code == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["engine"], report["device"]) == ("openvino", "cpu")
+
+
+def test_a_run_is_named_by_its_folder(fer: Fer, csv_file: Path, tmp_path: Path) -> None:
+    model = make_checkpoint("tiny", tmp_path).rename(tmp_path / "model.safetensors")
+    (tmp_path / "config.json").touch()
+    ran = fer("evaluate", tmp_path, "--data", csv_file, "--json")
+    assert ran.code == 0, ran.err
+    report = json.loads(ran.out)
+    assert (report["model"], report["engine"]) == (str(model), "pytorch")
+    path = tmp_path / "evaluation" / "model.safetensors-test" / "report.json"
+    assert json.loads(path.read_text()) == report
+    called = fer_edge.evaluate(tmp_path, csv_file)
+    assert json.loads(json.dumps(called.to_dict())) == report
+    assert fer_edge.export(tmp_path).path.parent == tmp_path
+    ran = fer("evaluate", tmp_path, model, "--data", csv_file)
+    assert (ran.code, "a model is given twice" in ran.err) == (2, True)

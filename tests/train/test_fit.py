@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
@@ -106,6 +107,25 @@ def test_tensorboard_has_the_settings_and_their_outcome(run: Path) -> None:
     assert scalars["best_val_accuracy"] == pytest.approx(best, abs=1e-4)
     assert "val_accuracy" in scalars
     assert "label_smoothing" in settings
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_a_run_that_fails_closes_its_tensorboard_files(
+    config: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+) -> None:
+    ended = []
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(TensorBoardLogger, "finalize", lambda _, status: ended.append(status))
+    monkeypatch.setattr("fer_edge.train.fit.class_weights", fail)
+    with pytest.raises(error):
+        fit(config, tmp_path / "run")
+    assert ended == ["failed"]
 
 
 def test_nothing_is_printed_and_no_setting_of_the_process_stays(

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+from fer_edge.atomic import check_writable
 from fer_edge.commands.console import show_checkpoint
 from fer_edge.commands.data_options import DATA, SkipBad
 from fer_edge.commands.options import INPUT, OUTPUT, Json, argument, command, option, single
@@ -43,6 +44,7 @@ def average(
     path = output / MODEL_FILE
     if path.exists():
         raise ConfigError(f"{path} exists: choose another --output")
+    check_writable(output)
     paths = [find_checkpoint(run) for run in runs]
     side = read_spec(paths[0]).input.side
     checkpoint.save(average(paths, read_data(data, side=side, skip_bad=skip_bad)), path)

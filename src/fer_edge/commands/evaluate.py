@@ -28,14 +28,14 @@ app = single()
 @command(
     app,
     "fer evaluate run/model.safetensors --data fer2013.tar.gz",
-    "fer evaluate runs/seed*/model.safetensors --data my_faces --split val",
+    "fer evaluate runs/seed* --data my_faces --split val",
 )
 def evaluate(
     models: Annotated[
         list[Path],
         argument(
-            "Checkpoints or exported files. Of several, such as runs with different seeds, the "
-            "mean and the standard deviation are reported as well.",
+            "Checkpoints, runs' folders or exported files. Of several, such as runs with different "
+            "seeds, the mean and the standard deviation are reported as well.",
             metavar="MODEL...",
         ),
     ],
@@ -66,17 +66,16 @@ def evaluate(
     ] = None,
     force: Annotated[
         bool,
-        option(OUTPUT, "--force", help="Replace the report of another model or of other data."),
+        option(OUTPUT, "--force", help="Replace the report of another evaluation."),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure accuracy, per-class metrics, confusion and calibration, and write plots."""
     if without_duplicates and split == "train":
         raise ConfigError("--without-duplicates leaves out copies of train: --split val or test")
-    if len({model.absolute() for model in models}) < len(models):
-        raise ConfigError("a model is given twice")
     with requires_extra("train"):
         from fer_edge.render.reports import annotator_tables, report_tables, variation_table
+        from fer_edge.train.config import find_checkpoint
         from fer_edge.train.evaluation import plots  # noqa: F401 - fails here if it isn't installed
         from fer_edge.train.evaluation.annotator_agreement import compare_with_annotators
         from fer_edge.train.evaluation.evaluate import (
@@ -92,6 +91,9 @@ def evaluate(
         )
         from fer_edge.train.evaluation.seed_variance import distinct_names, measure_variation
 
+    models = [find_checkpoint(model) for model in models]
+    if len({model.absolute() for model in models}) < len(models):
+        raise ConfigError("a model is given twice")
     with requires_extra("train"):  # for checkpoints
         opened = [open_model(model, backend=backend, device=device) for model in models]
     loaded = {
@@ -122,7 +124,13 @@ def evaluate(
         check_writable(folder)
         if not force:
             check_report_folder(
-                folder, model.sha256, faces.sha256(), split, has_votes=ferplus is not None
+                folder,
+                model.sha256,
+                faces.sha256(),
+                split,
+                engine=model.engine,
+                device=model.device,
+                has_votes=ferplus is not None,
             )
     reports = []
     for model, faces, folder in zip(opened, matched, folders, strict=True):

@@ -12,11 +12,10 @@ from fer_edge.export.thresholds import DEFAULT_GATE, DEFAULT_THRESHOLDS, Gate
 from fer_edge.runtime.formats.model_files import COMPANIONS
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec, Precision
+from fer_edge.train.config import is_run_folder
 from fer_edge.train.data.dataset import FaceData, Split
 from fer_edge.train.networks import checkpoint as checkpoints
 
-RUN_CONFIG = "config.json"
-"""A folder that holds this file is a training run's folder."""
 _WAYS_OUT = "pass --force to replace it, or choose another file with --output or --name"
 
 
@@ -50,8 +49,7 @@ def resolve_output(
         raise ConfigError(f"--name must be a file name without a folder, not {name!r}")
     filename = f"{read_spec(source).name if name is None else name}-{precision}{suffix}"
     if output is None:
-        is_run = (source.parent / RUN_CONFIG).is_file()
-        return (source.parent if is_run else Path()) / filename
+        return (source.parent if is_run_folder(source.parent) else Path()) / filename
     if output.is_dir() or not (output.suffix or output.exists()):
         return output / filename
     if not output.name.endswith(suffix):

@@ -245,6 +245,11 @@ def read_recipe(name: str) -> dict[str, object]:
         raise ConfigError(f"--recipe {name}: not TOML ({error})") from None
 
 
+def is_run_folder(path: Path) -> bool:
+    """Whether a training run has written its settings to the folder `path`."""
+    return (path / CONFIG_FILE).is_file()
+
+
 def find_checkpoint(path: Path) -> Path:
     """Return the checkpoint's path in a run's folder, or `path` itself if it isn't a folder."""
     return path / MODEL_FILE if path.is_dir() else path

@@ -20,7 +20,7 @@ from fer_edge.errors import ConfigError, ModelError
 from fer_edge.train import distributed, provenance
 from fer_edge.train.batches import class_weights, make_loader
 from fer_edge.train.callbacks import EmaWeights, EpochLog, RunCheckpoint, StepProgress, read_log
-from fer_edge.train.config import CONFIG_FILE, MODEL_FILE, TrainConfig
+from fer_edge.train.config import CONFIG_FILE, MODEL_FILE, TrainConfig, is_run_folder
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation import plots
@@ -84,7 +84,7 @@ def fit(
     options = distributed.trainer_options(devices, config.batch_size)
     last = output / "checkpoints" / "last.ckpt"
     is_rank_zero = distributed.is_rank_zero()
-    if is_rank_zero and not resume and (output / CONFIG_FILE).exists():
+    if is_rank_zero and not resume and is_run_folder(output):
         raise ConfigError(
             f"{output}: already holds a run: continue it with --resume, or choose another folder"
         )
@@ -134,8 +134,7 @@ def fit(
         callbacks.insert(0, EarlyStopping("val_accuracy", mode="max", patience=config.patience))
     if config.ema:
         callbacks.insert(0, EmaWeights(config.ema))
-    with _quiet_lightning():
-        logger = TensorBoardLogger(output, "tensorboard", version="", default_hp_metric=False)
+    with _quiet_lightning(), _open_tensorboard(output) as logger:
         logger.log_hyperparams(asdict(config))
         trainer = lightning.Trainer(
             max_epochs=config.epochs,
@@ -163,8 +162,7 @@ def fit(
         )
         accuracy = float(best.best_model_score or 0)
         logger.log_hyperparams(asdict(config), {"best_val_accuracy": accuracy})
-        logger.finalize("success")
-        distributed.leave_process_group()
+    distributed.leave_process_group()
     path = output / MODEL_FILE
     if not is_rank_zero:
         return FitResult(path, None)
@@ -212,6 +210,18 @@ def _check_readable(path: Path) -> None:
         raise ModelError(
             f"{path}: damaged ({str(error).splitlines()[0]}): start the run anew"
         ) from None
+
+
+@contextmanager
+def _open_tensorboard(output: Path) -> Iterator[TensorBoardLogger]:
+    """Yield the run's logger; close its files, also if the run fails or is interrupted."""
+    logger = TensorBoardLogger(output, "tensorboard", version="", default_hp_metric=False)
+    status = "failed"
+    try:
+        yield logger
+        status = "success"
+    finally:
+        logger.finalize(status)
 
 
 @contextmanager

@@ -34,7 +34,13 @@ def model(spec: ModelSpec) -> Model:
         levels = pixels.mean((1, 2))[:, None] / 37 - np.arange(7)
         return (-np.abs(levels)).astype(np.float32)
 
-    return Model("m.onnx", spec, by_brightness, sha256="aa")
+    return Model("m.onnx", spec, by_brightness, sha256="aa", engine="onnxruntime")
+
+
+def check(folder: Path, model: Model, faces: Faces, split: str = "test", **votes: bool) -> None:
+    sha256, of_faces = model.sha256, faces.sha256()
+    engine, device = model.engine, model.device
+    check_report_folder(folder, sha256, of_faces, split, engine=engine, device=device, **votes)
 
 
 def test_report_and_figures(model: Model, faces: Faces, tmp_path: Path) -> None:
@@ -62,10 +68,12 @@ def test_the_report_of_another_evaluation_is_kept(
         (replace(model, sha256="bb"), faces, "test", r"of another model, m\.onnx"),
         (model, fewer, "test", "on other data"),
         (model, faces, "val", "on another split, test"),
+        (replace(model, engine="openvino"), faces, "test", "under another engine, onnxruntime"),
+        (replace(model, device="gpu"), faces, "test", "on another device, cpu"),
     ):
         expected = rf"{tmp_path}: holds a report {message}: .*--output.*--force"
         with pytest.raises(ConfigError, match=expected):
-            check_report_folder(tmp_path, other.sha256, on.sha256(), split)
+            check(tmp_path, other, on, split)
         with pytest.raises(ConfigError, match=expected):
             write_report(evaluate(other, on, split), on, tmp_path)
     assert (tmp_path / "report.json").read_bytes() == before
@@ -81,21 +89,21 @@ def test_the_same_evaluation_replaces_its_report(
     agreement = compare_with_annotators(report, votes)
     write_report(report, faces, tmp_path)
     moved = replace(model, name="elsewhere/m.onnx")
-    check_report_folder(tmp_path, moved.sha256, faces.sha256(), "test")
+    check(tmp_path, moved, faces)
     files = write_report(evaluate(moved, faces, "test"), faces, tmp_path, agreement)
     document = json.loads(files[0].read_text())
     assert (document["model"], document["annotators"]["n"]) == ("elsewhere/m.onnx", 14)
     assert files[-1].name == "annotators.png"
     with pytest.raises(ConfigError, match="holds a report with FER\\+'s votes"):
-        check_report_folder(tmp_path, model.sha256, faces.sha256(), "test")
-    check_report_folder(tmp_path, model.sha256, faces.sha256(), "test", has_votes=True)
+        check(tmp_path, model, faces)
+    check(tmp_path, model, faces, has_votes=True)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"model": "m"}'])
 def test_a_foreign_report_is_kept(model: Model, faces: Faces, tmp_path: Path, content: str) -> None:
     (tmp_path / "report.json").write_text(content)
     with pytest.raises(ConfigError, match="holds a report of another model"):
-        check_report_folder(tmp_path, model.sha256, faces.sha256(), "test")
+        check(tmp_path, model, faces)
 
 
 def test_a_failure_leaves_the_old_report(

@@ -87,5 +87,7 @@ def test_the_header_is_read_without_the_library(checkpoint: Checkpoint, tmp_path
     assert json.loads(path.read_bytes()[8 : 8 + size])["__metadata__"][KEY]
     other = tmp_path / "a.pth"
     other.touch()
-    with pytest.raises(ModelError, match=r"\.pth is none of \.safetensors, \.onnx"):
+    with pytest.raises(
+        ModelError, match=r"a\.pth: a model file ends in \.safetensors, \.onnx, \.xml or"
+    ):
         read_spec(other)

@@ -71,7 +71,8 @@ def read_spec(path: Path) -> ModelSpec:
         SpecError: it holds no spec, a newer one, or a damaged one.
     """
     if path.suffix not in _READERS:
-        raise ModelError(f"{path}: {path.suffix or 'no suffix'} is none of {', '.join(_READERS)}")
+        *others, last = _READERS
+        raise ModelError(f"{path}: a model file ends in {', '.join(others)} or {last}")
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file")
     return _READERS[path.suffix](path)

@@ -36,6 +36,7 @@ class Model:
         predict: maps uint8 faces `[N, S, S]` to float32 logits `[N, labels]`.
         size: bytes of its files; 0 if it has none.
         sha256: of its files; empty if it has none.
+        engine, device: see `Report`.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Model:
     predict: Predict
     size: int = 0
     sha256: str = ""
+    engine: str = "pytorch"
+    device: str = "cpu"
 
 
 def open_model(
@@ -73,7 +76,9 @@ def open_model(
         loaded = checkpoint.load(path)
         return Model(str(path), loaded.spec, loaded.predict, *_size_and_sha256(path))
     engine = open_backend(path, backend=backend, device=device, threads=threads, verify=verify)
-    return Model(str(path), engine.spec, engine, *_size_and_sha256(path))
+    size, sha256 = _size_and_sha256(path)
+    device = "cpu" if device == "auto" else device
+    return Model(str(path), engine.spec, engine, size, sha256, engine.engine, device)
 
 
 def _size_and_sha256(path: Path) -> tuple[int, str]:
@@ -191,6 +196,8 @@ def evaluate(model: Model, faces: Faces, split: str, left_out: int = 0) -> Repor
         size=model.size,
         model_sha256=model.sha256,
         data_sha256=faces.sha256(),
+        engine=model.engine,
+        device=model.device,
     )
 
 

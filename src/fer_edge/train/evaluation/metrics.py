@@ -49,6 +49,8 @@ class Report:
         size: bytes of the model's files; 0 if it has none.
         model_sha256: of the model's files; empty if it has none.
         data_sha256: of the evaluated faces and labels; see `Faces.sha256`.
+        engine: what ran the model: "pytorch" or a name of `ENGINES`.
+        device: what it ran on, a name of `DEVICES`.
     """
 
     model: str
@@ -60,6 +62,8 @@ class Report:
     size: int = 0
     model_sha256: str = ""
     data_sha256: str = ""
+    engine: str = "pytorch"
+    device: str = "cpu"
 
     @property
     def predicted(self) -> Ints:
@@ -151,6 +155,8 @@ class Report:
             "size": self.size,
             "model_sha256": self.model_sha256,
             "data_sha256": self.data_sha256,
+            "engine": self.engine,
+            "device": self.device,
             "split": self.split,
             "n": metrics.n,
             "left_out": self.left_out,

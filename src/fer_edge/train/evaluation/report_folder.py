@@ -10,7 +10,7 @@ from typing import Any
 
 from fer_edge.atomic import write_text
 from fer_edge.errors import ConfigError
-from fer_edge.train.config import CONFIG_FILE
+from fer_edge.train.config import is_run_folder
 from fer_edge.train.data.dataset import Faces
 from fer_edge.train.evaluation.annotator_agreement import AnnotatorAgreement
 from fer_edge.train.evaluation.metrics import Report
@@ -30,22 +30,29 @@ def default_report_folder(
         `evaluation-<file name>-<split>-<first 8 digits of sha256>` in the current folder.
     """
     name = f"{model.name}-{split}{'-without-duplicates' if without_duplicates else ''}"
-    if (model.parent / CONFIG_FILE).is_file():
+    if is_run_folder(model.parent):
         return model.parent / "evaluation" / name
     return Path(f"evaluation-{name}-{sha256[:8]}")
 
 
 def check_report_folder(
-    folder: Path, model_sha256: str, data_sha256: str, split: str, *, has_votes: bool = False
+    folder: Path,
+    model_sha256: str,
+    data_sha256: str,
+    split: str,
+    *,
+    engine: str,
+    device: str,
+    has_votes: bool = False,
 ) -> None:
     """Check that a report may be written to `folder`; to be called before the evaluation, too.
 
-    A report of the same model on the same faces may be replaced, except that a report with FER+'s
-    votes isn't replaced by one without.
+    A report of the same model on the same faces under the same engine and device may be replaced,
+    except that a report with FER+'s votes isn't replaced by one without.
 
     Args:
         folder: where the report is to be written; need not exist.
-        model_sha256, data_sha256, split: of the new report.
+        model_sha256, data_sha256, split, engine, device: of the new report.
         has_votes: the report compares the model with FER+'s annotators.
 
     Raises:
@@ -55,10 +62,13 @@ def check_report_folder(
         return
     previous = _read_report(folder / REPORT)
     model, its_split = previous.get("model"), previous.get("split")
+    its_engine, its_device = (previous.get(key, "unknown") for key in ("engine", "device"))
     for is_same, what in (
         (previous.get("model_sha256") == model_sha256, f"of another model, {model}"),
         (its_split == split, f"on another split, {its_split}"),
         (previous.get("data_sha256") == data_sha256, "on other data"),
+        (its_engine == engine, f"under another engine, {its_engine}"),
+        (its_device == device, f"on another device, {its_device}"),
         (has_votes or "annotators" not in previous, "with FER+'s votes, which this one lacks"),
     ):
         if not is_same:
@@ -105,6 +115,8 @@ def write_report(
             report.model_sha256,
             report.data_sha256,
             report.split,
+            engine=report.engine,
+            device=report.device,
             has_votes=agreement is not None,
         )
     for hint in choose_fonts(report.labels).hints:
