@@ -126,7 +126,8 @@ def export(
         output: a file or a folder; None: the run's folder, or the current folder for a checkpoint
             outside a run.
         name: replaces the model's name in the default file name.
-        force: replace an existing file of another checkpoint or with a stronger proof.
+        force: replace an existing file of another checkpoint or with a stronger proof or one on
+            another split.
         skip_bad: leave damaged rows and images out instead of failing.
 
     Returns:

@@ -67,6 +67,33 @@ def test_a_matrix_keeps_what_works(fer: Fer, tiny_checkpoint: Path, tmp_path: Pa
     assert [json.loads(line)["format"] for line in ran.out.splitlines()] == ["onnx", "openvino"]
 
 
+def test_json_has_a_document_for_every_file(
+    fer: Fer, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    matrix = ("--format", "onnx,ncnn", "--precision", "int8")
+    ran = fer("export", tiny_checkpoint, *matrix, "--json", "--output", tmp_path)
+    assert ran.code == 1
+    failed, skipped = map(json.loads, ran.out.splitlines())
+    assert failed.pop("error").startswith("ConfigError: ")
+    assert skipped.pop("skipped").startswith("ncnn quantizes activations differently")
+    for document, format, suffix in ((failed, "onnx", "onnx"), (skipped, "ncnn", "ncnn.param")):
+        path = str(tmp_path / f"fer-tiny-int8.{suffix}")
+        assert document == {"path": path, "format": format, "precision": "int8"}
+
+
+def test_every_output_is_checked_before_the_first_is_written(
+    fer: Fer, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    protected = tmp_path / "fer-tiny-fp16.onnx"
+    protected.write_text("notes")
+    matrix = ("--precision", "fp32,fp16", "--output", tmp_path)
+    ran = fer("export", tiny_checkpoint, *matrix)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"ConfigError: {protected} exists and has no readable spec" in ran.err
+    assert list(tmp_path.iterdir()) == [protected]
+    assert fer("export", tiny_checkpoint, *matrix, "--force").code == 0
+
+
 def test_no_file_is_lost(
     fer: Fer,
     tiny_checkpoint: Path,

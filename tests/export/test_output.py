@@ -58,12 +58,18 @@ OFF = Gate(enforced=False)
         (replace(SPLIT, passed=False, gate="off"), False, Gate(), None),
         (replace(GOLDEN, gate="changed"), False, LOOSE, None),
         (replace(SPLIT, gate="off"), True, OFF, None),
-        (SPLIT, False, Gate(), "14 faces of a split, this export would be on 16 golden samples al"),
+        (SPLIT, False, Gate(), "14 faces of test, this export would be on 16 golden samples al"),
         (
             LARGE,
             True,
             Gate(),
-            "3,589 faces of a split, this export would be on 14 faces of a split",
+            "3,589 faces of test, this export would be on 14 faces of test",
+        ),
+        (
+            replace(SPLIT, faces="val", n=10),
+            True,
+            Gate(),
+            "10 faces of val, this export would be on 14 faces of test",
         ),
         (SPLIT, True, LOOSE, "reached the default thresholds, this export would be checked by"),
         (SPLIT, True, OFF, "is proved, this export would be kept unproved"),
@@ -148,6 +154,7 @@ def test_an_output_that_is_named(source: Path, tmp_path: Path) -> None:
         ({"output": file, "name": "a"}, "--name has no effect where --output names a file"),
         ({"name": "a/b"}, "--name must be a file name without a folder, not 'a/b'"),
         ({"name": ""}, "--name must be a file name"),
+        ({"precision": "int4"}, "unknown precision 'int4': the precisions are fp32, fp16, int8"),
         ({"format": "tflite"}, "unknown format 'tflite': the formats are onnx, openvino, ncnn"),
     ):
         with pytest.raises(ConfigError, match=message):

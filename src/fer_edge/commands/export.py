@@ -133,7 +133,7 @@ def export(
             OUTPUT,
             "--force",
             help="Also replace a file made from another checkpoint, or one that was compared with "
-            "PyTorch on more faces than this one would be.",
+            "PyTorch on more faces or on another split than this one would be.",
         ),
     ] = False,
     as_json: Json = False,
@@ -176,18 +176,21 @@ def export(
     side = read_spec(source).input.side
     faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
     recipe = read_int8_recipe(int8_like) if int8_like else None
+    for (format, precision), path in paths.items():  # before any work: it takes minutes
+        if precision in FORMATS[format].precisions and not force:
+            check_output(path, source, faces, split=split, precision=precision, gate=thresholds)
     if int8_search and faces is not None:
-        for (_, precision), path in paths.items():  # the search takes minutes
-            if precision == "int8" and not force:
-                check_output(path, source, faces, precision=precision, gate=thresholds)
         agreement = thresholds.thresholds("int8").agreement
         recipe = search_int8_recipe(
             source, faces, lambda line: print(line, file=sys.stderr), agreement
         )
     results: dict[Path, Exported | Exception | str] = {}
     for (format, precision), path in paths.items():
+        cell = {"path": str(path), "format": format, "precision": precision}
         if len(pairs) > 1 and precision not in FORMATS[format].precisions:
             results[path] = f"skipped: {FORMATS[format].no_int8}"
+            if as_json:
+                print_json({**cell, "skipped": FORMATS[format].no_int8})
             continue
         try:
             with show_training("export") as on_progress:
@@ -208,6 +211,8 @@ def export(
                 raise
             complain(error)
             results[path] = error
+            if as_json:
+                print_json({**cell, "error": f"{type(error).__name__}: {error}"})
             continue
         results[path] = done
         if no_gate:

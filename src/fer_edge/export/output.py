@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 from fer_edge.atomic import check_writable
 from fer_edge.errors import ConfigError, ModelError, SpecError
@@ -38,12 +39,15 @@ def resolve_output(
         name: replaces the model's name in the default file name.
 
     Raises:
-        ConfigError: the format is unknown, the output has the suffix of another format, or the
-            name isn't a plain name.
+        ConfigError: the format or the precision is unknown, the output has the suffix of another
+            format, or the name isn't a plain name.
         ModelError, SpecError, OSError: the checkpoint can't be read.
     """
     if format not in FORMATS:
         raise ConfigError(f"unknown format {format!r}: the formats are {', '.join(FORMATS)}")
+    if precision not in get_args(Precision):
+        known = ", ".join(get_args(Precision))
+        raise ConfigError(f"unknown precision {precision!r}: the precisions are {known}")
     suffix = FORMATS[format].suffix
     if name is not None and (name != Path(name).name or name in ("", "..")):
         raise ConfigError(f"--name must be a file name without a folder, not {name!r}")
@@ -74,8 +78,8 @@ def check_output(
     """Refuse to replace a file that the new export couldn't stand in for.
 
     A file may be replaced by an export of the same checkpoint in the same precision whose proof is
-    at least as strong: as many faces compared, a whole split rather than golden samples, and the
-    default thresholds where the existing file reached them.
+    at least as strong: at least as many faces of the same split, where the existing file was
+    compared on a split, and the default thresholds where it reached them.
 
     Args:
         path: the file that the engine opens.
@@ -122,9 +126,9 @@ def _objection(
         return None
     if not gate.enforced:
         return "is proved, this export would be kept unproved (--no-gate)"
-    old = proof.faces != "golden", proof.n
-    new = (False, COUNT) if data is None else (True, len(data.split(split)))
-    if new < old:
+    old = proof.faces, proof.n
+    new = ("golden", COUNT) if data is None else (split, len(data.split(split)))
+    if proof.faces != "golden" and (new[0] != proof.faces or new[1] < proof.n):
         return f"is proved on {_describe(*old)}, this export would be on {_describe(*new)}"
     kinds = [kind for kind in DEFAULT_THRESHOLDS if kind.startswith(precision)]
     if proof.gate == "default" and any(gate.state(kind) == "changed" for kind in kinds):
@@ -132,5 +136,5 @@ def _objection(
     return None
 
 
-def _describe(on_split: bool, n: int) -> str:
-    return f"{n:,} faces of a split" if on_split else f"{n} golden samples alone"
+def _describe(faces: str, n: int) -> str:
+    return f"{n} golden samples alone" if faces == "golden" else f"{n:,} faces of {faces}"
