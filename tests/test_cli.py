@@ -20,6 +20,7 @@ from fer_edge.train.networks.architectures import ARCHITECTURES
 from tests.support.commands import Fer, plain_text
 from tests.support.data import draw_face
 from tests.support.files import EXAMPLE
+from tests.support.forbidden_words import IN_HELP, find_forbidden_words
 from tests.support.processes import run_base_install, run_process, run_python
 
 GROUPS = {
@@ -33,13 +34,6 @@ COMMANDS = [
     for name in names.split()
     if (name,) not in GROUPS
 ]
-NEVER = re.compile(
-    r"\b(twins?|so-manieth|trainees?|neighbours?|pictures?|share|shares|lettering|turned|levell?ed"
-    r"|gone on with|go on with|goes on with|is to be|are to be|how far|asked|asks|tells?|answers?"
-    r"|how it ends|least|so many)\b",
-    re.IGNORECASE,
-)
-"""Words that have a standard term instead."""
 
 
 def test_version_and_help(fer: Fer) -> None:
@@ -75,7 +69,7 @@ def test_every_help_is_plain_and_complete(fer: Fer, command: tuple[str, ...]) ->
     """Sentences without words of our own, an example, and panels; no text is cut off."""
     ran = fer(*command, "--help")
     assert (ran.code, ran.err) == (0, "")
-    assert NEVER.findall(plain_text(ran.out)) == []
+    assert find_forbidden_words(plain_text(ran.out), IN_HELP) == []
     assert f"Examples: fer {' '.join(command)}" in plain_text(ran.out)
     assert "─ Options ─" in ran.out
     assert "…" not in ran.out
@@ -85,8 +79,8 @@ def test_every_error_is_described_plainly() -> None:
     for name, error in vars(errors).items():
         if isinstance(error, type) and issubclass(error, Exception):
             assert error.__doc__, name
-            assert NEVER.findall(error.__doc__) == [], name
-    assert NEVER.findall(errors.__doc__ or "") == []
+            assert find_forbidden_words(error.__doc__, IN_HELP) == [], name
+    assert find_forbidden_words(errors.__doc__ or "", IN_HELP) == []
 
 
 def test_help_shows_the_defaults_of_the_library(fer: Fer) -> None:

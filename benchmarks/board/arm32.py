@@ -42,8 +42,8 @@ import numpy as np
 
 from fer_edge.runtime.backends import open_backend
 
-model, faces, answers = sys.argv[1:]
-np.save(answers, open_backend(Path(model), backend="ncnn")(np.load(faces)))
+model, faces, logits = sys.argv[1:]
+np.save(logits, open_backend(Path(model), backend="ncnn")(np.load(faces)))
 print(f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, "
       f"ncnn {ncnn.__version__}")
 """
@@ -82,12 +82,12 @@ def main() -> None:
         wanted = ["--no-deps", "ncnn", str(wheel_of(scratch))]
         install(scratch / "site", tags_of(root, "armv7l"), wanted)
         np.save(scratch / "faces.npy", shown)
-        files = (scratch / "faces.npy", scratch / "answers.npy")
+        files = (scratch / "faces.npy", scratch / "logits.npy")
         versions = run_on_board(root, scratch / "site", model, *files)
-        answers = np.load(files[1])
+        logits = np.load(files[1])
     expected = load(bundled("checkpoint")).predict(shown)
-    same = int((answers.argmax(1) == expected.argmax(1)).sum())
-    largest = float(np.abs(answers - expected).max())
+    same = int((logits.argmax(1) == expected.argmax(1)).sum())
+    largest = float(np.abs(logits - expected).max())
     print(f"{versions}: {same} of {len(shown)} same label, {largest:.1e} from PyTorch")
     print(f"{FACES} {what}, the others golden samples")
     sys.exit(same < len(shown) or largest > FLOAT_TOLERANCE)

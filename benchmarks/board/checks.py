@@ -22,7 +22,7 @@ DETECTOR_TOLERANCE = 0.01
 
 YUNET = "YuNet, 320 x 240"
 
-Answer = dict[str, Any]
+Report = dict[str, Any]
 """The JSON document that on_board.py prints."""
 
 
@@ -38,117 +38,121 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """A job of a board, and the function that judges its answer.
+    """A job of a board, and the function that judges its report.
 
     Attributes:
         name: the name that is shown; also the key of its budget.
         job: arguments of on_board.py.
-        judge: from the board and the answer to the outcome.
+        judge: from the board and the report to the outcome.
         children: whether the emulated Python can start child processes.
     """
 
     name: str
     job: list[str]
-    judge: Callable[[str, Answer], Finding]
+    judge: Callable[[str, Report], Finding]
     children: bool = False
 
 
-def last_line(answer: Answer) -> str:
-    lines = [line for line in (answer["out"] + answer["err"]).splitlines() if line.strip()]
-    return f"exit code {answer['code']}: {lines[-1].strip() if lines else 'no output'}"
+def last_line(report: Report) -> str:
+    lines = [line for line in (report["out"] + report["err"]).splitlines() if line.strip()]
+    return f"exit code {report['code']}: {lines[-1].strip() if lines else 'no output'}"
 
 
-def judge_version(_: str, answer: Answer) -> Finding:
-    return Finding(answer["out"].strip() == answer["versions"]["fer-edge"], last_line(answer))
+def judge_version(_: str, report: Report) -> Finding:
+    return Finding(report["out"].strip() == report["versions"]["fer-edge"], last_line(report))
 
 
-def judge_childless(_: str, answer: Answer) -> Finding:
+def judge_childless(_: str, report: Report) -> Finding:
     """No child process can be started: reported as a failure of the engine, nothing worse."""
-    if answer["code"] != 1 or not answer["out"].startswith("{"):
-        return Finding(False, last_line(answer))
-    failure, _verdicts = _diagnosis(answer)
+    if report["code"] != 1 or not report["out"].startswith("{"):
+        return Finding(False, last_line(report))
+    failure, _verdicts = _diagnosis(report)
     return Finding(failure is not None, f"onnxruntime: {failure}")
 
 
-def judge_doctor(board: str, answer: Answer) -> Finding:
-    if not answer["out"].startswith("{"):
-        return Finding(False, last_line(answer))
-    failure, verdicts = _diagnosis(answer)
-    core = json.loads(answer["out"])["board"]["cpu"]
-    passed = not answer["code"] and set(verdicts) == {"right"} and core == BOARDS[board].cpu()
+def judge_doctor(board: str, report: Report) -> Finding:
+    if not report["out"].startswith("{"):
+        return Finding(False, last_line(report))
+    failure, verdicts = _diagnosis(report)
+    core = json.loads(report["out"])["board"]["cpu"]
+    passed = not report["code"] and set(verdicts) == {"right"} and core == BOARDS[board].cpu()
     result = failure or f"1, 2, 4, ... threads: {', '.join(verdicts)}"
     return Finding(passed, f"{core}, onnxruntime: {result}")
 
 
-def _diagnosis(answer: Answer) -> tuple[str | None, list[str]]:
+def _diagnosis(report: Report) -> tuple[str | None, list[str]]:
     """Why ONNX Runtime doesn't start, and the verdicts of its self-tests."""
-    found = json.loads(answer["out"])
+    found = json.loads(report["out"])
     failures = {engine["name"]: engine["failure"] for engine in found["engines"]}
     verdicts = [row["verdict"] for row in found["rows"] if row["backend"] == "onnxruntime"]
     return failures["onnxruntime"], verdicts
 
 
-def judge_infer(expected: Answer, _: str, answer: Answer) -> Finding:
+def judge_infer(expected: Report, _: str, report: Report) -> Finding:
     """Without a detector the image is one face."""
-    if answer["code"]:
-        return Finding(False, last_line(answer))
-    (face,), (wanted,) = json.loads(answer["out"])["faces"], expected["faces"]
-    theirs = wanted["probabilities"]
+    if report["code"]:
+        return Finding(False, last_line(report))
+    (face,), (reference,) = json.loads(report["out"])["faces"], expected["faces"]
+    theirs = reference["probabilities"]
     largest = max(abs(value - theirs[label]) for label, value in face["probabilities"].items())
     text = f"{face['emotion']} {face['confidence']:.2f}, {largest:.1g} from here"
-    passed = face["box"] == wanted["box"] and largest <= FLOAT_TOLERANCE
-    return Finding(passed, f"{text}, {answer['memory']:.0f} MB")
+    passed = face["box"] == reference["box"] and largest <= FLOAT_TOLERANCE
+    return Finding(passed, f"{text}, {report['memory']:.0f} MB")
 
 
-def judge_model(name: str, board: str, answer: Answer) -> Finding:
-    largest, golden = answer["largest"], answer["golden"]
-    tolerance = {"int8": 0.0, "fp16": HALF_TOLERANCE}.get(answer["precision"], FLOAT_TOLERANCE)
+def judge_model(name: str, board: str, report: Report) -> Finding:
+    largest, golden = report["largest"], report["golden"]
+    tolerance = {"int8": 0.0, "fp16": HALF_TOLERANCE}.get(report["precision"], FLOAT_TOLERANCE)
     reference = "PyTorch" if name.startswith("ncnn") else "here"
-    same = f"{answer['same']} of {answer['faces']}"
+    same = f"{report['same']} of {report['faces']}"
     texts = [
         f"{same} same label",
         f"{largest:.1g} from {reference} (at most {tolerance:g})",
-        f"golden samples {golden:.1g} from PyTorch (at most {answer['golden_tolerance']:g})",
+        f"golden samples {golden:.1g} from PyTorch (at most {report['golden_tolerance']:g})",
     ]
     passed = (
         largest <= tolerance
-        and golden <= answer["golden_tolerance"]
-        and answer["same"] == answer["faces"]
+        and golden <= report["golden_tolerance"]
+        and report["same"] == report["faces"]
     )
     if name == NOT_OFFERED:
-        return Finding(True, "; ".join([*texts, f"{answer['instructions'] / 1e6:.2f} M"]))
+        return Finding(True, "; ".join([*texts, f"{report['instructions'] / 1e6:.2f} M"]))
     shown = "none" if not largest else f"{largest:.1e}"
-    return _counted(name, board, answer, passed, texts, (same, shown))
+    return _counted(name, board, report, passed, texts, (same, shown))
 
 
-def judge_detector(board: str, answer: Answer) -> Finding:
-    largest = answer["largest"]
+def judge_detector(board: str, report: Report) -> Finding:
+    largest = report["largest"]
     passed = largest is not None and largest <= DETECTOR_TOLERANCE
     apart = "another number of faces" if largest is None else f"{largest:.1e} px"
     texts = [f"{apart} from here (at most {DETECTOR_TOLERANCE})"]
-    return _counted(YUNET, board, answer, passed, texts, ("", apart))
+    return _counted(YUNET, board, report, passed, texts, ("", apart))
 
 
 def _counted(
-    name: str, board: str, answer: Answer, passed: bool, texts: list[str], apart: tuple[str, str]
+    name: str, board: str, report: Report, passed: bool, texts: list[str], apart: tuple[str, str]
 ) -> Finding:
-    count, memory = answer["instructions"], f"{answer['memory']:.0f}"
+    count, memory = report["instructions"], f"{report['memory']:.0f}"
     row = (BOARDS[board].name, name, *apart, f"{count / 1e6:.2f}", memory)
     row += (BOARDS[board].milliseconds(count),)
     return Finding(passed, "; ".join([*texts, f"{memory} MB"]), row, count)
 
 
 def list_checks(
-    image: Path, expected: Answer, models: dict[str, Path], detector: Path | None, answers: Path
+    image: Path,
+    expected: Report,
+    models: dict[str, Path],
+    detector: Path | None,
+    host_outputs: Path,
 ) -> Iterator[Check]:
     """The checks of each board.
 
     Args:
         image: an image of one face.
         expected: the output of `fer infer --json` on this machine for it.
-        models: files by name; `answers` has this machine's logits under the same names.
+        models: files by name; `host_outputs` has this machine's logits under the same names.
         detector: YuNet's file; None: it isn't checked.
-        answers: the .npz file of this machine's outputs.
+        host_outputs: the .npz file of this machine's outputs.
     """
     infer = ["fer", "infer", "--device", "cpu", "--json", str(image)]
     yield Check("fer --version", ["fer", "--version"], judge_version)
@@ -158,7 +162,7 @@ def list_checks(
     yield Check("fer infer", infer, functools.partial(judge_infer, expected))
     for name, path in models.items():
         judge = functools.partial(judge_model, name)
-        yield Check(name, ["model", name, str(path), str(answers)], judge)
+        yield Check(name, ["model", name, str(path), str(host_outputs)], judge)
     if detector:
-        job = ["detector", str(detector), str(answers)]
+        job = ["detector", str(detector), str(host_outputs)]
         yield Check(YUNET, job, judge_detector)

@@ -95,7 +95,7 @@ def ncnn_files(cache: Path, scratch: Path) -> dict[str, Path]:
     return {**found, NOT_OFFERED: path}
 
 
-def predict_here(models: dict[str, Path], detector: Path | None, answers: Path) -> str:
+def predict_here(models: dict[str, Path], detector: Path | None, host_outputs: Path) -> str:
     """Write this machine's outputs, for ncnn PyTorch's, to an .npz and describe the faces."""
     shown, what = faces(FACES)
     pixels = np.asarray(Image.open(IMAGE).convert("RGB").resize((320, 240)))
@@ -110,7 +110,7 @@ def predict_here(models: dict[str, Path], detector: Path | None, answers: Path) 
             arrays[name] = backend(shown)
     if detector:
         arrays["detector"] = detect_faces(open_network(detector, threads=1), pixels)
-    np.savez(answers, **arrays)
+    np.savez(host_outputs, **arrays)
     return what
 
 
@@ -120,13 +120,13 @@ def run_check(machine: Machine, board: str, check: Check) -> tuple[Finding, dict
     try:
         done = machine.start(board, [str(HERE / "on_board.py"), *check.job], more, TIMEOUT)
     except subprocess.TimeoutExpired:
-        return Finding(False, f"no answer within {TIMEOUT:g} seconds"), {}
+        return Finding(False, f"no report within {TIMEOUT:g} seconds"), {}
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no output"]
         crash = signal.strsignal(-done.returncode) if done.returncode < 0 else None
         return Finding(False, f"{crash or f'exit code {done.returncode}'}: {lines[-1]}"), {}
-    answer = json.loads(done.stdout.splitlines()[-1])
-    return check.judge(board, answer), answer["versions"]
+    report = json.loads(done.stdout.splitlines()[-1])
+    return check.judge(board, report), report["versions"]
 
 
 def judge(
@@ -226,11 +226,11 @@ def main() -> None:
         of_ncnn = ncnn_files(cache, Path(scratch)) if chosen.ncnn else {}
         models = {"shipped": bundled("model"), "fp32": fp32, **of_ncnn, EXTRA: chosen.model}
         models = {name: path.resolve() for name, path in models.items() if path}
-        answers = Path(scratch) / "answers.npz"
-        what = f"{FACES} {predict_here(models, detector, answers)}"
+        host_outputs = Path(scratch) / "outputs.npz"
+        what = f"{FACES} {predict_here(models, detector, host_outputs)}"
         command = [sys.executable, "-m", "fer_edge", "infer", "--json", "--faces", "whole"]
         here = subprocess.run([*command, str(IMAGE)], capture_output=True, check=True)
-        checks = list_checks(IMAGE, json.loads(here.stdout), models, detector, answers)
+        checks = list_checks(IMAGE, json.loads(here.stdout), models, detector, host_outputs)
         print(f"built in {time.monotonic() - began:.0f} s; {what}")
         if fp32 is None:
             print("skipped: fp32: pip install 'fer-edge[export]' makes its file")

@@ -46,7 +46,7 @@ def fer(*arguments: str) -> dict[str, Any]:
     return {"code": code or 0, **texts}
 
 
-def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
+def model(name: str, path: str, host_outputs: str, counts: str) -> dict[str, Any]:
     import numpy as np
 
     from fer_edge.runtime.backends import open_backend
@@ -54,7 +54,7 @@ def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
 
     engine = "ncnn" if path.endswith(".param") else "onnxruntime"
     backend = open_backend(Path(path), backend=engine, threads=1, verify=False)
-    with np.load(answers) as host:
+    with np.load(host_outputs) as host:
         faces, expected = host["faces"][: len(host[name])], host[name]
     counted = instructions(lambda i: backend(faces[i][None]), counts)
     memory = resident()  # of one face at a time, as a camera gives them
@@ -73,14 +73,14 @@ def model(name: str, path: str, answers: str, counts: str) -> dict[str, Any]:
     }
 
 
-def detector(path: str, answers: str, counts: str) -> dict[str, Any]:
+def detector(path: str, host_outputs: str, counts: str) -> dict[str, Any]:
     import numpy as np
 
     from fer_edge.runtime.detection.detector import detect_faces
     from fer_edge.runtime.detection.engines import open_network
 
     run = open_network(Path(path), threads=1)
-    with np.load(answers) as host:
+    with np.load(host_outputs) as host:
         pixels, expected = host["pixels"], host["detector"]
     counted = instructions(lambda _: detect_faces(run, pixels), counts)
     found = detect_faces(run, pixels)
@@ -140,13 +140,13 @@ def main(kind: str, *arguments: str) -> None:
         "model": model,
         "detector": detector,
     }
-    answer = kinds[kind](*arguments)
+    report = kinds[kind](*arguments)
     versions = {"Python": sys.version.split()[0]}
     for name in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):  # ncnn is an extra
             versions[name] = version(name)
-    answer = {"memory": resident(), "versions": versions, **answer}
-    print(json.dumps(answer))
+    report = {"memory": resident(), "versions": versions, **report}
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -84,15 +84,11 @@ class ParityError(FerEdgeError):
     """An exported file does not predict as its checkpoint; the text names each missed threshold."""
 
 
-def requirement(package: str, extra: str | None) -> str:
-    """The argument of `pip install` that brings a package: its extra; without one, itself."""
-    return f"'fer-edge[{extra}]'" if extra else package
-
-
 def install_command(package: str, extra: str | None) -> str:
     """The command that installs a package, for a release and for a clone of the repository."""
-    command = f"pip install {requirement(package, extra)}"
-    return f"{command} (in a clone: pip install '.[{extra}]')" if extra else command
+    if extra is None:
+        return f"pip install {package}"
+    return f"pip install 'fer-edge[{extra}]' (in a clone: pip install '.[{extra}]')"
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def test_every_board_has_a_budget_for_every_file() -> None:
     }
 
 
-def answer(**more: Any) -> dict[str, Any]:
+def board_report(**more: Any) -> dict[str, Any]:
     right = {"precision": "int8", "largest": 0.0, "golden": 2e-7, "golden_tolerance": 0.05}
     right = {**right, "same": 64, "faces": 64}
     return {**right, "instructions": 3_000_000, "memory": 70.4, **more}
@@ -71,38 +71,38 @@ def answer(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_int8_must_be_the_same_and_float_near(more: dict[str, Any], right: bool) -> None:
-    assert checks.judge_model("shipped", "a72", answer(**more)).passed is right
+    assert checks.judge_model("shipped", "a72", board_report(**more)).passed is right
 
 
 def test_a_model_with_a_wrong_scale_is_found(tmp_path: Path) -> None:
-    """What an emulated board would answer with it, too: the golden samples tell."""
+    """An emulated board computes the same wrong logits; the golden samples reveal it."""
     path = tmp_path / "wrong.onnx"
     corrupt_model.corrupt(bundled("model"), path)
     backend = open_backend(path, verify=False)
     apart = np.abs(backend(backend.spec.golden_faces()) - backend.spec.golden_logits()).max()
-    found = answer(
+    found = board_report(
         golden=float(apart), golden_tolerance=MAX_DIFF[backend.spec.quantization.precision]
     )
     assert not checks.judge_model("wrong", "a72", found).passed
 
 
 def test_milliseconds_are_a_range() -> None:
-    row = checks.judge_model("shipped", "a72", answer()).row
+    row = checks.judge_model("shipped", "a72", board_report()).row
     assert row == ("Raspberry Pi 4", "shipped", "64 of 64", "none", "3.00", "70", "1.0 to 2.9")
 
 
 def test_what_nobody_can_export_is_told_and_not_judged() -> None:
     told = checks.judge_model(
-        checks.NOT_OFFERED, "a76", answer(precision="fp32", largest=0.3, same=59)
+        checks.NOT_OFFERED, "a76", board_report(precision="fp32", largest=0.3, same=59)
     )
     assert (told.passed, told.row, told.count) == (True, (), None)
     assert "59 of 64 same label; 0.3 from PyTorch" in told.message
 
 
 def test_the_detector_must_find_the_same() -> None:
-    assert checks.judge_detector("a72", answer(largest=1e-5)).passed
-    assert not checks.judge_detector("a72", answer(largest=0.02)).passed
-    assert not checks.judge_detector("a72", answer(largest=None)).passed
+    assert checks.judge_detector("a72", board_report(largest=1e-5)).passed
+    assert not checks.judge_detector("a72", board_report(largest=0.02)).passed
+    assert not checks.judge_detector("a72", board_report(largest=None)).passed
 
 
 def diagnosis(code: int, failure: str | None, cpu: str, *verdicts: str) -> dict[str, Any]:

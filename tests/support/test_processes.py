@@ -4,7 +4,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -34,8 +33,6 @@ def test_a_child_has_a_time_limit() -> None:
 
 
 def test_a_started_child_ends_with_its_block() -> None:
-    began = time.monotonic()
     with start_process("sleep", "60") as process:
-        pass
-    assert process.returncode == -signal.SIGKILL
-    assert time.monotonic() - began < 30
+        assert process.poll() is None
+    assert process.returncode == -signal.SIGKILL  # it was killed, it didn't end by itself

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Faces = Literal["auto", "whole", "detect"]
 
-NOTE = (
+NO_DETECTOR_WARNING = (
     "no face detector is installed, so the whole image is taken as one face, which is wrong unless "
     "it is cropped to the face (confirm that with --faces whole). To find faces: fer detector "
     "install"
@@ -49,7 +49,7 @@ class _Skipped:
     """Sources to leave out: those that the output holds already, and the folder of annotated
     images where it lies inside a folder that is read."""
 
-    held: frozenset[str] = frozenset()
+    existing_sources: frozenset[str] = frozenset()
 
     def __init__(self, sources: Sequence[str], save: Path | None) -> None:
         self._named = frozenset(sources)
@@ -58,7 +58,7 @@ class _Skipped:
             self._drawn = None
 
     def __contains__(self, source: object) -> bool:
-        if source in self.held:
+        if source in self.existing_sources:
             return True
         if self._drawn is None or source in self._named:
             return False
@@ -230,7 +230,7 @@ def infer(
             drawn as annotated,
             ResultsFile(output, kind, recognizer.spec, resume=resume) as written,
         ):
-            skip.held = written.held
+            skip.existing_sources = written.existing_sources
             with progress_bar(sources, skip, to_terminal=output is None) as progress:
 
                 def report(error: SourceError) -> None:
@@ -241,7 +241,9 @@ def infer(
                 for result in recognizer.stream(sources, cut=cut, skip=skip, on_error=report):
                     if not warned and not recognizer.is_small(result.width, result.height):
                         warned = True
-                        print(f"{result.source}: {NOTE}", file=sys.stderr, flush=True)
+                        print(
+                            f"{result.source}: {NO_DETECTOR_WARNING}", file=sys.stderr, flush=True
+                        )
                     written.add(result)
                     summary.add(result)
                     progress.add(result)
@@ -257,8 +259,8 @@ def infer(
         interrupted = True
     if summary.images > 1 or output:
         print(summary_text(summary), file=sys.stderr)
-    if skip.held:
-        print(f"{len(skip.held):,} were already in {output}", file=sys.stderr)
+    if skip.existing_sources:
+        print(f"{len(skip.existing_sources):,} were already in {output}", file=sys.stderr)
     if interrupted:
         print(INTERRUPTED[output is not None], file=sys.stderr)
     if interrupted or unplotted or summary.failed:

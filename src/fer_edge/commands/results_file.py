@@ -103,8 +103,8 @@ class ResultsFile(AbstractContextManager["ResultsFile"]):
         OSError: the file cannot be written.
     """
 
-    held: frozenset[str] = frozenset()
-    """Sources that the file held before, without the last one, which may be incomplete."""
+    existing_sources: frozenset[str] = frozenset()
+    """Sources in the file when it was opened, without the last one, which may be incomplete."""
 
     def __init__(self, path: Path | None, kind: str, spec: ModelSpec, *, resume: bool) -> None:
         self.path = path
@@ -132,7 +132,7 @@ class ResultsFile(AbstractContextManager["ResultsFile"]):
             raise ConfigError(f"{path}: another process is writing it") from None
         if existing:
             try:
-                self._size, self.held = _read_existing(existing[0], self._kind, header)
+                self._size, self.existing_sources = _read_existing(existing[0], self._kind, header)
             except ConfigError:
                 self._file.close()
                 raise
@@ -175,7 +175,7 @@ def _read_existing(path: Path, kind: Kind, header: str) -> tuple[int, frozenset[
     The last source is read again: an image with many faces, or a video, may be incomplete.
     """
     assert kind.records
-    held: set[str] = set()
+    sources: set[str] = set()
     last, start, end = None, 0, 0
     try:
         with path.open("rb") as stream:
@@ -187,11 +187,11 @@ def _read_existing(path: Path, kind: Kind, header: str) -> tuple[int, frozenset[
             stream.seek(0)
             for source, begin, end in kind.records(stream):  # noqa: B007 - the last one's
                 if source != last:
-                    held.update(() if last is None else (last,))
+                    sources.update(() if last is None else (last,))
                     last, start = source, begin
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be resumed: {error}") from None
-    return start, frozenset(held)
+    return start, frozenset(sources)
 
 
 def choose_kind(path: Path | None, *, as_json: bool, as_csv: bool, resume: bool) -> str:

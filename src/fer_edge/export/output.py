@@ -17,7 +17,7 @@ from fer_edge.train.config import is_run_folder
 from fer_edge.train.data.dataset import FaceData, Split
 from fer_edge.train.networks import checkpoint as checkpoints
 
-_WAYS_OUT = "pass --force to replace it, or choose another file with --output or --name"
+_OVERWRITE_ADVICE = "pass --force to replace it, or choose another file with --output or --name"
 
 
 def resolve_output(
@@ -95,16 +95,16 @@ def check_output(
     if not path.exists():
         for companion in map(path.with_suffix, COMPANIONS.get(path.suffix, ())):
             if companion.exists():
-                raise ConfigError(f"{companion} exists without {path.name}: {_WAYS_OUT}")
+                raise ConfigError(f"{companion} exists without {path.name}: {_OVERWRITE_ADVICE}")
         return
     try:
         existing = read_spec(path)
     except (ModelError, SpecError) as error:
         raise ConfigError(
-            f"{path} exists and has no readable spec ({error}): {_WAYS_OUT}"
+            f"{path} exists and has no readable spec ({error}): {_OVERWRITE_ADVICE}"
         ) from None
     if reason := _objection(existing, source, data, split, precision, gate):
-        raise ConfigError(f"{path} exists and {reason}: {_WAYS_OUT}")
+        raise ConfigError(f"{path} exists and {reason}: {_OVERWRITE_ADVICE}")
 
 
 def _objection(

@@ -12,7 +12,7 @@ from fer_edge.runtime.device.throttling import Health
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
 from fer_edge.runtime.diagnostics.statistics import Speed
 
-NOTE = (
+COLUMNS_EXPLAINED = (
     "ms per call, with the 95 % interval of the median; load: importing the engine + opening "
     "the model; memory: the peak of a process that does only this"
 )
@@ -22,7 +22,7 @@ def benchmark_tables(found: Benchmark) -> Iterable[Table | Text | str]:
     """A table per model, the machine's state before and after, and warnings."""
     for _, rows in groupby(found.rows, key=lambda row: row.model):
         yield from _model(list(rows), found)
-    yield NOTE
+    yield COLUMNS_EXPLAINED
     versions = {row.backend: row.speed.engine for row in found.rows if row.speed is not None}
     yield "engines: " + (", ".join(map(" ".join, versions.items())) or "none worked")
     board = found.board

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from fer_edge.errors import install_command
 from fer_edge.runtime.backends.registry import install_advice
 from fer_edge.runtime.device.board import Board
 from fer_edge.runtime.diagnostics.doctor import Diagnosis
@@ -47,7 +48,7 @@ def _machine(found: Diagnosis) -> Table:
     picamera2 = "Picamera2 is installed" if found.picamera2 else "no Picamera2 in this environment"
     listed = [f"{camera.device} ({camera.name})" for camera in found.cameras]
     rows["cameras"] = f"{', '.join(listed) or 'none'}; {picamera2}"
-    no_video = "not installed: pip install 'fer-edge[video]'"
+    no_video = f"not installed: {install_command('av', 'video')}"
     rows["video"] = "PyAV is installed" if found.pyav else no_video
     detector = [found.detector.path, found.detector.failure]
     style = "yellow" if found.detector.failure else ""

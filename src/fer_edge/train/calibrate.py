@@ -233,13 +233,13 @@ def _best_weight_scales(weights: Tensor, max_level: int) -> Tensor:
     """
     weights = weights.flatten(1)
     largest = weights.abs().amax(1).clamp_min(1e-8)
-    best, least = largest, torch.full_like(largest, torch.inf)
+    best, least_error = largest, torch.full_like(largest, torch.inf)
     scale = round_to_short_scale(largest * 0.6 / max_level)
     last = round_to_short_scale(largest * 1.1 / max_level)
     while (scale <= last).any():
         levels = (weights / scale[:, None]).round_().clamp_(-max_level, max_level)
         error = levels.mul_(scale[:, None]).sub_(weights).square_().sum(1)
-        best = torch.where((error < least) & (scale <= last), scale, best)
-        least = torch.minimum(error, least)
+        best = torch.where((error < least_error) & (scale <= last), scale, best)
+        least_error = torch.minimum(error, least_error)
         scale = round_to_short_scale(scale * (1 + 1 / 16))
     return best

@@ -168,7 +168,8 @@ def test_where_no_engine_is_installed(monkeypatch: pytest.MonkeyPatch, ncnn_mode
         Recognizer.load()
     assert str(caught.value) == (
         f"{bundled('model')}: no engine that works here reads it: pip install onnxruntime, or "
-        "'fer-edge[openvino]'; or fer export --format ncnn, where PyTorch is, makes a model for "
+        "pip install 'fer-edge[openvino]' (in a clone: pip install '.[openvino]'); "
+        "or fer export --format ncnn, where PyTorch is, makes a model for "
         "ncnn"
     )
     with pytest.raises(MissingExtraError, match=r"pip install 'fer-edge\[ncnn\]'"):

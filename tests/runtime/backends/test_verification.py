@@ -7,6 +7,7 @@ import math
 import platform
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from onnx import numpy_helper
 
 from fer_edge.errors import DeviceError, ModelError
-from fer_edge.runtime.backends import ENGINES, open_backend, verification
+from fer_edge.runtime.backends import ENGINES, open_backend
 from fer_edge.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
 from fer_edge.runtime.backends.verification import (
     Difference,
@@ -23,6 +24,7 @@ from fer_edge.runtime.backends.verification import (
     VerifiedBackend,
     compare_logits,
     judge,
+    start_samples,
 )
 from fer_edge.runtime.device import engine_choice
 from fer_edge.runtime.device.engine_choice import Choice
@@ -99,19 +101,24 @@ def test_a_model_with_a_nan_is_refused(name: str, fp32_model: Path, tmp_path: Pa
 
 
 class Fake:
-    """A backend that gives the golden logits, changed by a function from the second call on."""
+    """A backend that gives the golden logits, changed by a function after the first calls."""
 
-    engine = "onnxruntime"
-
-    def __init__(self, spec: ModelSpec, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        change: Callable[[np.ndarray], np.ndarray],
+        unchanged_calls: int = 2,
+        engine: str = "onnxruntime",
+    ) -> None:
         self.spec, self.change, self.calls = spec, change, 0
+        self.unchanged_calls, self.engine = unchanged_calls, engine
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
         self.calls += 1
         golden = self.spec.golden_faces()
         rows = [int((golden == face).all((1, 2)).argmax()) for face in faces]
         logits = self.spec.golden_logits()[rows]
-        return logits if self.calls == 1 else self.change(logits)
+        return logits if self.calls <= self.unchanged_calls else self.change(logits)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -133,7 +140,7 @@ def test_infer_prints_nothing_for_a_later_prediction_that_is_not_finite(
 
     def fail_later(backend: OnnxRuntimeBackend, faces: np.ndarray) -> np.ndarray:
         calls.append(len(faces))
-        return predict(backend, faces) * np.float32(1 if len(calls) == 1 else math.nan)
+        return predict(backend, faces) * np.float32(1 if len(calls) <= 2 else math.nan)
 
     monkeypatch.setattr(OnnxRuntimeBackend, "__call__", fail_later)
     ran = fer("infer", "--backend", "onnxruntime", EXAMPLE, "--json")
@@ -142,11 +149,41 @@ def test_infer_prints_nothing_for_a_later_prediction_that_is_not_finite(
     assert "aren't numbers" in ran.err
 
 
-def test_one_prediction_is_made_at_the_start() -> None:
-    fake = Fake(read_spec(bundled("model")), lambda logits: logits)
+def test_two_golden_samples_are_predicted_at_the_start() -> None:
+    spec = read_spec(bundled("model"))
+    fake = Fake(spec, lambda logits: logits)
     backend = VerifiedBackend(fake, Path("m.onnx"), "cpu")
-    assert fake.calls == 1
+    assert fake.calls == 2
     assert (backend.engine, backend.spec) == (fake.engine, fake.spec)
+    black, drawn = spec.golden_faces()[start_samples(spec)]
+    assert (int(black.max()), drawn.std() > 10) == (0, True)
+
+
+@pytest.mark.parametrize("unchanged_calls", [0, 1])
+@pytest.mark.parametrize(
+    ("engine", "device", "diff", "is_refused"),
+    [
+        ("onnxruntime", "cpu", 0.04, False),
+        ("onnxruntime", "cpu", 0.06, True),
+        ("openvino", "cpu", 0.45, False),
+        ("openvino", "cpu", 0.6, True),
+        ("onnxruntime", "gpu", 0.45, False),
+        ("onnxruntime", "gpu", 0.6, True),
+    ],
+)
+def test_the_start_refuses_what_doctor_calls_wrong(
+    unchanged_calls: int, engine: str, device: str, diff: float, is_refused: bool
+) -> None:
+    """Whether both samples differ or only the second one."""
+
+    def change(logits: np.ndarray) -> np.ndarray:
+        return logits + np.float32(diff)
+
+    fake = Fake(read_spec(bundled("model")), change, unchanged_calls, engine)
+    assert (judge(Difference(2, 0, diff), "int8", engine, device) == "wrong") == is_refused
+    refusal = pytest.raises(ModelError, match=f"PyTorch's by up to {diff}, and 0 of 2 labels")
+    with refusal if is_refused else nullcontext():
+        VerifiedBackend(fake, Path("m.onnx"), device)
 
 
 def test_a_model_without_golden_samples_is_checked_for_finite_logits(
@@ -167,42 +204,29 @@ def test_a_model_without_golden_samples_is_checked_for_finite_logits(
 
 
 @pytest.mark.parametrize(
-    ("precision", "engine", "device", "threshold"),
+    ("precision", "engine", "device", "difference", "match"),
     [
-        ("fp32", "onnxruntime", "cpu", 1e-4),
-        ("fp16", "openvino", "cpu", 0.05),
-        ("int8", "onnxruntime", "cpu", 0.05),
-        ("int8", "openvino", "cpu", 0.5),
-        ("fp32", "openvino", "npu", 0.5),
-    ],
-)
-def test_the_threshold_at_the_start(
-    precision: Precision, engine: str, device: str, threshold: float
-) -> None:
-    assert verification._threshold(engine, precision, device) == threshold
-
-
-@pytest.mark.parametrize(
-    ("precision", "samples", "differ", "diff", "match"),
-    [
-        ("fp32", 16, 0, 1e-5, "right"),
-        ("fp32", 16, 0, 1e-3, "wrong"),
-        ("fp32", 16, 1, 1e-5, "wrong"),
-        ("fp16", 16, 0, 0.01, "right"),
-        ("fp16", 16, 1, 0.01, "wrong"),
-        ("int8", 16, 0, 5e-7, "right"),
-        ("int8", 16, 0, 0.2, "close"),
-        ("int8", 16, 1, 0.13, "close"),
-        ("int8", 16, 2, 0.13, "wrong"),
-        ("int8", 16, 0, 0.6, "wrong"),
-        ("int8", 16, 0, None, "wrong"),
-        ("int8", 0, 0, None, "untested"),
+        ("fp32", "onnxruntime", "cpu", Difference(16, 0, 1e-5), "right"),
+        ("fp32", "onnxruntime", "cpu", Difference(16, 0, 1e-3), "wrong"),
+        ("fp32", "onnxruntime", "cpu", Difference(16, 1, 1e-5), "wrong"),
+        ("fp32", "openvino", "npu", Difference(16, 0, 0.4), "close"),
+        ("fp32", "openvino", "npu", Difference(16, 0, 0.6), "wrong"),
+        ("fp16", "openvino", "cpu", Difference(16, 0, 0.01), "right"),
+        ("fp16", "openvino", "cpu", Difference(16, 1, 0.01), "wrong"),
+        ("int8", "onnxruntime", "cpu", Difference(16, 0, 5e-7), "right"),
+        ("int8", "onnxruntime", "cpu", Difference(16, 0, 0.2), "wrong"),
+        ("int8", "openvino", "cpu", Difference(16, 0, 0.2), "close"),
+        ("int8", "openvino", "cpu", Difference(16, 1, 0.13), "close"),
+        ("int8", "openvino", "cpu", Difference(16, 2, 0.13), "wrong"),
+        ("int8", "openvino", "cpu", Difference(16, 0, 0.6), "wrong"),
+        ("int8", "openvino", "cpu", Difference(16, 0, None), "wrong"),
+        ("int8", "openvino", "cpu", Difference(0, 0, None), "untested"),
     ],
 )
 def test_the_result_of_a_comparison(
-    precision: Precision, samples: int, differ: int, diff: float | None, match: Match
+    precision: Precision, engine: str, device: str, difference: Difference, match: Match
 ) -> None:
-    assert judge(Difference(samples, differ, diff), precision) == match
+    assert judge(difference, precision, engine, device) == match
 
 
 def test_the_difference_of_logits() -> None:

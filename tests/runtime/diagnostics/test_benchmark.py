@@ -101,14 +101,14 @@ def test_rounds_go_there_and_back(children: Children) -> None:
 def test_a_crash_is_a_row(children: Children) -> None:
     broken: dict[Key, object] = {
         ("onnxruntime", 1, 8): "it crashed",
-        ("openvino", 1, 1): [timed(), "no answer within 62 seconds"],
+        ("openvino", 1, 1): [timed(), "no result within 62 seconds"],
     }
     log = children(broken)
     found = benchmark([bundled("model")], threads=[1], seconds=1.0)
     assert {(row.backend, row.batch): row.failure for row in found.rows} == {
         ("onnxruntime", 1): None,
         ("onnxruntime", 8): "it crashed",
-        ("openvino", 1): "no answer within 62 seconds",
+        ("openvino", 1): "no result within 62 seconds",
         ("openvino", 8): None,
     }
     assert [row.speed is None for row in found.rows] == [False, True, True, False]
@@ -143,7 +143,7 @@ def test_engines_that_are_not_tried(
     assert [row.backend for row in found.rows] == ["onnxruntime"]
     found = benchmark([fp32_model], backends=["openvino"], threads=[1, 2], seconds=1.0)
     assert {row.failure for row in found.rows} == {
-        "not installed: pip install 'fer-edge[openvino]'"
+        "not installed: pip install 'fer-edge[openvino]' (in a clone: pip install '.[openvino]')"
     }
     assert len(found.rows) == 4
 

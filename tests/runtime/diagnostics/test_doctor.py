@@ -87,7 +87,8 @@ def test_where_no_engine_reads_the_model(monkeypatch: pytest.MonkeyPatch, fer: F
     assert ran.code == 1
     said = " ".join(ran.out.split())
     assert "not installed: pip install onnxruntime" in said
-    assert "no engine that works here reads it: pip install onnxruntime, or 'fer-edge[ope" in said
+    assert "no engine that works here reads it: pip install onnxruntime, or pip install" in said
+    assert "'fer-edge[openvino]' (in a clone: pip install '.[openvino]'); or fer export" in said
     assert "fer export --format ncnn" in said
 
 
@@ -177,7 +178,9 @@ def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
         packages, "find_package", lambda name: None if name == "openvino" else Path(json.__file__)
     )
     found = diagnose(bundled("model"))
-    assert found.engines[1].failure == "not installed: pip install 'fer-edge[openvino]'"
+    assert found.engines[1].failure == (
+        "not installed: pip install 'fer-edge[openvino]' (in a clone: pip install '.[openvino]')"
+    )
     assert {row.backend for row in found.rows} == {"onnxruntime"}
 
 

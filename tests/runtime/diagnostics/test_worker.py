@@ -143,9 +143,9 @@ def test_it_needs_one_engine_alone_and_the_peak_is_not_the_parents() -> None:
         ("kill -ILL $$", r"^it crashed: Illegal instruction \(signal 4\): its build uses"),
         ("echo a >&2; echo 'ImportError: libgomp' >&2; exit 3", r"^ImportError: .* \(exit code 3"),
         ("exit 1", "no message"),
-        ("exit 0", "it ended without an answer"),
-        ("echo hello; exit 0", "it ended without an answer"),
-        ("exec sleep 60", r"no answer within 0\.3 seconds"),
+        ("exit 0", "it ended without a result"),
+        ("echo hello; exit 0", "it ended without a result"),
+        ("exec sleep 60", r"no result within 0\.3 seconds"),
     ],
 )
 def test_a_process_that_fails(script: str, message: str, interpreter: Interpreter) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -8,11 +8,12 @@ import pytest
 from fer_edge.errors import SourceError
 from fer_edge.runtime.inputs.prefetch import prefetch
 
+LIMIT = 30.0
+"""Seconds to wait for an event, which comes at once unless the code is wrong."""
 
-def counting(count: int, wait: float = 0.0) -> Generator[int]:
-    for i in range(count):
-        time.sleep(wait)
-        yield i
+
+def counting(count: int) -> Generator[int]:
+    yield from range(count)
 
 
 def collect(items: Iterator[int], seen: list[int]) -> None:
@@ -20,15 +21,33 @@ def collect(items: Iterator[int], seen: list[int]) -> None:
         seen.append(item)  # noqa: PERF402 - extend would lose what came before an error
 
 
-def test_a_slow_consumer_loses_items_only_with_drop() -> None:
-    for drop in (False, True):
-        seen = []
-        with prefetch(counting(40, 0.002), size=4, drop=drop) as waiting:
-            for item in waiting:
-                seen.append(item)
-                time.sleep(0.01)
-        assert seen == sorted(set(seen))
-        assert (len(seen) < 40) == drop
+def test_without_drop_the_generator_waits_for_the_consumer() -> None:
+    is_full = threading.Event()
+
+    def file() -> Generator[int]:
+        yield from range(4)
+        is_full.set()
+        yield from range(4, 40)
+
+    with prefetch(file(), size=4) as waiting:
+        assert is_full.wait(LIMIT)
+        assert list(waiting) == list(range(40))
+
+
+def test_with_drop_only_the_newest_item_waits() -> None:
+    is_taken, is_ahead = threading.Event(), threading.Event()
+
+    def camera() -> Generator[int]:
+        yield 0
+        assert is_taken.wait(LIMIT)
+        yield from range(1, 40)
+        is_ahead.set()  # 39 is in the queue when the generator continues
+
+    with prefetch(camera(), size=4, drop=True) as waiting:
+        assert next(waiting) == 0
+        is_taken.set()
+        assert is_ahead.wait(LIMIT)
+        assert list(waiting) == [39]
 
 
 def test_an_error_comes_after_the_items_before_it() -> None:
@@ -46,10 +65,19 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 
 
 def test_poll_does_not_wait() -> None:
-    with prefetch(counting(2), size=4) as waiting:
-        while (first := waiting.poll()) is None:
-            time.sleep(0.001)
-        assert first == 0
+    is_empty_seen, is_first_queued = threading.Event(), threading.Event()
+
+    def items() -> Generator[int]:
+        assert is_empty_seen.wait(LIMIT)
+        yield 0
+        is_first_queued.set()
+        yield 1
+
+    with prefetch(items(), size=4) as waiting:
+        assert waiting.poll() is None
+        is_empty_seen.set()
+        assert is_first_queued.wait(LIMIT)
+        assert waiting.poll() == 0
         assert next(waiting) == 1
         assert waiting.poll() is None  # the end, or not there yet
         assert list(waiting) == []

@@ -67,7 +67,7 @@ def open_backend(
             `find_file`), and whether "auto" on the CPU takes the engine that `fer doctor` found to
             be the fastest for this model on this machine, or else, on ARM, the engine that is known
             to be. Comparisons with PyTorch leave it off: they depend on the file alone.
-        verify: whether one golden sample must give PyTorch's logits and every later prediction
+        verify: whether two golden samples must give PyTorch's logits and every later prediction
             must be finite. Callers that compare all samples themselves leave it off.
 
     Raises:

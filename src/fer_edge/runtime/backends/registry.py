@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fer_edge.errors import FerEdgeError, ModelError, requirement
+from fer_edge.errors import FerEdgeError, ModelError, install_command
 from fer_edge.runtime.device.cpu import ARM
 from fer_edge.runtime.formats import ncnn_files
 from fer_edge.spec import ModelSpec, Precision
@@ -43,11 +43,6 @@ class Engine:
     unsupported_on_arm: Mapping[Precision, str] = field(default_factory=dict)
     is_exact_int8: bool = False
     is_fastest_on_arm: bool = False
-
-    @property
-    def requirement(self) -> str:
-        """What `pip install` takes for it."""
-        return requirement(self.package, self.extra)
 
 
 ENGINES = {
@@ -130,8 +125,12 @@ def unsupported_reason(name: str, precision: Precision, machine: str) -> str | N
 
 def install_advice(path: Path) -> str:
     """What to do where no installed engine reads a model."""
-    reading = [one.requirement for one in ENGINES.values() if path.suffix in one.suffixes]
-    advice = f"no engine that works here reads it: pip install {', or '.join(reading)}"
+    commands = [
+        install_command(engine.package, engine.extra)
+        for engine in ENGINES.values()
+        if path.suffix in engine.suffixes
+    ]
+    advice = f"no engine that works here reads it: {', or '.join(commands)}"
     for name, engine in ENGINES.items():
         if path.suffix in engine.substitutes:
             advice += f"; or fer export --format {name}, where PyTorch is, makes a model for {name}"

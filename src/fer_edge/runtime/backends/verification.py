@@ -1,6 +1,6 @@
 """Compare a model's logits with the golden ones in its spec: the thresholds of every such check.
 
-Every backend is checked on one sample when it is opened; `fer doctor` checks all of them.
+Every backend is checked on two samples when it is opened; `fer doctor` checks all of them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 Match = Literal["right", "close", "wrong", "untested"]
-"""Result of a comparison. "close": an int8 model of which some sums are rounded differently;
-"untested": the model has no golden samples."""
+"""Result of a comparison. "close": the engine or the device rounds some sums differently than
+PyTorch; "untested": the model has no golden samples."""
 
 MAX_DIFF: dict[Precision, float] = {"fp32": 1e-4, "fp16": 0.05, "int8": 0.05}
 """Largest |Δlogit| that is "right". Measured over the golden samples of MobileNetV2 and V3: 9e-6
@@ -60,31 +60,43 @@ def compare_logits(logits: Floats, expected: Floats) -> Difference:
     )
 
 
-def judge(difference: Difference, precision: Precision) -> Match:
-    """The result of a comparison for a model of that precision."""
+def judge(difference: Difference, precision: Precision, engine: str, device: str = "cpu") -> Match:
+    """The result of a comparison for a model of that precision under an engine on a device.
+
+    "close" is possible on devices other than the CPU, and for int8 under an engine that rounds
+    otherwise than PyTorch.
+    """
     labels, diff = difference.labels_differ, difference.max_abs_logit_diff
     if not difference.samples:
         return "untested"
-    if diff is not None and labels == 0 and diff <= MAX_DIFF[precision]:
+    if diff is None:
+        return "wrong"
+    if labels == 0 and diff <= MAX_DIFF[precision]:
         return "right"
-    is_near = diff is not None and diff <= MAX_DIFF_CLOSE and labels <= MAX_LABELS_CLOSE
-    return "close" if is_near and precision == "int8" else "wrong"
+    is_inexact = device != "cpu" or (precision == "int8" and not ENGINES[engine].is_exact_int8)
+    is_near = diff <= MAX_DIFF_CLOSE and labels <= MAX_LABELS_CLOSE
+    return "close" if is_inexact and is_near else "wrong"
 
 
-def start_sample(spec: ModelSpec) -> int:
-    """Index of the golden sample that a backend predicts when it is opened: the middle one.
+def start_samples(spec: ModelSpec) -> list[int]:
+    """Indices of the golden samples that a backend predicts when it is opened; [] without samples.
 
-    It is a drawn face. Of 134 copies of the bundled model, each with one number changed, it differs
-    from PyTorch's logits by more than `MAX_DIFF` in 108, the black face at index 0 in 56.
+    They are the first, a black face, and the middle one, a drawn face. A copy of the bundled model
+    was made for each of its 134 tensors of weights or scales, with the first number changed: a
+    float times 64, the sign bit of an int8 flipped. The two samples reveal 115 of these copies, the
+    middle one alone 114, the black one alone 63, all sixteen 123. The second sample takes 0.7 ms
+    under ONNX Runtime and 1.5 ms under OpenVINO on x86-64.
     """
-    return len(spec.golden) // 2
+    return sorted({0, len(spec.golden) // 2}) if spec.golden else []
 
 
 def check_contract(backend: Backend, path: Path) -> Floats:
-    """Predict the start sample, or a black face where the model has no golden samples.
+    """Predict the start samples, or a black face where the model has no golden samples.
+
+    Each is a call of its own: engines allocate memory and take longer when the batch size changes.
 
     Returns:
-        Its logits, float32 `[1, labels]`.
+        Their logits, float32 `[N, labels]`.
 
     Raises:
         ModelError: the graph doesn't take or give what its spec describes.
@@ -92,25 +104,26 @@ def check_contract(backend: Backend, path: Path) -> Floats:
     spec = backend.spec
     side, labels = spec.input.side, len(spec.labels)
     black = np.zeros((1, side, side), np.uint8)
-    face = spec.golden_faces()[start_sample(spec)][None] if spec.golden else black
+    faces = spec.golden_faces()[start_samples(spec)] if spec.golden else black
     try:
-        logits = backend(face)
+        results = [backend(face[None]) for face in faces]
     # each engine has exceptions of its own
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path}: its graph doesn't take what its spec says: {reason}") from None
-    if logits.shape != (1, labels):
-        raise ModelError(
-            f"{path}: its graph gives logits {logits.shape}, its spec has {labels} labels"
-        )
-    return logits
+    for logits in results:
+        if logits.shape != (1, labels):
+            raise ModelError(
+                f"{path}: its graph gives logits {logits.shape}, its spec has {labels} labels"
+            )
+    return np.concatenate(results)
 
 
 class VerifiedBackend:
     """A backend that gave the golden logits, and whose every prediction is finite.
 
     Raises:
-        ModelError: the logits of its start sample aren't within the threshold, or aren't finite.
+        ModelError: the logits of its start samples are wrong, or aren't finite.
     """
 
     def __init__(self, backend: Backend, path: Path, device: str) -> None:
@@ -120,13 +133,13 @@ class VerifiedBackend:
         logits = self._check_finite(check_contract(backend, path))
         if not self.spec.golden:
             return
-        expected = self.spec.golden_logits()[start_sample(self.spec)]
-        diff = float(np.abs(logits - expected).max())
-        threshold = _threshold(self.engine, self.spec.quantization.precision, device)
-        if not diff <= threshold:
+        samples = start_samples(self.spec)
+        difference = compare_logits(logits, self.spec.golden_logits()[samples])
+        if judge(difference, self.spec.quantization.precision, self.engine, device) == "wrong":
             raise ModelError(
-                f"{path}: gives wrong logits under {self.engine}: they differ from PyTorch's by "
-                f"{diff:.2g}, where {threshold:g} is allowed: {_ADVICE}"
+                f"{path}: gives wrong logits under {self.engine}: they differ from PyTorch's by up "
+                f"to {difference.max_abs_logit_diff:.2g}, and {difference.labels_differ} of "
+                f"{difference.samples} labels differ: {_ADVICE}"
             )
 
     def __call__(self, faces: npt.NDArray[np.uint8]) -> Floats:
@@ -146,9 +159,3 @@ class VerifiedBackend:
 
 
 _ADVICE = "copy the file again, or export it again; fer doctor tests it under each engine"
-
-
-def _threshold(engine: str, precision: Precision, device: str) -> float:
-    """Largest |Δlogit|; devices other than the CPU may compute with less precision."""
-    is_inexact = precision == "int8" and not ENGINES[engine].is_exact_int8
-    return MAX_DIFF_CLOSE if is_inexact or device != "cpu" else MAX_DIFF[precision]

@@ -38,10 +38,10 @@ def open_network(path: Path, *, threads: int = 1, engine: str = "onnxruntime") -
     except ModelError as error:
         raise ModelError(f"{path}: not a face detector ({error})") from None
     except ModuleNotFoundError as error:
-        wanted = registry.ENGINES[engine]
-        if error.name != wanted.package:
+        registered = registry.ENGINES[engine]
+        if error.name != registered.package:
             raise
-        raise MissingExtraError(wanted.package, wanted.extra) from None
+        raise MissingExtraError(registered.package, registered.extra) from None
     if missing := set(OUTPUTS).difference(names):
         raise ModelError(f"{path}: not YuNet: it has no output {min(missing)!r}")
     return run

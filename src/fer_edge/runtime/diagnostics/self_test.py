@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
+from fer_edge.errors import install_command
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.backends.registry import ENGINES, check_suffix, unsupported_reason
 from fer_edge.runtime.backends.verification import Difference, Match, compare_logits, judge
@@ -110,7 +111,7 @@ def try_engine(
         except WorkerError as error:
             rows.append(Row(name, threads, "failed", failure=str(error)))
             break
-        rows.append(Row(name, threads, judge(measured, precision), measured))
+        rows.append(Row(name, threads, judge(measured, precision, name), measured))
     return rows
 
 
@@ -154,7 +155,7 @@ def missing_advice(name: str) -> str | None:
     engine = ENGINES[name]
     if packages.find_package(engine.package) is not None:
         return None
-    return f"not installed: pip install {engine.requirement}"
+    return f"not installed: {install_command(engine.package, engine.extra)}"
 
 
 def thread_counts(cores: int) -> list[int]:

@@ -70,7 +70,7 @@ def run_in_process(function: Callable[..., T], *, timeout: float = TIMEOUT, **ar
             command, capture_output=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired:
-        raise WorkerError(f"no answer within {timeout:g} seconds") from None
+        raise WorkerError(f"no result within {timeout:g} seconds") from None
     except OSError as error:
         raise WorkerError(
             f"no process of its own could be started ({error.strerror or error})"
@@ -87,16 +87,16 @@ def run_in_process(function: Callable[..., T], *, timeout: float = TIMEOUT, **ar
     try:
         document = json.loads(lines[-1])  # an engine may print lines of its own before
     except (IndexError, ValueError):
-        raise WorkerError("it ended without an answer") from None
+        raise WorkerError("it ended without a result") from None
     return parse(get_type_hints(function)["return"], document, name, unknown="reject")  # type: ignore[no-any-return]
 
 
 def main(arguments: list[str]) -> None:
     """Call the function; a named failure is one line on standard error and exit code 1."""
-    module, name, given = arguments
+    module, name, keywords = arguments
     function = getattr(importlib.import_module(module), name)
     try:
-        result = function(**json.loads(given))
+        result = function(**json.loads(keywords))
     except FerEdgeError as error:
         sys.exit(f"{type(error).__name__}: {error}")
     print(json.dumps(dataclasses.asdict(result)))

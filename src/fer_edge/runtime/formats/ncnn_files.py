@@ -40,14 +40,14 @@ def read_verified_spec(path: Path) -> ModelSpec:
     import hashlib  # here: OpenSSL takes as long to load as the model
 
     spec, digests = _read(path)
-    for suffix, wanted in digests.items():
+    for suffix, expected in digests.items():
         file = path.with_suffix(suffix)
         try:
             with file.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise ModelError(f"{file}: {error.strerror}: {_ALL}") from None
-        if found != wanted:
+        if digest != expected:
             document = path.with_suffix(".json").name
             raise ModelError(f"{file}: damaged, or of another model than {document}: {_ALL}")
     return spec

@@ -89,10 +89,10 @@ def read_metadata(path: Path) -> dict[str, str]:
     return metadata
 
 
-def _entries(path: Path, wanted: int) -> Iterator[dict[int, Field]]:
-    """The last value of each field, for each message that the model holds in field `wanted`."""
+def _entries(path: Path, field_number: int) -> Iterator[dict[int, Field]]:
+    """The last value of each field, for each message in the model's field `field_number`."""
     for number, value in _fields(memoryview(path.read_bytes())):
-        if number == wanted and isinstance(value, memoryview):
+        if number == field_number and isinstance(value, memoryview):
             yield dict(_fields(value))
 
 
