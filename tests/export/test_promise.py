@@ -34,9 +34,6 @@ CELLS: list[Cell] = [
     for engine in ENGINES
     if kind.suffix.endswith(ENGINES[engine].suffixes)
 ]
-ON_WHOLE_SPLIT = [
-    cell for cell in CELLS if cell[1] == "fp32" or (cell[0] == "onnx" and cell[1] == "int8")
-]
 EXACT = Thresholds(agreement=1.0, max_abs_logit_diff=1e-4)
 """For fp32, and for int8 under ONNX Runtime."""
 MISSED = {("openvino", "int8-qat"): ("recall of sad on test falls",)}
@@ -128,7 +125,7 @@ def test_golden_samples_in_any_batch_with_any_threads(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("format", "precision", "engine"), ON_WHOLE_SPLIT)
+@pytest.mark.parametrize(("format", "precision", "engine"), CELLS)
 def test_the_whole_test_split(
     files: dict[tuple[str, Precision], Path], references: References, fer2013: Path,
     format: str, precision: Precision, engine: str,
