@@ -56,8 +56,9 @@ def train(
         MissingExtraError: the extra `train` is not installed.
     """
     with requires_extra("train"):
-        from fer_edge.train.config import read_recipe, resolve_config
+        from fer_edge.train.config import read_recipe
         from fer_edge.train.fit import fit
+        from fer_edge.train.run_folder import resolve_config
 
     if data is not None:
         settings["data"] = data
@@ -94,8 +95,8 @@ def evaluate(
         MissingExtraError: the extra `train` is not installed.
     """
     with requires_extra("train"):
-        from fer_edge.train.config import find_checkpoint
         from fer_edge.train.evaluation.evaluate import evaluate_file
+        from fer_edge.train.run_folder import find_checkpoint
 
         path = find_checkpoint(Path(model))
         return evaluate_file(
@@ -144,8 +145,8 @@ def export(
         from fer_edge.export.output import resolve_output
         from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
-        from fer_edge.train.config import find_checkpoint
         from fer_edge.train.data.loading import read_data
+        from fer_edge.train.run_folder import find_checkpoint
 
     source = bundled("checkpoint") if checkpoint is None else find_checkpoint(Path(checkpoint))
     folder = None if output is None else Path(output)

@@ -8,7 +8,8 @@ import pytest
 
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.train.config import TrainConfig, list_recipes, read_recipe, resolve_config
+from fer_edge.train.config import TrainConfig, list_recipes, read_recipe
+from fer_edge.train.run_folder import resolve_config
 from tests.support.processes import run_python
 
 
@@ -61,17 +62,6 @@ def test_a_wrong_recipe_is_named(text: str, message: str, tmp_path: Path) -> Non
     assert message in str(caught.value)
 
 
-def test_a_run_is_resumed_with_its_own_recipe(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"data": "d"}')
-    with pytest.raises(ConfigError, match=r"--recipe: a run is resumed with its own settings"):
-        resolve_config({}, tmp_path, resume=True, recipe={"epochs": 3})
-
-
-def test_a_run_that_is_not_there_cannot_be_resumed(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no run to resume"):
-        resolve_config({}, tmp_path, resume=True)
-
-
 def test_no_recipe(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing: no such file; the recipes are .*student"):
         read_recipe("nothing")
@@ -112,25 +102,3 @@ def test_settings_and_their_help_need_no_torch() -> None:
     assert all(setting.metadata["help"].endswith(".") for setting in fields(TrainConfig))
     code = "import sys, fer_edge.train.config; sys.exit('torch' in sys.modules)"
     run_python("-c", code, check=True)
-
-
-def test_paths_are_absolute_names_of_weights_are_not_paths(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    given: dict[str, object] = {
-        "data": Path("faces"),
-        "teachers": ("one.safetensors", Path("two.safetensors")),
-        "weights": "none",
-    }
-    config = resolve_config(given, tmp_path, resume=False)
-    assert config.data == str(tmp_path / "faces")
-    assert config.teachers == tuple(str(tmp_path / f"{n}.safetensors") for n in ("one", "two"))
-    assert config.weights == "none"
-    with pytest.raises(
-        ConfigError, match=r"--weights .*own.pth: no such file, and none of bundled"
-    ):
-        resolve_config({**given, "weights": "own.pth"}, tmp_path, resume=False)
-    (tmp_path / "own.pth").touch()
-    own = resolve_config({**given, "weights": "own.pth"}, tmp_path, resume=False)
-    assert own.weights == str(tmp_path / "own.pth")

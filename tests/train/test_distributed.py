@@ -17,10 +17,11 @@ from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train import distributed
 from fer_edge.train.batches import make_loader
 from fer_edge.train.callbacks import read_log
-from fer_edge.train.config import TrainConfig, resolve_config
+from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.fit import fit
 from fer_edge.train.networks import checkpoint
+from fer_edge.train.run_folder import resolve_config
 from fer_edge.train.targets import build_targets
 from tests.support.data import draw_rows, write_csv
 from tests.support.networks import make_checkpoint

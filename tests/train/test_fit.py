@@ -20,7 +20,7 @@ from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import InputSpec
 from fer_edge.train import qat
 from fer_edge.train.callbacks import EpochLog, read_log
-from fer_edge.train.config import TrainConfig, resolve_config
+from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.calibration_error import fit_temperature
 from fer_edge.train.fit import FitResult, _fold, fit
@@ -28,6 +28,7 @@ from fer_edge.train.lightning_module import LitClassifier
 from fer_edge.train.networks import checkpoint, quantized
 from fer_edge.train.networks.classifier import MEAN, STD
 from fer_edge.train.progress import ignore_progress
+from fer_edge.train.run_folder import resolve_config
 from tests.support.data import draw_face
 from tests.support.networks import make_checkpoint, make_network
 from tests.support.processes import KILL_IN_SECOND_EPOCH, run_python

@@ -37,9 +37,9 @@ def average(
     with requires_extra("train"):
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.average import average
-        from fer_edge.train.config import MODEL_FILE, find_checkpoint
         from fer_edge.train.data.loading import read_data
         from fer_edge.train.networks import checkpoint
+        from fer_edge.train.run_folder import MODEL_FILE, find_checkpoint
 
     path = output / MODEL_FILE
     if path.exists():

@@ -75,7 +75,6 @@ def evaluate(
         raise ConfigError("--without-duplicates leaves out copies of train: --split val or test")
     with requires_extra("train"):
         from fer_edge.render.reports import annotator_tables, report_tables, variation_table
-        from fer_edge.train.config import find_checkpoint
         from fer_edge.train.evaluation import plots  # noqa: F401 - fails here if it isn't installed
         from fer_edge.train.evaluation.annotator_agreement import compare_with_annotators
         from fer_edge.train.evaluation.evaluate import (
@@ -90,6 +89,7 @@ def evaluate(
             write_report,
         )
         from fer_edge.train.evaluation.seed_variance import distinct_names, measure_variation
+        from fer_edge.train.run_folder import find_checkpoint
 
     models = [find_checkpoint(model) for model in models]
     if len({model.absolute() for model in models}) < len(models):

@@ -26,7 +26,7 @@ def info(
     from fer_edge.render.spec import spec_table
     from fer_edge.runtime.formats.model_files import bundled
     from fer_edge.runtime.formats.spec_reader import read_spec
-    from fer_edge.train.config import find_checkpoint
+    from fer_edge.train.run_folder import find_checkpoint
 
     path = bundled("model") if model is None else find_checkpoint(model)
     spec = read_spec(path)

@@ -55,10 +55,10 @@ def parity(
     with requires_extra("export"):
         from fer_edge.export.judge import compare_all, reference_models, threshold_kind
         from fer_edge.render.reports import parity_text
-        from fer_edge.train.config import find_checkpoint
         from fer_edge.train.data.loading import read_data
         from fer_edge.train.evaluation.evaluate import CHECKPOINT, open_model
         from fer_edge.train.networks import checkpoint as checkpoints
+        from fer_edge.train.run_folder import find_checkpoint
 
         checkpoint = find_checkpoint(checkpoint)
         if checkpoint.suffix != CHECKPOINT:

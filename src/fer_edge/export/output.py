@@ -13,9 +13,9 @@ from fer_edge.export.thresholds import DEFAULT_GATE, DEFAULT_THRESHOLDS, Gate
 from fer_edge.runtime.formats.model_files import COMPANIONS
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec, Precision
-from fer_edge.train.config import is_run_folder
 from fer_edge.train.data.dataset import FaceData, Split
 from fer_edge.train.networks import checkpoint as checkpoints
+from fer_edge.train.run_folder import is_run_folder
 
 _OVERWRITE_ADVICE = "pass --force to replace it, or choose another file with --output or --name"
 

@@ -11,16 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.schema import parse
 from fer_edge.train.networks.architectures import find_architecture
 
-CONFIG_FILE = "config.json"
-MODEL_FILE = "model.safetensors"
 INITIAL_WEIGHTS = ("bundled", "imagenet", "none")
 """Values of `weights` that are not files."""
-_PATHS = frozenset(("data", "ferplus", "qat_from", "teachers", "weights"))
-"""Files in a run's folder: its settings and the checkpoint that it ends with."""
 _RECIPES = files("fer_edge.train") / "recipes"
 
 
@@ -243,80 +238,3 @@ def read_recipe(name: str) -> dict[str, object]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--recipe {name}: not TOML ({error})") from None
-
-
-def is_run_folder(path: Path) -> bool:
-    """Whether a training run has written its settings to the folder `path`."""
-    return (path / CONFIG_FILE).is_file()
-
-
-def find_checkpoint(path: Path) -> Path:
-    """Return the checkpoint's path in a run's folder, or `path` itself if it isn't a folder."""
-    return path / MODEL_FILE if path.is_dir() else path
-
-
-def resolve_config(
-    given: dict[str, object], output: Path, *, resume: bool, recipe: dict[str, object] | None = None
-) -> TrainConfig:
-    """Make the settings of a new run, or read those of the run that is resumed.
-
-    Args:
-        given: the settings that the user chose; they override all others. Paths become absolute,
-            because a run may be resumed from another folder.
-        output: the run's folder.
-        resume: whether the run in `output` is resumed.
-        recipe: settings that override the defaults, as `read_recipe` returns them.
-
-    Raises:
-        ConfigError: a setting is wrong, there is no run to resume, or a setting contradicts the
-            resumed run's.
-    """
-    path = output / CONFIG_FILE
-    given = {name: _make_absolute(name, value) for name, value in given.items()}
-    if not resume:
-        given = {**(recipe or {}), **given}
-        if given.get("qat_from"):
-            given = {**read_recipe("qat"), **given, **_inherit_from_float(given)}
-        try:
-            config = parse(TrainConfig, given, "settings", unknown="reject")
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-        if config.weights not in INITIAL_WEIGHTS and not Path(config.weights).is_file():
-            known = ", ".join(INITIAL_WEIGHTS)
-            raise ConfigError(f"--weights {config.weights}: no such file, and none of {known}")
-        return config
-    if not path.exists():
-        raise ConfigError(f"{output}: no run to resume: it has no {path.name}")
-    if recipe:
-        raise ConfigError(f"--recipe: a run is resumed with its own settings, those in {path}")
-    config = TrainConfig.load(path)
-    for name, value in given.items():
-        if getattr(config, name) != value:
-            raise ConfigError(
-                f"{name} is {getattr(config, name)} in {path}, not {value}: "
-                "a run is resumed with its own settings"
-            )
-    return config
-
-
-def _make_absolute(name: str, value: Any) -> object:
-    """Return the value of a field; paths as absolute strings."""
-    if isinstance(value, list | tuple):
-        return tuple(_make_absolute(name, one) for one in value)
-    if name not in _PATHS or not value or (name == "weights" and value in INITIAL_WEIGHTS):
-        return value
-    return str(Path(value).resolve())
-
-
-def _inherit_from_float(given: dict[str, object]) -> dict[str, object]:
-    """Return the settings that a QAT run takes from its float checkpoint."""
-    source = str(given["qat_from"])
-    spec = read_spec(Path(source))
-    inherited: dict[str, object] = {"architecture": spec.architecture, "side": spec.input.side}
-    for name, value in inherited.items():
-        if given.get(name, value) != value:
-            raise ConfigError(f"{source}: its {name} is {value}, not {given[name]}")
-    for name in ("weights", "network_side", "mean", "std"):
-        if name in given:
-            raise ConfigError(f"{name} cannot be set with --qat: it is that of {source}")
-    return inherited

@@ -20,7 +20,7 @@ from fer_edge.errors import ConfigError, ModelError
 from fer_edge.train import distributed, provenance
 from fer_edge.train.batches import class_weights, make_loader
 from fer_edge.train.callbacks import EmaWeights, EpochLog, RunCheckpoint, StepProgress, read_log
-from fer_edge.train.config import CONFIG_FILE, MODEL_FILE, TrainConfig, is_run_folder
+from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation import plots
@@ -33,6 +33,7 @@ from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.progress import ProgressCallback, ignore_progress
 from fer_edge.train.qat import prepare_qat
+from fer_edge.train.run_folder import CONFIG_FILE, MODEL_FILE, is_run_folder
 from fer_edge.train.targets import build_targets
 
 _LOG = logging.getLogger(__name__)

@@ -10,10 +10,10 @@ from typing import Any
 
 from fer_edge.atomic import write_text
 from fer_edge.errors import ConfigError
-from fer_edge.train.config import is_run_folder
 from fer_edge.train.data.dataset import Faces
 from fer_edge.train.evaluation.annotator_agreement import AnnotatorAgreement
 from fer_edge.train.evaluation.metrics import Report
+from fer_edge.train.run_folder import is_run_folder
 
 REPORT = "report.json"
 

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fer_edge.errors import ConfigError
+from fer_edge.train.run_folder import (
+    CONFIG_FILE,
+    MODEL_FILE,
+    find_checkpoint,
+    is_run_folder,
+    resolve_config,
+)
+
+
+def test_a_run_folder_has_settings_and_names_its_checkpoint(tmp_path: Path) -> None:
+    assert not is_run_folder(tmp_path)
+    (tmp_path / CONFIG_FILE).write_text("{}")
+    assert is_run_folder(tmp_path)
+    assert find_checkpoint(tmp_path) == tmp_path / MODEL_FILE
+    assert find_checkpoint(tmp_path / "own.safetensors") == tmp_path / "own.safetensors"
+
+
+def test_a_run_is_resumed_with_its_own_recipe(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"data": "d"}')
+    with pytest.raises(ConfigError, match=r"--recipe: a run is resumed with its own settings"):
+        resolve_config({}, tmp_path, resume=True, recipe={"epochs": 3})
+
+
+def test_a_run_that_is_not_there_cannot_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no run to resume"):
+        resolve_config({}, tmp_path, resume=True)
+
+
+def test_paths_are_absolute_names_of_weights_are_not_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given: dict[str, object] = {
+        "data": Path("faces"),
+        "teachers": ("one.safetensors", Path("two.safetensors")),
+        "weights": "none",
+    }
+    config = resolve_config(given, tmp_path, resume=False)
+    assert config.data == str(tmp_path / "faces")
+    assert config.teachers == tuple(str(tmp_path / f"{n}.safetensors") for n in ("one", "two"))
+    assert config.weights == "none"
+    with pytest.raises(
+        ConfigError, match=r"--weights .*own.pth: no such file, and none of bundled"
+    ):
+        resolve_config({**given, "weights": "own.pth"}, tmp_path, resume=False)
+    (tmp_path / "own.pth").touch()
+    own = resolve_config({**given, "weights": "own.pth"}, tmp_path, resume=False)
+    assert own.weights == str(tmp_path / "own.pth")
