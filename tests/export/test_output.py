@@ -141,6 +141,11 @@ def test_the_default_output(source: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert path == run.parent / "second-fp16.xml"
 
 
+def test_only_a_checkpoint_is_exported(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"m\.onnx: only a checkpoint can be exported"):
+        resolve_output(tmp_path / "m.onnx")
+
+
 def test_an_output_that_is_named(source: Path, tmp_path: Path) -> None:
     folder, file = tmp_path / "exports", tmp_path / "m.onnx"
     assert resolve_output(source, output=tmp_path) == tmp_path / "fer-tiny-fp32.onnx"

@@ -161,12 +161,9 @@ def export(
         from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.data.loading import read_data
-        from fer_edge.train.evaluation.evaluate import CHECKPOINT
         from fer_edge.train.run_folder import find_checkpoint
 
     source = bundled("checkpoint") if checkpoint is None else find_checkpoint(checkpoint)
-    if source.suffix != CHECKPOINT:
-        raise ConfigError(f"{source}: only a checkpoint can be exported, a {CHECKPOINT} file")
     paths = {
         (format, precision): resolve_output(
             source, format=format, precision=precision, output=output, name=name

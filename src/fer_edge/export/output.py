@@ -14,6 +14,7 @@ from fer_edge.runtime.formats.model_files import COMPANIONS
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec, Precision
 from fer_edge.train.data.dataset import FaceData, Split
+from fer_edge.train.evaluation.evaluate import CHECKPOINT
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.run_folder import is_run_folder
 
@@ -39,8 +40,8 @@ def resolve_output(
         name: replaces the model's name in the default file name.
 
     Raises:
-        ConfigError: the format or the precision is unknown, the output has the suffix of another
-            format, or the name isn't a plain name.
+        ConfigError: the format or the precision is unknown, the source is no checkpoint, the output
+            has the suffix of another format, or the name isn't a plain name.
         ModelError, SpecError, OSError: the checkpoint can't be read.
     """
     if format not in FORMATS:
@@ -48,6 +49,8 @@ def resolve_output(
     if precision not in get_args(Precision):
         known = ", ".join(get_args(Precision))
         raise ConfigError(f"unknown precision {precision!r}: the precisions are {known}")
+    if source.suffix != CHECKPOINT:
+        raise ConfigError(f"{source}: only a checkpoint can be exported, a {CHECKPOINT} file")
     suffix = FORMATS[format].suffix
     if name is not None and (name != Path(name).name or name in ("", "..")):
         raise ConfigError(f"--name must be a file name without a folder, not {name!r}")

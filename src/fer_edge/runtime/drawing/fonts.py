@@ -24,7 +24,7 @@ _UNASSIGNED = ("\uffff", "\U0010ffff")
 _PROBE_SIZE = 24
 """Pixels at which glyphs are compared."""
 _JOINED = ((0x0900, 0x0DFF), (0x0F00, 0x109F), (0x1780, 0x18AF), (0xA8E0, 0xA8FF), (0xA980, 0xAADF))
-"""Scripts of India, Tibet, Burma, Cambodia, Mongolia, Java: letters join their neighbours.
+"""Scripts of India, Tibet, Burma, Cambodia, Mongolia, Java: adjacent letters join.
 Scripts from right to left are recognized by their direction."""
 INSTALL = f"apt install fonts-noto-core fonts-noto-cjk, or set {VARIABLE} to a font file"
 
