@@ -44,7 +44,7 @@ def test_newer_schema_says_upgrade(spec: ModelSpec) -> None:
         ("labels", ["happy", "happy"], "two or more different names"),
         ("labels", ["happy", 3], r"labels\[1\]: expected str"),
         ("temperature", 0, "temperature must be above 0"),
-        ("temperature", float("nan"), "temperature must be above 0"),
+        ("temperature", float("nan"), "NaN isn't a number"),
         ("temperature", True, "expected float"),
         ("input", {"side": 48}, "'network_side' is missing"),
         ("input", {"side": 4, "network_side": 64, "mean": 0.5, "std": 0.2}, "side must be in"),
@@ -56,7 +56,7 @@ def test_newer_schema_says_upgrade(spec: ModelSpec) -> None:
         ("schema", None, "no schema number"),
         ("schema", -3, "no schema number"),
         ("labels", ["", "b"], "a label must not be empty"),
-        ("temperature", 10**400, "too large for a float"),
+        ("temperature", 10**400, "spec.temperature: a number too large"),
         ("metrics", [{"split": "test"}], "'n' is missing"),
     ],
 )

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import types
+from math import isfinite
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+_MAX_INT = 2**63 - 1
+"""Largest whole number, as in every library that takes one."""
 
 
 def parse(cls: type[T], value: object, where: str, *, unknown: Literal["ignore", "reject"]) -> T:
-    """Build the dataclass `cls` from a mapping that `json.loads` or `tomllib.loads` returned.
+    """Build the dataclass `cls` from a mapping that `documents.read_json` or `read_toml` returned.
 
     Args:
         cls: a dataclass type.
@@ -23,8 +26,8 @@ def parse(cls: type[T], value: object, where: str, *, unknown: Literal["ignore",
         unknown: whether a key that `cls` does not have is an error.
 
     Raises:
-        ValueError: a key is missing, unknown or of the wrong type, or `cls` rejects the values; the
-            message begins with the path of the key.
+        ValueError: a key is missing, unknown or of the wrong type, a number is out of range, a text
+            holds NUL, or `cls` rejects the values; the message begins with the path of the key.
     """
     if not isinstance(value, dict):
         raise ValueError(f"{where}: expected an object, found {type(value).__name__}")
@@ -65,11 +68,14 @@ def _convert(hint: Any, value: object, where: str, unknown: Literal["ignore", "r
         return {str(k): _convert(args[1], v, f"{where}.{k}", unknown) for k, v in value.items()}
     if dataclasses.is_dataclass(hint):
         return parse(hint, value, where, unknown=unknown)  # type: ignore[arg-type]
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            raise ValueError(f"{where}: a number too large for a float") from None
+    if type(value) is int and abs(value) > _MAX_INT:
+        raise ValueError(f"{where}: a number too large")
+    if type(value) is float and not isfinite(value):
+        raise ValueError(f"{where}: {value} isn't a finite number")
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError(f"{where}: holds a NUL character")
+    if hint is float and type(value) is int:
+        return float(value)
     # bool is an int to Python, not to a document
     if origin is None and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value

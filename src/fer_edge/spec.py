@@ -12,11 +12,12 @@ import binascii
 import dataclasses
 import json
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from fer_edge.documents import parse_json
 from fer_edge.errors import DamagedSpecError, MissingSpecError, NewerSpecError
 from fer_edge.schema import parse
 
@@ -266,8 +267,8 @@ class ModelSpec:
             NewerSpecError: its schema is later than the latest that this package reads.
         """
         try:
-            document: Any = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            document = parse_json(text)
+        except ValueError as error:
             raise DamagedSpecError(
                 f"{where}: the spec is not valid JSON ({error}): export the model again"
             ) from None

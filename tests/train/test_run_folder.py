@@ -53,3 +53,18 @@ def test_paths_are_absolute_names_of_weights_are_not_paths(
     (tmp_path / "own.pth").touch()
     own = resolve_config({**given, "weights": "own.pth"}, tmp_path, resume=False)
     assert own.weights == str(tmp_path / "own.pth")
+
+
+@pytest.mark.parametrize("name", ["data", "weights", "ferplus", "teachers", "qat_from"])
+def test_a_path_of_a_wrong_type_in_a_recipe_is_named(tmp_path: Path, name: str) -> None:
+    for value in (3, ["\0"], [[3]], {"a": 1}, "\0"):
+        with pytest.raises(ConfigError, match=rf"settings\.{name}"):
+            resolve_config({}, tmp_path, resume=False, recipe={"data": "d", name: value})
+
+
+def test_relative_paths_of_a_recipe_become_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = resolve_config({}, tmp_path, resume=False, recipe={"data": "faces"})
+    assert config.data == str(tmp_path / "faces")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from fer_edge.documents import read_toml
 from fer_edge.errors import ConfigError
 from fer_edge.schema import parse
 from fer_edge.spec import GateState
@@ -131,10 +131,10 @@ def read_gate(path: Path) -> dict[ThresholdKind, Thresholds]:
             of range.
     """
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = read_toml(path)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: not a TOML file ({error})") from None
     if unknown := sorted(set(document) - set(DEFAULT_THRESHOLDS)):
         known = ", ".join(DEFAULT_THRESHOLDS)

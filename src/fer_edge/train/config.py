@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
+from fer_edge.documents import read_json, read_toml
 from fer_edge.errors import ConfigError
 from fer_edge.schema import parse
 from fer_edge.train.networks.architectures import find_architecture
@@ -187,7 +187,7 @@ class TrainConfig:
             ConfigError: the file isn't such a document.
         """
         try:
-            return parse(cls, json.loads(path.read_text("utf-8")), path.name, unknown="reject")
+            return parse(cls, read_json(path), path.name, unknown="reject")
         except ValueError as error:
             raise ConfigError(f"{path}: {error}") from None
 
@@ -231,10 +231,10 @@ def read_recipe(name: str) -> dict[str, object]:
     """
     source = _RECIPES / f"{name}.toml" if name in list_recipes() else Path(name)
     try:
-        return tomllib.loads(source.read_text("utf-8"))
+        return read_toml(source)
     except FileNotFoundError:
         raise ConfigError(
             f"--recipe {name}: no such file; the recipes are {', '.join(list_recipes())}"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"--recipe {name}: not TOML ({error})") from None

@@ -44,8 +44,9 @@ def resolve_config(
     path = output / CONFIG_FILE
     given = {name: _make_absolute(name, value) for name, value in given.items()}
     if not resume:
-        given = {**(recipe or {}), **given}
-        if given.get("qat_from"):
+        own = {name: _make_absolute(name, value) for name, value in (recipe or {}).items()}
+        given = {**own, **given}
+        if isinstance(given.get("qat_from"), str) and given["qat_from"]:
             given = {**read_recipe("qat"), **given, **_inherit_from_float(given)}
         try:
             config = parse(TrainConfig, given, "settings", unknown="reject")
@@ -73,8 +74,9 @@ def _make_absolute(name: str, value: Any) -> object:
     """Return the value of a field; paths as absolute strings."""
     if isinstance(value, list | tuple):
         return tuple(_make_absolute(name, one) for one in value)
-    if name not in _PATHS or not value or (name == "weights" and value in INITIAL_WEIGHTS):
-        return value
+    is_path = isinstance(value, str | Path) and value and "\0" not in str(value)
+    if name not in _PATHS or not is_path or (name == "weights" and value in INITIAL_WEIGHTS):
+        return value  # also of a wrong type, which `parse` names
     return str(Path(value).resolve())
 
 

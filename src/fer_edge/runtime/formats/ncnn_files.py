@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from fer_edge.documents import read_json
 from fer_edge.errors import DamagedSpecError, MissingSpecError, ModelError
 from fer_edge.spec import ModelSpec
 
@@ -62,14 +63,14 @@ def _read(path: Path) -> tuple[ModelSpec, dict[str, str]]:
         raise ModelError(f"{path}: there is no such file")
     file = path.with_suffix(".json")
     try:
-        document = json.loads(file.read_text("utf-8"))
+        document = read_json(file)
     except FileNotFoundError:
         raise MissingSpecError(
             f"{path}: {file.name} isn't beside it, so its labels and input are unknown: {_ALL}"
         ) from None
     except OSError as error:
         raise ModelError(f"{file}: {error.strerror}: {_ALL}") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise DamagedSpecError(f"{file}: damaged or cut off: {_ALL}") from None
     digests = document.get(DIGESTS) if isinstance(document, dict) else None
     if not isinstance(digests, dict) or digests.keys() != {".param", ".bin"}:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+from fer_edge.documents import parse_json
 from fer_edge.errors import ModelError
 from fer_edge.runtime.formats import ncnn_files
 from fer_edge.runtime.formats.onnx_reader import read_metadata, read_opset
@@ -25,8 +25,8 @@ def _safetensors_metadata(path: Path) -> dict[str, str]:
             raise ModelError(f"{path}: not a safetensors file")
         header = stream.read(size)
     try:
-        document = json.loads(header)
-    except (ValueError, RecursionError):
+        document = parse_json(header)
+    except ValueError:
         raise ModelError(f"{path}: damaged or cut off: copy it again") from None
     metadata = document.get("__metadata__") if isinstance(document, dict) else None
     if not isinstance(metadata, dict):

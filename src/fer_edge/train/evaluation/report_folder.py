@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.atomic import write_text
+from fer_edge.documents import read_json
 from fer_edge.errors import ConfigError
 from fer_edge.train.data.dataset import Faces
 from fer_edge.train.evaluation.annotator_agreement import AnnotatorAgreement
@@ -145,7 +146,7 @@ def write_report(
 def _read_report(path: Path) -> dict[str, Any]:
     """The document, or {} for a file that isn't a report."""
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = read_json(path)
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
