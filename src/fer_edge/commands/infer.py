@@ -13,6 +13,7 @@ import typer
 from fer_edge.commands.console import complain
 from fer_edge.commands.options import (
     DETECTION,
+    INPUT,
     MODEL,
     OUTPUT,
     VIDEO,
@@ -25,6 +26,7 @@ from fer_edge.commands.options import (
     single,
 )
 from fer_edge.errors import ConfigError, SourceError
+from fer_edge.runtime.inputs.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from fer_edge.commands.annotated_output import AnnotatedOutput
@@ -151,6 +153,15 @@ def infer(
             help="Report an expression as uncertain where its probability is below this.",
         ),
     ] = 0.0,
+    max_pixels: Annotated[
+        int,
+        option(
+            INPUT,
+            "--max-pixels",
+            min=1,
+            help="Maximum of width x height; a larger image is refused before it is decoded.",
+        ),
+    ] = MAX_PIXELS,
     every: Annotated[int, option(VIDEO, "--every", min=1, help="Read every Nth frame.")] = 1,
     max_fps: Annotated[
         float,
@@ -214,6 +225,7 @@ def infer(
         min_face=min_face,
         align=align,
         min_confidence=min_confidence,
+        max_pixels=max_pixels,
     )
     drawn: AbstractContextManager[AnnotatedOutput | None] = nullcontext()
     if save or plot or show:

@@ -18,6 +18,7 @@ from fer_edge.runtime.detection.engines import choose_engine
 from fer_edge.runtime.detection.face_cropper import FaceCropper, Faces
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.inputs.images import ImageSource, LoadedImage, is_in_memory, load_image
+from fer_edge.runtime.inputs.limits import MAX_PIXELS
 from fer_edge.runtime.inputs.video import EVERY_FRAME, Cut, read_frames
 from fer_edge.runtime.pipeline import PreparedImage, read_all
 from fer_edge.runtime.preprocess import Box
@@ -38,9 +39,10 @@ class Recognizer:
         open_detector: opens the detector on first use; None: there is none.
         align: see `load`.
         min_confidence: see `load`.
+        max_pixels: see `load`.
 
     Raises:
-        ConfigError: the confidence isn't in [0, 1].
+        ConfigError: the confidence isn't in [0, 1], or max_pixels is under 1.
     """
 
     def __init__(
@@ -51,7 +53,11 @@ class Recognizer:
         open_detector: Callable[[], Detector] | None = None,
         align: bool = True,
         min_confidence: float = 0.0,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
+        if max_pixels < 1:
+            raise ConfigError(f"max_pixels must be 1 or more, not {max_pixels}")
+        self._max_pixels = max_pixels
         if not 0 <= min_confidence <= 1:
             raise ConfigError(f"min_confidence must be in [0, 1], not {min_confidence}")
         self._min_confidence = min_confidence
@@ -72,6 +78,7 @@ class Recognizer:
         min_face: int = 20,
         align: bool = True,
         min_confidence: float = 0.0,
+        max_pixels: int = MAX_PIXELS,
     ) -> Recognizer:
         """Open the bundled model, or an exported one by path.
 
@@ -92,9 +99,10 @@ class Recognizer:
             align: rotate detected faces that are tilted by more than 10 degrees upright.
             min_confidence: a face whose likeliest label has a lower probability is "uncertain". The
                 probabilities are calibrated: of predictions at 0.6, about 60 % are right.
+            max_pixels: an image of more pixels is refused by its header, before it is decoded.
 
         Raises:
-            ConfigError: the confidence isn't in [0, 1].
+            ConfigError: the confidence isn't in [0, 1], or max_pixels is under 1.
             ModelError, SpecError, DeviceError, MissingExtraError: the model cannot be opened, or a
                 requested detector isn't there.
         """
@@ -124,6 +132,7 @@ class Recognizer:
             open_detector=open_detector,
             align=align,
             min_confidence=min_confidence,
+            max_pixels=max_pixels,
         )
         if path is not None and (detector is not None or faces == "detect"):
             _ = recognizer._cropper.detector  # the caller's own choice: opened now to fail now
@@ -210,7 +219,7 @@ class Recognizer:
     def prepare(self, source: ImageSource) -> PreparedImage:
         """The first half of a call: decode an image and crop its faces."""
         began = perf_counter()
-        return self._crop(load_image(source), began)
+        return self._crop(load_image(source, self._max_pixels), began)
 
     def predict(self, images: Sequence[PreparedImage]) -> list[Result]:
         """The second half of a call: predict the faces of several images in one batch."""

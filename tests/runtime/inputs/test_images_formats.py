@@ -222,7 +222,9 @@ def test_damage_that_leaves_the_image_readable(tmp_path: Path) -> None:
 def test_too_many_pixels_are_refused_before_they_are_decoded(side: int, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     png(path, np.zeros((0, 0, 1)), 0, size=(side, side))
-    with pytest.raises(SourceError, match=r"a\.png: more than 89 megapixels: shrink it first"):
+    with pytest.raises(
+        SourceError, match=r"a\.png: (.* megapixels, over the limit|far more pixels)"
+    ):
         open_image(path)
 
 

@@ -141,7 +141,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
     Image.new("1", (10_000, 9_000)).save(image, "PNG")
     with warnings.catch_warnings():  # Pillow's own
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with pytest.raises(SourceError, match="bytes: more than 89 megapixels: shrink it first"):
+        with pytest.raises(SourceError, match=r"bytes: 10000 x 9000 px are 90\.0 megapixels"):
             load_image(image.getvalue())
 
 

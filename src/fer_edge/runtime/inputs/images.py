@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from fer_edge.errors import SourceError
+from fer_edge.runtime.inputs.limits import MAX_PIXELS, check_pixels
 from fer_edge.runtime.preprocess import to_upright
 
 Content: TypeAlias = bytes | bytearray | memoryview
@@ -21,8 +22,6 @@ ImageSource: TypeAlias = str | Path | Content | BinaryIO | Image.Image | npt.NDA
 """One image: a path, an encoded image as bytes or in a binary file object, a Pillow image, or an
 array, uint8 RGB `[H, W, 3]` or gray `[H, W]`."""
 
-MAX_PIXELS = 89_478_485
-"""Pillow's own first limit, 256 MiB of RGB; larger images are refused before they are decoded."""
 MAX_BYTES = 256 * 2**20
 """Bytes that are read from one file object."""
 _CHUNK = 2**20
@@ -50,14 +49,20 @@ def is_in_memory(source: object) -> bool:
     return isinstance(source, kinds) or hasattr(source, "read")
 
 
-def load_image(source: ImageSource) -> LoadedImage:
+def load_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> LoadedImage:
     """Decode an image and turn it upright; of an animation, the first frame.
+
+    Args:
+        source: see `ImageSource`.
+        max_pixels: maximum of width x height; what is already in memory may be larger.
 
     Raises:
         SourceError: it is missing, empty, damaged, too large or not an image.
     """
     if isinstance(source, (str, Path)):
-        return LoadedImage(str(source), open_image(Path(source)), Path(source))
+        return LoadedImage(
+            str(source), open_image(Path(source), max_pixels=max_pixels), Path(source)
+        )
     if isinstance(source, np.ndarray):
         image = array_to_image(source)
         return LoadedImage("array", image, image)
@@ -69,10 +74,12 @@ def load_image(source: ImageSource) -> LoadedImage:
     name = named if isinstance(named, str) and named else "bytes"
     # a copy: the caller may fill a bytearray again, and a file object is read only once
     content = bytes(source) if isinstance(source, Content) else _read_file_object(source, name)
-    return LoadedImage(name, open_image(content, name=name), content)
+    return LoadedImage(name, open_image(content, name=name, max_pixels=max_pixels), content)
 
 
-def open_image(source: Path | bytes, *, name: str = "") -> Image.Image:
+def open_image(
+    source: Path | bytes, *, name: str = "", max_pixels: int = MAX_PIXELS
+) -> Image.Image:
     """`load_image` of a file or its bytes; errors call it `name`, or else by its path or "bytes".
 
     Raises:
@@ -83,8 +90,7 @@ def open_image(source: Path | bytes, *, name: str = "") -> Image.Image:
         if isinstance(source, Path):
             _check_file(source)
         with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise Image.DecompressionBombError
+            check_pixels(name, *image.size, max_pixels)
             if image.format == "EPS":  # to decode it, Pillow would start Ghostscript
                 raise UnidentifiedImageError
             image.load()
@@ -103,8 +109,7 @@ def _source_errors(name: str, source: Path | bytes = b"") -> Iterator[None]:
     except UnidentifiedImageError:
         raise SourceError(f"{name}: {_describe(source)}") from None
     except Image.DecompressionBombError:
-        limit = MAX_PIXELS // 1_000_000
-        raise SourceError(f"{name}: more than {limit} megapixels: shrink it first") from None
+        raise SourceError(f"{name}: far more pixels than are read: shrink it first") from None
     # damaged images make Pillow's decoders raise nearly anything: struct.error, TypeError, ...
     except Exception as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
