@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from fer_edge import __version__
-from fer_edge.commands.console import complain
+from fer_edge.commands.console import complain, note
 from fer_edge.errors import ConfigError, FerEdgeError
 
 PANELS = {
@@ -129,4 +129,5 @@ def _print_usage_error(error: typer.TyperException) -> None:
         return
     if context is not None:
         print(f"{context.get_usage()}\nTry '{context.command_path} --help'.\n", file=sys.stderr)
-    print(f"Error: {message}", file=sys.stderr)
+    for line in f"Error: {message}".split("\n"):
+        note(line)

@@ -21,9 +21,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fer_edge.text import printable, shorten
+
+MAX_LENGTH = 2000
+"""Characters of an error's text: of a longer one, the beginning and the end are shown."""
+
 
 class FerEdgeError(Exception):
-    """Base of every error that fer-edge raises on purpose; its text says what to do."""
+    """Base of every error that fer-edge raises on purpose; its text says what to do.
+
+    The text is one line: control characters in the names that it quotes are shown as escapes.
+    """
+
+    def __str__(self) -> str:
+        return printable(shorten(super().__str__(), MAX_LENGTH))
 
 
 class ConfigError(FerEdgeError, ValueError):

@@ -254,9 +254,15 @@ class ModelSpec:
                     f"golden[{i}] is not a face of {self.input.side} x {self.input.side} pixels"
                 )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
     def to_json(self) -> str:
         """The spec as one line of JSON."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(
+            self.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
 
     @classmethod
     def from_json(cls, text: str, where: str) -> ModelSpec:

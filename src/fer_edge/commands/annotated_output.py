@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
+from fer_edge.commands.console import note
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing import fonts
 from fer_edge.runtime.drawing.timeline import Timeline, check_plot_path
@@ -55,7 +55,7 @@ class TimelineWriter(AbstractContextManager["TimelineWriter"]):
         self._timeline.save(path)
         self._timeline = None
         self._written.append(path)
-        print(f"plotted {path}", file=sys.stderr)
+        note(f"plotted {path}")
 
     @property
     def is_missing(self) -> bool:
@@ -105,7 +105,7 @@ class AnnotatedOutput(AbstractContextManager["AnnotatedOutput"]):
     def add(self, result: Result) -> bool:
         """Draw one result; False once the user has closed the window."""
         if path := self._saved.add(result):
-            print(f"saved {path}", file=sys.stderr)
+            note(f"saved {path}")
         self._timelines.add(result)
         if self._window is None:
             return True

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from fer_edge.atomic import check_writable
-from fer_edge.commands.console import show_checkpoint
+from fer_edge.commands.console import note, show_checkpoint
 from fer_edge.commands.data_options import DATA, SkipBad
 from fer_edge.commands.options import INPUT, OUTPUT, Json, argument, command, option, single
 from fer_edge.errors import ConfigError, requires_extra
@@ -50,5 +49,5 @@ def average(
     checkpoint.save(average(paths, read_data(data, side=side, skip_bad=skip_bad)), path)
     for one in (*paths, path):
         for metrics in read_spec(one).metrics:
-            print(f"{one}: accuracy {metrics.accuracy:.2%} on {metrics.split}", file=sys.stderr)
+            note(f"{one}: accuracy {metrics.accuracy:.2%} on {metrics.split}")
     show_checkpoint(path, data, as_json=as_json)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from fer_edge.commands.console import print_json, show
+from fer_edge.commands.console import note, print_json, show
 from fer_edge.commands.data_options import DataOption, SkipBad
 from fer_edge.commands.options import (
     INPUT,
@@ -94,9 +93,6 @@ def benchmark(
     from fer_edge.runtime.diagnostics.benchmark import benchmark as measure
     from fer_edge.runtime.formats.model_files import bundled
 
-    def report(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     paths = models or (bundled("model"),)
     if data is not None:
         with requires_extra("train"):
@@ -109,17 +105,17 @@ def benchmark(
         batches=batches,
         seconds=seconds,
         rounds=rounds,
-        report=report,
+        report=note,
     )
     if data is not None:
-        found = add_accuracy(found, data, split, skip_bad=skip_bad, report=report)
+        found = add_accuracy(found, data, split, skip_bad=skip_bad, report=note)
     print_json(found.to_dict()) if as_json else show(benchmark_tables(found))
     if plot is not None:
         from fer_edge.train.evaluation.pareto import plot_pareto
         from fer_edge.train.evaluation.plots import save_figure
 
         save_figure(plot_pareto(found), plot)
-        print(f"wrote {plot}", file=sys.stderr)
+        note(f"wrote {plot}")
     if not found.works:
         raise typer.Exit(1)
 

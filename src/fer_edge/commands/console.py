@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from fer_edge.errors import MAX_LENGTH, FerEdgeError
+from fer_edge.text import format_json, one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,21 +17,31 @@ if TYPE_CHECKING:
 
 def complain(error: BaseException) -> None:
     """Print an error on standard error, in one line."""
-    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    text = str(error) if isinstance(error, FerEdgeError) else one_line(error, MAX_LENGTH)
+    print(f"{type(error).__name__}: {text}", file=sys.stderr)
+
+
+def note(text: str) -> None:
+    """Print one line on standard error; control characters are shown as escapes."""
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def print_json(document: dict[str, Any]) -> None:
     """Print one document on one line."""
-    print(json.dumps(document, ensure_ascii=False, allow_nan=False), flush=True)
+    print(format_json(document), flush=True)
 
 
 def show(parts: Iterable[RenderableType]) -> None:
-    """Print tables and text for people; square brackets in text are not markup."""
+    """Print tables and text for people; brackets and colons in text are not markup or emoji."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 110, markup=False)
+    from fer_edge.render.table import escape_lines
+
+    console = Console(
+        width=None if sys.stdout.isatty() else 110, markup=False, emoji=False, highlight=False
+    )
     for part in parts:
-        console.print(part, highlight=False)
+        console.print(escape_lines(part))
 
 
 NEXT = {
@@ -48,8 +60,8 @@ def show_checkpoint(
 
     spec = read_spec(path)
     if as_json:
-        print_json(json.loads(spec.to_json()))
+        print_json(spec.to_dict())
         return
     show([spec_table(spec, str(path))])
     names = (shlex.quote(str(name)) for name in (path, data))
-    print(f"next: {NEXT[is_qat].format(*names)}", file=sys.stderr)
+    note(f"next: {NEXT[is_qat].format(*names)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fer_edge.commands.options import INPUT, command, group, option
+from fer_edge.text import printable
 
 app = group("Install the face detector, which finds the faces in photographs and video.")
 
@@ -27,4 +28,4 @@ def install(
     from fer_edge.runtime.detection.install import install, is_installed
 
     message = "already installed" if source is None and is_installed() else "installed"
-    print(f"{message} {install(source)}")
+    print(printable(f"{message} {install(source)}"))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fer_edge.commands.console import print_json, show
+from fer_edge.commands.console import note, print_json, show
 from fer_edge.commands.options import MEASUREMENT, Json, argument, command, option, single
 
 app = single()
@@ -38,7 +37,7 @@ def doctor(
     from fer_edge.runtime.diagnostics.doctor import diagnose
 
     def report(line: str) -> None:
-        print(f"testing {line}", file=sys.stderr, flush=True)
+        note(f"testing {line}")
 
     found = diagnose(model, speed=not no_probe, report=report)
     print_json(found.to_dict()) if as_json else show(doctor_tables(found))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from fer_edge.atomic import check_writable
-from fer_edge.commands.console import print_json, show
+from fer_edge.commands.console import note, print_json, show
 from fer_edge.commands.data_options import DATA, Ferplus, SkipBad, SplitOption
 from fer_edge.commands.options import (
     INPUT,
@@ -144,7 +143,7 @@ def evaluate(
         else:
             show(report_tables(report))
             show(annotator_tables(agreement) if agreement else [])
-        print("wrote " + ", ".join(map(str, files)), file=sys.stderr)
+        note("wrote " + ", ".join(map(str, files)))
         reports.append(report)
     if len(reports) < 2:
         return

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from fer_edge.commands.console import complain, print_json, show
+from fer_edge.commands.console import complain, note, print_json, show
 from fer_edge.commands.data_options import DataOption, SkipBad, SplitOption
 from fer_edge.commands.gate_options import (
     GateFile,
@@ -178,9 +177,7 @@ def export(
             check_output(path, source, faces, split=split, precision=precision, gate=thresholds)
     if int8_search and faces is not None:
         agreement = thresholds.thresholds("int8").agreement
-        recipe = search_int8_recipe(
-            source, faces, lambda line: print(line, file=sys.stderr), agreement
-        )
+        recipe = search_int8_recipe(source, faces, note, agreement)
     results: dict[Path, Exported | Exception | str] = {}
     for (format, precision), path in paths.items():
         cell = {"path": str(path), "format": format, "precision": precision}
@@ -214,10 +211,10 @@ def export(
         results[path] = done
         if no_gate:
             missed = sum(len(parity.failures) for parity in done.parities)
-            print(f"--no-gate: no file was refused; thresholds missed: {missed}", file=sys.stderr)
+            note(f"--no-gate: no file was refused; thresholds missed: {missed}")
         print_json(done.to_dict()) if as_json else print(exported_text(done))
     if faces is None:
-        print(GOLDEN_ONLY, file=sys.stderr)
+        note(GOLDEN_ONLY)
     if len(pairs) > 1 and not as_json:
         show([export_table(results)])
     if any(isinstance(result, Exception) for result in results.values()):

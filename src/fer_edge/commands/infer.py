@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fer_edge.commands.console import complain
+from fer_edge.commands.console import complain, note
 from fer_edge.commands.options import (
     DETECTION,
     INPUT,
@@ -253,9 +253,7 @@ def infer(
                 for result in recognizer.stream(sources, cut=cut, skip=skip, on_error=report):
                     if not warned and not recognizer.is_small(result.width, result.height):
                         warned = True
-                        print(
-                            f"{result.source}: {NO_DETECTOR_WARNING}", file=sys.stderr, flush=True
-                        )
+                        note(f"{result.source}: {NO_DETECTOR_WARNING}")
                     written.add(result)
                     summary.add(result)
                     progress.add(result)
@@ -266,13 +264,13 @@ def infer(
                         report(error)
         if annotated and annotated.is_plot_missing:
             unplotted = True
-            print(f"--plot {plot}: nothing to plot, no frame of a video was read", file=sys.stderr)
+            note(f"--plot {plot}: nothing to plot, no frame of a video was read")
     except KeyboardInterrupt:
         interrupted = True
     if summary.images > 1 or output:
         print(summary_text(summary), file=sys.stderr)
     if skip.existing_sources:
-        print(f"{len(skip.existing_sources):,} were already in {output}", file=sys.stderr)
+        note(f"{len(skip.existing_sources):,} were already in {output}")
     if interrupted:
         print(INTERRUPTED[output is not None], file=sys.stderr)
     if interrupted or unplotted or summary.failed:

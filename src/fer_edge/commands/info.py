@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from fer_edge.commands.console import show
+from fer_edge.commands.console import print_json, show
 from fer_edge.commands.options import Json, argument, command, single
 
 app = single()
@@ -30,4 +30,4 @@ def info(
 
     path = bundled("model") if model is None else find_checkpoint(model)
     spec = read_spec(path)
-    print(spec.to_json()) if as_json else show([spec_table(spec, str(path))])
+    print_json(spec.to_dict()) if as_json else show([spec_table(spec, str(path))])

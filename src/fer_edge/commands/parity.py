@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fer_edge.commands.console import print_json
+from fer_edge.commands.console import note, print_json
 from fer_edge.commands.data_options import DataOption, SkipBad, SplitOption
 from fer_edge.commands.gate_options import (
     GateFile,
@@ -85,9 +84,8 @@ def parity(
         return
     expected, found = exported.spec.source_sha256, checkpoints.sha256(checkpoint)
     if expected not in (None, found):
-        print(
+        note(
             f"{model} was exported from another checkpoint: its sha256 is {expected[:16]}..., "
-            f"that of {checkpoint} is {found[:16]}...",
-            file=sys.stderr,
+            f"that of {checkpoint} is {found[:16]}..."
         )
     raise typer.Exit(1)

@@ -12,6 +12,7 @@ from fer_edge.runtime.inputs.listing import expand_source
 from fer_edge.runtime.inputs.video import video_duration
 from fer_edge.runtime.inputs.video_source import is_video
 from fer_edge.runtime.results import Result
+from fer_edge.text import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -50,7 +51,7 @@ class ProgressBar:
             self._video = result.source
             # only a file is opened twice: a camera serves one reader
             seconds = video_duration(result.source) if Path(result.source).is_file() else None
-            name = Path(result.source).name
+            name = printable(Path(result.source).name)
             self._line = self._progress.add_task(name, total=seconds, unit="seconds of video")
         assert self._line is not None
         self._progress.update(self._line, completed=result.time)
@@ -83,7 +84,12 @@ def progress_bar(
             rate = "" if task.speed is None or task.elapsed < 1 else f", {task.speed:.1f}/s"
             return Text(f"{done}{total} {task.fields['unit']}{rate}")
 
-    columns = (TextColumn("{task.description}"), BarColumn(), Rate(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, redirect_stdout=False, refresh_per_second=4

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_type_hints
 
 import typer
 
-from fer_edge.commands.console import show_checkpoint
+from fer_edge.commands.console import note, show_checkpoint
 from fer_edge.commands.data_options import DataOption, SkipBad
 from fer_edge.commands.options import (
     MODEL,
@@ -186,7 +185,7 @@ def train(
             done = fit(config, output, resume=resume, devices=devices, on_progress=on_progress)
     except (KeyboardInterrupt, SystemExit):
         if is_rank_zero():
-            print(f"interrupted; to resume: fer train --output {output} --resume", file=sys.stderr)
+            note(f"interrupted; to resume: fer train --output {output} --resume")
         raise typer.Exit(1) from None
     if is_rank_zero():
         is_qat = bool(config.qat_from)

@@ -6,8 +6,11 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
+from fer_edge.commands.console import note
+from fer_edge.text import printable
 from fer_edge.train.progress import ProgressCallback, ignore_progress
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ class _Handler(logging.Handler):
         self.write = write
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.write(self.format(record))
+        self.write(printable(self.format(record)))
 
 
 @contextmanager
@@ -36,7 +39,7 @@ def show_training(first: str = "reading faces") -> Iterator[ProgressCallback]:
         The callback that a training or a calibration reports its progress to.
     """
     if not sys.stderr.isatty():
-        with _log_to(lambda message: print(message, file=sys.stderr)):
+        with _log_to(note):
             yield ignore_progress
         return
     from rich.console import Console
@@ -49,7 +52,7 @@ def show_training(first: str = "reading faces") -> Iterator[ProgressCallback]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -57,9 +60,7 @@ def show_training(first: str = "reading faces") -> Iterator[ProgressCallback]:
     console = Console(stderr=True)
     with (
         Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress,
-        _log_to(
-            lambda message: console.print(message, markup=False, highlight=False, soft_wrap=True)
-        ),
+        _log_to(partial(console.print, markup=False, emoji=False, highlight=False, soft_wrap=True)),
     ):
         yield _make_callback(progress, first)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from string import Template
 
 from fer_edge.export.int8_savings import Savings
 from fer_edge.export.parity import Parity
 from fer_edge.export.thresholds import Thresholds
 from fer_edge.spec import ModelSpec
+from fer_edge.text import printable
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -70,31 +71,35 @@ def render_html_report(
     for parity in reversed(parities):
         parts += [_heading(parity), _figures(parity), _recall(parity)]
         parts += [_disagreements(parity, spec.labels), _worst(parity)]
-    title = escape(f"Parity of {name} with PyTorch")
+    title = _escape(f"Parity of {name} with PyTorch")
     return _PAGE.substitute(title=title, body="\n".join(parts))
+
+
+def _escape(text: object) -> str:
+    return html.escape(printable(text))
 
 
 def _table(
     title: str, header: Sequence[str], rows: Iterable[Sequence[object]], style: str = ""
 ) -> str:
     """A table whose cells are all escaped."""
-    top = f'<h3>{escape(title)}</h3>\n<table class="{style}">'
+    top = f'<h3>{_escape(title)}</h3>\n<table class="{style}">'
     lines = [_row("th", header)] if header else []
     return "\n".join([top, *lines, *(_row("td", row) for row in rows), "</table>"])
 
 
 def _row(tag: str, cells: Sequence[object]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{escape(str(cell))}</{tag}>' for cell in cells)}</tr>"
+    return f"<tr>{''.join(f'<{tag}>{_escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
 def _paragraph(text: str, style: str = "") -> str:
-    return f'<p class="{style}">{escape(text)}</p>'
+    return f'<p class="{style}">{_escape(text)}</p>'
 
 
 def _result(failures: Sequence[str]) -> str:
     if not failures:
         return _paragraph("Passed: the file reaches every threshold.", "good")
-    items = "".join(f"<li>{escape(failure)}</li>" for failure in failures)
+    items = "".join(f"<li>{_escape(failure)}</li>" for failure in failures)
     return f"{_paragraph('Failed: the file misses these thresholds.', 'bad')}\n<ul>{items}</ul>"
 
 
@@ -126,7 +131,7 @@ def _facts(spec: ModelSpec, sizes: Mapping[str, int], savings: Savings | None) -
 def _heading(parity: Parity) -> str:
     result = _paragraph("Passed", "good") if parity.passed else _paragraph("Failed", "bad")
     name = "Golden samples" if parity.faces == "golden" else f"Split {parity.faces}"
-    return f"<h2>{escape(name)}: {parity.n:,} faces</h2>\n{result}"
+    return f"<h2>{_escape(name)}: {parity.n:,} faces</h2>\n{result}"
 
 
 def _figures(parity: Parity) -> str:

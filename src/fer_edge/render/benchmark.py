@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from rich.table import Table
 from rich.text import Text
 
+from fer_edge.render.table import Table
 from fer_edge.runtime.device.throttling import Health
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
 from fer_edge.runtime.diagnostics.statistics import Speed
+from fer_edge.text import printable
 
 COLUMNS_EXPLAINED = (
     "ms per call, with the 95 % interval of the median; load: importing the engine + opening "
@@ -48,8 +49,8 @@ def _model(rows: Sequence[Row], found: Benchmark) -> Iterable[Table | Text]:
     if table.rows:
         yield table
     else:
-        yield Text(title, "italic")
-    yield from (Text(line, "red") for line in _failures(rows))
+        yield Text(printable(title), "italic")
+    yield from (Text(printable(line), "red") for line in _failures(rows))
 
 
 def _cells(row: Row, speed: Speed) -> Iterable[str | Text]:

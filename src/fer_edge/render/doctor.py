@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
 from fer_edge.errors import install_command
+from fer_edge.render.table import Table
 from fer_edge.runtime.backends.registry import install_advice
 from fer_edge.runtime.device.board import Board
 from fer_edge.runtime.diagnostics.doctor import Diagnosis
 from fer_edge.runtime.diagnostics.self_test import Row, Verdict
+from fer_edge.text import printable
 
 STYLES: dict[Verdict, str] = {"right": "green", "close": "yellow", "wrong": "red", "failed": "red"}
 CLOSE = (
@@ -70,7 +71,8 @@ def _tries(found: Diagnosis) -> Table:
     accuracies = "".join(
         f", {one.accuracy:.2%} accuracy on {spec.data.name} {one.split}" for one in spec.metrics
     )
-    title = f"{found.path}\n{spec.name}, {spec.quantization.precision}{accuracies}"
+    name, precision = printable(spec.name), spec.quantization.precision
+    title = f"{printable(found.path)}\n{name}, {precision}{accuracies}"
     columns = ("engine", "threads", "ms/face", "self-test")
     table = Table(*columns, title=title, title_justify="left")
     for column in table.columns[1:3]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import unicodedata
 from collections.abc import Iterable
 
 from fer_edge.runtime.results import UNCERTAIN, Face, Result, Track
 from fer_edge.runtime.summary import Summary
 from fer_edge.spec import ModelSpec
+from fer_edge.text import format_json, printable
 
 BAR = 24
 FACE_COLUMNS = ("source", "face", "x", "y", "w", "h", "emotion", "confidence")
@@ -27,10 +27,11 @@ def bar(fraction: float) -> str:
 
 def result_text(result: Result) -> str:
     """One face with a bar per label, several with a line each, those of a video frame in a line."""
+    source = printable(result.source)
     if result.frame is not None:
         shown = ", ".join(_track_text(face) for face in result.faces) or "no face"
-        return f"{result.source}  frame {result.frame}  {result.time:.2f} s  {shown}"
-    lines = [f"{result.source}  ({result.width} x {result.height})"]
+        return f"{source}  frame {result.frame}  {result.time:.2f} s  {shown}"
+    lines = [f"{source}  ({result.width} x {result.height})"]
     if not result.faces:
         lines.append("  no face")
     elif len(result.faces) > 1:
@@ -40,13 +41,13 @@ def result_text(result: Result) -> str:
             lines.append(f"  face {number:<3} {shown:<14} at {x}, {y} ({w} x {h})")
     else:
         face = result.faces[0]
-        width = max(_cells(label) for label in face.probabilities)
-        sure = f"{face.emotion}, {face.confidence:.0%} sure"
+        width = max(_cells(printable(label)) for label in face.probabilities)
+        sure = f"{printable(face.emotion)}, {face.confidence:.0%} sure"
         lines.append(f"  {_emotion_text(face) if face.emotion == UNCERTAIN else sure}")
         for label, probability in face.probabilities.items():
-            mark = ">" if label == face.emotion else " "
-            gap = " " * (width - _cells(label))
-            lines.append(f"  {mark} {label}{gap} {bar(probability)} {probability:6.1%}")
+            mark, shown = ">" if label == face.emotion else " ", printable(label)
+            gap = " " * (width - _cells(shown))
+            lines.append(f"  {mark} {shown}{gap} {bar(probability)} {probability:6.1%}")
     return "\n".join(lines)
 
 
@@ -59,9 +60,9 @@ def _cells(text: str) -> int:
 def _emotion_text(one: Face | Track) -> str:
     """The label and its probability; where it is uncertain, the likeliest label as well."""
     if one.emotion != UNCERTAIN:
-        return f"{one.emotion} {one.confidence:.0%}"
+        return f"{printable(one.emotion)} {one.confidence:.0%}"
     likeliest = max(one.probabilities, key=one.probabilities.__getitem__)
-    return f"{UNCERTAIN} ({likeliest} {one.confidence:.0%})"
+    return f"{UNCERTAIN} ({printable(likeliest)} {one.confidence:.0%})"
 
 
 def _track_text(face: Face) -> str:
@@ -71,7 +72,7 @@ def _track_text(face: Face) -> str:
 
 def result_json(result: Result) -> str:
     """One document on one line."""
-    return json.dumps(result.to_dict(), ensure_ascii=False, allow_nan=False)
+    return format_json(result.to_dict())
 
 
 def csv_header(spec: ModelSpec) -> str:
@@ -118,7 +119,9 @@ def summary_text(summary: Summary) -> str:
         f"{1e3 * summary.durations.percentile(0.95):.1f} ms (95th percentile)"
     ]
     emotions = summary.emotions.most_common()
-    fractions = ", ".join(f"{emotion} {count / summary.faces:.0%}" for emotion, count in emotions)
+    fractions = ", ".join(
+        f"{printable(emotion)} {count / summary.faces:.0%}" for emotion, count in emotions
+    )
     tracks = f", {_number(summary.tracked, 'track')}" if summary.tracked else ""
     faces = f"{_number(summary.faces, 'face')}{tracks}"
     lines.append(f"{faces}: {fractions}" if fractions else faces)

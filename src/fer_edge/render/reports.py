@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
+from fer_edge.render.table import Table
+from fer_edge.text import printable
 from fer_edge.train.evaluation.metrics import wilson_interval
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def report_tables(report: Report) -> Iterable[Table | str]:
     calibrated = report.ece_if_calibrated
     size = f" ({report.size / 1e6:.2f} MB)" if report.size else ""
     yield (
-        f"{report.model}{size} on {report.split}: {round(metrics.accuracy * metrics.n)} of "
-        f"{metrics.n} correct, accuracy {metrics.accuracy:.2%} "
-        f"(95 % interval {_range(report.accuracy_interval)})"
+        f"{printable(report.model)}{size} on {report.split}: "
+        f"{round(metrics.accuracy * metrics.n)} of {metrics.n} correct, "
+        f"accuracy {metrics.accuracy:.2%} (95 % interval {_range(report.accuracy_interval)})"
     )
     yield (
         f"balanced {metrics.balanced_accuracy:.2%}, calibration error {metrics.ece:.3f} "
@@ -59,9 +60,8 @@ def report_tables(report: Report) -> Iterable[Table | str]:
         yield matrix
     else:
         yield "the confusion matrix is too wide for the terminal: see confusion.png"
-    yield "most frequent errors: " + ", ".join(
-        f"{truth} as {predicted} {count}" for truth, predicted, count in report.top_confusions()
-    )
+    errors = [f"{truth} as {predicted} {n}" for truth, predicted, n in report.top_confusions()]
+    yield "most frequent errors: " + printable(", ".join(errors))
 
 
 def annotator_tables(agreement: AnnotatorAgreement) -> Iterable[Table | str]:
@@ -113,13 +113,15 @@ def inspection_tables(inspection: Inspection) -> Iterator[Table | str]:
     yield table
     if inspection.derived_splits:
         missing = " and no ".join(inspection.derived_splits)
-        yield f"{inspection.path} has no {missing} split: taken from train, class by class"
+        yield printable(
+            f"{inspection.path} has no {missing} split: taken from train, class by class"
+        )
     copies = Table("faces of", "also in", "exact copies", "near copies", title="duplicates")
     for one in inspection.copies:
         copies.add_row(one.split, one.of, str(one.exact), str(one.near))
     yield copies
     lines = [
-        f"  {one.split} {pair.face} = {one.of} {pair.copy_of}"
+        printable(f"  {one.split} {pair.face} = {one.of} {pair.copy_of}")
         + ("" if pair.exact else f" (near, correlation {pair.correlation:.3f})")
         for one in inspection.copies
         for pair in one.pairs
@@ -131,7 +133,9 @@ def inspection_tables(inspection: Inspection) -> Iterator[Table | str]:
             votes.add_row(row.split, f"{row.agreement:.1%}", str(row.no_face))
         yield votes
     yield f"unreadable rows or images: {len(inspection.bad)}"
-    yield from _limited([f"  {bad.location}: {bad.reason}" for bad in inspection.bad], "items")
+    yield from _limited(
+        [printable(f"  {bad.location}: {bad.reason}") for bad in inspection.bad], "items"
+    )
 
 
 def _limited(lines: list[str], what: str) -> Iterator[str]:
@@ -159,7 +163,7 @@ def parity_text(parity: Parity) -> str:
             f"        accuracy: {pytorch} {parity.accuracy_reference:.2%}, "
             f"file {parity.accuracy_exported:.2%}"
         )
-    lines += [f"        {failure}" for failure in parity.failures]
+    lines += [f"        {printable(failure)}" for failure in parity.failures]
     return "\n".join(lines)
 
 
@@ -169,7 +173,7 @@ def exported_text(done: Exported) -> str:
     if done.savings:
         lines.append(str(done.savings))
     size = f"{done.size / 1e6:.1f} MB"
-    lines.append(f"wrote {done.path} ({size}), {done.report} and {done.html_report}")
+    lines.append(printable(f"wrote {done.path} ({size}), {done.report} and {done.html_report}"))
     return "\n".join(lines)
 
 

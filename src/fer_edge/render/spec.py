@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from rich.table import Table
 from rich.text import Text
 
+from fer_edge.render.table import Table
 from fer_edge.spec import Metrics, ModelSpec, ParitySummary
+from fer_edge.text import printable
 from fer_edge.train.evaluation.metrics import wilson_interval
 
 
 def spec_table(spec: ModelSpec, where: str) -> Table:
     """The spec inside a model as a table."""
-    table = Table("", "", title=where, show_header=False, title_justify="left")
+    table = Table("", "", title=printable(where), show_header=False, title_justify="left")
     face, quantization = spec.input, spec.quantization
     counts = ", ".join(f"{name} {count:,}" for name, count in spec.data.faces.items())
     rows: dict[str, str | Text] = {

@@ -159,6 +159,15 @@ def test_labels_in_other_scripts() -> None:
     )
 
 
+def test_control_characters_of_labels_are_drawn_as_escapes() -> None:
+    drawn, expected = (
+        draw_result(result(400, 300, a_face((50, 50, 100, 100), 1, labels)))
+        for labels in (("a\nb", "\x1b[1m"), (r"a\nb", r"\x1b[1m"))
+    )
+    assert drawn.tobytes() == expected.tobytes()
+    fonts.check_labels(["a\u202eb"])
+
+
 def test_labels_that_no_font_has_are_named() -> None:
     face = a_face((50, 50, 100, 100), 0, ("\U0003ffff", "happy"))
     with pytest.raises(ConfigError, match=r"U\+3FFFF"):

@@ -52,3 +52,13 @@ def test_a_figure_with_any_label_is_drawn_without_a_warning(tmp_path: Path) -> N
     report = Report("m", "test", labels, np.arange(3), np.eye(3, dtype=np.float32))
     save_figure(plot_confusion(report), tmp_path / "c.png")
     assert (tmp_path / "c.png").stat().st_size > 5000
+
+
+def test_a_dollar_sign_starts_no_formula_and_control_characters_are_escaped(tmp_path: Path) -> None:
+    labels = (r"$\frac$", "a$x^2$b", "c\x1b\n")
+    report = Report("$m_1$\x1b", "test", labels, np.arange(3), np.eye(3, dtype=np.float32))
+    figure = plot_confusion(report)
+    save_figure(figure, tmp_path / "c.png")
+    shown = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert shown == [r"$\frac$", "a$x^2$b", r"c\x1b\n"]
+    assert figure.axes[0].get_title().startswith(r"$m_1$\x1b on test")

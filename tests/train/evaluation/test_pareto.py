@@ -85,3 +85,10 @@ def test_models_with_one_file_name_are_shown_with_their_folders() -> None:
     )
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert [text.split(",")[0] for text in texts[:3]] == ["a/m.onnx", "b/m.onnx", "n.onnx"]
+
+
+def test_a_file_name_is_no_formula(tmp_path: Path) -> None:
+    figure = plot_pareto(rated(row("$\\frac$\x1b.onnx", 1, 0.6)))
+    save_figure(figure, tmp_path / "pareto.png")
+    (legend,) = figure.legends
+    assert legend.get_texts()[0].get_text() == r"$\frac$\x1b.onnx, 1.0 MB"

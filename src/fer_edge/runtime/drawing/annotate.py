@@ -12,6 +12,7 @@ from fer_edge.runtime.drawing.face_tags import Boxes, place_tag, tag_variants
 from fer_edge.runtime.drawing.fonts import find_font
 from fer_edge.runtime.preprocess import is_deep, to_gray
 from fer_edge.runtime.results import Face, Result
+from fer_edge.text import printable
 
 MIN_SIDE = 360
 """An image whose longer side is shorter is enlarged to this, so that text is legible."""
@@ -75,7 +76,7 @@ def _draw_box(pen: ImageDraw.ImageDraw, box: Boxes, colour: str, side: int) -> N
 
 def _draw_bars(face: Face, size: tuple[int, int]) -> Image.Image:
     """A bar for each label, beside an image of `size`, in letters that grow with it."""
-    labels = tuple(face.probabilities)
+    labels = tuple(map(printable, face.probabilities))
     text = max(16, round(sqrt(size[0] * size[1]) / 45))
     number_font = find_font("0.%", text, beside=labels)
     fonts = [find_font(label, text, beside=labels) for label in labels]
@@ -86,7 +87,7 @@ def _draw_bars(face: Face, size: tuple[int, int]) -> Image.Image:
     chart = Image.new("RGB", (width, max(size[1], row * len(labels) + text)), BACKGROUND)
     pen = ImageDraw.Draw(chart)
     top = (chart.height - row * len(labels)) / 2
-    for i, (label, probability) in enumerate(face.probabilities.items()):
+    for i, (label, probability) in enumerate(zip(labels, face.probabilities.values(), strict=True)):
         middle = top + row * (i + 0.5)
         upper, lower = middle - text / 2, middle + text / 2
         pen.text((left - 0.75 * text, middle), label, font=fonts[i], fill=TEXT, anchor="rm")

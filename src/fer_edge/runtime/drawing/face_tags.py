@@ -13,6 +13,7 @@ from fer_edge.runtime.boxes import area, intersection
 from fer_edge.runtime.drawing.colours import ON_COLOUR
 from fer_edge.runtime.drawing.fonts import find_font
 from fer_edge.runtime.results import Face
+from fer_edge.text import printable
 
 _MIN_TEXT = 12
 """Pixels."""
@@ -59,11 +60,11 @@ def tag_variants(face: Face, width: float, side: int) -> Iterator[Tag]:
 
     `width` is that of the face's box, `side` the drawing's longer side, in pixels.
     """
-    shown, labels = face.track or face, tuple(face.probabilities)
+    shown, labels = face.track or face, tuple(map(printable, face.probabilities))
     smallest = max(_MIN_TEXT, side // 110)
     largest = max(smallest, min(round(width / 5), side * 3 // 100))
     number = (f"#{face.track.number}",) if face.track else ()
-    texts = (*number, shown.emotion, f"{shown.confidence:.0%}")
+    texts = (*number, printable(shown.emotion), f"{shown.confidence:.0%}")
     without = texts[:-1]
     for size, pieces in (
         *((size, texts) for size in (largest, (largest + smallest) // 2, smallest)),

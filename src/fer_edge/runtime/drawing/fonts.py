@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import ImageFont, features
 
 from fer_edge.errors import ConfigError
+from fer_edge.text import printable
 
 VARIABLE = "FER_EDGE_FONT"
 DEFAULT = ""
@@ -53,7 +54,7 @@ def check_labels(labels: Iterable[str]) -> None:
     Raises:
         ConfigError: see `find_font`; or a label needs a layout that Pillow lacks here.
     """
-    named, labels = _named(), tuple(labels)
+    named, labels = _named(), tuple(map(printable, labels))
     lacking = tuple(label for label in labels if _find(_visible(label), named) is None)
     if lacking:
         raise _missing_characters(lacking, named)

@@ -20,6 +20,7 @@ from fer_edge.runtime.drawing.colours import (
 from fer_edge.runtime.drawing.fonts import find_font, replace_missing
 from fer_edge.runtime.drawing.timeline_bins import BinnedFaces, ChartData, Indices
 from fer_edge.runtime.results import UNCERTAIN
+from fer_edge.text import printable
 
 WIDTH, MAX_HEIGHT = 1600, 900
 LEFT, RIGHT, BOTTOM = 190, 1560, 56
@@ -88,7 +89,7 @@ def ticks(start: float, end: float) -> tuple[list[float], float]:
 
 class _Chart:
     def __init__(self, data: ChartData) -> None:
-        self.data = data
+        self.data, self.labels = data, tuple(map(printable, data.labels))
         self.image = Image.new("RGB", (WIDTH, MAX_HEIGHT), BACKGROUND)
         self.pen = ImageDraw.Draw(self.image, "RGBA")
 
@@ -99,7 +100,7 @@ class _Chart:
     def draw_head(self) -> int:
         """Title, caption and legend; returns where the rows begin, in pixels."""
         data = self.data
-        title = replace_missing(title_of(data.source)) or "no video"
+        title = replace_missing(printable(title_of(data.source))) or "no video"
         large = find_font(title, 34)
         while large.getlength(title) > WIDTH - 80:
             title = title[: -max(4, len(title) // 20)] + "..."
@@ -111,12 +112,12 @@ class _Chart:
         if not data.face_count:
             return 120
         self.write((WIDTH - 40, 86), CAPTION, 17, fill=_DIMMED, anchor="rs")
-        entries = [(one, PALETTE[i % len(PALETTE)]) for i, one in enumerate(data.labels)]
+        entries = [(one, PALETTE[i % len(PALETTE)]) for i, one in enumerate(self.labels)]
         entries += [(UNCERTAIN, UNCERTAIN_COLOUR)] if data.has_uncertain else []
         entries += [("not in the image", EMPTY)]
         x, y = 40.0, 126
         for label, colour in entries:
-            own = find_font(label, 20, beside=data.labels)
+            own = find_font(label, 20, beside=self.labels)
             width = 30 + own.getlength(label)
             if x + width > WIDTH - 40 and x > 40:
                 x, y = 40.0, y + 32
@@ -149,7 +150,7 @@ class _Chart:
 
     def draw_names(self, strip: Indices, top: int) -> None:
         """The label of each stretch of the strip that is long enough for it."""
-        labels = (*self.data.labels, UNCERTAIN)
+        labels = (*self.labels, UNCERTAIN)
         edges = [0, *(np.flatnonzero(np.diff(strip)) + 1).tolist(), len(strip)]
         for begin, end in pairwise(edges):
             if strip[begin] < 0:

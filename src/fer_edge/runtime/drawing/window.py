@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from fer_edge.errors import DeviceError
+from fer_edge.text import printable
 
 _MAX_SCREEN_FRACTION = 0.9
 """Bars and borders need the rest."""
@@ -69,7 +70,7 @@ class Window(AbstractContextManager["Window"]):
             return False
         self._pressed = False
         if title:
-            self._root.title(title)
+            self._root.title(printable(title))
         screen = self._root.winfo_screenwidth(), self._root.winfo_screenheight()
         self._put(fit_to_screen(image, *screen))
         self._root.update()

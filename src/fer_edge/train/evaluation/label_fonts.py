@@ -14,6 +14,7 @@ from matplotlib.ft2font import FT2Font
 
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing.fonts import find_font
+from fer_edge.text import printable
 from fer_edge.train.evaluation.metrics import Report
 
 DEFAULT_FAMILY = "DejaVu Sans"
@@ -45,7 +46,8 @@ def with_label_fonts(
     def wrapped(report: Report, *args: P.args, **kwargs: P.kwargs) -> Figure:
         fonts = choose_fonts(report.labels)
         with matplotlib.rc_context({"font.family": list(fonts.families)}):
-            return draw(replace(report, labels=fonts.labels), *args, **kwargs)
+            shown = replace(report, labels=fonts.labels, model=printable(report.model))
+            return draw(shown, *args, **kwargs)
 
     return cast(Callable[Concatenate[Report, P], Figure], wrapped)
 
@@ -54,7 +56,7 @@ def choose_fonts(labels: Sequence[str]) -> LabelFonts:
     """Choose fonts for the labels: matplotlib's own, then those that the system has."""
     own = FT2Font(font_manager.findfont(DEFAULT_FAMILY))
     families, drawable, hints = [DEFAULT_FAMILY], [], []
-    for i, label in enumerate(labels):
+    for i, label in enumerate(map(printable, labels)):
         if missing := {one for one in label if not own.get_char_index(ord(one))}:
             try:
                 path = str(find_font(label, 12).path)

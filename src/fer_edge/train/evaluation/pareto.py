@@ -14,6 +14,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from fer_edge.errors import DataError
 from fer_edge.runtime.diagnostics.benchmark import Benchmark
+from fer_edge.text import printable
 from fer_edge.train.evaluation.plots import BLUE, GREEN, RED
 
 COLOURS = (BLUE, RED, "#8a5fa8", "#b8862b")
@@ -122,9 +123,9 @@ def _entry(label: str, marker: str, colour: str) -> Line2D:
 
 def _distinct_file_names(models: Sequence[str]) -> dict[str, str]:
     """The file name of each path, or the whole path where two have the same file name."""
-    names = [Path(model).name for model in models]
+    names = [printable(Path(model).name) for model in models]
     pairs = zip(models, names, strict=True)
-    return {model: name if names.count(name) == 1 else model for model, name in pairs}
+    return {model: name if names.count(name) == 1 else printable(model) for model, name in pairs}
 
 
 def _draw_front(axes: Axes, front: Sequence[ParetoPoint]) -> None:

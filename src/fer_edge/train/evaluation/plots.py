@@ -15,6 +15,7 @@ from fer_edge.train.evaluation.metrics import Report, wilson_interval
 
 try:
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     from fer_edge.train.evaluation.label_fonts import with_label_fonts
 except ModuleNotFoundError:
@@ -24,7 +25,9 @@ BLUE, RED, GREEN = "#2f6f9f", "#c8452f", "#3d8b4f"
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG file atomically."""
+    """Write a figure as a PNG file atomically; "$" in a name or label starts no formula."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     with whole_file(path) as beside:
         figure.savefig(beside, dpi=110)
 
