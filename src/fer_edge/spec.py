@@ -12,7 +12,7 @@ import binascii
 import dataclasses
 import json
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
