@@ -16,9 +16,15 @@ from fer_edge.runtime.detection.face_cropper import Crops
 from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.runtime.inputs.images import ImageSource, count_pixels
 from fer_edge.runtime.inputs.listing import expand_source, expand_stdin
-from fer_edge.runtime.inputs.prefetch import Prefetcher, prefetch
+from fer_edge.runtime.inputs.prefetch import Flow, Prefetcher, prefetch
 from fer_edge.runtime.inputs.video import Cut
-from fer_edge.runtime.inputs.video_source import is_live, is_video
+from fer_edge.runtime.inputs.video_source import (
+    camera_device,
+    is_address,
+    is_video,
+    mask_credentials,
+    name_fault,
+)
 from fer_edge.runtime.results import Result
 from fer_edge.runtime.tracking import Tracker
 
@@ -88,7 +94,7 @@ def read_all(
     pool = ThreadPoolExecutor(min(MAX_WORKERS, count_usable_cores()), "decode")
     try:
         jobs = _list_jobs(recognizer, sources, pool, in_memory, skip)
-        with prefetch(jobs, size=MAX_PENDING, timeout=_LISTING_TIMEOUT) as pending:
+        with prefetch(jobs, Flow(MAX_PENDING), timeout=_LISTING_TIMEOUT) as pending:
             try:
                 for batch in _collect_batches(pending):
                     if isinstance(batch, _Video):
@@ -107,7 +113,7 @@ def _is_one_image(source: ImageSource, skip: Container[str]) -> bool:
         return True
     try:
         return str(source) not in skip and Path(source).is_file() and not is_video(str(source))
-    except OSError:  # a name that no file can have
+    except (OSError, ValueError):  # a name that no file can have
         return False
 
 
@@ -128,8 +134,10 @@ def _list_jobs(
             if isinstance(prepared, SourceError):
                 in_memory.release()
             yield _completed(prepared)
-        elif is_live(str(source)) or "://" in str(source):
-            if str(source) not in skip:
+        elif fault := name_fault(str(source)):
+            yield _completed(SourceError(fault))
+        elif is_address(str(source)) or camera_device(str(source)) is not None:
+            if mask_credentials(str(source)) not in skip:
                 yield _Video(str(source))
         else:
             for path in expand_source(source):

@@ -20,6 +20,7 @@ from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.inputs.images import ImageSource, LoadedImage, is_in_memory, load_image
 from fer_edge.runtime.inputs.limits import MAX_PIXELS
 from fer_edge.runtime.inputs.video import EVERY_FRAME, Cut, read_frames
+from fer_edge.runtime.inputs.video_source import mask_credentials
 from fer_edge.runtime.pipeline import PreparedImage, read_all
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import Face, Result, softmax, top_label
@@ -209,9 +210,10 @@ class Recognizer:
     ) -> Iterator[Result]:
         """Recognize the faces in the frames of one video, stream or camera; see `stream`."""
         tracker = tracker or Tracker(min_confidence=self._min_confidence)
-        for frame in read_frames(source, cut):
+        name = mask_credentials(source)
+        for frame in read_frames(source, cut, self._max_pixels):
             began = perf_counter()
-            prepared = self._crop(LoadedImage(source, frame.image, frame.image), began)
+            prepared = self._crop(LoadedImage(name, frame.image, frame.image), began)
             (result,) = self.predict([prepared])
             faces = tracker(result.faces, frame.time)
             yield replace(result, faces=faces, frame=frame.index, time=frame.time)

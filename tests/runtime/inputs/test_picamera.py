@@ -10,14 +10,13 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs import video
+from fer_edge.runtime.inputs import containers
 from fer_edge.runtime.inputs.video import Cut, read_frames
 from tests.support import fake_picamera2
 from tests.support.commands import Fer
 from tests.support.fake_picamera2 import MODULE, USB
 from tests.support.files import EXAMPLE
-
-LAVFI = ("testsrc=size=320x240:rate=30", "lavfi")
+from tests.support.videos import lavfi_camera
 
 
 @pytest.fixture
@@ -29,10 +28,6 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     Image.new("RGB", (64, 48), (250, 120, 10)).save(tmp_path / "red.png")
     monkeypatch.setenv("FAKE_PICAMERA2", str(tmp_path / "red.png"))
     return fake_picamera2.Picamera2
-
-
-def lavfi(_: str) -> tuple[str, str]:
-    return LAVFI
 
 
 def test_frames_are_rgb_and_timed_by_the_sensor(fake: Any) -> None:
@@ -95,7 +90,7 @@ def test_without_a_module_a_number_is_v4l2(
     fake: Any, monkeypatch: pytest.MonkeyPatch, cameras: list[Any]
 ) -> None:
     monkeypatch.setattr(fake, "cameras", cameras)
-    monkeypatch.setattr(video, "av_input", lavfi)
+    monkeypatch.setattr(containers, "av_input", lavfi_camera())
     assert next(read_frames("0")).image.size == (320, 240)
     assert fake.opened == []
 
@@ -104,7 +99,7 @@ def test_a_usb_camera_beside_a_module_is_given_by_its_path(
     fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake, "cameras", [MODULE, USB])
-    monkeypatch.setattr(video, "av_input", lavfi)
+    monkeypatch.setattr(containers, "av_input", lavfi_camera())
     assert next(read_frames("0")).image.size == (640, 480)
     with pytest.raises(
         SourceError, match=r"^camera 1: the camera modules here are 0 to 0; give a USB"
@@ -116,7 +111,7 @@ def test_a_usb_camera_beside_a_module_is_given_by_its_path(
 
 def test_where_picamera2_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    monkeypatch.setattr(video, "av_input", lavfi)
+    monkeypatch.setattr(containers, "av_input", lavfi_camera())
     with pytest.raises(ImportError):
         __import__("picamera2")
     assert next(read_frames("0")).image.size == (320, 240)

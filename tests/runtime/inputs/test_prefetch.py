@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs.prefetch import prefetch
+from fer_edge.runtime.inputs.prefetch import Flow, prefetch
 
 LIMIT = 30.0
 """Seconds to wait for an event, which comes at once unless the code is wrong."""
@@ -29,7 +29,7 @@ def test_without_drop_the_generator_waits_for_the_consumer() -> None:
         is_full.set()
         yield from range(4, 40)
 
-    with prefetch(file(), size=4) as waiting:
+    with prefetch(file(), Flow(4)) as waiting:
         assert is_full.wait(LIMIT)
         assert list(waiting) == list(range(40))
 
@@ -43,7 +43,7 @@ def test_with_drop_only_the_newest_item_waits() -> None:
         yield from range(1, 40)
         is_ahead.set()  # 39 is in the queue when the generator continues
 
-    with prefetch(camera(), size=4, drop=True) as waiting:
+    with prefetch(camera(), Flow(4, drop=True)) as waiting:
         assert next(waiting) == 0
         is_taken.set()
         assert is_ahead.wait(LIMIT)
@@ -57,7 +57,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 
     for drop in (False, True):
         seen: list[int] = []
-        with prefetch(breaking(), size=2, drop=drop) as waiting:
+        with prefetch(breaking(), Flow(2, drop=drop)) as waiting:
             with pytest.raises(SourceError, match="unplugged"):
                 collect(waiting, seen)
             assert next(waiting, None) is None
@@ -73,7 +73,7 @@ def test_poll_does_not_wait() -> None:
         is_first_queued.set()
         yield 1
 
-    with prefetch(items(), size=4) as waiting:
+    with prefetch(items(), Flow(4)) as waiting:
         assert waiting.poll() is None
         is_empty_seen.set()
         assert is_first_queued.wait(LIMIT)
@@ -93,6 +93,6 @@ def test_a_consumer_that_stops_closes_the_generator() -> None:
         finally:
             closed.append(True)
 
-    with prefetch(endless(), size=4) as waiting:
+    with prefetch(endless(), Flow(4)) as waiting:
         assert next(waiting) == 0
     assert closed == [True]

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs import video
+from fer_edge.runtime.inputs import containers, video
 from fer_edge.runtime.inputs.video import (
     Cut,
     read_frames,
     video_duration,
 )
 from tests.support.commands import Fer
-from tests.support.videos import shaded_image, write_clip
+from tests.support.videos import lavfi_camera, shaded_image, write_clip
 
 
 def until_error(items: Iterator[Any]) -> tuple[list[Any], Exception | None]:
@@ -105,9 +105,9 @@ def test_a_truncated_file_gives_its_frames_before_the_error(clip: Path, tmp_path
 
 def test_sources_without_video_are_named(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
-    for content in (b"", b"no video " * 100):
+    for content, message in ((b"", "empty"), (b"no video " * 100, "not a video that can be read")):
         text.write_bytes(content)
-        with pytest.raises(SourceError, match=r"text\.mp4: cannot be opened"):
+        with pytest.raises(SourceError, match=rf"text\.mp4: {message}"):
             list(read_frames(str(text)))
     with pytest.raises(SourceError, match=r"none\.mp4: there is no such file"):
         list(read_frames(str(tmp_path / "none.mp4")))
@@ -134,7 +134,7 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """FFmpeg's test pattern in place of a V4L2 camera."""
 
     def plugged(pattern: str) -> None:
-        monkeypatch.setattr(video, "av_input", lambda _: (pattern, "lavfi"))
+        monkeypatch.setattr(containers, "av_input", lavfi_camera(pattern))
 
     plugged("testsrc=size=320x240:rate=30")
     return plugged
@@ -148,8 +148,8 @@ def decoders() -> int:
 def test_a_camera_drops_frames_for_a_slow_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
     decode, is_ahead = video._decode, threading.Event()
 
-    def decode_ahead(source: str, cut: Cut) -> Iterator[tuple[int, float, Any]]:
-        for frame in decode(source, cut):
+    def decode_ahead(*arguments: Any) -> Iterator[tuple[int, float, Any]]:
+        for frame in decode(*arguments):
             yield frame
             if frame[0] == 30:
                 is_ahead.set()
@@ -199,8 +199,8 @@ def test_a_camera_that_is_unplugged(
     found, error = until_error(read_frames("/dev/video0"))
     assert (found, str(error)) == ([], "camera /dev/video0: sends no frame: is it unplugged?")
 
-    def unplugged(container: Any, stream: Any, source: str) -> Any:
-        return timed(Unplugged(container), stream, source)
+    def unplugged(container: Any, *arguments: Any) -> Any:
+        return timed(Unplugged(container), *arguments)
 
     class Unplugged:
         """A container whose device is unplugged after eight frames, with V4L2's error."""
@@ -208,11 +208,11 @@ def test_a_camera_that_is_unplugged(
         def __init__(self, container: Any) -> None:
             self.container = container
 
-        def decode(self, stream: Any) -> Iterator[Any]:
-            for i, frame in enumerate(self.container.decode(stream)):
+        def demux(self, stream: Any) -> Iterator[Any]:
+            for i, packet in enumerate(self.container.demux(stream)):
                 if i == 8:
                     av.error.err_check(-errno.ENODEV)
-                yield frame
+                yield packet
 
     camera("testsrc=size=320x240:rate=30")
     timed = video._decode_stream

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from fer_edge.errors import SourceError
+from fer_edge.runtime.inputs.video_formats import VIDEO_SUFFIXES
 
 T = TypeVar("T")
 
@@ -20,9 +21,6 @@ IMAGE_SUFFIXES = frozenset(
 )
 HEIC_SUFFIXES = frozenset((".heic", ".heif"))
 """Images that cannot be read: in a folder they are reported rather than silently left out."""
-VIDEO_SUFFIXES = frozenset(
-    (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
-)
 _NETPBM = re.compile(rb"P[1-6]\s+\d+\s+\d+\s")
 _LISTED = IMAGE_SUFFIXES | HEIC_SUFFIXES | VIDEO_SUFFIXES
 

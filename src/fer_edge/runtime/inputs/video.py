@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from fer_edge.errors import MissingExtraError, SourceError
+from fer_edge.errors import SourceError
 from fer_edge.runtime.inputs import picamera
-from fer_edge.runtime.inputs.prefetch import prefetch
-from fer_edge.runtime.inputs.video_source import av_input, camera_device, camera_number, is_live
+from fer_edge.runtime.inputs.containers import (
+    TIMEOUT,
+    is_endless,
+    open_container,
+    pick_stream,
+    short_message,
+    stated_duration,
+)
+from fer_edge.runtime.inputs.frame_clock import FrameClock
+from fer_edge.runtime.inputs.geometry import Geometry, to_image
+from fer_edge.runtime.inputs.limits import MAX_PIXELS
+from fer_edge.runtime.inputs.prefetch import Flow, prefetch
+from fer_edge.runtime.inputs.truncation import is_cut_off
+from fer_edge.runtime.inputs.video_source import (
+    camera_device,
+    camera_number,
+    display_name,
+    is_address,
+)
 
 _PREFETCHED = 4
 """Frames that are decoded ahead: more would only hold memory."""
+_LARGE_PIXELS = 9_000_000
+"""Of larger frames one is decoded at a time: those of a 4K video are smaller."""
 _DURATION_TOLERANCE = 0.5
 """Seconds by which a file's stated duration may be wrong."""
-_TIMEOUT = 10.0
-"""Seconds without data after which a stream or camera has failed."""
+_SILENCE = 3 * TIMEOUT
+"""Seconds without a frame after which a stream or camera has failed, whatever it sends."""
 
 
 @dataclass(frozen=True)
@@ -85,114 +104,118 @@ EVERY_FRAME = Cut()
 
 def video_duration(source: str) -> float | None:
     """Seconds that a video's frames last by its own statement; None where it states nothing."""
-    with _open_container(source) as container:
-        return _stated_duration(container)
+    with open_container(source, MAX_PIXELS) as container:
+        return stated_duration(container, pick_stream(container, source, MAX_PIXELS))
 
 
-def _stated_duration(container: Any) -> float | None:
-    for stream in container.streams.video[:1]:
-        if stream.duration:
-            return float(stream.duration * stream.time_base)
-        if container.duration and not container.streams.audio:  # it may be that of the sound
-            return float(container.duration / 1_000_000)
-    return None
-
-
-def read_frames(source: str, cut: Cut = EVERY_FRAME) -> Iterator[Frame]:
+def read_frames(
+    source: str, cut: Cut = EVERY_FRAME, max_pixels: int = MAX_PIXELS
+) -> Iterator[Frame]:
     """Frames in order, decoded in a thread of their own while earlier ones are used.
 
     A file loses no frame; a camera drops those for which the consumer has no time, and its end is
     an error. A camera given by number is a Picamera2 module where there is one, else a V4L2 device.
 
+    Args:
+        source: a path, an address or a camera.
+        cut: which frames to read.
+        max_pixels: maximum of width x height.
+
     Raises:
-        SourceError: it cannot be opened, holds no video, or breaks off; the frames before that come
-            first.
+        SourceError: it cannot be opened, holds no video, sends nothing, or breaks off; the frames
+            before that come first.
         MissingExtraError: PyAV isn't installed.
     """
+    is_file = camera_device(source) is None and not is_address(source)
+    flow = Flow(_PREFETCHED, silence=None if is_file else _SILENCE)
     index = None
-    with prefetch(_decode(source, cut), size=_PREFETCHED, drop=is_live(source)) as decoded:
-        for index, time, frame in decoded:
-            yield Frame(_to_image(frame), index, time)
+    with prefetch(_decode(source, cut, max_pixels, flow), flow) as decoded:
+        try:
+            for index, time, to_rgb in decoded:
+                yield Frame(to_rgb(), index, time)
+        except TimeoutError:
+            raise SourceError(
+                f"{display_name(source)}: sends no frame for {_SILENCE:g} s: is it reachable?"
+            ) from None
     if index is None:
-        raise SourceError(f"{source}: no frame to read: it ends before {cut.start:g} s")
+        raise SourceError(
+            f"{display_name(source)}: no frame to read: it ends before {cut.start:g} s"
+        )
 
 
-def _decode(source: str, cut: Cut) -> Generator[tuple[int, float, Any]]:
+def _decode(
+    source: str, cut: Cut, max_pixels: int, flow: Flow
+) -> Generator[tuple[int, float, Callable[[], Image.Image]]]:
+    """Index, seconds, and what makes the image, for the consumer to call: of a dropped frame, none
+    is made."""
     number = camera_number(source)
     if number is not None and picamera.has_module(number):
-        with closing(picamera.capture_frames(number, _TIMEOUT)) as captured:
-            yield from cut.select(captured)
+        flow.drop = True
+        with closing(picamera.capture_frames(number, TIMEOUT)) as captured:
+            for index, time, array in cut.select(captured):
+                flow.note_progress()
+                yield index, time, partial(Image.fromarray, array)
         return
-    with _open_container(source) as container:
-        if not container.streams.video:
-            raise SourceError(f"{_display_name(source)}: holds no video")
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        yield from cut.select(_decode_stream(container, stream, source))
+    with open_container(source, max_pixels) as container:
+        stream = pick_stream(container, source, max_pixels)
+        flow.drop = is_endless(container, source)
+        if stream.codec_context.width * stream.codec_context.height > _LARGE_PIXELS:
+            flow.size = stream.codec_context.thread_count = 1
+        else:
+            stream.thread_type = "AUTO"
+        name = display_name(source)
+        frames = _decode_stream(container, stream, source, flow)
+        for index, time, frame in cut.select(frames):
+            geometry = Geometry.of_stream(stream)  # now: the consumer may outlive the stream
+            yield index, time, partial(to_image, frame, geometry, name, max_pixels)
 
 
-def _decode_stream(container: Any, stream: Any, source: str) -> Iterator[tuple[int, float, Any]]:
-    """Index, seconds and frame; a frame without a time stamp follows at the mean rate."""
+def _decode_stream(
+    container: Any, stream: Any, source: str, flow: Flow
+) -> Iterator[tuple[int, float, Any]]:
+    """Index, seconds and frame. A damaged packet is passed over, as a player does."""
     import av.error
 
-    rate = float(stream.average_rate or stream.guessed_rate or 25)
-    first: float | None = None
-    index, time, reason = -1, 0.0, ""
+    name = display_name(source)
+    clock = FrameClock(float(stream.average_rate or stream.guessed_rate or 25))
+    index, damaged, end, is_partial, reason = -1, 0, 0.0, False, ""
     try:
-        for index, frame in enumerate(container.decode(stream)):
-            if frame.time is None:
-                time = index / rate
-            else:
-                first = frame.time if first is None else first
-                if frame.time - first < time:  # joined recordings: the time stamps start again
-                    first = frame.time - time - 1 / rate
-                time = float(frame.time - first)
-            yield index, time, frame
+        for packet in container.demux(stream):
+            is_partial = packet.is_corrupt if packet.size else is_partial
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                # a recording that begins between two key frames isn't damaged
+                damaged += index >= 0
+                continue
+            for frame in frames:
+                flow.note_progress()
+                index += 1
+                time = clock(frame.time)
+                end = time + _duration(frame, clock.interval)
+                yield index, time, frame
     except av.error.FFmpegError as error:
-        reason = f" ({_short_message(error)})"
-    if is_live(source):
-        raise picamera.camera_stopped(_display_name(source), index, time, reason)
+        reason = f" ({short_message(error)})"
+    time = clock.time
+    if flow.drop:
+        raise picamera.camera_stopped(name, index, time, reason)
     if index < 0:
-        raise SourceError(f"{source}: holds no frame that can be decoded{reason}")
+        raise SourceError(f"{name}: holds no frame that can be decoded{reason}")
     if reason:
-        raise SourceError(f"{source}: breaks off after frame {index} at {time:.2f} s{reason}")
-    # a file that was cut off ends early without an error
-    stated = _stated_duration(container) or 0.0
-    if Path(source).is_file() and time + 2 / rate + _DURATION_TOLERANCE < stated:
-        raise SourceError(f"{source}: breaks off at {time:.2f} of {stated:.2f} s")
+        raise SourceError(f"{name}: breaks off after frame {index} at {time:.2f} s{reason}")
+    stated = stated_duration(container, stream) or 0.0
+    is_cut = is_partial or (is_cut_off(Path(source)) if not is_address(source) else None)
+    if is_cut is None:
+        is_cut = end + _DURATION_TOLERANCE < stated
+    if is_cut:
+        of = f" of {stated:.2f}" if stated > time else ""
+        raise SourceError(f"{name}: breaks off at {time:.2f}{of} s: the file is cut off")
+    if damaged:
+        raise SourceError(f"{name}: {damaged} damaged packets were passed over: frames are missing")
 
 
-@contextmanager
-def _open_container(source: str) -> Iterator[Any]:
-    if camera_device(source) is None and "://" not in source and not Path(source).is_file():
-        raise SourceError(f"{source}: there is no such file")
-    try:
-        import av
-        import av.error
-    except ModuleNotFoundError:
-        raise MissingExtraError("av", "video") from None
-    file, kind = av_input(source)
-    try:
-        container = av.open(file, format=kind, timeout=_TIMEOUT)
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        message = _short_message(error)
-        raise SourceError(f"{_display_name(source)}: cannot be opened ({message})") from None
-    with container:
-        yield container
-
-
-def _to_image(frame: Any) -> Image.Image:
-    """A decoded frame as RGB, rotated as a phone's video states."""
-    if isinstance(frame, np.ndarray):
-        return Image.fromarray(frame)
-    image: Image.Image = frame.to_image()
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4
-    return image.rotate(90 * turns, expand=True) if turns else image
-
-
-def _display_name(source: str) -> str:
-    return source if camera_device(source) is None else f"camera {source}"
-
-
-def _short_message(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or picamera.first_line(error)
+def _duration(frame: Any, default: float) -> float:
+    """Seconds for which a frame is shown, by its own statement or else `default`."""
+    return (
+        float(frame.duration * frame.time_base) if frame.duration and frame.time_base else default
+    )

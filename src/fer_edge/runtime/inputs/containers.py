@@ -1,0 +1,171 @@
+"""Opens video files, streams and cameras with PyAV, and picks the stream to read."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urldefrag, urlsplit
+
+from fer_edge.errors import MissingExtraError, SourceError
+from fer_edge.runtime.inputs.limits import check_pixels
+from fer_edge.runtime.inputs.picamera import first_line
+from fer_edge.runtime.inputs.video_formats import (
+    ADDRESS_FORMATS,
+    DEMUXERS,
+    FILE_FORMATS,
+    JPEG_START,
+    MOTION_JPEG,
+)
+from fer_edge.runtime.inputs.video_source import (
+    camera_device,
+    display_name,
+    is_address,
+    scheme,
+)
+
+TIMEOUT = 10.0
+"""Seconds without data after which a stream or camera has failed."""
+_NO_PROTOCOL = "none"
+"""The name of no protocol: a file never makes libav open another file or an address."""
+_NETWORK = "crypto,http,https,httpproxy,rtmp,rtmps,rtp,srt,srtp,tcp,tls,udp"
+"""What an address may lead to: never a file."""
+_DEFAULT, _STILLS = 0x1, 0x400 | 0x800
+"""Flags of a stream: chosen by default; an attached picture, timed thumbnails (avformat.h)."""
+_UNKNOWN_CONTENT = (errno.EINVAL, 0x41444E49)
+"""Error numbers of libav: a format that isn't among the allowed ones; AVERROR_INVALIDDATA."""
+_PLAYLISTS = frozenset(("hls", "dash"))
+_RAW = frozenset(("h264", "hevc", "mjpeg", "mpegvideo", "obu"))
+"""Demuxers that an address's suffix chooses, since their content is hardly told apart."""
+
+
+@contextmanager
+def open_container(source: str, max_pixels: int) -> Iterator[Any]:
+    """Open a video file, an address or a camera.
+
+    A file is handed to libav as an open file, never by its name, in which libav could see an
+    address, a protocol or a pattern.
+
+    Raises:
+        SourceError: it cannot be opened, or isn't a video.
+        MissingExtraError: PyAV isn't installed.
+    """
+    is_file = camera_device(source) is None and not is_address(source)
+    if is_file:
+        _check_file(source)
+    try:
+        import av
+        import av.error
+    except ModuleNotFoundError:
+        raise MissingExtraError("av", "video") from None
+    with ExitStack() as stack:
+        try:
+            file, kind, options = stack.enter_context(av_input(source))
+            container = stack.enter_context(
+                av.open(
+                    file,
+                    format=kind,
+                    options={"max_pixels": str(max_pixels), **options},
+                    metadata_errors="replace",
+                    timeout=TIMEOUT,
+                )
+            )
+        except av.error.ProtocolNotFoundError:
+            raise SourceError(
+                f"{display_name(source)}: this build of PyAV doesn't read {scheme(source)}://"
+            ) from None
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            is_unknown = getattr(error, "errno", None) in _UNKNOWN_CONTENT
+            reason = "not a video that can be read" if is_unknown else "cannot be opened"
+            message = "damaged, or of another format" if is_unknown else short_message(error)
+            raise SourceError(f"{display_name(source)}: {reason} ({message})") from None
+        yield container
+
+
+@contextmanager
+def av_input(source: str) -> Iterator[tuple[Any, str | None, dict[str, str]]]:
+    """What PyAV opens, the format that it cannot guess, and libav's options."""
+    device = camera_device(source)
+    if device is not None:
+        yield device, "v4l2", {}
+    elif is_address(source):
+        address = scheme(source) + urldefrag(source).url[len(scheme(source)) :]
+        demuxer = DEMUXERS.get(Path(urlsplit(address).path).suffix.lower(), "")
+        limits = {"protocol_whitelist": _NETWORK, "format_whitelist": ADDRESS_FORMATS}
+        yield address, demuxer if demuxer in _RAW else None, limits
+    else:
+        with Path(source).open("rb") as file:
+            kind = MOTION_JPEG if file.read(len(JPEG_START)) == JPEG_START else None
+            file.seek(0)
+            limits = {"protocol_whitelist": _NO_PROTOCOL, "format_whitelist": FILE_FORMATS}
+            yield file, kind, limits
+
+
+def _check_file(source: str) -> None:
+    try:
+        found = Path(source).stat()
+    except FileNotFoundError:
+        raise SourceError(f"{source}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{source}: cannot be opened ({short_message(error)})") from None
+    if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for its writer
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or device"
+        raise SourceError(f"{source}: {kind}, not a video file")
+    if not found.st_size:
+        raise SourceError(f"{source}: empty")
+
+
+def pick_stream(container: Any, source: str, max_pixels: int) -> Any:
+    """The video stream that a player shows: no cover, no thumbnail.
+
+    Raises:
+        SourceError: there is none, its codec is unknown, or its frames are too large.
+    """
+    name = display_name(source)
+    videos = container.streams.video
+    if not videos:
+        raise SourceError(f"{name}: holds no video")
+    films = [one for one in videos if not _is_still(one)]
+    if not films:
+        raise SourceError(f"{name}: holds no video, only a cover image")
+    decodable = [one for one in films if one.codec_context is not None]
+    if not decodable:
+        raise SourceError(f"{name}: this build of PyAV has no decoder for its video")
+    moving = [one for one in decodable if one.frames != 1] or decodable
+    best = container.streams.best("video")
+    if best not in moving:
+        best = max(moving, key=lambda one: (one.disposition.value & _DEFAULT, one.frames))
+    check_pixels(name, best.codec_context.width, best.codec_context.height, max_pixels)
+    best.codec_context.options = {"max_pixels": str(max_pixels)}
+    return best
+
+
+def _is_still(stream: Any) -> bool:
+    """Whether a stream is a cover or a thumbnail of another one."""
+    return bool(stream.disposition.value & _STILLS)
+
+
+def is_endless(container: Any, source: str) -> bool:
+    """Whether an open source is a camera: it states neither a duration nor a size."""
+    if camera_device(source) is not None:
+        return True
+    if not is_address(source) or container.duration:
+        return False
+    return container.format.name in _PLAYLISTS or container.size <= 0
+
+
+def stated_duration(container: Any, stream: Any) -> float | None:
+    """Seconds that a stream's frames last by the container's statement; None: it states none."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if container.duration and not container.streams.audio:  # it may be that of the sound
+        return float(container.duration / 1_000_000)
+    return None
+
+
+def short_message(error: BaseException) -> str:
+    """What an error of libav or the system says, in one line."""
+    return getattr(error, "strerror", None) or first_line(error)
