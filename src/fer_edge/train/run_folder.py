@@ -46,7 +46,7 @@ def resolve_config(
     if not resume:
         own = {name: _make_absolute(name, value) for name, value in (recipe or {}).items()}
         given = {**own, **given}
-        if isinstance(given.get("qat_from"), str) and given["qat_from"]:
+        if _is_path(given.get("qat_from")):
             given = {**read_recipe("qat"), **given, **_inherit_from_float(given)}
         try:
             config = parse(TrainConfig, given, "settings", unknown="reject")
@@ -74,10 +74,13 @@ def _make_absolute(name: str, value: Any) -> object:
     """Return the value of a field; paths as absolute strings."""
     if isinstance(value, list | tuple):
         return tuple(_make_absolute(name, one) for one in value)
-    is_path = isinstance(value, str | Path) and value and "\0" not in str(value)
-    if name not in _PATHS or not is_path or (name == "weights" and value in INITIAL_WEIGHTS):
-        return value  # also of a wrong type, which `parse` names
-    return str(Path(value).resolve())
+    if name not in _PATHS or not _is_path(value):
+        return value  # also one of a wrong type, which `parse` names
+    return value if name == "weights" and value in INITIAL_WEIGHTS else str(Path(value).resolve())
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | Path) and bool(value) and "\0" not in str(value)
 
 
 def _inherit_from_float(given: dict[str, object]) -> dict[str, object]:
