@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +31,7 @@ from fer_edge.train.networks import checkpoint, quantized
 from fer_edge.train.networks.classifier import MEAN, STD
 from fer_edge.train.progress import ignore_progress
 from fer_edge.train.run_folder import resolve_config
-from tests.support.data import draw_face
+from tests.support.data import csv_row, draw_face, write_csv
 from tests.support.networks import make_checkpoint, make_network
 from tests.support.processes import KILL_IN_SECOND_EPOCH, run_python
 from tests.support.specs import make_spec
@@ -77,8 +79,8 @@ def test_what_is_returned_is_what_was_saved(result: FitResult) -> None:
 
 def test_the_run_folder(run: Path, config: TrainConfig) -> None:
     assert {p.name for p in run.iterdir()} == {
-        "checkpoints", "config.json", "curves.png", "metrics.csv", "model.safetensors",
-        "tensorboard",
+        "checkpoints", "config.json", "curves.png", "inputs.json", "metrics.csv",
+        "model.safetensors", "tensorboard",
     }  # fmt: skip
     saved = TrainConfig.load(run / "config.json")
     assert saved == replace(config, network_side=32, mean=MEAN, std=STD)
@@ -354,19 +356,125 @@ def test_a_run_is_resumed_without_its_initial_checkpoint(
     again = resolve_config({}, tmp_path / "run", resume=True)
     assert (again.network_side, again.mean, again.std) == (32, 0.3, 0.2)
     fit(again, tmp_path / "run", resume=True)
-    (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(b"cut")
-    with pytest.raises(ModelError, match=r"last\.ckpt: damaged"):
-        fit(again, tmp_path / "run", resume=True)
 
 
-def test_a_run_that_diverged_is_named(
+def test_a_run_that_diverges_stops_in_its_first_epoch(
     config: TrainConfig, qat_config: TrainConfig, tmp_path: Path
 ) -> None:
-    for number, own in enumerate((replace(config, freeze_epochs=0), qat_config)):
+    for number, own in enumerate((config, replace(config, freeze_epochs=0), qat_config)):
         folder = tmp_path / f"run{number}"
-        with pytest.raises(ModelError, match=r"the training diverged.*--lr"):
+        with pytest.raises(ModelError, match=r"the training diverged in epoch 1, .*--lr"):
             fit(replace(own, lr=1e30, epochs=2), folder)
-        assert not (folder / "model.safetensors").exists()
+        assert not (folder / "metrics.csv").exists()
+        assert not (folder / "checkpoints").exists()
+
+
+def test_validation_that_is_not_finite_stops_the_run(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fer_edge.train.lightning_module.is_finite", lambda _: True)
+    with pytest.raises(ModelError, match="diverged in epoch 1, in its validation"):
+        fit(replace(config, lr=1e30, epochs=2), tmp_path / "run")
+
+
+def test_weights_that_are_not_finite_are_named(
+    config: TrainConfig, run: Path, tmp_path: Path
+) -> None:
+    loaded = checkpoint.load(run / "model.safetensors")
+    with torch.no_grad():
+        next(loaded.model.parameters()).view(-1)[0] = float("nan")
+    wrong = tmp_path / "nan.safetensors"
+    checkpoint.save(loaded, wrong)
+    for own in (replace(config, weights=str(wrong)), replace(config, teachers=(str(wrong),))):
+        with pytest.raises(ModelError, match=r"nan\.safetensors: holds NaN"):
+            fit(own, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_run_goes_on_from_the_epoch_before_a_damaged_one(
+    run: Path, config: TrainConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    (folder / "model.safetensors").unlink()
+    (folder / "checkpoints" / "last.ckpt").write_bytes(b"")
+    with caplog.at_level(logging.INFO, "fer_edge"):
+        fit(config, folder, resume=True)
+    assert "last.ckpt: damaged (" in caplog.messages[0]
+    assert caplog.messages[1] == f"resuming after epoch 2, from {folder}/checkpoints/previous.ckpt"
+    check_same_run(folder, run)
+
+
+def test_a_run_that_stopped_early_does_not_go_on_when_it_is_resumed(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never_better(self: LitClassifier) -> None:
+        self.log_dict({"val_loss": 1.0, "val_accuracy": 0.5})
+
+    monkeypatch.setattr(LitClassifier, "on_validation_epoch_end", never_better)
+    own = replace(config, patience=1, epochs=5)
+    for resume in (False, True):
+        fit(own, tmp_path / "run", resume=resume)
+        assert [row["epoch"] for row in read_log(tmp_path / "run" / "metrics.csv")] == ["1", "2"]
+
+
+def test_a_run_is_resumed_with_the_data_that_it_started_with(
+    run: Path, rows: list[str], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    moved = write_csv(rows, tmp_path / "moved.csv")
+    own = resolve_config({"data": moved}, folder, resume=True)
+    fit(own, folder, resume=True)
+    assert TrainConfig.load(folder / "config.json").data == str(moved)
+    other = csv_row(0, FACES[1], "Training")
+    for changed, message in (
+        ([*rows, other], "43 faces in train, not 42"),
+        ([other, *rows[1:]], "the pixels or labels of train changed"),
+    ):
+        write_csv(changed, moved)
+        with pytest.raises(DataError, match=rf"not the data that the run in .*: {message}"):
+            fit(own, folder, resume=True)
+    moved.unlink()
+    with pytest.raises(DataError, match="the run's data isn't there: --data names its new place"):
+        fit(own, folder, resume=True)
+
+
+def test_a_run_is_resumed_without_its_log(run: Path, config: TrainConfig, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    (folder / "metrics.csv").unlink()
+    assert fit(config, folder, resume=True).path == folder / "model.safetensors"
+    shutil.copy(folder / "checkpoints" / "previous.ckpt", folder / "checkpoints" / "last.ckpt")
+    fit(config, folder, resume=True)
+    assert [row["epoch"] for row in read_log(folder / "metrics.csv")] == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("inputs.json", b"\xff", ConfigError),
+        ("inputs.json", b"{}", ConfigError),
+        ("inputs.json", b"[" * 100_000, ConfigError),
+        ("start.json", b"\xff", ConfigError),
+        ("start.json", b"", ConfigError),
+        ("metrics.csv", b"\xff", DataError),
+        ("metrics.csv", b"epoch\n1\n", DataError),
+        ("metrics.csv", b"\0", DataError),
+        ("checkpoints/last.ckpt", None, ModelError),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(
+    run: Path, config: TrainConfig, tmp_path: Path, name: str, content: bytes | None, error: Any
+) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    if content is None:  # of another run
+        network = nn.Linear(2, 2)
+        state = torch.load(folder / name, weights_only=True)
+        state["state_dict"] = {f"model.{k}": v for k, v in network.state_dict().items()}
+        torch.save(state, folder / name)
+    else:
+        (folder / name).write_bytes(content)
+    with pytest.raises(error, match=name.replace(".", r"\.")) as caught:
+        fit(config, folder, resume=True)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_run_is_not_overwritten(run: Path, config: TrainConfig) -> None:

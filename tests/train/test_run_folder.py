@@ -68,3 +68,11 @@ def test_relative_paths_of_a_recipe_become_absolute(
     monkeypatch.chdir(tmp_path)
     config = resolve_config({}, tmp_path, resume=False, recipe={"data": "faces"})
     assert config.data == str(tmp_path / "faces")
+
+
+def test_what_a_resumed_run_reads_may_lie_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"data": "d", "weights": "/w.pth"}')
+    config = resolve_config({"data": Path("/e"), "weights": Path("/v.pth")}, tmp_path, resume=True)
+    assert (config.data, config.weights) == ("/e", "/v.pth")
+    with pytest.raises(ConfigError, match=r"weights is /w\.pth .*, not none"):
+        resolve_config({"weights": "none"}, tmp_path, resume=True)

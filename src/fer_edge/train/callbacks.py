@@ -1,19 +1,25 @@
-"""Lightning callbacks: averaged weights, checkpoints of the run, its log and its progress."""
+"""Lightning callbacks: averaged weights, early stopping, the run's log and its progress."""
 
 from __future__ import annotations
 
 import csv
 import logging
 import time
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, EarlyStopping, WeightAveraging
 
 from fer_edge.atomic import whole_file
+from fer_edge.errors import DataError
 from fer_edge.train.progress import ProgressCallback
 
+_COLUMNS = (
+    *("epoch", "lr", "train_loss", "val_loss", "val_accuracy", "seconds", "images_per_second"),
+)
+"""Columns of `metrics.csv`."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -36,30 +42,15 @@ class EmaWeights(WeightAveraging):
         super().__init__(use_buffers=True, multi_avg_fn=average)
 
 
-class RunCheckpoint(ModelCheckpoint):
-    """One checkpoint file, which is found again if the run's folder moved before it is resumed.
+class Patience(EarlyStopping):
+    """Stops after so many epochs without a better validation accuracy; also a resumed run."""
 
-    Lightning's `save_last` writes only after an epoch that was the best, so the best and the last
-    epoch have a callback each.
-    """
+    def __init__(self, epochs: int) -> None:
+        super().__init__("val_accuracy", mode="max", patience=epochs)
 
-    def __init__(self, folder: Path, name: str, monitor: str | None = None) -> None:
-        super().__init__(
-            folder,
-            name,
-            monitor=monitor,
-            mode="max",
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
-        self.path = folder / f"{name}.ckpt"
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load the callback's state with the folder's present path."""
-        path = str(self.path.resolve())
-        scores = {path: state_dict["kth_value"]} if state_dict["best_k_models"] else {}
-        here = {"dirpath": self.dirpath, "best_model_path": path, "kth_best_model_path": path}
-        super().load_state_dict({**state_dict, **here, "best_k_models": scores})
+    def on_train_start(self, trainer: lightning.Trainer, _: Any) -> None:
+        # Lightning forgets that the run had stopped when it was killed
+        trainer.should_stop |= self.wait_count >= self.patience
 
 
 class EpochLog(Callback):
@@ -89,7 +80,10 @@ class EpochLog(Callback):
             "images_per_second": f"{self.faces / seconds:.0f}",
         }
         rows = [old for old in read_log(self.path) if int(old["epoch"]) < epoch]
-        with whole_file(self.path) as beside, beside.open("w", newline="") as stream:
+        with (
+            whole_file(self.path) as beside,
+            beside.open("w", newline="", encoding="utf-8") as stream,
+        ):
             writer = csv.DictWriter(stream, list(row))
             writer.writeheader()
             writer.writerows([*rows, row])
@@ -114,8 +108,27 @@ class StepProgress(Callback):
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a `metrics.csv`; none if there is no file yet."""
-    if not path.exists():
+    """Read the rows of a `metrics.csv`; none if there is no file yet.
+
+    Raises:
+        DataError: it isn't such a file.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            rows = list(reader)
+        if tuple(reader.fieldnames or ()) != _COLUMNS:
+            raise ValueError(f"line 1 isn't {','.join(_COLUMNS)}")
+        for number, row in enumerate(rows):
+            line = number + 2
+            if not all(isfinite(float(v)) for v in row.values()):
+                raise ValueError(f"line {line} isn't seven numbers under their names")
+            if number and int(row["epoch"]) <= int(rows[number - 1]["epoch"]):
+                raise ValueError(f"the epoch of line {line} isn't after the one before")
+    except FileNotFoundError:
         return []
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
+    except (ValueError, TypeError, csv.Error) as error:
+        raise DataError(
+            f"{path}: damaged ({error}): remove it; the next epochs start another"
+        ) from None
+    return rows

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.fx.experimental.optimization import fuse
 
 from fer_edge.atomic import write_text
-from fer_edge.errors import ConfigError, ModelError
+from fer_edge.errors import ConfigError, DataError
 from fer_edge.train import distributed, provenance
 from fer_edge.train.batches import class_weights, make_loader
-from fer_edge.train.callbacks import EmaWeights, EpochLog, RunCheckpoint, StepProgress, read_log
+from fer_edge.train.callbacks import EmaWeights, EpochLog, Patience, StepProgress, read_log
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.loading import read_data
@@ -33,7 +33,14 @@ from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.progress import ProgressCallback, ignore_progress
 from fer_edge.train.qat import prepare_qat
+from fer_edge.train.run_checkpoints import (
+    FOLDER,
+    RunCheckpoints,
+    WholeFileIO,
+    find_resume_point,
+)
 from fer_edge.train.run_folder import CONFIG_FILE, MODEL_FILE, is_run_folder
+from fer_edge.train.run_inputs import describe_inputs
 from fer_edge.train.targets import build_targets
 
 _LOG = logging.getLogger(__name__)
@@ -62,37 +69,40 @@ def fit(
 ) -> FitResult:
     """Train a network with the settings of `config` in the run folder `output`.
 
-    The folder gets `config.json` and, if the run starts from a fer-edge checkpoint, that one's spec
-    in `start.json`; then `metrics.csv`, `tensorboard/` and `checkpoints/` (the best and the last
-    epoch); at the end `curves.png` and `model.safetensors`, the epoch with the best validation
-    accuracy. The order of the faces and every random number depend on the seed and the step alone,
-    so a run that was killed and resumed ends like an unbroken one.
+    The folder gets `config.json`, the digests of the data and other files in `inputs.json` and, if
+    the run starts from a fer-edge checkpoint, that one's spec in `start.json`; then `metrics.csv`,
+    `tensorboard/` and `checkpoints/` (the best epoch and the last two); at the end `curves.png` and
+    `model.safetensors`, the epoch with the best validation accuracy. The order of the faces and
+    every random number depend on the seed and the step alone, so a run that was killed and resumed
+    ends like an unbroken one.
 
     Args:
         config: the settings.
         output: the run's folder; created if missing.
-        resume: continue after the last finished epoch.
+        resume: continue after the last finished epoch, or the one before if that one's checkpoint
+            is damaged. The data and the files may lie elsewhere by then, but must be the same.
         devices: processes on this machine, one GPU each if there are GPUs; 1 under torchrun, which
             has started them.
         on_progress: called in rank 0 after each step of the calibration and of the training.
 
     Raises:
         ConfigError: the folder holds a run and `resume` is False, or settings contradict the data
-            or the checkpoints.
-        DataError: the data is wrong or has no val split.
+            or the checkpoints, or a file isn't the one that the run started with.
+        DataError: the data is wrong, has no val split, or isn't the data that the run started with.
         ModelError: a checkpoint can't be read, or the training diverged.
     """
     options = distributed.trainer_options(devices, config.batch_size)
-    last = output / "checkpoints" / "last.ckpt"
     is_rank_zero = distributed.is_rank_zero()
-    if is_rank_zero and not resume and is_run_folder(output):
+    if is_rank_zero and not resume and (is_run_folder(output) or (output / FOLDER).exists()):
         raise ConfigError(
             f"{output}: already holds a run: continue it with --resume, or choose another folder"
         )
+    if resume and not Path(config.data).exists():
+        raise DataError(f"{config.data}: the run's data isn't there: --data names its new place")
     data = read_data(Path(config.data), side=config.side, skip_bad=config.skip_bad)
-    has_begun = resume and last.exists()
-    if has_begun:
-        _check_readable(last)
+    resumed = find_resume_point(output) if resume else None
+    has_begun = resumed is not None
+    read_log(output / "metrics.csv")  # a damaged one is found now, not after an epoch
     qat, initial_spec = None, None
     if config.qat_from:
         source = checkpoints.load(Path(config.qat_from))
@@ -100,8 +110,8 @@ def fit(
         qat = prepare_qat(source, config, data)
         model = qat.model
     else:
-        initial_spec = provenance.read_initial_spec(config, output)
-        # last.ckpt holds every weight: a resumed run doesn't read its initial weights again
+        initial_spec = provenance.read_initial_spec(config, output if resume else None)
+        # the checkpoint holds every weight: a resumed run doesn't read its initial weights again
         start = replace(config, weights="none") if has_begun else config
         model = build_initial_model(start, data.labels)
     train, val = data.split("train"), data.split("val")
@@ -109,30 +119,38 @@ def fit(
     teachers = _load_teachers(config, data) + ((_fold(qat.source.model),) if qat else ())
     targets = build_targets(config, data)
     get_submodules(model, config.frozen)
+    inputs = describe_inputs(config, data, has_begun=has_begun)
+    if resume:
+        inputs.check_resumed(output, config, has_begun=has_begun)
+    if resumed:
+        resumed.check_network(model)
     if is_rank_zero and not has_begun:
+        inputs.save(output)
         # with what the initial checkpoint decided, since a resumed run doesn't read it
         chosen = {name: getattr(model.spec, name) for name in ("network_side", "mean", "std")}
-        write_text(output / CONFIG_FILE, replace(config, **chosen).to_json())
         if initial_spec:
             write_text(output / provenance.INITIAL_SPEC_FILE, initial_spec.to_json())
+        write_text(output / CONFIG_FILE, replace(config, **chosen).to_json())
         for line in provenance.describe_start(data, initial_spec):
             _LOG.info("%s", line)
+    elif is_rank_zero and resumed:
+        write_text(output / CONFIG_FILE, config.to_json())  # files may have moved
+        _LOG.info("resuming after epoch %d, from %s", resumed.epochs, resumed.path)
     on_progress = on_progress if is_rank_zero else ignore_progress
-    if qat and has_begun:
-        qat.restore(last)
+    if qat and resumed:
+        qat.restore(resumed.weights)
     elif qat:
         if is_rank_zero:
             _LOG.info("calibration on %s", qat.calibration)
         qat.calibrate(on_progress)
-    best = RunCheckpoint(last.parent, "best", "val_accuracy")
+    saved = RunCheckpoints(output / FOLDER)
     callbacks: list[Callback] = [
         EpochLog(output / "metrics.csv", len(train)),
         StepProgress(on_progress),
-        best,
-        RunCheckpoint(last.parent, last.stem),  # after the best's, whose state it saves
+        saved,
     ]
     if config.patience:
-        callbacks.insert(0, EarlyStopping("val_accuracy", mode="max", patience=config.patience))
+        callbacks.insert(0, Patience(config.patience))
     if config.ema:
         callbacks.insert(0, EmaWeights(config.ema))
     with _quiet_lightning(), _open_tensorboard(output) as logger:
@@ -143,6 +161,7 @@ def fit(
             **options,
             logger=logger,
             callbacks=callbacks,
+            plugins=[WholeFileIO()],
             enable_model_summary=False,
             enable_progress_bar=False,
             use_distributed_sampler=False,
@@ -158,17 +177,15 @@ def fit(
             module,
             batches,
             make_loader(val, config, rank=rank, world_size=world_size),
-            ckpt_path=str(last) if has_begun else None,
+            ckpt_path=resumed.path if resumed else None,
             weights_only=True,
         )
-        accuracy = float(best.best_model_score or 0)
-        logger.log_hyperparams(asdict(config), {"best_val_accuracy": accuracy})
+        logger.log_hyperparams(asdict(config), {"best_val_accuracy": saved.best_accuracy})
     distributed.leave_process_group()
     path = output / MODEL_FILE
     if not is_rank_zero:
         return FitResult(path, None)
-    state = torch.load(best.path, map_location="cpu", weights_only=True)
-    module.load_state_dict(state["state_dict"])
+    module.load_state_dict(saved.load_best()["state_dict"])
     trained = module.model.cpu().to(memory_format=torch.contiguous_format)
     if qat:
         checkpoint = finalize_quantized(qat.finish(trained, config.epochs), config, data)
@@ -182,7 +199,8 @@ def fit(
             storage=config.storage,
         )
     checkpoints.save(checkpoint, path)
-    plots.save_figure(plots.plot_curves(read_log(output / "metrics.csv")), output / "curves.png")
+    if log := read_log(output / "metrics.csv"):
+        plots.save_figure(plots.plot_curves(log), output / "curves.png")
     return FitResult(path, checkpoint)
 
 
@@ -200,17 +218,6 @@ def _fold(model: FaceClassifier) -> FaceClassifier:
     """Copy a model for inference, with batch norms folded, which saves a quarter of the time."""
     folded = FaceClassifier(fuse(model.network.eval()), model.spec)
     return folded.to(memory_format=torch.channels_last)
-
-
-def _check_readable(path: Path) -> None:
-    try:
-        torch.load(path, map_location="meta", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:
-        raise ModelError(
-            f"{path}: damaged ({str(error).splitlines()[0]}): start the run anew"
-        ) from None
 
 
 @contextmanager

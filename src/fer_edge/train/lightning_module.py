@@ -12,14 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fer_edge.errors import ConfigError
+from fer_edge.errors import ConfigError, ModelError
 from fer_edge.train.augment import augment
 from fer_edge.train.batches import mixup
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.distributed import average_buffers
-from fer_edge.train.networks.classifier import FaceClassifier, is_head_parameter
+from fer_edge.train.networks.classifier import FaceClassifier, is_finite, is_head_parameter
 from fer_edge.train.networks.quantized import quantized_layers
 
+_CHECK_EVERY = 20
+"""Steps between two checks for NaN; on a GPU each waits for the step's end."""
 _QUANTIZED_LR_FACTOR = 100
 """Factor of the learning rate of quantized layers, whose weights are in quantization levels: up to
 63 or 127, where a float layer's are a few hundredths."""
@@ -88,6 +90,19 @@ class LitClassifier(lightning.LightningModule):
         self.log("train_loss_epoch", loss, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
+    def on_train_batch_end(self, _: Any, __: Any, index: int) -> None:
+        # The weights, not the loss: they are equal in all ranks, so that all stop at the same step,
+        # and a gradient that mixed precision discards doesn't change them.
+        steps = int(self.trainer.num_training_batches)
+        if (index + 1 == steps or index % _CHECK_EVERY == 0) and not is_finite(self.model):
+            self._stop(f"after step {index + 1} of {steps}")
+
+    def _stop(self, place: str) -> None:
+        raise ModelError(
+            f"the training diverged in epoch {self.current_epoch + 1}, {place} (its numbers are "
+            "NaN or infinite): use a lower --lr, in another folder"
+        )
+
     def _get_side(self) -> int | None:
         is_first = self.current_epoch < round(self.config.first_fraction * self.config.epochs)
         return self.config.first_side if is_first else None
@@ -106,6 +121,8 @@ class LitClassifier(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         # Lightning averages over ranks, which is inexact if they have different numbers of faces
         loss, correct, faces = self.trainer.strategy.reduce(self.sums, reduce_op="sum")
+        if not torch.isfinite(loss):
+            self._stop("in its validation")
         metrics = {"val_loss": loss / faces, "val_accuracy": correct / faces}
         self.log_dict(metrics, sync_dist=True)
 

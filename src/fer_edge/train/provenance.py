@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from fer_edge.documents import read_json
+from fer_edge.errors import ConfigError, SpecError
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import DataSpec, ModelSpec
-from fer_edge.train.config import TrainConfig
+from fer_edge.train.config import INITIAL_WEIGHTS, TrainConfig
 from fer_edge.train.data import duplicates
 from fer_edge.train.data.dataset import FaceData
 
@@ -20,22 +22,36 @@ _MAX_FACES = 20_000
 """Faces in train up to which copies are searched for; that takes a few seconds."""
 
 
-def find_initial_checkpoint(config: TrainConfig) -> Path | None:
-    """Return the fer-edge checkpoint with the initial weights; None if they are of another kind."""
+def find_initial_file(config: TrainConfig) -> Path | None:
+    """Return the file with the initial weights; None if there is none in the package or of the
+    user."""
     if config.weights == "bundled":
         return bundled("checkpoint")
-    return Path(config.weights) if config.weights.endswith(".safetensors") else None
+    return None if config.weights in INITIAL_WEIGHTS else Path(config.weights)
 
 
-def read_initial_spec(config: TrainConfig, output: Path) -> ModelSpec | None:
-    """Read the spec of the initial checkpoint, from the run's folder if it is there.
+def find_initial_checkpoint(config: TrainConfig) -> Path | None:
+    """Return the fer-edge checkpoint with the initial weights; None if they are of another kind."""
+    path = find_initial_file(config)
+    return path if path is not None and path.suffix.lower() == ".safetensors" else None
+
+
+def read_initial_spec(config: TrainConfig, resumed: Path | None) -> ModelSpec | None:
+    """Read the spec of the initial checkpoint, from the folder of the resumed run if it is there.
 
     Raises:
         ModelError, SpecError: it can't be read.
+        ConfigError: the run's own copy is damaged.
     """
-    saved = output / INITIAL_SPEC_FILE
-    if saved.exists():
-        return ModelSpec.from_json(saved.read_text("utf-8"), str(saved))
+    saved = resumed / INITIAL_SPEC_FILE if resumed else None
+    if saved and saved.exists():
+        try:
+            return ModelSpec.from_document(read_json(saved), saved.name)
+        except (ValueError, SpecError) as error:
+            reason = str(error).removesuffix(": export the model again")
+            raise ConfigError(
+                f"{saved}: damaged ({reason}): train anew, in another folder"
+            ) from None
     path = find_initial_checkpoint(config)
     return None if path is None else read_spec(path)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
+from torch import Tensor
 
 from fer_edge.spec import Int8Recipe
 from fer_edge.train.calibrate import calibrate, with_quantized_model
@@ -47,13 +47,9 @@ class QatStart:
         calibrate(self.model, self.pixels, self.recipe, on_progress)
         self.model.train()  # Lightning trains in the mode that it finds
 
-    def restore(self, last: Path) -> None:
-        """Set the scales from Lightning's checkpoint of the run instead of calibrating again."""
-        state = torch.load(last, map_location="cpu", weights_only=True)["state_dict"]
-        prefix = "model."
-        self.model.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        )
+    def restore(self, weights: Mapping[str, Tensor]) -> None:
+        """Set weights and scales from a checkpoint of the run instead of calibrating again."""
+        self.model.load_state_dict(weights)
         remove_redundant_activations(self.model)
         self.model.train()
 

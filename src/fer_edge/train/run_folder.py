@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def resolve_config(
 
     Raises:
         ConfigError: a setting is wrong, there is no run to resume, or a setting contradicts the
-            resumed run's.
+            resumed run's. A path may differ: the content of what it names is compared later.
     """
     path = output / CONFIG_FILE
     given = {name: _make_absolute(name, value) for name, value in given.items()}
@@ -61,13 +62,16 @@ def resolve_config(
     if recipe:
         raise ConfigError(f"--recipe: a run is resumed with its own settings, those in {path}")
     config = TrainConfig.load(path)
+    is_own_file = not {config.weights, given.get("weights")} & set(INITIAL_WEIGHTS)
+    moving = _PATHS if is_own_file else _PATHS - {"weights"}
+    moved: dict[str, Any] = {name: value for name, value in given.items() if name in moving}
     for name, value in given.items():
-        if getattr(config, name) != value:
+        if name not in moved and getattr(config, name) != value:
             raise ConfigError(
                 f"{name} is {getattr(config, name)} in {path}, not {value}: "
                 "a run is resumed with its own settings"
             )
-    return config
+    return replace(config, **moved)
 
 
 def _make_absolute(name: str, value: Any) -> object:

@@ -17,7 +17,7 @@ from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import KEY, ModelSpec
 from fer_edge.train.networks import quantized
-from fer_edge.train.networks.classifier import FaceClassifier, build_classifier
+from fer_edge.train.networks.classifier import FaceClassifier, build_classifier, is_finite
 
 _BATCH_SIZE = 256
 _QUANTIZED_PREFIX = "int8/"
@@ -99,7 +99,7 @@ def load(path: Path) -> Checkpoint:
 
     Raises:
         SpecError: the header's spec is missing, newer or damaged.
-        ModelError: the file is damaged or its weights aren't its architecture's.
+        ModelError: the file is damaged, or its weights aren't its architecture's or aren't finite.
     """
     spec = read_spec(path)
     try:
@@ -124,6 +124,8 @@ def load(path: Path) -> Checkpoint:
             f"{first}"
         ) from None
     model.eval()
+    if not is_finite(model):
+        raise ModelError(f"{path}: holds NaN or infinite weights: train it again")
     recipe = spec.quantization.int8
     if recipe is None:
         return Checkpoint(model, spec)
@@ -134,6 +136,8 @@ def load(path: Path) -> Checkpoint:
         raise ModelError(
             f"{path}: its quantized model doesn't fit {spec.architecture}: {error}"
         ) from None
+    if not is_finite(quantized_model):
+        raise ModelError(f"{path}: its quantized model holds NaN or infinity: train it again")
     return Checkpoint(model, spec, quantized_model)
 
 

@@ -103,6 +103,14 @@ def load_pretrained(model: FaceClassifier, architecture: str, weights: str) -> N
                 f"needs {list(value.shape)}"
             )
     model.network.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+    if not is_finite(model):
+        raise ModelError(f"{weights}: holds NaN or infinite weights")
+
+
+def is_finite(model: nn.Module) -> bool:
+    """Whether no parameter or buffer holds NaN or infinity."""
+    tensors = model.state_dict().values()
+    return all(bool(t.isfinite().all()) for t in tensors if t.is_floating_point())
 
 
 def get_head(model: FaceClassifier, architecture: str) -> nn.Linear:

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_edge.errors import ConfigError, DataError
+from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.train.config import TrainConfig
+from fer_edge.train.data.dataset import FaceData, Faces
+from fer_edge.train.networks.checkpoint import sha256
+from fer_edge.train.run_inputs import INPUTS_FILE, describe_inputs
+
+
+def make_data(
+    labels: tuple[str, ...] = ("sad", "happy"), seed: int = 0, count: int = 4
+) -> FaceData:
+    random = np.random.default_rng(seed)
+    numbers = np.arange(count, dtype=np.int64)
+    faces = Faces(random.integers(0, 255, (count, 16, 16), np.uint8), numbers % 2, numbers)
+    return FaceData("mine", "own", Path("x"), labels, {"train": faces, "val": faces})
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (make_data(("sad", "happy", "calm")), "the label 'calm' is new"),
+        (make_data(("sad", "calm")), "the label 'happy' is gone"),
+        (make_data(("happy", "sad")), r"the labels are in another order \(happy, sad\)"),
+        (make_data(count=6), "6 faces in train, not 4"),
+        (make_data(seed=1), "the pixels or labels of train and val changed"),
+        (
+            replace(make_data(), splits={"train": make_data().splits["train"]}),
+            "0 faces in val, not 4",
+        ),
+    ],
+)
+def test_other_data_is_refused_by_what_differs(
+    tmp_path: Path, other: FaceData, message: str
+) -> None:
+    config = TrainConfig("faces", weights="none")
+    describe_inputs(config, make_data(), has_begun=False).save(tmp_path)
+    for has_begun in (False, True):
+        describe_inputs(config, make_data(), has_begun=has_begun).check_resumed(
+            tmp_path, config, has_begun=has_begun
+        )
+        with pytest.raises(DataError, match=f"faces: not the data that the run in .*: {message};"):
+            describe_inputs(config, other, has_begun=has_begun).check_resumed(
+                tmp_path, config, has_begun=has_begun
+            )
+
+
+def test_files_are_the_same_wherever_they_lie(tmp_path: Path) -> None:
+    def check(config: TrainConfig, *, has_begun: bool = True) -> None:
+        found = describe_inputs(config, make_data(), has_begun=has_begun)
+        found.check_resumed(tmp_path, config, has_begun=has_begun)
+
+    names = ("votes.csv", "one.safetensors", "two.safetensors", "first.pth")
+    votes, one, two, first = (str(tmp_path / name) for name in names)
+    for name in (votes, one, two, first):
+        Path(name).write_text(name)
+    config = TrainConfig("d", weights=first, ferplus=votes, soft_targets=0.5, teachers=(one, two))
+    describe_inputs(config, make_data(), has_begun=False).save(tmp_path)
+    moved = Path(one).rename(tmp_path / "moved.safetensors")
+    config = replace(config, teachers=(str(moved), two))
+    check(config, has_begun=False)
+    for path, setting in (
+        (moved, r"teachers\[0\]"),
+        (Path(votes), "ferplus"),
+        (Path(first), "weights"),
+    ):
+        before = path.read_text()
+        path.write_text("other")
+        with pytest.raises(ConfigError, match=rf"{path}: not the file .* as {setting}: restore it"):
+            check(config, has_begun=False)
+        if path == Path(first):  # the first epoch's checkpoint holds all weights
+            check(config)
+        path.write_text(before)
+    for teachers in ((two, str(moved)), (str(moved),), (str(moved), two, two)):
+        with pytest.raises(ConfigError, match=r"as teachers\["):
+            check(replace(config, teachers=teachers))
+
+
+def test_the_bundled_checkpoint_is_a_file_too() -> None:
+    config = TrainConfig("d")
+    expected = {"weights": sha256(bundled("checkpoint"))}
+    assert describe_inputs(config, make_data(), has_begun=False).files == expected
+
+
+def test_a_run_without_its_inputs_is_not_resumed(tmp_path: Path) -> None:
+    config = TrainConfig("d", weights="none")
+    found = describe_inputs(config, make_data(), has_begun=True)
+    with pytest.raises(ConfigError, match=rf"{INPUTS_FILE} is missing"):
+        found.check_resumed(tmp_path, config, has_begun=True)
