@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.fx.experimental.optimization import fuse
 
-from fer_edge.atomic import write_text
+from fer_edge.atomic import named, write_text
 from fer_edge.errors import ConfigError, DataError
 from fer_edge.train import distributed, provenance
 from fer_edge.train.batches import class_weights, make_loader
@@ -222,14 +223,22 @@ def _fold(model: FaceClassifier) -> FaceClassifier:
 
 @contextmanager
 def _open_tensorboard(output: Path) -> Iterator[TensorBoardLogger]:
-    """Yield the run's logger; close its files, also if the run fails or is interrupted."""
+    """Yield the run's logger; close its files, also if the run fails or is interrupted.
+
+    Its errors name its folder. They occur in a thread, which would print a traceback as well.
+    """
     logger = TensorBoardLogger(output, "tensorboard", version="", default_hp_metric=False)
-    status = "failed"
+    status, hook = "failed", threading.excepthook
+    threading.excepthook = lambda about: None if about.exc_type is OSError else hook(about)
     try:
-        yield logger
-        status = "success"
+        with named(output / "tensorboard"):
+            try:
+                yield logger
+                status = "success"
+            finally:
+                logger.finalize(status)
     finally:
-        logger.finalize(status)
+        threading.excepthook = hook
 
 
 @contextmanager

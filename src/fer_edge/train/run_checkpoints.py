@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import zipfile
@@ -81,9 +82,12 @@ class WholeFileIO(TorchCheckpointIO):
     ) -> None:
         assert storage_options is None
         path = Path(path)
+        # in memory first: PyTorch's writer hides the error of a full disk behind one of its own
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
         with whole_file(path) as beside:
             with beside.open("wb") as stream:
-                torch.save(checkpoint, stream)
+                stream.write(content.getbuffer())
                 stream.flush()
                 os.fsync(stream.fileno())
             if path.name == LAST and path.exists():

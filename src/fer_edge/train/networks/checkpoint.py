@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 
 from fer_edge.atomic import whole_file
 from fer_edge.errors import ConfigError, ModelError
@@ -91,7 +92,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         is_exact = half.dtype == torch.float16 and torch.equal(half.float(), tensor)
         tensors[name] = (half if is_exact else tensor).contiguous()
     with whole_file(path) as beside:
-        save_file(tensors, beside, metadata={KEY: checkpoint.spec.to_json()})
+        # not save_file, whose errors are not an OSError
+        beside.write_bytes(serialize(tensors, {KEY: checkpoint.spec.to_json()}))
 
 
 def load(path: Path) -> Checkpoint:
