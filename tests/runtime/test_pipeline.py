@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from PIL import Image
 from fer_edge import Recognizer, Result
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime import pipeline
+from fer_edge.runtime.inputs import image_decoding
 from fer_edge.runtime.inputs.images import ImageSource
+from fer_edge.runtime.inputs.limits import MemoryBudget
 from fer_edge.runtime.pipeline import PreparedImage
 from tests.support.data import draw_face
 from tests.support.files import EXAMPLE
@@ -187,19 +190,20 @@ def test_large_images_are_read_one_at_a_time(
     noise = np.random.default_rng(0).integers(0, 256, (500, 500), np.uint8)
     for i in range(8):
         Image.fromarray(noise).save(tmp_path / f"{i}.png")
-    monkeypatch.setattr(pipeline, "LARGE_PIXELS", 1000)
+    monkeypatch.setattr(image_decoding, "DECODING", MemoryBudget(1000))
     under_way, most = 0, 0
-    prepare = recognizer.prepare
+    crop = recognizer._crop
 
-    def counted(image: Path) -> PreparedImage:
+    def counted(*arguments: Any) -> PreparedImage:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        done = prepare(image)
+        time.sleep(0.01)
+        done = crop(*arguments)
         under_way -= 1
         return done
 
-    monkeypatch.setattr(recognizer, "prepare", counted)
+    monkeypatch.setattr(recognizer, "_crop", counted)
     assert len(list(recognizer.stream(tmp_path))) == 8
     assert most == 1
 

@@ -26,7 +26,6 @@ from fer_edge.commands.options import (
     single,
 )
 from fer_edge.errors import ConfigError, SourceError
-from fer_edge.runtime.inputs.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from fer_edge.commands.annotated_output import AnnotatedOutput
@@ -154,14 +153,15 @@ def infer(
         ),
     ] = 0.0,
     max_pixels: Annotated[
-        int,
+        int | None,
         option(
             INPUT,
             "--max-pixels",
             min=1,
-            help="Maximum of width x height; a larger image is refused before it is decoded.",
+            help="Maximum of width x height; a larger image is refused before it is decoded. By "
+            "default what keeps the process under 400 MB: 256 million in JPEG, 40 in most formats.",
         ),
-    ] = MAX_PIXELS,
+    ] = None,
     every: Annotated[int, option(VIDEO, "--every", min=1, help="Read every Nth frame.")] = 1,
     max_fps: Annotated[
         float,

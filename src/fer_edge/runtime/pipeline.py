@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Container, Generator, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -14,7 +13,7 @@ from PIL import Image
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime.detection.face_cropper import Crops
 from fer_edge.runtime.device.cpu import count_usable_cores
-from fer_edge.runtime.inputs.images import ImageSource, count_pixels
+from fer_edge.runtime.inputs.images import ImageSource
 from fer_edge.runtime.inputs.listing import expand_source, expand_stdin
 from fer_edge.runtime.inputs.prefetch import Flow, Prefetcher, prefetch
 from fer_edge.runtime.inputs.video import Cut
@@ -41,9 +40,6 @@ BATCH_FACES = 32
 """Faces of a batch; the faces of one image are never split."""
 MAX_IN_MEMORY = 4
 """Images that were given in memory and wait for prediction."""
-LARGE_PIXELS = 8_000_000
-"""An image with more pixels is decoded while no other large one is: each may take 256 MB."""
-_LARGE_IMAGE = threading.Lock()
 _LISTING_TIMEOUT = 1.0
 """Seconds for the thread that lists the sources to end; it may wait for standard input."""
 
@@ -160,10 +156,8 @@ def _completed(outcome: _Outcome) -> Future[_Outcome]:
 
 
 def _prepare(recognizer: Recognizer, source: ImageSource) -> _Outcome:
-    is_large = isinstance(source, Path) and count_pixels(source) > LARGE_PIXELS
     try:
-        with _LARGE_IMAGE if is_large else nullcontext():
-            return recognizer.prepare(source)
+        return recognizer.prepare(source)
     except SourceError as error:
         return error
 

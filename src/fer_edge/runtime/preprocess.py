@@ -9,9 +9,11 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fer_edge.errors import SourceError
+from fer_edge.runtime.orientation import read_orientation, undo_orientation
+from fer_edge.runtime.pixel_values import to_eight_bits
 from fer_edge.spec import CropSpec
 
 Box = tuple[int, int, int, int]
@@ -30,40 +32,24 @@ FILTERS = {
 
 
 def to_upright(image: Image.Image) -> Image.Image:
-    """Apply an image's EXIF orientation and compose a transparent one on white.
+    """A copy of an image of any mode, upright by its metadata, L or RGB, transparency on white.
 
-    The transparency of a deep image is ignored: Pillow would clip its values.
+    Raises:
+        ValueError: see `to_eight_bits`.
     """
-    image = ImageOps.exif_transpose(image)
-    if image.has_transparency_data and not is_deep(image):
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image
-
-
-def is_deep(image: Image.Image) -> bool:
-    """Whether values have more than eight bits: Pillow's own conversions clip them."""
-    return image.mode.startswith("I") or image.mode == "F"
+    return undo_orientation(to_eight_bits(image), read_orientation(image))
 
 
 def to_gray(image: Image.Image) -> npt.NDArray[np.uint8]:
     """An image of any Pillow mode as uint8 `[height, width]` (ITU-R 601-2 luma).
 
-    16-bit values are scaled from [0, 65535], floating-point ones from [0, 1]; NaN is black.
-
     Raises:
-        SourceError: Pillow cannot convert the mode to gray.
+        SourceError: the range of its values is unknown; see `to_eight_bits`.
     """
-    if image.mode.startswith("I"):
-        return (np.asarray(image, np.int64).clip(0, 65535) // 257).astype(np.uint8)
-    if image.mode == "F":
-        values: npt.NDArray[np.float32] = np.clip(np.nan_to_num(np.asarray(image)), 0, 1)
-        return np.rint(values * 255).astype(np.uint8)
     try:
-        return np.asarray(image.convert("L"))
-    except ValueError:
-        message = f"images of mode {image.mode} cannot be read: convert it to RGB"
-        raise SourceError(message) from None
+        return np.asarray(to_eight_bits(image).convert("L"))
+    except ValueError as error:
+        raise SourceError(f"images of mode {image.mode} cannot be read: {error}") from None
 
 
 def crop_face(

@@ -17,7 +17,7 @@ from fer_edge.runtime.detection.detector import Detector
 from fer_edge.runtime.detection.engines import choose_engine
 from fer_edge.runtime.detection.face_cropper import FaceCropper, Faces
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.runtime.inputs.images import ImageSource, LoadedImage, is_in_memory, load_image
+from fer_edge.runtime.inputs.images import ImageSource, LoadedImage, hold_image, is_in_memory
 from fer_edge.runtime.inputs.limits import MAX_PIXELS
 from fer_edge.runtime.inputs.video import EVERY_FRAME, Cut, read_frames
 from fer_edge.runtime.inputs.video_source import mask_credentials
@@ -54,9 +54,9 @@ class Recognizer:
         open_detector: Callable[[], Detector] | None = None,
         align: bool = True,
         min_confidence: float = 0.0,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int | None = None,
     ) -> None:
-        if max_pixels < 1:
+        if max_pixels is not None and max_pixels < 1:
             raise ConfigError(f"max_pixels must be 1 or more, not {max_pixels}")
         self._max_pixels = max_pixels
         if not 0 <= min_confidence <= 1:
@@ -79,7 +79,7 @@ class Recognizer:
         min_face: int = 20,
         align: bool = True,
         min_confidence: float = 0.0,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int | None = None,
     ) -> Recognizer:
         """Open the bundled model, or an exported one by path.
 
@@ -100,7 +100,8 @@ class Recognizer:
             align: rotate detected faces that are tilted by more than 10 degrees upright.
             min_confidence: a face whose likeliest label has a lower probability is "uncertain". The
                 probabilities are calibrated: of predictions at 0.6, about 60 % are right.
-            max_pixels: an image of more pixels is refused by its header, before it is decoded.
+            max_pixels: an image of more pixels is refused by its header, before it is decoded;
+                None: the limit of its format, which keeps the process under 400 MB.
 
         Raises:
             ConfigError: the confidence isn't in [0, 1], or max_pixels is under 1.
@@ -158,7 +159,7 @@ class Recognizer:
 
         Args:
             source: a path; an encoded image as bytes or in a binary file object; a Pillow image; or
-                an array, uint8 RGB `[H, W, 3]` or gray `[H, W]`.
+                an array, gray `[H, W]`, RGB `[H, W, 3]` or RGBA `[H, W, 4]`: see `ImageSource`.
 
         Raises:
             SourceError: it cannot be read.
@@ -211,9 +212,11 @@ class Recognizer:
         """Recognize the faces in the frames of one video, stream or camera; see `stream`."""
         tracker = tracker or Tracker(min_confidence=self._min_confidence)
         name = mask_credentials(source)
-        for frame in read_frames(source, cut, self._max_pixels):
+        for frame in read_frames(source, cut, self._max_pixels or MAX_PIXELS):
             began = perf_counter()
-            prepared = self._crop(LoadedImage(name, frame.image, frame.image), began)
+            prepared = self._crop(
+                LoadedImage(name, frame.image, frame.image, frame.image.size), began
+            )
             (result,) = self.predict([prepared])
             faces = tracker(result.faces, frame.time)
             yield replace(result, faces=faces, frame=frame.index, time=frame.time)
@@ -221,7 +224,8 @@ class Recognizer:
     def prepare(self, source: ImageSource) -> PreparedImage:
         """The first half of a call: decode an image and crop its faces."""
         began = perf_counter()
-        return self._crop(load_image(source, self._max_pixels), began)
+        with hold_image(source, self._max_pixels) as loaded:
+            return self._crop(loaded, began)
 
     def predict(self, images: Sequence[PreparedImage]) -> list[Result]:
         """The second half of a call: predict the faces of several images in one batch."""
@@ -246,11 +250,11 @@ class Recognizer:
 
     def _crop(self, loaded: LoadedImage, began: float) -> PreparedImage:
         try:
-            crops = self._cropper(loaded.image)
+            crops = self._cropper(loaded.image, loaded.size)
         except SourceError as error:
             raise SourceError(f"{loaded.name}: {error}") from None
         seconds = perf_counter() - began
-        return PreparedImage(loaded.name, loaded.source, loaded.image.size, crops, seconds)
+        return PreparedImage(loaded.name, loaded.source, loaded.size, crops, seconds)
 
     def _face(self, box: Box, score: float, row: list[float]) -> Face:
         probabilities = dict(zip(self.spec.labels, row, strict=True))

@@ -112,13 +112,17 @@ class Result:
 
     @property
     def image(self) -> Image.Image:
-        """The upright image; a file or bytes are decoded again, so results hold no pixels.
+        """The upright image, L or RGB; a file or bytes are decoded again: results hold no pixels.
+
+        Of more than 25 megapixels, it is reduced by 2, 4 or 8.
 
         Raises:
             SourceError: the file has been removed or changed.
         """
         source = self.image_source
-        return source if isinstance(source, Image.Image) else open_image(source, name=self.source)
+        if isinstance(source, Image.Image):
+            return source
+        return open_image(source, name=self.source, max_pixels=self.width * self.height)
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer infer --json` prints it."""

@@ -46,7 +46,7 @@ def test_unreadable_images_are_named(tmp_path: Path) -> None:
     bomb(path)
     with warnings.catch_warnings():  # Pillow's own, which `fer` leaves out
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with pytest.raises(SourceError, match=r"x\.png: far more pixels"):
+        with pytest.raises(SourceError, match=r"x\.png: 20000 x 20000 px are 400\.0 megapixels"):
             open_image(path)
     with pytest.raises(SourceError, match="a folder"):
         open_image(tmp_path)
@@ -61,14 +61,14 @@ def test_the_first_frame_of_an_animation(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "array",
     [
-        np.zeros((4, 4), np.float32),
-        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((3, 4, 4), np.uint8)[:, :0],
         np.zeros((0, 4, 3), np.uint8),
         np.zeros(4, np.uint8),
     ],
 )
 def test_wrong_arrays(array: np.ndarray) -> None:
-    with pytest.raises(SourceError, match="expected uint8"):
+    with pytest.raises(SourceError, match=r"expected \[H, W\]"):
         array_to_image(array)
 
 

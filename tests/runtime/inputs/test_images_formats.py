@@ -96,9 +96,8 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], float]] = {
     "MPO": ("a.mpo", mpo, 1),
     "MPO, as cameras name it": ("a.jpg", mpo, 1),
     "AVIF": ("a.avif", lambda p: SHOWN.save(p, quality=90), 3),
-    "JPEG 2000": ("a.jp2", SHOWN.save, 0),
 }
-NEEDS = {"WebP": "webp", "AVIF": "avif", "JPEG 2000": "jpg_2000", "1 bit, fax": "libtiff"}
+NEEDS = {"WebP": "webp", "AVIF": "avif", "1 bit, fax": "libtiff"}
 
 
 @pytest.fixture(scope="module")
@@ -222,9 +221,7 @@ def test_damage_that_leaves_the_image_readable(tmp_path: Path) -> None:
 def test_too_many_pixels_are_refused_before_they_are_decoded(side: int, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     png(path, np.zeros((0, 0, 1)), 0, size=(side, side))
-    with pytest.raises(
-        SourceError, match=r"a\.png: (.* megapixels, over the limit|far more pixels)"
-    ):
+    with pytest.raises(SourceError, match=r"a\.png: .* megapixels, over the limit of 40"):
         open_image(path)
 
 

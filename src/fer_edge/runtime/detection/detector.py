@@ -72,15 +72,24 @@ class Detector:
         self.side, self.min_face = side, min_face
         self._run = open_network(path, threads=threads, engine=engine)
 
-    def __call__(self, image: Image.Image) -> tuple[Detection, ...]:
-        """The faces of an upright image, in order of falling score."""
-        image = image.convert("RGB")
+    def __call__(
+        self, image: Image.Image, of_size: tuple[int, int] | None = None
+    ) -> tuple[Detection, ...]:
+        """The faces of an upright image, in order of falling score.
+
+        Args:
+            image: of any mode that Pillow converts to RGB.
+            of_size: width and height, in pixels, of what `image` is a reduced copy of; the faces
+                are found in that size. None: it is no copy.
+        """
+        full = of_size or image.size
+        image = image if image.mode == "RGB" else image.convert("RGB")
         ratio = min(1.0, self.side / max(image.size))
         size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
         shrunk = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
         rows = detect_faces(self._run, np.asarray(shrunk))
-        rows[:, :14] *= np.array([image.width / size[0], image.height / size[1]] * 7)
-        found = (_to_detection(row, image.size) for row in rows)
+        rows[:, :14] *= np.array([full[0] / size[0], full[1] / size[1]] * 7)
+        found = (_to_detection(row, full) for row in rows)
         return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from fer_edge.errors import SourceError
 from fer_edge.runtime.detection.detector import Detection, Detector, measure_tilt
-from fer_edge.runtime.preprocess import Box, crop_face, is_deep, to_gray
+from fer_edge.runtime.pixel_values import to_eight_bits
+from fer_edge.runtime.preprocess import Box, crop_face, to_gray
 from fer_edge.runtime.results import FacesFrom
 from fer_edge.spec import ModelSpec
 
@@ -63,8 +64,13 @@ class FaceCropper:
         """Whether an image of this size, in pixels, is as small as a cropped face."""
         return max(width, height) <= FACE_SIZED * self.spec.input.side
 
-    def __call__(self, image: Image.Image) -> Crops:
+    def __call__(self, image: Image.Image, size: tuple[int, int] | None = None) -> Crops:
         """Find and crop the faces of an upright image.
+
+        Args:
+            image: may be reduced.
+            size: width and height before that, in pixels; the boxes are those of this size. None:
+                it isn't reduced.
 
         Raises:
             SourceError: the image has no pixels or a mode that cannot be read, or a face's square
@@ -72,17 +78,33 @@ class FaceCropper:
         """
         if 0 in image.size:
             raise SourceError("an image without pixels")
+        size = size or image.size
+        image = to_eight_bits(image)
         gray = to_gray(image)
         side = self.spec.input.side
-        if not self.has_detector or (self.faces == "auto" and self.is_small(*image.size)):
-            box = (0, 0, image.width, image.height)
+        if not self.has_detector or (self.faces == "auto" and self.is_small(*size)):
+            whole = (0, 0, image.width, image.height)
             rule = replace(self.spec.crop, margin=0.0)  # nothing lies outside to widen it by
-            return Crops([(box, 1.0)], [crop_face(gray, box, rule, side)], "whole")
-        found = self.detector(Image.fromarray(gray) if is_deep(image) else image)
-        crop = self.spec.crop
-        faces = [crop_face(gray, one.box, crop, side, self._tilt_to_undo(one)) for one in found]
+            return Crops([((0, 0, *size), 1.0)], [crop_face(gray, whole, rule, side)], "whole")
+        found = self.detector(image) if size == image.size else self.detector(image, size)
+        factor = image.width / size[0], image.height / size[1]
+        faces = [
+            crop_face(gray, _scale(one.box, *factor), self.spec.crop, side, self._tilt_to_undo(one))
+            for one in found
+        ]
         return Crops([(one.box, one.score) for one in found], faces, "detector")
 
     def _tilt_to_undo(self, detection: Detection) -> float:
         tilt = measure_tilt(detection) if self.align else 0.0
         return tilt if abs(tilt) > ALIGN_ABOVE else 0.0
+
+
+def _scale(box: Box, x_factor: float, y_factor: float) -> Box:
+    """A box in an image whose sides are multiplied; it keeps at least a pixel."""
+    x, y, width, height = box
+    return (
+        int(x * x_factor),
+        int(y * y_factor),
+        max(1, round(width * x_factor)),
+        max(1, round(height * y_factor)),
+    )

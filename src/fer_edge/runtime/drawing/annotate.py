@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from fer_edge.runtime.drawing.colours import BACKGROUND, EMPTY, PALETTE, TEXT, colour_of
 from fer_edge.runtime.drawing.face_tags import Boxes, place_tag, tag_variants
 from fer_edge.runtime.drawing.fonts import find_font
-from fer_edge.runtime.preprocess import is_deep, to_gray
+from fer_edge.runtime.pixel_values import to_eight_bits
 from fer_edge.runtime.results import Face, Result
 from fer_edge.text import printable
 
@@ -27,13 +27,14 @@ def draw_result(result: Result) -> Image.Image:
         ConfigError: no font has a label's characters.
         SourceError: the image's file has been removed or changed.
     """
-    zoom = max(1.0, MIN_SIDE / max(result.width, result.height))
-    size = (round(result.width * zoom), round(result.height * zoom))
-    image = result.image
-    if is_deep(image):
-        image = Image.fromarray(to_gray(image))
-    image = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
-    _draw_faces(image, result.faces, zoom)
+    image = to_eight_bits(result.image)
+    enlarged = max(1.0, MIN_SIDE / max(image.size))
+    size = (round(image.width * enlarged), round(image.height * enlarged))
+    if image.mode != "RGB" or image is result.image_source:
+        image = image.convert("RGB")  # a copy, to draw on
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BICUBIC)
+    _draw_faces(image, result.faces, image.width / result.width)
     if len(result.faces) != 1 or result.frame is not None:
         return image  # without a chart, so that all frames of a video have one size
     chart = _draw_bars(result.faces[0], size)

@@ -12,15 +12,11 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from fer_edge.errors import SourceError
+from fer_edge.runtime.inputs.image_formats import HEIC_SUFFIXES, IMAGE_SUFFIXES
 from fer_edge.runtime.inputs.video_formats import VIDEO_SUFFIXES
 
 T = TypeVar("T")
 
-IMAGE_SUFFIXES = frozenset(
-    (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
-HEIC_SUFFIXES = frozenset((".heic", ".heif"))
-"""Images that cannot be read: in a folder they are reported rather than silently left out."""
 _NETPBM = re.compile(rb"P[1-6]\s+\d+\s+\d+\s")
 _LISTED = IMAGE_SUFFIXES | HEIC_SUFFIXES | VIDEO_SUFFIXES
 

@@ -6,7 +6,7 @@ import glob
 import re
 from pathlib import Path
 
-from fer_edge.runtime.inputs.listing import HEIC_SUFFIXES, IMAGE_SUFFIXES
+from fer_edge.runtime.inputs.image_formats import HEIC_SUFFIXES, IMAGE_SUFFIXES
 from fer_edge.runtime.inputs.video_formats import VIDEO_SUFFIXES, holds_video
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "srt")

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError, SourceError
-from fer_edge.runtime.inputs.images import open_image
-from fer_edge.runtime.inputs.listing import IMAGE_SUFFIXES
+from fer_edge.runtime.inputs.image_formats import IMAGE_SUFFIXES
+from fer_edge.runtime.inputs.images import hold_image
 from fer_edge.runtime.preprocess import crop_face, to_gray
 from fer_edge.spec import CropSpec
 from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces, Split
@@ -181,8 +181,9 @@ def _read_images(
 def _read_face(path: Path, side: int) -> npt.NDArray[np.uint8] | str:
     """The face, uint8 `[side, side]`, or the reason why it can't be read."""
     try:
-        gray = to_gray(open_image(path))
-        return crop_face(gray, (0, 0, gray.shape[1], gray.shape[0]), CropSpec(), side)
+        with hold_image(path) as loaded:
+            gray = to_gray(loaded.image)
+            return crop_face(gray, (0, 0, gray.shape[1], gray.shape[0]), CropSpec(), side)
     except SourceError as error:
         return str(error).removeprefix(f"{path}: ")
 

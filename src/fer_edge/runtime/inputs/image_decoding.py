@@ -1,0 +1,138 @@
+"""Image files decoded: within the limits, at the scale that is needed, as far as they are whole."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from fer_edge.errors import SourceError
+from fer_edge.runtime.inputs.image_formats import (
+    FORMATS,
+    START_BYTES,
+    OpenedImage,
+    find_format,
+    open_header,
+    read_webp_size,
+    reopen,
+)
+from fer_edge.runtime.inputs.jpeg_segments import END_OF_IMAGE
+from fer_edge.runtime.inputs.limits import (
+    DECODE_BYTES,
+    DECODING,
+    UPRIGHT_BYTES,
+    check_pixels,
+    choose_reduction,
+)
+from fer_edge.runtime.orientation import read_orientation, undo_orientation, upright_size
+from fer_edge.runtime.pixel_values import to_eight_bits
+
+MAX_MISSING = 0.02
+"""Fraction of a JPEG's pixels that may be missing at its end."""
+_DIFFERS_ABOVE = 2
+"""Levels, of 255."""
+_NOISE = bytes(range(1, 255, 2)) * 512
+"""Image data in which no JPEG goes on."""
+
+
+class DecodedImage(NamedTuple):
+    """An upright image, L or RGB, and its width and height before it was reduced, in pixels."""
+
+    image: Image.Image
+    size: tuple[int, int]
+
+
+def decode_image(
+    name: str,
+    file: BinaryIO,
+    size: int,
+    max_pixels: int | None,
+    stack: ExitStack,
+    *,
+    held_bytes: int = 0,
+) -> DecodedImage:
+    """Decode an image file, reduced by `choose_reduction`, and turn it upright.
+
+    Args:
+        name: what errors call the image.
+        file: at its start.
+        size: of the file, in bytes.
+        max_pixels: maximum of width x height; None: that of its format, or fewer where they would
+            take more than `DECODE_BYTES`.
+        stack: the memory for decoding is reserved until it ends.
+        held_bytes: memory that the caller holds for the file.
+
+    Raises:
+        SourceError: it has too many pixels.
+        UnidentifiedImageError: it isn't an image of a format that is read.
+        Exception: whatever Pillow raises where it is damaged.
+    """
+    start = file.read(START_BYTES)
+    kind = find_format(start)
+    if kind is FORMATS["WebP"] and (canvas := read_webp_size(start)):
+        limit = (DECODE_BYTES - held_bytes - size) / kind.pixel_bytes
+        check_pixels(name, *canvas, max_pixels or int(limit))
+    opened = open_header(file, size, kind)
+    width, height = opened.image.size
+    if 0 in (width, height):
+        raise SourceError(f"{name}: an image without pixels")
+    factor = choose_reduction(width, height)
+    is_jpeg = kind is FORMATS["JPEG"]
+    decoded_bytes = opened.pixel_bytes / (factor * factor if is_jpeg else 1)
+    held = held_bytes + opened.held_bytes
+    limit = min(kind.max_pixels, (DECODE_BYTES - held) / decoded_bytes)
+    check_pixels(name, width, height, max_pixels or max(0, int(limit)))
+    upright_bytes = UPRIGHT_BYTES * width * height // factor**2
+    stack.enter_context(
+        DECODING.reserve(held + max(upright_bytes, int(decoded_bytes * width * height)))
+    )
+    image = _load(file, opened, factor if is_jpeg else 1)
+    orientation = opened.essentials.orientation if opened.essentials else read_orientation(image)
+    reduced = to_eight_bits(image, 1 if is_jpeg else factor)
+    del image, opened  # the pixels that were decoded, if they are others
+    return DecodedImage(
+        undo_orientation(reduced, orientation), upright_size((width, height), orientation)
+    )
+
+
+def _load(file: BinaryIO, opened: OpenedImage, factor: int) -> ImageFile.ImageFile:
+    """The image decoded, of a JPEG at a reduced scale."""
+    if opened.format is not FORMATS["JPEG"]:
+        opened.image.load()
+        return opened.image
+    _set_scale(opened.image, factor)
+    try:
+        opened.image.load()
+        return opened.image
+    except OSError:
+        return _load_without_end(file, opened, factor)
+
+
+def _load_without_end(file: BinaryIO, opened: OpenedImage, factor: int) -> ImageFile.ImageFile:
+    """A JPEG that breaks off, if nearly all of its pixels are there.
+
+    It is decoded with two different ends: pixels that depend on the end are missing.
+    """
+    opened.image.close()
+    image, other = (reopen(file, opened, end + END_OF_IMAGE) for end in (b"", _NOISE))
+    for one in (image, other):
+        _set_scale(one, factor)
+        one.load()
+    rows = max(1, 1_000_000 // image.width)
+    missing = 0
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(image.height, top + rows))
+        here, there = (np.asarray(one.crop(box), np.int16) for one in (image, other))
+        differs = np.abs(here - there) > _DIFFERS_ABOVE
+        missing += int((differs if differs.ndim == 2 else differs.any(2)).sum())
+    fraction = missing / (image.width * image.height)
+    if fraction > MAX_MISSING:
+        raise OSError(f"cut off: {fraction:.0%} of its pixels are missing")
+    return image
+
+
+def _set_scale(image: ImageFile.ImageFile, factor: int) -> None:
+    if factor > 1:
+        image.draft(None, (max(1, image.width // factor), max(1, image.height // factor)))

@@ -1,0 +1,89 @@
+"""JPEG files (ITU-T T.81): the segments that the pixels need."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from fer_edge.runtime.inputs.spliced_file import Essentials, Part
+from fer_edge.runtime.orientation import read_exif_orientation, read_xmp_orientation
+
+END_OF_IMAGE = b"\xff\xd9"
+_SCAN, _END = 0xDA, 0xD9
+_STANDALONE = {0x00, 0x01, 0xD8, *range(0xD0, 0xD8)}
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+_METADATA = {*range(0xE0, 0xF0), 0xFE}
+_KEPT_METADATA = {0xE0, 0xEE}
+"""JFIF and Adobe: they say how colours are stored."""
+_EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+_COEFFICIENT_BYTES = 2
+_MAX_JUNK = 1 << 16
+"""Bytes between two segments that are skipped, as other decoders do."""
+
+
+def read_jpeg_essentials(file: BinaryIO, size: int) -> Essentials:
+    """Which parts of a JPEG file its pixels need; of an MPO file, those of its first image.
+
+    A file of several scans is decoded after all of them were read: the decoder holds the
+    coefficients of the whole image, at any scale.
+
+    Args:
+        file: positioned anywhere.
+        size: of the file, in bytes.
+
+    Raises:
+        ValueError: it holds no image.
+    """
+    parts: list[Part] = [(0, 2)]
+    orientation, components, samples, is_progressive = None, 0, 0, False
+    seen: set[int] = set()
+    place = 2
+    while True:
+        place, marker = _find_marker(file, place)
+        if marker in _STANDALONE:
+            continue
+        length = int.from_bytes(file.read(2), "big")
+        if marker == _END or length < 2:
+            raise ValueError("damaged: no image data")
+        end = place + length
+        if marker == _SCAN:
+            is_progressive = is_progressive or int.from_bytes(file.read(1), "big") < components
+            parts.append((place - 2, size))
+            held = _COEFFICIENT_BYTES * samples if is_progressive else 0
+            return Essentials(parts, orientation or 1, held)
+        if marker in _FRAMES:
+            components, samples = _count_samples(file.read(length - 2))
+            is_progressive = marker in _PROGRESSIVE
+        elif marker == 0xE1 and orientation is None:
+            content = file.read(length - 2)
+            if content.startswith(_EXIF):
+                orientation = read_exif_orientation(content)
+            elif content.startswith(_XMP) and 0xE1 not in seen:
+                orientation = read_xmp_orientation(content)
+        if marker not in _METADATA or (marker in _KEPT_METADATA and marker not in seen):
+            parts.append((place - 2, end))
+        seen.add(marker)
+        place = end
+
+
+def _find_marker(file: BinaryIO, place: int) -> tuple[int, int]:
+    """The place behind the next marker, and its code."""
+    file.seek(place)
+    is_marker, limit = False, place + _MAX_JUNK
+    while (byte := file.read(1)) and place < limit:
+        place += 1
+        if is_marker and byte != b"\xff":
+            return place, byte[0]
+        is_marker = byte == b"\xff"
+    raise ValueError("damaged: no image data")
+
+
+def _count_samples(frame: bytes) -> tuple[int, int]:
+    """The number of colour components, and of samples of all of them."""
+    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+    factors = [(byte >> 4, byte & 15) for byte in frame[7::3]]
+    if not factors or 0 in (factor for pair in factors for factor in pair):
+        raise ValueError("damaged: a frame without components")
+    widest, highest = (max(pair[axis] for pair in factors) for axis in (0, 1))
+    samples = sum(width * height * x * y for x, y in factors) // (widest * highest)
+    return len(factors), samples
