@@ -19,7 +19,7 @@ from fer_edge.runtime.tracking import Tracker
 from tests.support.commands import Fer
 from tests.support.data import draw_face
 from tests.support.files import EXAMPLE
-from tests.support.processes import run_process
+from tests.support.processes import resident_bytes, run_process
 from tests.support.videos import write_video
 
 RATE = 25
@@ -86,16 +86,10 @@ def test_memory_is_flat_over_5000_frames(tmp_path: Path) -> None:
     for result in recognizer.stream(clip):
         summary.add(result)
         if result.frame is not None and result.frame % 1000 == 999:
-            used.append(memory())
+            used.append(resident_bytes())
     assert summary.images == 5000
     assert summary.tracked == 1
     assert max(used) - used[0] < 8_000_000
-
-
-def memory() -> int:
-    """Bytes that this process has in memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE")
 
 
 @pytest.mark.parametrize("video", [False, True])

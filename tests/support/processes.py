@@ -1,12 +1,14 @@
-"""Child processes of the tests: each has a time limit, and SIGINT interrupts each."""
+"""Child processes of the tests: each has a time limit, and SIGINT interrupts each; memory."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 TIMEOUT = 240.0
@@ -89,3 +91,9 @@ def start_process(*command: object, **options: Any) -> Iterator[subprocess.Popen
     finally:
         process.kill()
         process.communicate()
+
+
+def resident_bytes() -> int:
+    """Bytes that this process has in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")

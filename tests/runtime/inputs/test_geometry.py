@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs.geometry import Geometry, nearest_transpose
+from fer_edge.runtime.inputs.geometry import nearest_transpose
 from fer_edge.runtime.inputs.video import read_frames
+from tests.support.processes import resident_bytes
 from tests.support.videos import encode_video
 
 COLOURS = np.array([[(200, 30, 30), (30, 200, 30)], [(30, 30, 200), (200, 200, 30)]], np.uint8)
@@ -122,13 +124,15 @@ def test_an_aspect_may_not_exceed_the_limit_of_pixels(tmp_path: Path) -> None:
         list(read_frames(str(path)))
 
 
-@pytest.mark.parametrize("aspect", [None, Fraction(0)])
-def test_an_unknown_aspect_is_square(aspect: Fraction | None) -> None:
-    class Stream:
-        sample_aspect_ratio = aspect
-        metadata: dict[str, str] = {}  # noqa: RUF012 - as PyAV's
-
-    assert Geometry.of_stream(Stream()) == Geometry()
+def test_frames_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
+    path = encode_video(tmp_path / "a.mkv", [quarters(1280, 720)] * 60)
+    gc.disable()
+    try:
+        frames = read_frames(str(path))
+        used = [resident_bytes() for frame in frames if frame.index % 10 == 9]
+    finally:
+        gc.enable()
+    assert used[-1] - used[0] < 25_000_000  # 50 frames are 69 MB, without their RGB
 
 
 def test_a_mirrored_recording_is_saved_and_read_as_shown(tmp_path: Path) -> None:

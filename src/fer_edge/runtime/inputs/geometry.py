@@ -32,21 +32,15 @@ _CLOCKWISE = (None, Transpose.ROTATE_270, Transpose.ROTATE_180, Transpose.ROTATE
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a stream's frames are shown.
+    """How one frame is shown.
 
     Attributes:
         aspect: width of a pixel, divided by its height.
-        transpose: for frames that state no orientation of their own.
+        transpose: makes it upright; None: it is.
     """
 
     aspect: Fraction = Fraction(1)
     transpose: Transpose | None = None
-
-    @classmethod
-    def of_stream(cls, stream: Any) -> Geometry:
-        """What an open stream of PyAV states."""
-        aspect = stream.sample_aspect_ratio
-        return cls(aspect if aspect and aspect > 0 else Fraction(1), _tagged_transpose(stream))
 
     def displayed_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height with square pixels, before rotation: neither side shrinks."""
@@ -55,12 +49,37 @@ class Geometry:
         return width, round(height / self.aspect)
 
 
+class GeometryReader:
+    """Reads the geometry of a stream's frames, which may change in between.
+
+    Args:
+        stream: of PyAV, open.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._tagged = _tagged_transpose(stream.metadata)
+        self._rotation: int | None = None
+        self._transpose: Transpose | None = None
+
+    def __call__(self, frame: Any) -> Geometry:
+        """The geometry of the next frame."""
+        # the display matrix is read once for each rotation: PyAV's `side_data` makes a cycle of
+        # references, which keeps the frame in memory until the garbage collector runs
+        if self._rotation != frame.rotation:
+            self._rotation = frame.rotation
+            matrix = _display_matrix(frame)
+            self._transpose = nearest_transpose(*matrix) if matrix else self._tagged
+        aspect = self._stream.sample_aspect_ratio
+        return Geometry(aspect if aspect and aspect > 0 else Fraction(1), self._transpose)
+
+
 def to_image(frame: Any, geometry: Geometry, name: str, max_pixels: int) -> Image.Image:
     """A decoded frame of PyAV as an upright RGB image with square pixels.
 
     Args:
         frame: of any size and pixel format.
-        geometry: of its stream.
+        geometry: of this frame.
         name: what an error calls the video.
         max_pixels: maximum of width x height, with square pixels.
 
@@ -69,10 +88,19 @@ def to_image(frame: Any, geometry: Geometry, name: str, max_pixels: int) -> Imag
     """
     width, height = geometry.displayed_size(frame.width, frame.height)
     check_pixels(name, width, height, max_pixels)
-    image: Image.Image = frame.to_image(width=width, height=height)
-    matrix = _display_matrix(frame)
-    operation = geometry.transpose if matrix is None else nearest_transpose(*matrix)
-    return image if operation is None else image.transpose(operation)
+    image = _to_rgb(frame, width, height)
+    return image if geometry.transpose is None else image.transpose(geometry.transpose)
+
+
+def _to_rgb(frame: Any, width: int, height: int) -> Image.Image:
+    """PyAV's own `to_image` makes two more copies of the pixels."""
+    rgb = frame.reformat(width=width, height=height, format="rgb24")
+    plane = rgb.planes[0]
+    if plane.line_size < 0:  # stored from the bottom up
+        image: Image.Image = rgb.to_image()
+        return image
+    pixels = memoryview(plane)
+    return Image.frombytes("RGB", (width, height), pixels, "raw", "RGB", plane.line_size, 1)
 
 
 def _display_matrix(frame: Any) -> tuple[int, int, int, int] | None:
@@ -89,9 +117,9 @@ def nearest_transpose(a: float, b: float, c: float, d: float) -> Transpose | Non
     return _TRANSPOSES[nearest]
 
 
-def _tagged_transpose(stream: Any) -> Transpose | None:
+def _tagged_transpose(metadata: dict[str, str]) -> Transpose | None:
     """The rotation that older writers state as a tag, in degrees clockwise."""
-    tag = next((value for key, value in stream.metadata.items() if key.lower() == "rotate"), "0")
+    tag = next((value for key, value in metadata.items() if key.lower() == "rotate"), "0")
     try:
         degrees = float(tag)
     except ValueError:

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 _DATA_BOXES = (b"mdat", b"moov", b"moof")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_HEADER = 2**16
+"""Bytes in which the file properties lie."""
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
@@ -75,8 +78,27 @@ def _matroska_end(file: BinaryIO, _: int) -> int | None:
     return None
 
 
+def _flv_end(file: BinaryIO, size: int) -> int:
+    """The end of the file, if it ends with the size of a whole tag (FLV 10.1, annex E.3)."""
+    file.seek(max(0, size - 4))
+    tag = int.from_bytes(file.read(4), "big")
+    file.seek(max(0, size - 4 - tag))
+    header = file.read(4)
+    is_whole = 11 <= tag <= size - 4 and int.from_bytes(header[1:], "big") == tag - 11
+    return size if is_whole else size + 1
+
+
+def _asf_end(file: BinaryIO, _: int) -> int | None:
+    """The size in the file properties, which a live recording leaves at 0 (ASF 1.2, 3.2)."""
+    header = file.read(_ASF_HEADER)
+    place = header.find(_ASF_PROPERTIES)
+    return int.from_bytes(header[place + 40 : place + 48], "little") or None if place >= 0 else None
+
+
 _CONTAINERS: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, int], int | None]], ...] = (
     (lambda start: start[4:8] in (b"ftyp", b"wide", b"free", b"skip", *_DATA_BOXES), _iso_end),
     (lambda start: start[:4] == b"RIFF", _riff_end),
     (lambda start: start[:4] == _EBML, _matroska_end),
+    (lambda start: start[:3] == b"FLV", _flv_end),
+    (lambda start: start[:4] == b"\x30\x26\xb2\x75", _asf_end),
 )

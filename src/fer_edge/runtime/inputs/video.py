@@ -23,10 +23,11 @@ from fer_edge.runtime.inputs.containers import (
     stated_duration,
 )
 from fer_edge.runtime.inputs.frame_clock import FrameClock
-from fer_edge.runtime.inputs.geometry import Geometry, to_image
+from fer_edge.runtime.inputs.geometry import GeometryReader, to_image
 from fer_edge.runtime.inputs.limits import MAX_PIXELS
 from fer_edge.runtime.inputs.prefetch import Flow, prefetch
 from fer_edge.runtime.inputs.truncation import is_cut_off
+from fer_edge.runtime.inputs.video_formats import DEMUXERS
 from fer_edge.runtime.inputs.video_source import (
     camera_device,
     camera_number,
@@ -36,10 +37,12 @@ from fer_edge.runtime.inputs.video_source import (
 
 _PREFETCHED = 4
 """Frames that are decoded ahead: more would only hold memory."""
-_LARGE_PIXELS = 9_000_000
-"""Of larger frames one is decoded at a time: those of a 4K video are smaller."""
+_LARGE_PIXELS = 4_000_000
+"""Of larger frames one is decoded ahead, in one thread: each takes 1.5 to 3 bytes a pixel."""
 _DURATION_TOLERANCE = 0.5
 """Seconds by which a file's stated duration may be wrong."""
+_EXACT_DURATIONS = (DEMUXERS[".ivf"], DEMUXERS[".mp4"], DEMUXERS[".mxf"])
+"""Formats whose header states how long the frames last, the last one included."""
 _SILENCE = 3 * TIMEOUT
 """Seconds without a frame after which a stream or camera has failed, whatever it sends."""
 
@@ -164,14 +167,15 @@ def _decode(
         else:
             stream.thread_type = "AUTO"
         name = display_name(source)
-        frames = _decode_stream(container, stream, source, flow)
+        geometry = GeometryReader(stream)
+        frames = _decode_stream(container, stream, source, max_pixels, flow)
         for index, time, frame in cut.select(frames):
-            geometry = Geometry.of_stream(stream)  # now: the consumer may outlive the stream
-            yield index, time, partial(to_image, frame, geometry, name, max_pixels)
+            # the geometry is read now: the consumer may outlive the stream
+            yield index, time, partial(to_image, frame, geometry(frame), name, max_pixels)
 
 
 def _decode_stream(
-    container: Any, stream: Any, source: str, flow: Flow
+    container: Any, stream: Any, source: str, max_pixels: int, flow: Flow
 ) -> Iterator[tuple[int, float, Any]]:
     """Index, seconds and frame. A damaged packet is passed over, as a player does."""
     import av.error
@@ -200,12 +204,15 @@ def _decode_stream(
     if flow.drop:
         raise picamera.camera_stopped(name, index, time, reason)
     if index < 0:
-        raise SourceError(f"{name}: holds no frame that can be decoded{reason}")
+        raise SourceError(
+            f"{name}: holds no frame that can be decoded{reason}: damaged, or over the limit of "
+            f"{max_pixels / 1e6:.3g} megapixels (--max-pixels)"
+        )
     if reason:
         raise SourceError(f"{name}: breaks off after frame {index} at {time:.2f} s{reason}")
     stated = stated_duration(container, stream) or 0.0
-    is_cut = is_partial or (is_cut_off(Path(source)) if not is_address(source) else None)
-    if is_cut is None:
+    is_cut = is_partial or (None if is_address(source) else is_cut_off(Path(source)))
+    if is_cut is None and container.format.name in _EXACT_DURATIONS:
         is_cut = end + _DURATION_TOLERANCE < stated
     if is_cut:
         of = f" of {stated:.2f}" if stated > time else ""
