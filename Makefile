@@ -5,10 +5,11 @@ DEV ?= .venv-dev
 DOCS ?= .venv-docs
 # --system-site-packages shows python3-picamera2, which comes from apt
 VENV_OPTIONS ?=
+MINUTES ?= 10
 # tests at a time; 0: one after the other, in this process
 WORKERS ?= 2
 
-.PHONY: demo test test-slow test-all lint docs benchmark clean
+.PHONY: demo test test-slow test-all lint docs benchmark fuzz clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/fer infer --faces whole examples/astronaut.png
@@ -50,6 +51,10 @@ $(DOCS)/installed: pyproject.toml
 # the tables of the documents, from what is kept in benchmarks/results
 benchmark: $(DEV)/installed
 	$(DEV)/bin/python -m benchmarks.lib.result_tables
+
+# damaged and strange inputs by the thousand: for MINUTES, or the same CASES every time
+fuzz: $(DEV)/installed
+	$(DEV)/bin/python -m benchmarks.fuzz $(if $(CASES),--cases $(CASES),--minutes $(MINUTES))
 
 clean:
 	rm -rf $(VENV) $(DEV) $(DOCS) site

@@ -1,0 +1,70 @@
+"""Run `fer` in this process, as often as needed without importing it again."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from benchmarks.fuzz.judge import CommandOutput
+from fer_edge import cli
+
+
+def run_fer(arguments: Sequence[str], stdin: Path | None = None) -> CommandOutput:
+    """Run a command.
+
+    Args:
+        arguments: what follows `fer`.
+        stdin: file that is standard input; None: it is empty.
+
+    Raises:
+        Exception: whatever the command calls a bug, since FER_EDGE_TRACEBACK is set.
+    """
+    out, err = _make_stream(), _make_stream()
+    complaints: list[str] = []
+
+    def complain(error: BaseException) -> None:
+        before = err.buffer.tell()
+        original(error)
+        err.flush()
+        complaints.append(err.buffer.getvalue()[before:].decode("utf-8", "surrogateescape"))  # type: ignore[attr-defined]
+
+    original = cli.complain
+    code = 0
+    with ExitStack() as stack:
+        source = stack.enter_context(Path(stdin or os.devnull).open())
+        os.dup2(source.fileno(), 0)
+        for name, value in {
+            "argv": ["fer", *arguments],
+            "stdout": out,
+            "stderr": err,
+            "stdin": source,
+        }.items():
+            stack.enter_context(patch.object(sys, name, value))
+        for module in _modules_that_complain():
+            stack.enter_context(patch.object(module, "complain", complain))
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return CommandOutput(code, _text(out), _text(err), tuple(complaints))
+
+
+def _make_stream() -> io.TextIOWrapper:
+    # as in a terminal of today: UTF-8
+    return io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    content: bytes = stream.buffer.getvalue()  # type: ignore[attr-defined]
+    return content.decode("utf-8", "surrogateescape")
+
+
+def _modules_that_complain() -> list[Any]:
+    loaded = (m for name, m in list(sys.modules.items()) if name.startswith("fer_edge.c"))
+    return [module for module in loaded if hasattr(module, "complain")]

@@ -1,0 +1,1 @@
+"""Valid inputs, made on the fly, that the kinds damage."""
