@@ -36,11 +36,25 @@ def test_numbers_stay_with_faces_that_move_and_swap_places_in_the_list() -> None
     assert [t.number for t in tracks(tracker([face((300, 0, 20, 20)), face(right)], 0.3))] == [3, 2]
 
 
-def test_a_track_ends_after_max_age() -> None:
+def test_a_track_ends_once_a_frame_after_max_age_lacks_it() -> None:
     tracker = Tracker(max_age=1.0)
     box = (0, 0, 20, 20)
-    numbers = [tracks(tracker([face(box)], time))[0].number for time in (0.0, 1.0, 2.1)]
-    assert numbers == [1, 1, 2]
+    numbers = []
+    for time, is_there in [(0.0, 1), (0.9, 0), (1.0, 1), (1.5, 0), (2.1, 1), (2.2, 1)]:
+        found = tracks(tracker([face(box)] if is_there else [], time))
+        numbers += [one.number for one in found]
+    assert numbers == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("interval", [0.9, 1.2, 12.0, 600.0])
+def test_a_face_in_every_frame_keeps_its_track_however_far_apart_they_are(interval: float) -> None:
+    tracker = Tracker()
+    box = (0, 0, 20, 20)
+    seen = [tracks(tracker([face(box)], i * interval))[0].number for i in range(5)]
+    assert seen == [1] * 5
+    assert tracker([], 5 * interval) == ()
+    (again,) = tracks(tracker([face(box)], 6 * interval + 1))
+    assert again.number == 2
 
 
 @pytest.mark.parametrize("rate", [5, 30])

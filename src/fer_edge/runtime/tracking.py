@@ -18,7 +18,7 @@ from fer_edge.runtime.results import UNCERTAIN, Face, Track, top_label
 class _TrackState:
     """A track as its last face, `last_seen` seconds into the video, left it.
 
-    `leading_since` is when another label than the shown `emotion` became the likeliest, or None.
+    `is_missed`: a later frame didn't show it. `leading_since` is when another label than the shown `emotion` became the likeliest, or None.
     """
 
     number: int
@@ -26,6 +26,7 @@ class _TrackState:
     last_seen: float
     smoothed: npt.NDArray[np.float64]
     emotion: str
+    is_missed: bool = False
     leading_since: float | None = None
 
 
@@ -41,8 +42,8 @@ class Tracker:
     Args:
         time_constant: of the smoothing, in seconds; 0 turns it off.
         hold: seconds for which a new label must be the likeliest before it is shown.
-        max_age: seconds without detection after which a track ends; frames that are further apart
-            start new tracks.
+        max_age: a track ends when a frame later than this many seconds after its last face doesn't
+            show it. Frames may be further apart: a face that is in each of them keeps its track.
         iou_threshold: minimum IoU of a face with its track's last box, in (0, 1].
         min_confidence: a track whose smoothed probability is lower is "uncertain", in [0, 1].
 
@@ -75,9 +76,15 @@ class Tracker:
             time: of the frame, in seconds. A time before the last frame's starts a new video: all
                 tracks end.
         """
-        self._tracks = [one for one in self._tracks if 0 <= time - one.last_seen <= self.max_age]
+        self._tracks = [one for one in self._tracks if self._goes_on(one, time)]
         matches = self._match_faces(faces)
+        for track in self._tracks:
+            track.is_missed = True
         return tuple(self._update(face, matches.get(i), time) for i, face in enumerate(faces))
+
+    def _goes_on(self, track: _TrackState, time: float) -> bool:
+        elapsed = time - track.last_seen
+        return elapsed >= 0 and (elapsed <= self.max_age or not track.is_missed)
 
     def _match_faces(self, faces: Sequence[Face]) -> dict[int, _TrackState]:
         """Pair faces with tracks, the highest IoU first: the track by the face's index."""
@@ -107,7 +114,7 @@ class Tracker:
             elapsed, constant = time - track.last_seen, self.time_constant
             weight = 1 - math.exp(-elapsed / constant) if constant else 1.0
             track.smoothed = track.smoothed + weight * (raw - track.smoothed)
-            track.box, track.last_seen = face.box, time
+            track.box, track.last_seen, track.is_missed = face.box, time, False
         self._update_emotion(track, labels[int(track.smoothed.argmax())], time)
         smoothed = dict(zip(labels, track.smoothed.tolist(), strict=True))
         confidence = smoothed[track.emotion]

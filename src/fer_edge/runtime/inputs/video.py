@@ -135,7 +135,10 @@ def read_frames(
     with prefetch(_decode(source, cut, max_pixels, flow), flow) as decoded:
         try:
             for index, time, to_rgb in decoded:
-                yield Frame(to_rgb(), index, time)
+                frame = Frame(to_rgb(), index, time)
+                del to_rgb  # holds the decoded frame, whose memory the next one may take
+                yield frame
+                del frame
         except TimeoutError:
             raise SourceError(
                 f"{display_name(source)}: sends no frame for {_SILENCE:g} s: is it reachable?"
