@@ -214,9 +214,7 @@ class Recognizer:
         name = mask_credentials(source)
         for frame in read_frames(source, cut, self._max_pixels or MAX_PIXELS):
             began = perf_counter()
-            prepared = self._crop(
-                LoadedImage(name, frame.image, frame.image, frame.image.size), began
-            )
+            prepared = self._crop(LoadedImage(name, frame.image, frame.image, frame.size), began)
             (result,) = self.predict([prepared])
             faces = tracker(result.faces, frame.time)
             yield replace(result, faces=faces, frame=frame.index, time=frame.time)

@@ -18,7 +18,8 @@ from fer_edge.runtime.results import UNCERTAIN, Face, Track, top_label
 class _TrackState:
     """A track as its last face, `last_seen` seconds into the video, left it.
 
-    `is_missed`: a later frame didn't show it. `leading_since` is when another label than the shown `emotion` became the likeliest, or None.
+    `is_missed`: a later frame didn't show it. `leading_since` is when another label than the shown
+    `emotion` became the likeliest, or None.
     """
 
     number: int

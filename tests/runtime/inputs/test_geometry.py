@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import SourceError
+from fer_edge.runtime.inputs import limits
 from fer_edge.runtime.inputs.geometry import nearest_transpose
 from fer_edge.runtime.inputs.video import read_frames
 from tests.support.processes import resident_bytes
@@ -122,6 +123,17 @@ def test_an_aspect_may_not_exceed_the_limit_of_pixels(tmp_path: Path) -> None:
     path = raw_video(tmp_path / "a.y4m", "30000:1")
     with pytest.raises(SourceError, match=r"a\.y4m: 1920000 x 48 px .* over the limit"):
         list(read_frames(str(path)))
+
+
+@pytest.mark.parametrize(("matrix", "size"), [((1, 0, 0, 1), (64, 48)), ((0, 1, 1, 0), (48, 64))])
+def test_a_large_frame_is_reduced(
+    matrix: tuple[int, ...], size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "FULL_SCALE_PIXELS", 1000)
+    path = encode_video(tmp_path / "a.mp4", [quarters()] * 2)
+    set_matrix(path, matrix)
+    frame = next(read_frames(str(path)))
+    assert (frame.size, frame.image.size) == (size, (size[0] // 2, size[1] // 2))
 
 
 def test_frames_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:

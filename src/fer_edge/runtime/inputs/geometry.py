@@ -6,11 +6,11 @@ import math
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
-from fer_edge.runtime.inputs.limits import check_pixels
+from fer_edge.runtime.inputs.limits import check_pixels, choose_reduction
 
 Transpose = Image.Transpose
 
@@ -27,6 +27,7 @@ _TRANSPOSES = {
 """The eight orientations: (a, b, c, d) of the display matrix, which shows the pixel (x, y) at
 (a x + c y, b x + d y), and the Pillow operation that does so. Pillow counts counter-clockwise.
 Source: FFmpeg's libavutil/display.h."""
+_SIDES_SWAPPED = frozenset(one for matrix, one in _TRANSPOSES.items() if not matrix[0])
 _CLOCKWISE = (None, Transpose.ROTATE_270, Transpose.ROTATE_180, Transpose.ROTATE_90)
 
 
@@ -74,8 +75,15 @@ class GeometryReader:
         return Geometry(aspect if aspect and aspect > 0 else Fraction(1), self._transpose)
 
 
-def to_image(frame: Any, geometry: Geometry, name: str, max_pixels: int) -> Image.Image:
-    """A decoded frame of PyAV as an upright RGB image with square pixels.
+class FrameImage(NamedTuple):
+    """An upright RGB image, and its width and height before it was reduced, in pixels."""
+
+    image: Image.Image
+    size: tuple[int, int]
+
+
+def to_image(frame: Any, geometry: Geometry, name: str, max_pixels: int) -> FrameImage:
+    """A decoded frame of PyAV, upright, with square pixels, reduced by `choose_reduction`.
 
     Args:
         frame: of any size and pixel format.
@@ -86,10 +94,13 @@ def to_image(frame: Any, geometry: Geometry, name: str, max_pixels: int) -> Imag
     Raises:
         SourceError: it has more pixels.
     """
-    width, height = geometry.displayed_size(frame.width, frame.height)
+    width, height = size = geometry.displayed_size(frame.width, frame.height)
     check_pixels(name, width, height, max_pixels)
-    image = _to_rgb(frame, width, height)
-    return image if geometry.transpose is None else image.transpose(geometry.transpose)
+    factor = choose_reduction(width, height)
+    image = _to_rgb(frame, max(1, width // factor), max(1, height // factor))
+    if geometry.transpose is not None:
+        image = image.transpose(geometry.transpose)
+    return FrameImage(image, size[::-1] if geometry.transpose in _SIDES_SWAPPED else size)
 
 
 def _to_rgb(frame: Any, width: int, height: int) -> Image.Image:

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from fer_edge.errors import SourceError
@@ -23,7 +25,7 @@ from fer_edge.runtime.inputs.containers import (
     stated_duration,
 )
 from fer_edge.runtime.inputs.frame_clock import FrameClock
-from fer_edge.runtime.inputs.geometry import GeometryReader, to_image
+from fer_edge.runtime.inputs.geometry import FrameImage, GeometryReader, to_image
 from fer_edge.runtime.inputs.limits import MAX_PIXELS
 from fer_edge.runtime.inputs.prefetch import Flow, prefetch
 from fer_edge.runtime.inputs.truncation import is_cut_off
@@ -51,11 +53,13 @@ _SILENCE = 3 * TIMEOUT
 class Frame:
     """One frame of a video, RGB and upright.
 
-    `index` counts all frames from the beginning of the video, from 0, and `time` its seconds, or
-    those since the first frame of a camera.
+    `size` is its width and height before it was reduced, in pixels. `index` counts all frames from
+    the beginning of the video, from 0, and `time` its seconds, or those since the first frame of a
+    camera.
     """
 
     image: Image.Image
+    size: tuple[int, int]
     index: int
     time: float
 
@@ -135,7 +139,7 @@ def read_frames(
     with prefetch(_decode(source, cut, max_pixels, flow), flow) as decoded:
         try:
             for index, time, to_rgb in decoded:
-                frame = Frame(to_rgb(), index, time)
+                frame = Frame(*to_rgb(), index, time)
                 del to_rgb  # holds the decoded frame, whose memory the next one may take
                 yield frame
                 del frame
@@ -151,7 +155,7 @@ def read_frames(
 
 def _decode(
     source: str, cut: Cut, max_pixels: int, flow: Flow
-) -> Generator[tuple[int, float, Callable[[], Image.Image]]]:
+) -> Generator[tuple[int, float, Callable[[], FrameImage]]]:
     """Index, seconds, and what makes the image, for the consumer to call: of a dropped frame, none
     is made."""
     number = camera_number(source)
@@ -160,7 +164,7 @@ def _decode(
         with closing(picamera.capture_frames(number, TIMEOUT)) as captured:
             for index, time, array in cut.select(captured):
                 flow.note_progress()
-                yield index, time, partial(Image.fromarray, array)
+                yield index, time, partial(_array_to_image, array)
         return
     with open_container(source, max_pixels) as container:
         stream = pick_stream(container, source, max_pixels)
@@ -229,3 +233,8 @@ def _duration(frame: Any, default: float) -> float:
     return (
         float(frame.duration * frame.time_base) if frame.duration and frame.time_base else default
     )
+
+
+def _array_to_image(array: npt.NDArray[np.uint8]) -> FrameImage:
+    image = Image.fromarray(array)
+    return FrameImage(image, image.size)
