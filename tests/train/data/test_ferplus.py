@@ -28,10 +28,22 @@ def test_votes_of_other_rows_are_refused(data: FaceData, tmp_path: Path) -> None
     for counts in ((42, 14, 13), (41, 14, 14)):
         with pytest.raises(DataError, match=r"its \d+ rows don't match"):
             read_votes(write_votes(tmp_path / "v.csv", counts), data)
-    for vote in ("x", "-1"):
-        with pytest.raises(DataError, match="line 2: not a row of FER"):
+    for vote in ("x", "-1", "", "nan", "1.5", "1e3", "\u0663", "9223372036854775808", "9" * 5000):
+        with pytest.raises(DataError, match=r"line 2: not a row.*: the votes for anger"):
             read_votes(write_votes(tmp_path / "v.csv", happiness=vote), data)
-    for content in (b"\xff\xd8\xff\xe0", b"Usage\0,x"):
+    path = write_votes(tmp_path / "v.csv")
+    header, row, *more = path.read_text().split("\n")
+    for first, second, message in (
+        (header, row.rpartition(",")[0], "line 2: .*the votes for NF are ''"),
+        (header, row.replace("Training", "Holdout"), "line 2: .*the Usage is 'Holdout'"),
+        (header, "Training,a" + ",0" * 10, "line 2: .*no votes"),
+        (header.replace(",NF", ",fear"), row, "line 1: not FER"),
+        (header + ",NF", row + ",0", "line 1: not FER"),
+    ):
+        path.write_text("\n".join([first, second, *more]))
+        with pytest.raises(DataError, match=message):
+            read_votes(path, data)
+    for content in (b"\xff\xd8\xff\xe0", b"Usage\0,x", b""):
         (tmp_path / "v.csv").write_bytes(content)
         with pytest.raises(DataError, match="line "):
             read_votes(tmp_path / "v.csv", data)

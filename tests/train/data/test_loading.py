@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,66 @@ def test_a_damaged_cache_is_logged_and_replaced(
     assert read_data(csv_file).counts()["train"] == 42
     assert "the cache is damaged" in caplog.text
     assert cached.stat().st_size == whole
+
+
+def damage(cached: Path, **changed: np.ndarray) -> None:
+    with np.load(cached) as store:
+        arrays = {**store, **changed}
+    np.savez(cached, **arrays)
+
+
+def pack_cache(cached: Path) -> None:
+    with np.load(cached) as store:
+        np.savez_compressed(cached, **store)
+
+
+def set_zip_field(cached: Path, place: int, value: bytes) -> None:
+    """Change a field of the first member, at `place` of its local and central header."""
+    content = bytearray(cached.read_bytes())
+    for mark, start in ((b"PK\3\4", place), (b"PK\1\2", place + 2)):
+        at = content.index(mark) + start
+        content[at : at + len(value)] = value
+    cached.write_bytes(content)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "empty": lambda cached: cached.write_bytes(b""),
+    "text": lambda cached: cached.write_text("a note"),
+    "a zip of something else": lambda cached: np.savez(cached, a=np.zeros(3)),
+    "unknown compression": lambda cached: set_zip_field(cached, 8, b"\x63\0"),
+    "encrypted": lambda cached: set_zip_field(cached, 6, b"\1\0"),
+    "packed": pack_cache,
+    "pickled": lambda cached: damage(cached, train_labels=np.array([{}, 1], object)),
+    "other type": lambda cached: damage(cached, train_pixels=np.zeros((42, 48, 48), np.float32)),
+    "other shape": lambda cached: damage(cached, val_pixels=np.zeros((14, 48, 47), np.uint8)),
+    "other length": lambda cached: damage(cached, test_labels=np.zeros(13, np.int64)),
+    "label out of range": lambda cached: damage(cached, test_labels=np.full(14, 7)),
+    "label below 0": lambda cached: damage(cached, test_labels=np.full(14, -1)),
+    "not JSON": lambda cached: damage(cached, about=np.array("{")),
+    "nested": lambda cached: damage(cached, about=np.array("[" * 100_000)),
+    "a list": lambda cached: damage(cached, about=np.array("[]")),
+    "a key too many": lambda cached: damage(cached, about=np.array('{"a": 1}')),
+}
+
+
+@pytest.mark.parametrize("do_damage", DAMAGE.values(), ids=DAMAGE)
+def test_any_damaged_cache_is_read_anew(
+    csv_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    do_damage: Callable[[Path], object],
+) -> None:
+    monkeypatch.setenv("FER_EDGE_CACHE", str(tmp_path))
+    whole = read_data(csv_file)
+    (cached,) = tmp_path.iterdir()
+    do_damage(cached)
+    for messages in (1, 0):
+        caplog.clear()
+        again = read_data(csv_file)
+        assert len(caplog.messages) == messages
+        for name, faces in whole.splits.items():
+            assert again.splits[name].sha256() == faces.sha256()
 
 
 def test_a_cache_that_cannot_be_written_is_logged(

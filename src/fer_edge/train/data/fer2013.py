@@ -6,23 +6,17 @@ arXiv:1307.0414. Each row holds a label 0 to 6, 48 x 48 gray pixels as decimal t
 
 from __future__ import annotations
 
-import gzip
-import lzma
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError
 from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces, Split
+from fer_edge.train.data.packed import open_lines
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SIDE = 48
@@ -30,43 +24,10 @@ USAGE: dict[bytes, Split] = {b"Training": "train", b"PublicTest": "val", b"Priva
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 LICENCE = "research use only (Kaggle challenge, ICML 2013)"
 
-_BROKEN = (EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-_LOCKED = (RuntimeError, NotImplementedError)  # zipfile: encrypted, or unknown compression
+_NUMBERS = frozenset(b"%d" % number for number in range(len(LABELS)))
 _CHUNK = 512  # rows parsed together
-
-
-@contextmanager
-def _open_member(archive: zipfile.ZipFile | tarfile.TarFile, path: Path) -> Iterator[IO[bytes]]:
-    names = archive.namelist() if isinstance(archive, zipfile.ZipFile) else archive.getnames()
-    found = [name for name in names if name.rsplit("/", 1)[-1] in CSV_NAMES]
-    if not found:
-        raise DataError(
-            f"{path}: holds neither {' nor '.join(CSV_NAMES)} (unpack class folders first)"
-        )
-    if isinstance(archive, zipfile.ZipFile):
-        stream: IO[bytes] | None = archive.open(found[0])
-    else:
-        stream = archive.extractfile(found[0])
-    if stream is None:
-        raise DataError(f"{path}: {found[0]} isn't a file")
-    with stream:
-        yield stream
-
-
-@contextmanager
-def _open_csv(path: Path) -> Iterator[IO[bytes]]:
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive, _open_member(archive, path) as stream:
-            yield stream
-    elif path.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")):
-        with tarfile.open(path) as tar, _open_member(tar, path) as stream:
-            yield stream
-    elif path.suffix == ".gz":
-        with gzip.open(path) as packed:
-            yield packed  # type: ignore[misc]  # a GzipFile reads lines as any IO[bytes] does
-    else:
-        with path.open("rb") as stream:
-            yield stream
+_MAX_BAD = 100_000
+"""Most invalid rows that are listed: FER2013 has 35,887 rows."""
 
 
 @dataclass
@@ -105,7 +66,7 @@ class _Rows:
 
 
 def read_fer2013(path: Path, *, skip_bad: bool = False) -> FaceData:
-    """Read FER2013 from a `.csv`, `.csv.gz`, `.tar.gz` or `.zip` file.
+    """Read FER2013 from its CSV file, plain, packed or in an archive; see `open_lines`.
 
     Args:
         path: the file.
@@ -113,28 +74,20 @@ def read_fer2013(path: Path, *, skip_bad: bool = False) -> FaceData:
 
     Raises:
         DataError: a row is invalid (named by its line, the header being line 1), the header isn't
-            FER2013's, the archive is damaged, or a split has no face of some label.
+            FER2013's, the file is damaged, or a split has no face of some label.
         OSError: the file can't be read.
     """
     found = _Rows()
-    try:
-        with _open_csv(path) as stream:
-            columns = _find_columns(stream.readline(), path)
-            numbered = ((row, line) for row, line in enumerate(stream) if line.strip())
-            while lines := list(islice(numbered, _CHUNK)):
-                try:
-                    found.add(lines, columns)
-                except ValueError:
-                    found.add_one_by_one(lines, columns, None if skip_bad else path)
-    except _BROKEN as error:
-        line = found.rows[-1] + 2 if found.rows else 1
-        raise DataError(
-            f"{path}: damaged or cut off after line {line} ({error}): download it again"
-        ) from None
-    except _LOCKED as error:
-        raise DataError(f"{path}: can't be unpacked ({error}): unpack it first") from None
-    except gzip.BadGzipFile as error:
-        raise DataError(f"{path}: not in the format of its file name ({error})") from None
+    with open_lines(path, CSV_NAMES) as lines:
+        columns = _find_columns(next(lines, b""), path)
+        numbered = ((row, line) for row, line in enumerate(lines) if line.strip())
+        while chunk := list(islice(numbered, _CHUNK)):
+            try:
+                found.add(chunk, columns)
+            except ValueError:
+                found.add_one_by_one(chunk, columns, None if skip_bad else path)
+            if len(found.bad) > _MAX_BAD:
+                raise DataError(f"{path}: more than {_MAX_BAD:,} invalid rows: not FER2013")
     if not found.rows:
         raise DataError(f"{path}: holds no valid face")
     everything = Faces(
@@ -168,14 +121,16 @@ def _split_fields(line: bytes, columns: tuple[int, int, int]) -> tuple[int, byte
     if len(fields) != 3:
         raise ValueError(f"{len(fields)} fields instead of 3")
     emotion, text, usage = (fields[i] for i in columns)
-    if not emotion.isdigit() or int(emotion) >= len(LABELS):
-        raise ValueError(f"the label {emotion.decode(errors='replace')!r} isn't one of 0 to 6")
+    if emotion not in _NUMBERS:
+        raise ValueError(f"the label {_show(emotion)} isn't one of 0 to 6")
     if usage not in USAGE:
-        raise ValueError(
-            f"the Usage {usage.decode(errors='replace')!r} is none of "
-            f"{', '.join(name.decode() for name in USAGE)}"
-        )
+        known = ", ".join(name.decode() for name in USAGE)
+        raise ValueError(f"the Usage {_show(usage)} is none of {known}")
     return int(emotion), text, USAGE[usage]
+
+
+def _show(text: bytes) -> str:
+    return repr(text[:40].decode(errors="replace"))
 
 
 def parse_pixels(texts: list[bytes]) -> npt.NDArray[np.uint8]:

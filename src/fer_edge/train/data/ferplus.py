@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +12,15 @@ from fer_edge.errors import DataError
 from fer_edge.train.data.dataset import FaceData, Split
 from fer_edge.train.data.fer2013 import USAGE
 from fer_edge.train.data.folders import SYNONYMS
+from fer_edge.train.data.packed import open_lines
 
 COLUMNS = (
     *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear"),
     *("contempt", "unknown", "NF"),
 )
+CSV_NAMES = ("fer2013new.csv",)
+_MAX_DIGITS = 9
+"""Of a number of votes: their sums fit into an int64."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def read_votes(path: Path, data: FaceData) -> dict[Split, Votes]:
     """Read FER+'s votes and join them to FER2013's faces by row.
 
     Args:
-        path: `fer2013new.csv`.
+        path: `fer2013new.csv`, also packed or in an archive; see `open_lines`.
         data: FER2013, read from a CSV file.
 
     Raises:
@@ -55,21 +58,19 @@ def read_votes(path: Path, data: FaceData) -> dict[Split, Votes]:
     """
     splits: list[str] = []
     votes: list[list[int]] = []
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            if not {"Usage", *COLUMNS} <= set(reader.fieldnames or ()):
-                raise DataError(
-                    f"{path}: line 1: not FER+'s header (Usage, Image name, neutral, ...)"
-                )
-            for row in reader:
-                counted = [int(row[name]) for name in COLUMNS]
-                if min(counted) < 0 or not any(counted):
-                    raise ValueError("no votes, or a negative number")
-                votes.append(counted)
-                splits.append(USAGE[row["Usage"].encode()])
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        raise DataError(f"{path}: line {len(votes) + 2}: not a row of FER+ ({error})") from None
+    with open_lines(path, CSV_NAMES) as lines:
+        header = [name.strip() for name in _split(next(lines, b""), path, 1)]
+        if not {"Usage", *COLUMNS} <= set(header) or len(set(header)) < len(header):
+            raise DataError(f"{path}: line 1: not FER+'s header (Usage, Image name, neutral, ...)")
+        for number, line in enumerate(lines, 2):
+            if not line.strip():
+                continue
+            row = dict(zip(header, _split(line, path, number), strict=False))
+            try:
+                votes.append(_count_votes(row))
+                splits.append(_find_split(row))
+            except ValueError as error:
+                raise DataError(f"{path}: line {number}: not a row of FER+: {error}") from None
     counts = np.array(votes, np.int64).reshape(-1, len(COLUMNS))
     usage = np.array(splits)
     joined: dict[Split, Votes] = {}
@@ -78,3 +79,27 @@ def read_votes(path: Path, data: FaceData) -> dict[Split, Votes]:
             raise DataError(f"{path}: its {len(counts)} rows don't match {data.path}")
         joined[name] = Votes(counts[faces.rows])
     return joined
+
+
+def _split(line: bytes, path: Path, number: int) -> list[str]:
+    try:
+        return line.decode("utf-8-sig").strip("\r\n").split(",")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: line {number}: not UTF-8, so not of FER+") from None
+
+
+def _count_votes(row: dict[str, str]) -> list[int]:
+    for name in COLUMNS:
+        text = row.get(name, "")
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+            raise ValueError(f"the votes for {name} are {text[:40]!r}, not a whole number from 0")
+    counted = [int(row[name]) for name in COLUMNS]
+    if not any(counted):
+        raise ValueError("no votes")
+    return counted
+
+
+def _find_split(row: dict[str, str]) -> Split:
+    if (usage := USAGE.get(row["Usage"].encode())) is None:
+        raise ValueError(f"the Usage is {row['Usage'][:40]!r}")
+    return usage

@@ -10,10 +10,12 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from fer_edge.atomic import whole_file
+from fer_edge.documents import parse_json
 from fer_edge.errors import DataError
 from fer_edge.paths import cache_folder
 from fer_edge.runtime.preprocess import crop_face
@@ -34,7 +36,7 @@ def read_data(path: Path, *, side: int = fer2013.SIDE, skip_bad: bool = False) -
     Its key is the files' names, sizes and modification times.
 
     Args:
-        path: a `.csv`, `.csv.gz`, `.tar.gz` or `.zip` file of FER2013, or a folder.
+        path: a file of FER2013 (`.csv`, also packed or in an archive), or a folder.
         side: of the returned faces, in pixels; `crop_face` resizes others.
         skip_bad: leave invalid rows and unreadable images out and list them in the result's `bad`.
 
@@ -90,21 +92,51 @@ def _cache_path(path: Path, side: int) -> Path:
 def _load_cache(cached: Path, path: Path) -> FaceData | None:
     """The cached data; None if there is none or it is damaged."""
     try:
-        with cached.open("rb") as stream, np.load(stream, allow_pickle=False) as store:
-            about = json.loads(str(store["about"]))
-            splits = {
-                name: Faces(*(store[f"{name}_{part}"] for part in ("pixels", "labels", "rows")))
-                for name in SPLITS
-                if f"{name}_pixels" in store
-            }
+        with cached.open("rb") as stream:
+            return _parse_cache(stream, path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        log.warning("%s: the cache is damaged (%s); reading %s again", cached, error, path)
+    # zipfile and numpy raise nearly anything on a damaged file: RuntimeError, NotImplementedError,
+    # zlib.error, MemoryError, ...
+    except Exception as error:
+        reason = str(error).split("\n")[0] or type(error).__name__
+        log.warning("%s: the cache is damaged (%s); reading %s again", cached, reason, path)
         return None
-    about |= {key: tuple(about[key]) for key in ("labels", "derived_splits", "files")}
-    about["bad"] = tuple(BadItem(**entry) for entry in about["bad"])
-    return FaceData(path=path, splits=splits, **about)
+
+
+def _parse_cache(stream: BinaryIO, path: Path) -> FaceData:
+    with zipfile.ZipFile(stream) as archive:
+        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+            raise ValueError("it is packed, which this version never does")
+    with np.load(stream, allow_pickle=False) as store:
+        about = parse_json(str(store["about"]))
+        splits = {
+            name: Faces(*(store[f"{name}_{part}"] for part in ("pixels", "labels", "rows")))
+            for name in SPLITS
+            if f"{name}_pixels" in store
+        }
+    lists: dict[str, Any] = {
+        key: tuple(map(str, about.pop(key))) for key in ("labels", "derived_splits", "files")
+    }
+    bad = tuple(BadItem(str(one["location"]), str(one["reason"])) for one in about.pop("bad"))
+    data = FaceData(path=path, splits=splits, bad=bad, **lists, **about)
+    for name, faces in splits.items():
+        _check_faces(name, faces, splits["train"].pixels.shape[1:], data)
+    return data
+
+
+def _check_faces(name: str, faces: Faces, shape: tuple[int, ...], data: FaceData) -> None:
+    count = len(faces.pixels)
+    for array, dtype, expected in (
+        (faces.pixels, np.uint8, (count, *shape)),
+        (faces.labels, np.int64, (count,)),
+        (faces.rows, np.int64, (count,)),
+    ):
+        if array.dtype != dtype or array.shape != expected:
+            raise ValueError(f"{name} has an array of {array.dtype} {list(array.shape)}")
+    for numbers, limit in ((faces.labels, len(data.labels)), (faces.rows, len(data.files) or None)):
+        if count and (numbers.min() < 0 or (limit and numbers.max() >= limit)):
+            raise ValueError(f"{name} has a label or row out of range")
 
 
 def _save_cache(cached: Path, data: FaceData) -> None:
