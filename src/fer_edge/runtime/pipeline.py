@@ -14,8 +14,9 @@ from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime.detection.face_cropper import Crops
 from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.runtime.inputs.images import ImageSource
-from fer_edge.runtime.inputs.listing import expand_source, expand_stdin
+from fer_edge.runtime.inputs.listing import expand_source
 from fer_edge.runtime.inputs.prefetch import Flow, Prefetcher, prefetch
+from fer_edge.runtime.inputs.standard_input import expand_stdin
 from fer_edge.runtime.inputs.video import Cut
 from fer_edge.runtime.inputs.video_source import (
     camera_device,

@@ -5,12 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs.images import load_image, open_image
-from fer_edge.runtime.inputs.listing import expand_source, expand_stdin
-from tests.support.files import EXAMPLE
+from fer_edge.runtime.inputs.listing import expand_source
 
 
 def test_expand(tmp_path: Path) -> None:
@@ -65,31 +62,3 @@ def test_a_folder_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monk
     image, error = expand_source(tmp_path)
     assert image == tmp_path / "z.png"
     assert str(error) == f"{tmp_path}/locked: Permission denied"
-
-
-@pytest.mark.parametrize("lines", [b"a.png\nb c.png\n\n\xe9.png\n", b"a.png\nb c.png\n\xe9.png"])
-def test_a_list_on_standard_input(lines: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry, other = os.pipe()
-    with open(entry) as stdin, open(other, "wb") as writer:  # noqa: PTH123
-        monkeypatch.setattr("sys.stdin", stdin)
-        writer.write(lines)
-        writer.close()
-        assert list(expand_stdin(["x", "-", Path("-")])) == [
-            *("x", "a.png", "b c.png", os.fsdecode(b"\xe9.png")),
-            Path("-"),
-        ]
-
-
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tif", "ppm", "pgm"])
-def test_an_image_on_standard_input(
-    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / f"a.{suffix}"
-    with Image.open(EXAMPLE) as image:
-        image.convert("L" if suffix == "pgm" else "RGB").save(path)
-    with path.open("rb") as stdin:
-        monkeypatch.setattr("sys.stdin", stdin)
-        before, image_source = expand_stdin(["x", "-"])
-        loaded = load_image(image_source)
-    assert (before, loaded.name) == ("x", "stdin")
-    assert loaded.image.tobytes() == open_image(path).tobytes()
