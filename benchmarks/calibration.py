@@ -77,7 +77,7 @@ def describe(path: Path, data: Path) -> None:
     read = read_data(data, side=model.spec.input.side)
     faces = match_labels(read, read.split("val"), model.spec, model.name)
     logits, truth = predict_all(model.predict, faces.pixels), faces.labels
-    probabilities = softmax(logits / model.spec.temperature)
+    probabilities = softmax(logits, model.spec.temperature)
     calibrated = simulate_calibrated_error(probabilities)
     random = np.random.default_rng(0)
     samples = [random.integers(0, len(truth), len(truth)) for _ in range(200)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -37,13 +38,20 @@ def test_newer_schema_says_upgrade(spec: ModelSpec) -> None:
         ModelSpec.from_metadata({KEY: json.dumps(document)}, "m")
 
 
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "ece")
+PARITY = {
+    **{"faces": "golden", "n": 1, "agreement": 1, "max_abs_logit_diff": 0, "passed": True},
+    **{"accuracy_reference": None, "accuracy_exported": None},
+}
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
         ("labels", ["happy"], "two or more different names"),
         ("labels", ["happy", "happy"], "two or more different names"),
         ("labels", ["happy", 3], r"labels\[1\]: expected str"),
-        ("temperature", 0, "temperature must be above 0"),
+        ("temperature", 0, r"temperature must be in \[0.001, 1000\]"),
         ("temperature", float("nan"), "NaN isn't a number"),
         ("temperature", True, "expected float"),
         ("input", {"side": 48}, "'network_side' is missing"),
@@ -58,7 +66,38 @@ def test_newer_schema_says_upgrade(spec: ModelSpec) -> None:
         ("labels", ["", "b"], "a label must not be empty"),
         ("temperature", 10**400, "spec.temperature: a number too large"),
         ("metrics", [{"split": "test"}], "'n' is missing"),
+        ("temperature", 1e-38, r"temperature must be in \[0.001, 1000\]"),
+        ("temperature", 1e38, r"temperature must be in \[0.001, 1000\]"),
+        ("temperature", "1.5", "expected float, found '1.5'"),
+        ("input", {"side": 10**9, "network_side": 48, "mean": 0.5, "std": 0.2}, "side must be in"),
+        ("input", {"side": 48, "network_side": 48, "mean": 0.5, "std": 1e-30}, "std .* out of ra"),
+        ("labels", [str(i) for i in range(10**5)], "100,000 labels are too many"),
+        ("labels", ["a" * 10**6, "b"], "is over 255 characters long"),
+        ("labels", ["\ud800", "b"], "half a character"),
+        ("labels", ["a\0", "b"], "NUL"),
+        ("architecture", "a" * 10**6, "architecture is over 5,000 characters long"),
+        ("intended_use", "a" * 10**6, "intended_use is over 5,000 characters long"),
+        ("tools", {str(i): "1" for i in range(1000)}, "tools has 1,000 entries: at most 256"),
+        ("tools", {"a\ud800": "1"}, "half a character"),
+        ("tools", {"a": "1" * 10**6}, "tools.a is over 5,000 characters long"),
+        ("data", {"name": "d", "licence": "l", "faces": {"train": -1}}, "faces must be 0 or more"),
+        ("data", {"name": "d" * 10**6, "licence": "l", "faces": {}}, "name is over 5,000"),
+        ("golden", [{"face": "AAAA" * 768, "logits": [1e300] * 7}], "isn't a finite float32"),
+        ("golden", [{"face": "é" * 3072, "logits": [0.0] * 7}], "is not a face of 48 x 48 pixels"),
+        ("golden", [{"face": "AAAA" * 768, "logits": [0] * 7}] * 257, "257 entries: at most 256"),
+        ("quantization", {"temperature": 1e-30}, "temperature must be in"),
+        ("quantization", {"int8": {"float_layers": ["x" * 10**5]}}, "is over 5,000 characters"),
+        (
+            "metrics",
+            [{**dict.fromkeys(METRICS, 0.5), "split": "t", "n": -1}],
+            "n must be 0 or more",
+        ),
+        ("metrics", [{**dict.fromkeys(METRICS, 2.0), "split": "t", "n": 1}], "accuracy must be in"),
+        ("metrics", [{**dict.fromkeys(METRICS, 1), "split": "t", "n": 10**400}], "too large"),
+        ("parity", {**PARITY, "agreement": 1.5}, "agreement must be in"),
+        ("parity", {**PARITY, "max_abs_logit_diff": -1}, "max_abs_logit_diff must be 0 or more"),
     ],
+    ids=itertools.count(),
 )
 def test_damaged_values_are_named(spec: ModelSpec, key: str, value: Any, message: str) -> None:
     document = json.loads(spec.to_json())

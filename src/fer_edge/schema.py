@@ -49,6 +49,15 @@ def parse(cls: type[T], value: object, where: str, *, unknown: Literal["ignore",
         raise ValueError(f"{where}: {error}") from None
 
 
+def _check_text(text: str, where: str) -> None:
+    if "\0" in text:
+        raise ValueError(f"{where}: holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON can name half of a character that has two halves
+        raise ValueError(f"{where}: holds half a character (a lone surrogate)") from None
+
+
 def _convert(hint: Any, value: object, where: str, unknown: Literal["ignore", "reject"]) -> Any:
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
@@ -58,22 +67,24 @@ def _convert(hint: Any, value: object, where: str, unknown: Literal["ignore", "r
         return _convert(hint, value, where, unknown)
     if origin is Literal:
         if value not in args:
-            raise ValueError(f"{where}: {value!r} is none of {', '.join(map(repr, args))}")
+            raise ValueError(f"{where}: {value!r:.60} is none of {', '.join(map(repr, args))}")
         return value
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(
             _convert(args[0], item, f"{where}[{i}]", unknown) for i, item in enumerate(value)
         )
     if origin is dict and isinstance(value, dict):
-        return {str(k): _convert(args[1], v, f"{where}.{k}", unknown) for k, v in value.items()}
+        for key in value:
+            _check_text(key, where)
+        return {k: _convert(args[1], v, f"{where}.{k}", unknown) for k, v in value.items()}
     if dataclasses.is_dataclass(hint):
         return parse(hint, value, where, unknown=unknown)  # type: ignore[arg-type]
     if type(value) is int and abs(value) > _MAX_INT:
         raise ValueError(f"{where}: a number too large")
     if type(value) is float and not isfinite(value):
         raise ValueError(f"{where}: {value} isn't a finite number")
-    if isinstance(value, str) and "\0" in value:
-        raise ValueError(f"{where}: holds a NUL character")
+    if isinstance(value, str):
+        _check_text(value, where)
     if hint is float and type(value) is int:
         return float(value)
     # bool is an int to Python, not to a document

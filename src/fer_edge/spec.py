@@ -8,10 +8,10 @@ Nothing is inferred from a file name.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +20,15 @@ import numpy.typing as npt
 from fer_edge.documents import parse_json
 from fer_edge.errors import DamagedSpecError, MissingSpecError, NewerSpecError
 from fer_edge.schema import parse
+from fer_edge.spec_limits import (
+    check_count,
+    check_entries,
+    check_fraction,
+    check_labels,
+    check_logits,
+    check_temperature,
+    check_texts,
+)
 
 KEY = "fer_edge"
 SCHEMA = 1
@@ -73,8 +82,10 @@ class InputSpec:
         for name in ("side", "network_side"):
             if not 16 <= getattr(self, name) <= 512:
                 raise ValueError(f"{name} must be in [16, 512], not {getattr(self, name)}")
-        if not (0 <= self.mean <= 1 and 0 < self.std <= 2):
-            raise ValueError(f"mean {self.mean} or std {self.std} is out of range ([0, 1], (0, 2])")
+        if not (0 <= self.mean <= 1 and 1e-3 <= self.std <= 2):
+            raise ValueError(
+                f"mean {self.mean} or std {self.std} is out of range ([0, 1], [0.001, 2])"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +96,12 @@ class DataSpec:
     licence: str
     faces: dict[str, int]
     """Number of faces by split."""
+
+    def __post_init__(self) -> None:
+        check_texts(name=self.name, licence=self.licence)
+        check_entries(faces=self.faces)
+        if min(self.faces.values(), default=0) < 0:
+            raise ValueError(f"faces must be 0 or more, not {min(self.faces.values())}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +116,10 @@ class Metrics:
     ece: float
 
     def __post_init__(self) -> None:
+        check_texts(split=self.split)
+        check_count(self.n)
         for name in ("accuracy", "balanced_accuracy", "macro_f1", "ece"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], not {getattr(self, name)}")
+            check_fraction(name, getattr(self, name))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +142,7 @@ class Int8Recipe:
     def __post_init__(self) -> None:
         if self.trained < 0:
             raise ValueError(f"trained must be 0 epochs or more, not {self.trained}")
+        check_texts(**{f"float_layers[{i}]": one for i, one in enumerate(self.float_layers)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,8 +169,9 @@ class Quantization:
     temperature: float | None = None
 
     def __post_init__(self) -> None:
+        check_texts(method=self.method or "", calibration=self.calibration or "")
         if self.temperature is not None:
-            _check_temperature(self.temperature)
+            check_temperature(self.temperature)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,6 +215,15 @@ class ParitySummary:
     passed: bool
     gate: GateState = "default"
 
+    def __post_init__(self) -> None:
+        check_texts(faces=self.faces)
+        check_count(self.n)
+        for name in ("agreement", "accuracy_reference", "accuracy_exported"):
+            if (value := getattr(self, name)) is not None:
+                check_fraction(name, value)
+        if self.max_abs_logit_diff is not None and not 0 <= self.max_abs_logit_diff < math.inf:
+            raise ValueError(f"max_abs_logit_diff must be 0 or more, not {self.max_abs_logit_diff}")
+
 
 @dataclasses.dataclass(frozen=True)
 class GoldenSample:
@@ -207,6 +236,9 @@ class GoldenSample:
 
     face: str
     logits: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_logits(self.logits)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,11 +271,16 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if not self.name or any(mark in self.name for mark in "/\\\0"):
             raise ValueError(f"name must be a plain name, not {self.name!r}")
-        if not all(self.labels):
-            raise ValueError("a label must not be empty")
-        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"labels must be two or more different names, not {self.labels}")
-        _check_temperature(self.temperature)
+        check_labels(self.labels)
+        check_texts(
+            name=self.name,
+            architecture=self.architecture,
+            intended_use=self.intended_use,
+            source_sha256=self.source_sha256 or "",
+            **{f"tools.{tool[:99]}": tool + version for tool, version in self.tools.items()},
+        )
+        check_entries(metrics=self.metrics, golden=self.golden, tools=self.tools)
+        check_temperature(self.temperature)
         for i, sample in enumerate(self.golden):
             if len(sample.logits) != len(self.labels):
                 raise ValueError(
@@ -265,7 +302,7 @@ class ModelSpec:
         )
 
     @classmethod
-    def from_json(cls, text: str, where: str) -> ModelSpec:
+    def from_json(cls, text: str | bytes, where: str) -> ModelSpec:
         """Read a spec; `where` names the file in error messages.
 
         Raises:
@@ -303,7 +340,7 @@ class ModelSpec:
             raise DamagedSpecError(f"{where}: {error}: export the model again") from None
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, str], where: str) -> ModelSpec:
+    def from_metadata(cls, metadata: Mapping[str, str | bytes], where: str) -> ModelSpec:
         """Read the spec from a model file's string metadata.
 
         Raises:
@@ -328,13 +365,8 @@ class ModelSpec:
         return np.array(logits, np.float32).reshape(-1, len(self.labels))
 
 
-def _check_temperature(temperature: float) -> None:
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise ValueError(f"temperature must be above 0, not {temperature}")
-
-
 def _decoded_size(text: str) -> int:
     try:
         return len(base64.b64decode(text, validate=True))
-    except binascii.Error:
+    except ValueError:
         return -1

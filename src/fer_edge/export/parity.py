@@ -136,7 +136,7 @@ def measure(
     # NaN counts as an infinite difference: comparisons with NaN are false, so it would pass
     with np.errstate(invalid="ignore"):
         delta = np.nan_to_num(np.abs(reference - exported), nan=np.inf, posinf=np.inf)
-        probabilities = [softmax(logits / spec.temperature).astype(np.float32) for logits in models]
+        probabilities = [softmax(logits, spec.temperature).astype(np.float32) for logits in models]
         change = np.nan_to_num(np.abs(probabilities[0] - probabilities[1]), nan=1.0)
     expected, found = reference.argmax(1), exported.argmax(1)
     differ = expected != found

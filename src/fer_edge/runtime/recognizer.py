@@ -232,7 +232,7 @@ class Recognizer:
         probabilities: Iterator[list[float]] = iter(())
         if crops:
             logits = self._backend(np.stack(crops))
-            probabilities = iter(softmax(logits / self.spec.temperature).tolist())
+            probabilities = iter(softmax(logits, self.spec.temperature).tolist())
         seconds = (perf_counter() - began) / max(len(images), 1)
         return [
             Result(

@@ -15,6 +15,7 @@ from fer_edge.atomic import whole_file
 from fer_edge.runtime.inputs.images import open_image
 from fer_edge.runtime.preprocess import Box
 
+Floats: TypeAlias = npt.NDArray[np.float64]
 FacesFrom: TypeAlias = Literal["whole", "detector"]
 """Where the boxes come from: the whole image was taken as one face, or a detector found them."""
 UNCERTAIN = "uncertain"
@@ -22,10 +23,14 @@ UNCERTAIN = "uncertain"
 _LOSSY_SUFFIXES = (".jpeg", ".jpg", ".webp")
 
 
-def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    """exp(x) / sum(exp(x)) over the last axis, shifted by the maximum to avoid overflow."""
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    probabilities: npt.NDArray[np.floating[Any]] = powers / powers.sum(-1, keepdims=True)
+def softmax(logits: npt.NDArray[np.floating[Any]], temperature: float = 1.0) -> Floats:
+    """exp(x / T) / sum(exp(x / T)) over the last axis, float64.
+
+    It is shifted by the maximum, so that no finite logits in float32 overflow.
+    """
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(-1, keepdims=True))
+    probabilities: Floats = powers / powers.sum(-1, keepdims=True)
     return probabilities
 
 

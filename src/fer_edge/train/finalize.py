@@ -78,7 +78,7 @@ def finalize_float(
     logits = _check_finite(Checkpoint(model, spec).predict(val.pixels))
     temperature = fit_temperature(logits, val.labels)
     report = Report(
-        spec.name, "val", data.labels, val.labels, softmax(logits / temperature).astype("float32")
+        spec.name, "val", data.labels, val.labels, softmax(logits, temperature).astype("float32")
     )
     return Checkpoint(model, replace(spec, temperature=temperature, metrics=(report.metrics(),)))
 

@@ -133,6 +133,25 @@ def test_a_later_prediction_that_is_not_finite(value: float) -> None:
         backend(spec.golden_faces())
 
 
+def test_an_engine_that_fails_later_is_named_in_one_line() -> None:
+    def fail(_: np.ndarray) -> np.ndarray:
+        raise RuntimeError("Non-zero status code\n\twhile running \x1b[31mConv")
+
+    spec = read_spec(bundled("model"))
+    backend = VerifiedBackend(Fake(spec, fail), Path("m.onnx"), "cpu")
+    with pytest.raises(ModelError) as caught:
+        backend(spec.golden_faces())
+    expected = r"m.onnx: onnxruntime can't compute it: Non-zero status code while running \x1b[31mC"
+    assert str(caught.value).startswith(expected)
+
+
+def test_later_logits_of_another_shape_are_refused() -> None:
+    spec = read_spec(bundled("model"))
+    backend = VerifiedBackend(Fake(spec, lambda logits: logits[:1]), Path("m.onnx"), "cpu")
+    with pytest.raises(ModelError, match=r"m\.onnx: gives logits \(1, 7\) instead of \(16, 7\)"):
+        backend(spec.golden_faces())
+
+
 def test_infer_prints_nothing_for_a_later_prediction_that_is_not_finite(
     fer: Fer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,8 +13,15 @@ from PIL import Image
 
 from fer_edge.errors import ConfigError, MissingExtraError, ModelError
 from fer_edge.runtime.detection import detector as module
-from fer_edge.runtime.detection.detector import Detection, Detector, detect_faces, measure_tilt
-from fer_edge.runtime.detection.engines import ENGINES, KINDS, STRIDES, open_network
+from fer_edge.runtime.detection import engines
+from fer_edge.runtime.detection.detector import (
+    MAX_CANDIDATES,
+    Detection,
+    Detector,
+    detect_faces,
+    measure_tilt,
+)
+from fer_edge.runtime.detection.engines import ENGINES, KINDS, OUTPUTS, STRIDES, open_network
 from tests.support.files import EXAMPLE
 
 
@@ -86,6 +93,92 @@ def test_boxes_are_clipped_to_the_image() -> None:
     assert Fake(answering(faces), min_face=49)(Image.new("RGB", (90, 70))) == ()
 
 
+def _outputs(side: int) -> dict[str, np.ndarray]:
+    """What YuNet gives for an image without faces."""
+    return {
+        f"{kind}_{stride}": np.zeros((1, (side // stride) ** 2, count), np.float32)
+        for kind, count in KINDS.items()
+        for stride in STRIDES
+    }
+
+
+def open_fake(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Callable[[np.ndarray], object]
+) -> Detector:
+    """A detector whose engine is `run`."""
+    (tmp_path / "d.onnx").write_bytes(b"x")
+    monkeypatch.setitem(engines.ENGINES, "fake", lambda *_: (OUTPUTS, run))
+    return Detector(tmp_path / "d.onnx", engine="fake")
+
+
+@pytest.mark.parametrize("name", ["cls_8", "obj_16", "bbox_32", "kps_8"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_outputs_that_are_not_numbers(
+    name: str, value: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    outputs = _outputs(64)
+    outputs[name][0, 1, 0] = value
+    detector = open_fake(monkeypatch, tmp_path, lambda _: outputs)
+    with pytest.raises(ModelError, match=rf"d\.onnx: its output {name} isn't numbers: damaged"):
+        detector(Image.new("RGB", (64, 64)))
+
+
+@pytest.mark.parametrize(
+    "output",
+    [np.zeros((1, 64, 2), np.float32), np.zeros(0, np.float32), np.zeros((1, 64, 1), np.int64)],
+)
+def test_outputs_of_another_shape(
+    output: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    detector = open_fake(monkeypatch, tmp_path, lambda _: _outputs(64) | {"cls_8": output})
+    with pytest.raises(ModelError, match=r"d\.onnx: its output cls_8 is .*, not \(1, 64, 1\)"):
+        detector(Image.new("RGB", (64, 64)))
+
+
+def test_an_engine_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(_: np.ndarray) -> None:
+        raise RuntimeError("first line\n  second line")
+
+    with pytest.raises(ModelError, match=r"d\.onnx: can't be computed: first line second line: "):
+        open_fake(monkeypatch, tmp_path, fail)(Image.new("RGB", (64, 64)))
+
+
+@pytest.mark.parametrize("log_size", [-1e5, -50.0, 0.0, 88.0, 1e5])
+@pytest.mark.parametrize("shift", [-9e5, -1.0, 9e5])
+def test_boxes_of_any_size_lie_inside_the_image(
+    log_size: float, shift: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    outputs = _outputs(64)
+    for stride in STRIDES:
+        outputs[f"cls_{stride}"][:] = outputs[f"obj_{stride}"][:] = 1
+        outputs[f"bbox_{stride}"][..., 2:] = log_size
+        outputs[f"bbox_{stride}"][..., :2] = outputs[f"kps_{stride}"][:] = shift
+    for face in open_fake(monkeypatch, tmp_path, lambda _: outputs)(Image.new("RGB", (64, 60))):
+        x, y, width, height = face.box
+        assert min(x, y) >= 0
+        assert min(width, height) >= 20
+        assert x + width <= 64
+        assert y + height <= 60
+        assert np.isfinite(face.landmarks).all()
+
+
+def test_the_boxes_that_are_compared_are_few(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    counts: list[int] = []
+
+    def count(boxes: np.ndarray, _: float) -> list[int]:
+        counts.append(len(boxes))
+        return []
+
+    outputs = _outputs(640)
+    for name in outputs:
+        outputs[name][:] = name.startswith(("cls", "obj"))
+    monkeypatch.setattr(module, "non_maximum_suppression", count)
+    open_fake(monkeypatch, tmp_path, lambda _: outputs)(Image.new("RGB", (640, 640)))
+    assert counts == [MAX_CANDIDATES]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_files_that_are_no_detector(engine: str, tmp_path: Path) -> None:
     path = tmp_path / "d.onnx"
@@ -126,7 +219,7 @@ def test_invalid_settings_are_refused(tmp_path: Path) -> None:
 def test_an_engine_that_is_not_installed(
     engine: str, wanted: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "d.onnx").touch()
+    (tmp_path / "d.onnx").write_bytes(b"x")
     monkeypatch.delitem(sys.modules, f"fer_edge.runtime.backends.{engine}_backend", raising=False)
     monkeypatch.setitem(sys.modules, engine, None)  # an import of it fails
     with pytest.raises(MissingExtraError, match=f"pip install {wanted}( |$)"):

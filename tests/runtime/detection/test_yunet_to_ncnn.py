@@ -161,7 +161,7 @@ def test_another_model_is_no_detector() -> None:
 def test_files_that_are_no_graph(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"m\.onnx: damaged, or no ONNX file"):
+    with pytest.raises(ModelError, match=r"m\.onnx: damaged or cut off, or no ONNX file"):
         read_graph(path)
 
 

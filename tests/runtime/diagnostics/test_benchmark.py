@@ -167,9 +167,10 @@ def test_ncnn_and_the_size_of_its_files(
 
 
 def test_an_ir_and_its_size(children: Children, tmp_path: Path, fp32_model: Path) -> None:
-    from fer_edge.runtime.formats.onnx_reader import read_metadata
+    from fer_edge.runtime.formats.onnx_reader import read_header
 
-    spec = read_metadata(fp32_model)["fer_edge"].replace("&", "&amp;").replace('"', "&quot;")
+    spec = read_header(fp32_model).metadata["fer_edge"].decode()
+    spec = spec.replace("&", "&amp;").replace('"', "&quot;")
     (tmp_path / "m.xml").write_text(
         f'<net><rt_info><fer_edge value="{spec}" /></rt_info></net>', "utf-8"
     )

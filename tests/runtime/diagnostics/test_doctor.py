@@ -23,7 +23,7 @@ from fer_edge.runtime.diagnostics.self_test import (
     read_model_spec,
 )
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.runtime.formats.onnx_reader import read_metadata
+from fer_edge.runtime.formats.onnx_reader import read_header
 from fer_edge.runtime.formats.spec_reader import read_spec
 from tests.support.commands import Fer
 from tests.support.processes import Interpreter
@@ -189,7 +189,7 @@ def test_an_ir_is_tried_under_openvino_alone(
 ) -> None:
     path = tmp_path / "m.xml"
     model = openvino.Core().read_model(fp32_model)
-    model.set_rt_info(read_metadata(fp32_model)["fer_edge"], "fer_edge")
+    model.set_rt_info(read_header(fp32_model).metadata["fer_edge"].decode(), "fer_edge")
     openvino.save_model(model, path, compress_to_fp16=False)
     log = fake_self_tests(monkeypatch, lambda _, threads: {"ms": 1.0 / threads})
     assert diagnose(path).choice == Choice("openvino", 2, 0.5)
@@ -199,7 +199,9 @@ def test_an_ir_is_tried_under_openvino_alone(
 def test_the_spec_is_read_without_an_engine(fp32_model: Path, tmp_path: Path) -> None:
     for path in (fp32_model, bundled("model")):
         model = onnx.load(path)
-        assert read_metadata(path) == {entry.key: entry.value for entry in model.metadata_props}
+        assert read_header(path).metadata == {
+            entry.key: entry.value.encode() for entry in model.metadata_props
+        }
         assert read_model_spec(path) == read_spec(path)
     path = tmp_path / "m.onnx"
     for content in (b"", b"hello", fp32_model.read_bytes()[:10_000]):

@@ -21,7 +21,11 @@ from fer_edge.runtime.backends.registry import (
     install_advice,
     unsupported_reason,
 )
-from fer_edge.runtime.backends.verification import VerifiedBackend, check_contract
+from fer_edge.runtime.backends.verification import (
+    NamedErrorsBackend,
+    VerifiedBackend,
+    check_contract,
+)
 from fer_edge.runtime.device import packages
 from fer_edge.runtime.device.cpu import ARM
 from fer_edge.runtime.device.engine_choice import read_choice
@@ -99,7 +103,7 @@ def open_backend(
     if verify:
         return VerifiedBackend(loaded, file, device)
     check_contract(loaded, file)
-    return loaded
+    return NamedErrorsBackend(loaded, file)
 
 
 def _known_fastest() -> str | None:

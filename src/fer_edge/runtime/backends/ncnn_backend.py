@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fer_edge.errors import ModelError
 from fer_edge.runtime.device.cpu import count_usable_cores
+from fer_edge.runtime.formats.model_files import companion
 from fer_edge.runtime.formats.ncnn_files import read_verified_spec
 from fer_edge.spec import NcnnOptions
 
@@ -41,6 +42,7 @@ class Network:
 
     def __init__(self, graph: Path, weights: Path, options: NcnnOptions, threads: int) -> None:
         self._net = ncnn.Net()
+        self._process, self._threads = os.getpid(), threads
         half = options.arithmetic == "fp16"
         # by default ncnn uses half precision where the CPU has it, and a GPU where there is one
         for name, value in {
@@ -66,8 +68,15 @@ class Network:
             outputs: names of the outputs; layers that only others need aren't computed.
 
         Raises:
-            ModelError: the graph has no such blob, or can't be computed on that input.
+            ModelError: the graph has no such blob, or can't be computed on that input; or this
+                process was forked after the network was opened with several threads.
         """
+        if self._threads > 1 and os.getpid() != self._process:
+            # OpenMP would wait for threads that the process doesn't have, for ever
+            raise ModelError(
+                "ncnn with several threads can't compute in a process that was forked after it was "
+                "opened: open it in that process, or with 1 thread"
+            )
         extractor = self._net.create_extractor()
         # a copy that ncnn owns: layers that work in place crash on memory that isn't ncnn's
         failed = extractor.input(input_name, ncnn.Mat(pixels).clone())
@@ -102,7 +111,8 @@ class NcnnBackend:
         self.spec = read_verified_spec(path)
         assert self.spec.ncnn is not None
         self._threads = threads or count_usable_cores()
-        self._network = Network(path, path.with_suffix(".bin"), self.spec.ncnn, 1)
+        self._pools = _Pools(self._threads)
+        self._network = Network(path, companion(path, ".bin"), self.spec.ncnn, 1)
 
     def __call__(self, faces: npt.NDArray[np.uint8]) -> Floats:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`."""
@@ -116,11 +126,18 @@ class NcnnBackend:
             for i in range(len(faces)):
                 predict(i)
         else:
-            list(self._pool.map(predict, range(len(faces))))
+            list(self._pools[os.getpid()].map(predict, range(len(faces))))
         return logits
 
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
+
+class _Pools(dict[int, "ThreadPoolExecutor"]):
+    """A pool for each process: one that was forked has none of its parent's threads."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__()
+        self._threads = threads
+
+    def __missing__(self, process: int) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor  # here: most runs need none
 
-        return ThreadPoolExecutor(self._threads)
+        return self.setdefault(process, ThreadPoolExecutor(self._threads))

@@ -10,7 +10,9 @@ import numpy.typing as npt
 import onnxruntime
 
 from fer_edge.errors import DeviceError, ModelError
-from fer_edge.spec import ModelSpec
+from fer_edge.runtime.formats.model_files import check_file
+from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.text import one_line
 
 PROVIDERS: dict[str, dict[str, dict[str, str]]] = {
     "cpu": {"CPUExecutionProvider": {}},
@@ -44,12 +46,11 @@ def open_session(path: Path, *, device: str = "cpu", threads: int) -> onnxruntim
         ModelError: there is no such file, or the engine can't load it.
         DeviceError: the CPU can load the file but the device can't.
     """
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such file")
+    check_file(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors too are raised, and need not be printed
     here = onnxruntime.get_available_providers()
     provider = next(p for p in PROVIDERS[device].items() if p[0] in here)
     try:
@@ -59,13 +60,13 @@ def open_session(path: Path, *, device: str = "cpu", threads: int) -> onnxruntim
         )
     # the engine's own exceptions share no base but Exception
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         if device == "cpu":
             raise ModelError(
-                f"{path}: ONNX Runtime can't load it: {reason[:200]}: {_advice(reason)}"
+                f"{path}: ONNX Runtime can't load it: {reason}: {_advice(str(error))}"
             ) from None
         open_session(path, threads=threads)  # raises ModelError if the file is damaged
-        raise DeviceError(f"ONNX Runtime's {provider[0]} failed: {reason[:200]}") from None
+        raise DeviceError(f"ONNX Runtime's {provider[0]} failed: {reason}") from None
     # a provider whose libraries or device are missing is left out without an error
     if session.get_providers()[0] != provider[0]:
         raise DeviceError(f"ONNX Runtime's {provider[0]} didn't start: its driver or device is off")
@@ -88,9 +89,8 @@ class OnnxRuntimeBackend:
     engine = "onnxruntime"
 
     def __init__(self, path: Path, *, device: str = "cpu", threads: int = 1) -> None:
+        self.spec = read_spec(path)
         self._session = open_session(path, device=device, threads=threads)
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        self.spec = ModelSpec.from_metadata(metadata, str(path))
 
     def __call__(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`."""

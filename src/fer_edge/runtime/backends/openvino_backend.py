@@ -11,11 +11,10 @@ import openvino
 
 from fer_edge.errors import DeviceError, ModelError
 from fer_edge.runtime.backends.openvino_rounding import round_terms
-from fer_edge.runtime.formats.onnx_reader import read_opset
-from fer_edge.spec import KEY, ModelSpec
-
-FRAMEWORK = "framework"
-"""Key of an ONNX file's `metadata_props` in OpenVINO's `rt_info`."""
+from fer_edge.runtime.formats.model_files import check_file, companion, model_type
+from fer_edge.runtime.formats.onnx_reader import read_header
+from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.text import one_line
 
 DEVICES = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
 """OpenVINO's names. AUTO is left out: it may change the device between two calls."""
@@ -43,22 +42,19 @@ class OpenVinoBackend:
     engine = "openvino"
 
     def __init__(self, path: Path, *, device: str = "cpu", threads: int = 1) -> None:
+        self.spec = read_spec(path)
         core = openvino.Core()
         model = read_model(core, path)
-        round_terms(model)
-        # the spec is read before compiling, which may drop rt_info
-        places = ([KEY], [FRAMEWORK, KEY])  # of an IR, of an ONNX file
-        found = [model.get_rt_info(p).value for p in places if model.has_rt_info(p)]
-        self.spec = ModelSpec.from_metadata({KEY: found[0]} if found else {}, str(path))
         self._one_by_one = device in ONE_BY_ONE
         try:
+            round_terms(model)
             if self._one_by_one:
                 side = self.spec.input.side
                 model.reshape({"faces": [1, side, side]})
             config = configuration(core, device, threads)
             compiled = core.compile_model(model, DEVICES[device], config)
         except RuntimeError as error:
-            reason = reason_of(error)
+            reason = one_line(error)
             if device == "cpu":
                 raise ModelError(f"{path}: OpenVINO can't load it: {reason}") from None
             raise DeviceError(f"OpenVINO's {DEVICES[device]} failed: {reason}") from None
@@ -81,22 +77,24 @@ def read_model(core: openvino.Core, path: Path) -> openvino.Model:
     Raises:
         ModelError: the file is missing, or OpenVINO can't read it.
     """
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such file")
-    if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
-        raise ModelError(f"{path}: its .bin is missing: copy both")
-    if path.suffix == ".onnx" and (version := read_opset(path)) > NEWEST_OPSET:
+    check_file(path)
+    weights = None
+    if model_type(path) == ".xml":
+        weights = companion(path, ".bin")
+        if not weights.is_file():
+            raise ModelError(f"{path}: its {weights.suffix} is missing: copy both")
+        check_file(weights, "copy both files again")
+    elif (version := read_header(path).opset) > NEWEST_OPSET:
         raise ModelError(
             f"{path}: OpenVINO can't load it: opset {version} is newer than {NEWEST_OPSET}, "
             "the newest it knows: export it again"
         )
     try:
-        return core.read_model(path)
+        return core.read_model(path, weights) if weights else core.read_model(path)
     except RuntimeError as error:
-        both = "both files" if path.suffix == ".xml" else "it"
+        both = "both files" if weights else "it"
         raise ModelError(
-            f"{path}: OpenVINO can't load it: {reason_of(error)}: "
-            f"copy {both} again, or export again"
+            f"{path}: OpenVINO can't load it: {one_line(error)}: copy {both} again, or export again"
         ) from None
 
 
@@ -108,8 +106,3 @@ def configuration(core: openvino.Core, device: str, threads: int) -> dict[str, s
     if device == "cpu" and threads:
         config["INFERENCE_NUM_THREADS"] = threads
     return config
-
-
-def reason_of(error: Exception) -> str:
-    """The beginning of OpenVINO's message, as one line."""
-    return " ".join(str(error).split())[:200]

@@ -12,6 +12,7 @@ from pathlib import Path
 from fer_edge.errors import FerEdgeError, ModelError, install_command
 from fer_edge.runtime.device.cpu import ARM
 from fer_edge.runtime.formats import ncnn_files
+from fer_edge.runtime.formats.model_files import companion, model_type
 from fer_edge.spec import ModelSpec, Precision
 
 
@@ -85,11 +86,11 @@ def find_file(name: str, path: Path, *, allow_substitute: bool = True) -> Path |
     replaces an int8 file, whose logits are those of its own quantized model.
     """
     engine = ENGINES[name]
-    if path.suffix in engine.suffixes:
+    if model_type(path) in engine.suffixes:
         return path
-    if not allow_substitute or path.suffix not in engine.substitutes:
+    if not allow_substitute or model_type(path) not in engine.substitutes:
         return None
-    other = path.with_suffix(engine.substitutes[path.suffix])
+    other = companion(path, engine.substitutes[model_type(path)])
     if not other.is_file():
         return None
     from fer_edge.runtime.formats.spec_reader import read_spec  # here: most starts don't need it
@@ -108,12 +109,12 @@ def check_suffix(path: Path, names: Iterable[str] = ENGINES) -> None:
     """
     first, *others = names
     suffixes = sorted({s for name in (first, *others) for s in ENGINES[name].suffixes})
-    if path.suffix in suffixes:
+    if model_type(path) in suffixes:
         return
     subject = "no backend reads" if others else f"{first} does not read"
     message = f"{path}: {subject} {path.suffix or 'a file without suffix'}"
     message += f", only {', '.join(suffixes)}"
-    if not others and path.suffix in ENGINES[first].substitutes:
+    if not others and model_type(path) in ENGINES[first].substitutes:
         message += f": fer export --format {first} makes one, and --model names it"
     raise ModelError(message)
 
@@ -128,11 +129,11 @@ def install_advice(path: Path) -> str:
     commands = [
         install_command(engine.package, engine.extra)
         for engine in ENGINES.values()
-        if path.suffix in engine.suffixes
+        if model_type(path) in engine.suffixes
     ]
     advice = f"no engine that works here reads it: {', or '.join(commands)}"
     for name, engine in ENGINES.items():
-        if path.suffix in engine.substitutes:
+        if model_type(path) in engine.substitutes:
             advice += f"; or fer export --format {name}, where PyTorch is, makes a model for {name}"
     return advice
 

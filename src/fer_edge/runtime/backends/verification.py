@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.errors import ModelError
+from fer_edge.errors import FerEdgeError, ModelError
 from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.spec import ModelSpec, Precision
+from fer_edge.text import one_line, shorten
 
 if TYPE_CHECKING:
     from fer_edge.runtime.backends import Backend
@@ -105,21 +106,51 @@ def check_contract(backend: Backend, path: Path) -> Floats:
     side, labels = spec.input.side, len(spec.labels)
     black = np.zeros((1, side, side), np.uint8)
     faces = spec.golden_faces()[start_samples(spec)] if spec.golden else black
-    try:
-        results = [backend(face[None]) for face in faces]
-    # each engine has exceptions of its own
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: its graph doesn't take what its spec says: {reason}") from None
-    for logits in results:
-        if logits.shape != (1, labels):
+    results = []
+    for face in faces:
+        try:
+            logits = backend(face[None])
+        # each engine has exceptions of its own
+        except Exception as error:
+            reason = one_line(error)
             raise ModelError(
-                f"{path}: its graph gives logits {logits.shape}, its spec has {labels} labels"
-            )
+                f"{path}: its graph doesn't take what its spec says: {reason}"
+            ) from None
+        if logits.shape != (1, labels) or logits.dtype != np.float32:
+            given = f"logits {shorten(str(logits.shape), 100)} {logits.dtype}"
+            raise ModelError(f"{path}: its graph gives {given}, its spec has {labels} labels")
+        results.append(logits)
     return np.concatenate(results)
 
 
-class VerifiedBackend:
+class NamedErrorsBackend:
+    """A backend whose failures are errors by name."""
+
+    def __init__(self, backend: Backend, path: Path) -> None:
+        self.engine: str = backend.engine
+        self.spec: ModelSpec = backend.spec
+        self._backend, self._path = backend, path
+
+    def __call__(self, faces: npt.NDArray[np.uint8]) -> Floats:
+        """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`.
+
+        Raises:
+            ModelError: the engine failed, or gave logits of another shape.
+        """
+        try:
+            logits = self._backend(faces)
+        except (FerEdgeError, MemoryError):
+            raise
+        # each engine has exceptions of its own
+        except Exception as error:
+            reason = one_line(error)
+            raise ModelError(f"{self._path}: {self.engine} can't compute it: {reason}") from None
+        if logits.shape != (expected := (len(faces), len(self.spec.labels))):
+            raise ModelError(f"{self._path}: gives logits {logits.shape} instead of {expected}")
+        return logits
+
+
+class VerifiedBackend(NamedErrorsBackend):
     """A backend that gave the golden logits, and whose every prediction is finite.
 
     Raises:
@@ -127,9 +158,7 @@ class VerifiedBackend:
     """
 
     def __init__(self, backend: Backend, path: Path, device: str) -> None:
-        self.engine: str = backend.engine
-        self.spec: ModelSpec = backend.spec
-        self._backend, self._path = backend, path
+        super().__init__(backend, path)
         logits = self._check_finite(check_contract(backend, path))
         if not self.spec.golden:
             return
@@ -146,9 +175,9 @@ class VerifiedBackend:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`.
 
         Raises:
-            ModelError: a logit isn't finite.
+            ModelError: a logit isn't finite, or the engine failed.
         """
-        return self._check_finite(self._backend(faces))
+        return self._check_finite(super().__call__(faces))
 
     def _check_finite(self, logits: Floats) -> Floats:
         if not np.isfinite(logits).all():

@@ -23,6 +23,11 @@ SCORE_THRESHOLD = 0.6
 """Minimum of sqrt(class x objectness), in [0, 1]."""
 NMS_THRESHOLD = 0.3
 """Maximum IoU of two boxes: of two that overlap more, the one with the higher score stays."""
+MAX_CANDIDATES = 5000
+"""Boxes of the highest scores that are compared with each other, as in FaceDetectorYN."""
+MAX_LOG_SIZE = 10.0
+"""Largest logarithm of a box's size in strides, which is e^10 = 22,026 strides: beyond every image.
+Without it, a damaged network's numbers would overflow."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Detector:
     Raises:
         ConfigError: there is no such engine.
         MissingExtraError: the engine isn't installed.
-        ModelError: the file is missing or isn't YuNet.
+        ModelError: the file is missing or isn't YuNet; on a call: it can't be computed.
         ValueError: `side` is under 32, or `min_face` under 1.
     """
 
@@ -104,7 +109,7 @@ def detect_faces(run: Run, pixels: npt.NDArray[np.uint8]) -> Floats:
     outputs = run(np.ascontiguousarray(padded.transpose(2, 0, 1)[None]))
     rows = np.concatenate([_decode_stride(outputs, stride, padded.shape[1]) for stride in STRIDES])
     rows = rows[rows[:, 14] >= SCORE_THRESHOLD]
-    rows = rows[np.argsort(-rows[:, 14], kind="stable")]
+    rows = rows[np.argsort(-rows[:, 14], kind="stable")][:MAX_CANDIDATES]
     # on whole pixels, as OpenCV does
     return rows[non_maximum_suppression(np.trunc(rows[:, :4]), NMS_THRESHOLD)]
 
@@ -121,7 +126,7 @@ def _decode_stride(outputs: Mapping[str, Floats], stride: int, width: int) -> Fl
     index = np.arange(len(score))
     anchor = np.stack([index % (width // stride), index // (width // stride)], 1)
     rows = np.empty((len(score), 15), np.float32)
-    size = np.exp(box[:, 2:]) * stride
+    size = np.exp(box[:, 2:].clip(max=MAX_LOG_SIZE)) * stride
     rows[:, 0:2] = (anchor + box[:, :2]) * stride - size / 2
     rows[:, 2:4] = size
     rows[:, 4:14] = (points + np.tile(anchor, 5)) * stride

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,15 @@ from fer_edge.errors import ConfigError, MissingExtraError, ModelError
 from fer_edge.runtime.backends import registry
 from fer_edge.runtime.device import packages
 from fer_edge.runtime.device.cpu import count_usable_cores
+from fer_edge.runtime.formats.model_files import check_file
 from fer_edge.spec import NcnnOptions
+from fer_edge.text import one_line, shorten
 
 STRIDES = (8, 16, 32)
-KINDS = ("cls", "obj", "bbox", "kps")
+KINDS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+"""The kinds of outputs: how many numbers each gives for an anchor."""
+MAX_VALUE = 1e6
+"""Limit of the absolute value of an output; YuNet's are under 100."""
 OUTPUTS = [f"{kind}_{stride}" for kind in KINDS for stride in STRIDES]
 
 Floats = npt.NDArray[np.float32]
@@ -31,12 +37,12 @@ def open_network(path: Path, *, threads: int = 1, engine: str = "onnxruntime") -
     """YuNet under an engine of `ENGINES`, for `detect_faces`. Safe to share between threads."""
     if engine not in ENGINES:
         raise ConfigError(f"the detector's engine {engine!r} is none of {', '.join(ENGINES)}")
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such file: run fer detector install")
+    check_file(path, "run fer detector install")
     try:
         names, run = ENGINES[engine](path, threads)
     except ModelError as error:
-        raise ModelError(f"{path}: not a face detector ({error})") from None
+        reason = str(error).removeprefix(f"{path}: ")
+        raise ModelError(f"{path}: not a face detector ({reason})") from None
     except ModuleNotFoundError as error:
         registered = registry.ENGINES[engine]
         if error.name != registered.package:
@@ -44,7 +50,36 @@ def open_network(path: Path, *, threads: int = 1, engine: str = "onnxruntime") -
         raise MissingExtraError(registered.package, registered.extra) from None
     if missing := set(OUTPUTS).difference(names):
         raise ModelError(f"{path}: not YuNet: it has no output {min(missing)!r}")
-    return run
+    return partial(_run_checked, path, run)
+
+
+def _run_checked(path: Path, run: Run, faces: Floats) -> Mapping[str, Floats]:
+    """Compute the outputs.
+
+    Raises:
+        ModelError: the engine fails, or an output isn't what YuNet gives for such an image.
+    """
+    try:
+        outputs = run(faces)
+    except (ModelError, MemoryError):
+        raise
+    # each engine has exceptions of its own
+    except Exception as error:
+        raise ModelError(f"{path}: can't be computed: {one_line(error)}: {_ADVICE}") from None
+    pixels = faces.shape[2] * faces.shape[3]
+    for name, output in outputs.items():
+        kind, _, stride = name.partition("_")
+        expected = (1, pixels // int(stride) ** 2, KINDS[kind])
+        if output.shape != expected or output.dtype != np.float32:
+            given = f"{output.dtype} {shorten(str(output.shape), 100)}"
+            raise ModelError(f"{path}: its output {name} is {given}, not {expected}: {_ADVICE}")
+        # beyond, a box lies outside every image, and sums overflow
+        if not (np.abs(output) < MAX_VALUE).all():
+            raise ModelError(f"{path}: its output {name} isn't numbers: {_ADVICE}")
+    return outputs
+
+
+_ADVICE = "damaged, or not YuNet: fer detector install"
 
 
 def _onnxruntime(path: Path, threads: int) -> Opened:
@@ -62,14 +97,14 @@ def _onnxruntime(path: Path, threads: int) -> Opened:
 def _openvino(path: Path, threads: int) -> Opened:
     import openvino
 
-    from fer_edge.runtime.backends.openvino_backend import configuration, read_model, reason_of
+    from fer_edge.runtime.backends.openvino_backend import configuration, read_model
 
     core = openvino.Core()
     try:
         model = read_model(core, path)
         compiled = core.compile_model(model, "CPU", configuration(core, "cpu", threads))
     except RuntimeError as error:
-        raise ModelError(f"OpenVINO can't load it: {reason_of(error)}") from None
+        raise ModelError(f"OpenVINO can't load it: {one_line(error)}") from None
     request = compiled.create_infer_request()
     lock = threading.Lock()  # a request serves one call at a time
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fer_edge.documents import read_json
 from fer_edge.errors import DamagedSpecError, MissingSpecError, ModelError
+from fer_edge.runtime.formats.model_files import check_file, companion
 from fer_edge.spec import ModelSpec
 
 SUFFIX = ".ncnn.param"
@@ -42,14 +43,15 @@ def read_verified_spec(path: Path) -> ModelSpec:
 
     spec, digests = _read(path)
     for suffix, expected in digests.items():
-        file = path.with_suffix(suffix)
+        file = companion(path, suffix)
+        check_file(file, _ALL, may_be_empty=True)  # its SHA-256 tells
         try:
             with file.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise ModelError(f"{file}: {error.strerror}: {_ALL}") from None
         if digest != expected:
-            document = path.with_suffix(".json").name
+            document = companion(path, ".json").name
             raise ModelError(f"{file}: damaged, or of another model than {document}: {_ALL}")
     return spec
 
@@ -59,9 +61,8 @@ _ALL = f"copy all three files again (*{SUFFIX}, .bin and .json), or export again
 
 def _read(path: Path) -> tuple[ModelSpec, dict[str, str]]:
     """The spec and the digests in the `.json`."""
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such file")
-    file = path.with_suffix(".json")
+    check_file(path, _ALL)
+    file = companion(path, ".json")
     try:
         document = read_json(file)
     except FileNotFoundError:
@@ -70,8 +71,8 @@ def _read(path: Path) -> tuple[ModelSpec, dict[str, str]]:
         ) from None
     except OSError as error:
         raise ModelError(f"{file}: {error.strerror}: {_ALL}") from None
-    except ValueError:
-        raise DamagedSpecError(f"{file}: damaged or cut off: {_ALL}") from None
+    except ValueError as error:
+        raise DamagedSpecError(f"{file}: damaged or cut off ({error}): {_ALL}") from None
     digests = document.get(DIGESTS) if isinstance(document, dict) else None
     if not isinstance(digests, dict) or digests.keys() != {".param", ".bin"}:
         raise DamagedSpecError(f"{file}: it doesn't name the files that it belongs to: {_ALL}")

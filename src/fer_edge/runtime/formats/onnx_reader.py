@@ -61,39 +61,43 @@ class OnnxGraph:
     outputs: list[str]
 
 
-def read_opset(path: Path) -> int:
-    """Version of ONNX's own operator set in a file; 0: it names none, or it is damaged.
+@dataclass(frozen=True)
+class OnnxHeader:
+    """What a file says of itself beside its graph.
+
+    Attributes:
+        opset: version of ONNX's own operator set.
+        metadata: the `metadata_props`, which are UTF-8 unless they are damaged.
+    """
+
+    opset: int
+    metadata: dict[str, bytes]
+
+
+def read_header(path: Path) -> OnnxHeader:
+    """Read a file's operator set and metadata.
 
     Raises:
-        OSError: the file can't be read.
+        ModelError: the file can't be read, or is damaged.
     """
-    version = 0
-    for entry in _entries(path, MODEL_OPSET):
-        domain, found = entry.get(OPSET_DOMAIN, b""), entry.get(OPSET_VERSION, 0)
-        if domain in OWN_DOMAINS and isinstance(found, int):
-            version = max(version, found)
-    return version
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """The `metadata_props` of a file; empty where it is damaged.
-
-    Raises:
-        OSError: the file can't be read.
-    """
-    metadata = {}
-    for entry in _entries(path, MODEL_METADATA):
-        key, text = entry.get(ENTRY_KEY), entry.get(ENTRY_VALUE)
-        if isinstance(key, memoryview) and isinstance(text, memoryview):
-            metadata[str(key, "utf-8", "replace")] = str(text, "utf-8", "replace")
-    return metadata
-
-
-def _entries(path: Path, field_number: int) -> Iterator[dict[int, Field]]:
-    """The last value of each field, for each message in the model's field `field_number`."""
-    for number, value in _fields(memoryview(path.read_bytes())):
-        if number == field_number and isinstance(value, memoryview):
-            yield dict(_fields(value))
+    opset, metadata = 0, {}
+    try:
+        for number, value in _fields(_content(path)):
+            if number == MODEL_OPSET:
+                entry = dict(_fields(_bytes(value)))
+                if entry.get(OPSET_DOMAIN, b"") in OWN_DOMAINS:
+                    opset = max(opset, _integer(entry.get(OPSET_VERSION, 0)))
+            elif number == MODEL_METADATA:
+                entry = dict(_fields(_bytes(value)))
+                key = _text(entry.get(ENTRY_KEY, b""))
+                if key in metadata:
+                    raise ValueError(f"{key!r} is there twice")
+                metadata[key] = bytes(_bytes(entry.get(ENTRY_VALUE, b"")))
+        if not opset:
+            raise ValueError("it names no operator set")
+    except _DAMAGE:
+        raise _damaged(path) from None
+    return OnnxHeader(opset, metadata)
 
 
 def read_graph(path: Path) -> OnnxGraph:
@@ -103,7 +107,7 @@ def read_graph(path: Path) -> OnnxGraph:
         ModelError: the file can't be read, or isn't an ONNX graph.
     """
     try:
-        graph = _message(_message(memoryview(path.read_bytes()))[MODEL_GRAPH][0])
+        graph = _message(_message(_content(path))[MODEL_GRAPH][0])
         tensors = (_tensor(_message(one)) for one in graph.get(GRAPH_INITIALIZER, []))
         return OnnxGraph(
             nodes=[_node(_message(one)) for one in graph[GRAPH_NODE]],
@@ -111,10 +115,25 @@ def read_graph(path: Path) -> OnnxGraph:
             inputs=[_text(_message(one)[VALUE_NAME][0]) for one in graph[GRAPH_INPUT]],
             outputs=[_text(_message(one)[VALUE_NAME][0]) for one in graph[GRAPH_OUTPUT]],
         )
+    except _DAMAGE:
+        raise _damaged(path) from None
+
+
+def _content(path: Path) -> memoryview:
+    try:
+        return memoryview(path.read_bytes())
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from None
-    except (KeyError, IndexError, TypeError, ValueError):
-        raise ModelError(f"{path}: damaged, or no ONNX file: copy it again") from None
+
+
+_DAMAGE = (IndexError, KeyError, OverflowError, TypeError, ValueError)
+"""What reading a damaged file raises: cut off, a number out of range, a field of another type."""
+
+
+def _damaged(path: Path) -> ModelError:
+    return ModelError(
+        f"{path}: damaged or cut off, or no ONNX file: copy it again, or export it again"
+    )
 
 
 def _node(message: Message) -> Node:
@@ -140,46 +159,53 @@ def _tensor(message: Message) -> tuple[str, Floats] | None:
     if message[TENSOR_TYPE][0] != FLOAT32 or TENSOR_DATA not in message:
         return None
     shape = [number for value in message.get(TENSOR_DIMS, []) for number in _integers(value)]
-    data = message[TENSOR_DATA][0]
-    assert isinstance(data, memoryview)
-    return _text(message[TENSOR_NAME][0]), np.frombuffer(data, "<f4").reshape(shape)
+    data = np.frombuffer(_bytes(message[TENSOR_DATA][0]), "<f4")
+    return _text(message[TENSOR_NAME][0]), data.reshape(shape)
 
 
 def _message(value: Field) -> Message:
     """The fields of a message, by number."""
-    if isinstance(value, int):
-        raise TypeError("an integer where a message is expected")
     message: Message = {}
-    for number, field in _fields(value):
+    for number, field in _fields(_bytes(value)):
         message.setdefault(number, []).append(field)
     return message
 
 
-def _text(value: Field) -> str:
+def _bytes(value: Field | bytes) -> memoryview:
     if isinstance(value, int):
-        raise TypeError("an integer where a string is expected")
-    return str(value, "utf-8")
+        raise TypeError("an integer where bytes are expected")
+    return memoryview(value)
+
+
+def _integer(value: Field) -> int:
+    if not isinstance(value, int):
+        raise TypeError("bytes where an integer is expected")
+    return value
+
+
+def _text(value: Field | bytes) -> str:
+    return str(_bytes(value), "utf-8")
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, Field]]:
-    """Number and value of each field of a protobuf message, up to where the data is damaged."""
+    """Number and value of each field of a protobuf message.
+
+    Raises:
+        IndexError, KeyError: it is cut off, or no protobuf.
+    """
     at = 0
-    try:
-        while at < len(data):
-            key, at = _varint(data, at)
-            number, wire = key >> 3, key & 7
-            if wire == 0:
-                value, at = _varint(data, at)
-                yield number, value
-                continue
-            if wire == 2:
-                size, at = _varint(data, at)
-            else:
-                size = FIXED_SIZES[wire]
-            yield number, data[at : at + size]
-            at += size
-    except (IndexError, KeyError):  # cut off, or no protobuf
-        return
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, wire = key >> 3, key & 7
+        if wire == 0:
+            value, at = _varint(data, at)
+            yield number, value
+            continue
+        size, at = _varint(data, at) if wire == 2 else (FIXED_SIZES[wire], at)
+        if size > len(data) - at:
+            raise IndexError("cut off")
+        yield number, data[at : at + size]
+        at += size
 
 
 def _integers(value: Field) -> list[int]:

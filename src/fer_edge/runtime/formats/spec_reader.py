@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from xml.etree import ElementTree
 
 from fer_edge.documents import parse_json
 from fer_edge.errors import ModelError
 from fer_edge.runtime.formats import ncnn_files
-from fer_edge.runtime.formats.onnx_reader import read_metadata, read_opset
+from fer_edge.runtime.formats.model_files import check_file, model_type
+from fer_edge.runtime.formats.onnx_reader import read_header
 from fer_edge.spec import ModelSpec
 
 _LONGEST_HEADER = 100_000_000  # the format's own limit
@@ -26,32 +26,25 @@ def _safetensors_metadata(path: Path) -> dict[str, str]:
         header = stream.read(size)
     try:
         document = parse_json(header)
-    except ValueError:
-        raise ModelError(f"{path}: damaged or cut off: copy it again") from None
+    except ValueError as error:
+        raise ModelError(f"{path}: damaged or cut off ({error}): copy it again") from None
     metadata = document.get("__metadata__") if isinstance(document, dict) else None
     if not isinstance(metadata, dict):
         return {}
     return {str(key): str(value) for key, value in metadata.items()}
 
 
-def _onnx_metadata(path: Path) -> dict[str, str]:
-    # without an engine, which may be missing or crash on this machine
-    if not read_opset(path):
-        raise ModelError(f"{path}: damaged or cut off: copy it again, or export it again")
-    return read_metadata(path)
+def _onnx_metadata(path: Path) -> dict[str, bytes]:
+    return read_header(path).metadata
 
 
 def _openvino_metadata(path: Path) -> dict[str, str]:
-    """The attributes `value` under the model's `rt_info` in the XML of an IR."""
-    try:
-        info = ElementTree.parse(path).getroot().find("rt_info")
-    except ElementTree.ParseError as error:
-        raise ModelError(f"{path}: damaged or cut off ({error}): copy it again") from None
-    found = {} if info is None else {child.tag: child.get("value") for child in info}
-    return {key: value for key, value in found.items() if value is not None}
+    from fer_edge.runtime.formats import openvino_ir  # here: an XML parser, for few starts
+
+    return openvino_ir.read_metadata(path)
 
 
-def _inside(find: Callable[[Path], dict[str, str]]) -> Callable[[Path], ModelSpec]:
+def _inside(find: Callable[[Path], Mapping[str, str | bytes]]) -> Callable[[Path], ModelSpec]:
     return lambda path: ModelSpec.from_metadata(find(path), str(path))
 
 
@@ -70,9 +63,8 @@ def read_spec(path: Path) -> ModelSpec:
         ModelError: there is no such file, its kind isn't known, or it is damaged.
         SpecError: it holds no spec, a newer one, or a damaged one.
     """
-    if path.suffix not in _READERS:
+    if model_type(path) not in _READERS:
         *others, last = _READERS
         raise ModelError(f"{path}: a model file ends in {', '.join(others)} or {last}")
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such file")
-    return _READERS[path.suffix](path)
+    check_file(path)
+    return _READERS[model_type(path)](path)

@@ -95,7 +95,7 @@ def fit_temperature(logits: Floats, truth: Ints) -> float:
     """
 
     def loss(log_temperature: float) -> float:
-        probabilities = softmax(logits / np.exp(log_temperature))
+        probabilities = softmax(logits, float(np.exp(log_temperature)))
         of_truth = probabilities[np.arange(len(truth)), truth]
         return float(-np.log(of_truth + 1e-30).sum() + log_temperature**2 / 2)
 

@@ -191,7 +191,7 @@ def evaluate(model: Model, faces: Faces, split: str, left_out: int = 0) -> Repor
         split,
         model.spec.labels,
         faces.labels,
-        softmax(logits / model.spec.temperature).astype(np.float32),
+        softmax(logits, model.spec.temperature).astype(np.float32),
         left_out,
         size=model.size,
         model_sha256=model.sha256,
