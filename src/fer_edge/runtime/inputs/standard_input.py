@@ -61,7 +61,7 @@ def _read_stdin() -> Iterator[str | BinaryIO | SourceError]:
         return
     descriptor = sys.stdin.fileno()
     start = _read_start(descriptor)
-    end = b"\0" if b"\0" in start else b"\n"
+    end = _find_end(start)
     try:
         if not start.isspace() and _is_image(start, end):
             yield _StdinImage(start, descriptor)  # type: ignore[misc]
@@ -87,6 +87,12 @@ def _read_start(descriptor: int) -> bytes:
             break
         start += content
     return start
+
+
+def _find_end(start: bytes) -> bytes:
+    """What ends the names: NUL where it comes first, or where what it ends is a file's name."""
+    name, nul, _ = start.partition(b"\0")
+    return b"\0" if nul and (b"\n" not in name or _exists(name)) else b"\n"
 
 
 def _is_text(content: bytes) -> bool:
@@ -140,7 +146,7 @@ def _read_names(start: bytes, descriptor: int, end: bytes) -> Iterator[str | Sou
         name = record if end == b"\0" else record.removesuffix(b"\r")
         if not name or name.isspace():
             continue
-        if (_CONTROL.search(name) or b"\n" in name) and not _exists(name):
+        if (_CONTROL.search(name) or {*b"\0\n"} & {*name}) and not _exists(name):
             yield SourceError(
                 f"standard input: name {place} holds control characters, and there is no such "
                 "file: the rest is left out"
