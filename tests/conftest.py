@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge.cli import main
+from fer_edge.commands.interrupts import SIGNALS
 from fer_edge.spec import ModelSpec
 from tests.support.commands import CommandResult, Fer
 from tests.support.data import draw_rows, write_csv
@@ -29,10 +31,14 @@ def fer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         capsys.readouterr()
         monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
         code = 0
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             main()
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         captured = capsys.readouterr()
         return CommandResult(code, captured.out, captured.err)
 

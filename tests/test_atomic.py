@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import errno
+import os
+import re
+import signal
 from pathlib import Path
 
 import pytest
 
-from fer_edge.atomic import whole_file, write_text
+from fer_edge.atomic import _remove_leftovers, temporary_folder, whole_file, write_text
+from tests.support.file_systems import small_file_system
+from tests.support.processes import run_python
 
 
 def test_a_failed_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -53,3 +59,97 @@ def test_companions_come_and_go_with_their_file(tmp_path: Path) -> None:
         beside.write_text("new, without its companion")
     assert path.read_text() == "a"
     assert {p.name for p in tmp_path.iterdir()} == {"m.xml", "m.bin"}
+
+
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    mine, path = tmp_path / "mine", tmp_path / "a.txt"
+    mine.write_text("mine")
+    path.symlink_to(mine)
+    write_text(path, "new")
+    assert (mine.read_text(), path.read_text(), path.is_symlink()) == ("mine", "new", False)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fer_edge.atomic import whole_file
+
+with whole_file(Path(sys.argv[1])) as beside:
+    beside.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    assert run_python("-c", KILLED, path).returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert re.fullmatch(r"\.fer-[0-9a-f]{16}", left.name)
+    write_text(path, "whole")
+    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_may_not_be_removed(tmp_path: Path) -> None:
+    """A folder in use, and whatever else has such a name."""
+    name = ".fer-0123456789abcde"
+    with temporary_folder(tmp_path) as in_use:
+        (in_use / "a").touch()
+        (tmp_path / f"{name}0").mkdir()
+        (tmp_path / f"{name}1").write_text("mine")
+        (tmp_path / "linked").mkdir()
+        (tmp_path / "linked" / "lock").touch()
+        (tmp_path / f"{name}2").symlink_to("linked")
+        (tmp_path / ".fer-mine").mkdir()
+        (tmp_path / ".fer-mine" / "lock").touch()
+        before = sorted(tmp_path.rglob("*"))
+        _remove_leftovers.cache_clear()
+        write_text(tmp_path / "a.txt", "a")
+        assert sorted(tmp_path.rglob("*")) == sorted((*before, tmp_path / "a.txt"))
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL])
+def test_a_mount_that_lacks_calls(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As SMB, FAT and FUSE may: no modes, no locks, no syncing of folders."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    for call in ("pathlib.Path.chmod", "os.chmod", "os.fsync", "fcntl.flock"):
+        monkeypatch.setattr(call, refuse)
+    with whole_file(tmp_path / "a.txt") as beside:
+        beside.touch(mode=0o600)
+        beside.write_text("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_disk_that_is_full_when_it_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on NFS, and where blocks are chosen late."""
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/a.txt'$"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+
+
+def test_an_error_names_the_file_and_not_what_is_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "folder.txt").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"Is a directory: '.*/folder.txt'$"):
+        write_text(tmp_path / "folder.txt", "a")
+
+
+def test_a_full_file_system(tmp_path: Path) -> None:
+    with small_file_system(tmp_path / "disk", 64) as disk:
+        write_text(disk / "a.txt", "kept")
+        with pytest.raises(OSError, match=r"No space left on device: '.*/b.txt'$"):
+            write_text(disk / "b.txt", "b" * 100_000)
+        assert [one.name for one in disk.iterdir()] == ["a.txt"]

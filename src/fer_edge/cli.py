@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
-import threading
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +18,7 @@ from typer.core import TyperGroup
 
 from fer_edge import __version__
 from fer_edge.commands.console import complain, note
+from fer_edge.commands.interrupts import handle_signals
 from fer_edge.errors import ConfigError, FerEdgeError
 
 PANELS = {
@@ -94,9 +93,7 @@ def main() -> None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
         # a file name may hold characters that the terminal's encoding lacks
         getattr(sys, name).reconfigure(errors="backslashreplace")
-    if threading.current_thread() is threading.main_thread():
-        # a service that is stopped ends as after Ctrl-C: results so far are kept
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    handle_signals()
     # Pillow warns of damage that it can read in spite of; what it cannot read is a SourceError
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
@@ -109,7 +106,8 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         # the reader left; what is still buffered must not raise again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         sys.exit(1)
     except (FerEdgeError, OSError) as error:
         complain(error)

@@ -15,9 +15,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from fer_edge.commands.annotated_output import AnnotatedOutput
+from fer_edge.commands.interrupts import SIGNALS
 from fer_edge.commands.results_file import KINDS, ResultsFile
 from fer_edge.errors import ConfigError
+from fer_edge.runtime.drawing.timeline import Timeline
+from fer_edge.runtime.inputs.video import read_frames
 from fer_edge.runtime.recognizer import Recognizer
+from fer_edge.runtime.results import Result
 from tests.support.commands import Fer
 from tests.support.data import draw_face
 from tests.support.processes import run_process
@@ -164,6 +169,51 @@ def test_a_run_that_is_killed_loses_and_doubles_nothing(
     assert sources(out) == [str(faces / f"{i}.png") for i in range(COUNT)]
 
 
+@pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_what_is_drawn_is_finished_when_a_run_is_stopped(
+    fer: Fer, tmp_path: Path, stop: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where further signals come meanwhile: the terminal closes, then the machine stops."""
+    frames, out = 6, tmp_path / "out.jsonl"
+    add, plot = AnnotatedOutput.add, Timeline.plot
+
+    def stop_after(self: AnnotatedOutput, result: Result) -> bool:
+        is_open = add(self, result)
+        if result.frame == frames - 1:
+            os.kill(os.getpid(), stop)
+        return is_open
+
+    def stop_again(self: Timeline) -> Image.Image:
+        for number in SIGNALS:
+            os.kill(os.getpid(), number)
+        return plot(self)
+
+    monkeypatch.setattr(AnnotatedOutput, "add", stop_after)
+    monkeypatch.setattr(Timeline, "plot", stop_again)
+    clip = write_clip(tmp_path / "clip.mkv", 20)
+    options = ("--save", tmp_path / "drawn", "--plot", tmp_path / "plot.png", "-o", out)
+    ran = fer("infer", "--faces", "whole", clip, *options)
+    assert ran.code == 1
+    assert "interrupted: the results so far are complete" in ran.err
+    assert len(sources(out)) == frames
+    assert len(list(read_frames(str(tmp_path / "drawn" / "clip.mp4")))) == frames
+    with Image.open(tmp_path / "plot.png") as image:
+        image.load()
+    names = ["clip.mkv", "drawn", "out.jsonl", "plot.png"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == names
+
+
+def test_a_long_name_is_shortened_where_it_gets_a_number(fer: Fer, tmp_path: Path) -> None:
+    names = ["é" * 125 + ".png", "é" * 125 + "a.gif", "b" * 251 + ".jpg", "b" * 250 + ".jpeg"]
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            Image.fromarray(draw_face(1, 1)).save(tmp_path / folder / name)
+    ran = fer("infer", "--faces", "whole", tmp_path / "*" / "*", "--save", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert len(list((tmp_path / "out").iterdir())) == 2 * len(names)
+
+
 def begun(folder: Path, faces: Path, out: Path) -> subprocess.Popen[bytes]:
     """A run that has written a result for each face, and waits for more on standard input."""
     command = [sys.executable, "-c", SCRIPT, "infer", "--faces", "whole", "-", "-o", str(out)]
@@ -274,8 +324,6 @@ def test_a_closed_list() -> None:
 def test_a_picture_that_is_gone_when_it_is_drawn(
     fer: Fer, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fer_edge.runtime.results import Result
-
     plot = Result.plot
 
     def gone(self: Result) -> Image.Image:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -173,7 +174,11 @@ def test_a_folder_that_cannot_be_written(
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match=r"Not a directory: '.*/file'"):
         check_output(tmp_path / "file" / "m.onnx", source)
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
-    with pytest.raises(PermissionError, match="Permission denied"):
+
+    def refuse(folder: Path, *_: object) -> None:  # root may write anywhere
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(PermissionError, match=rf"Permission denied: '{tmp_path}'$"):
         export_checkpoint(source, tmp_path / "new" / "m.onnx", force=True)
     assert not (tmp_path / "new").exists()

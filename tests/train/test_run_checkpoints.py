@@ -91,7 +91,7 @@ def test_what_was_being_written_leaves_the_others_whole(
         raise OSError(28, "No space left on device")
 
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    monkeypatch.setattr("fer_edge.train.run_checkpoints.os.fsync", fail)
+    monkeypatch.setattr("fer_edge.atomic.os.fsync", fail)
     with pytest.raises(OSError, match=r"No space left.*last\.ckpt"):
         WholeFileIO().save_checkpoint(make_state(3), folder / LAST)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

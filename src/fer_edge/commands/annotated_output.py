@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
+from fer_edge.atomic import check_writable
 from fer_edge.commands.console import note
+from fer_edge.commands.interrupts import finish_first
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing import fonts
 from fer_edge.runtime.drawing.timeline import Timeline, check_plot_path
@@ -23,12 +25,13 @@ class TimelineWriter(AbstractContextManager["TimelineWriter"]):
 
     Raises:
         ConfigError: the path isn't that of an image file.
+        OSError: its folder can't be written to.
     """
 
     def __init__(self, path: Path | None) -> None:
         if path is not None:
             check_plot_path(path)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            check_writable(path.parent)
         self._path = path
         self._written: list[Path] = []
         self._timeline: Timeline | None = None
@@ -79,7 +82,7 @@ class AnnotatedOutput(AbstractContextManager["AnnotatedOutput"]):
     Raises:
         ConfigError: a path isn't of the right kind, or no font has the labels' characters.
         DeviceError: when the block is entered: there is no display.
-        OSError: the folder cannot be made.
+        OSError: a folder cannot be written to.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class AnnotatedOutput(AbstractContextManager["AnnotatedOutput"]):
         if save:
             # now: a folder that cannot be written to is reported before anything is read
             save.mkdir(parents=True, exist_ok=True)
+            check_writable(save)
         fonts.check_labels(spec.labels)
         self._saved, self._timelines = ResultWriter(save), TimelineWriter(plot)
         self._window = Window() if show else None
@@ -104,9 +108,11 @@ class AnnotatedOutput(AbstractContextManager["AnnotatedOutput"]):
 
     def add(self, result: Result) -> bool:
         """Draw one result; False once the user has closed the window."""
-        if path := self._saved.add(result):
+        with finish_first():
+            path = self._saved.add(result)
+            self._timelines.add(result)
+        if path:
             note(f"saved {path}")
-        self._timelines.add(result)
         if self._window is None:
             return True
         still = result.frame is None
@@ -119,4 +125,5 @@ class AnnotatedOutput(AbstractContextManager["AnnotatedOutput"]):
 
     def __exit__(self, *_: object) -> None:
         """Finish the open files; what was read so far is kept."""
-        self._stack.close()
+        with finish_first():
+            self._stack.close()

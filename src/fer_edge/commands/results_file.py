@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import fcntl
 import io
-import json
 import os
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from fer_edge.atomic import named
+from fer_edge.atomic import named, sync, try_lock
+from fer_edge.commands.interrupts import finish_first
+from fer_edge.commands.results_records import Record, csv_records, json_records
 from fer_edge.errors import ConfigError
 from fer_edge.render.faces import csv_header, result_csv, result_json, result_text
 from fer_edge.runtime.results import Result
 from fer_edge.spec import ModelSpec
 
-Records = Callable[[BinaryIO], Iterator[tuple[str, int, int]]]
-
-
-def _json_records(stream: BinaryIO) -> Iterator[tuple[str, int, int]]:
-    """Source, first byte and end of each document; an incomplete last one is ignored."""
-    end = 0
-    for line in stream:
-        if not line.endswith(b"\n"):
-            return
-        start, end = end, end + len(line)
-        yield json.loads(line)["source"], start, end
-
-
-def _csv_records(stream: BinaryIO) -> Iterator[tuple[str, int, int]]:
-    """Source, first byte and end of each row, which may span several lines."""
-    read = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal read
-        for line in stream:
-            if not line.endswith(b"\n"):
-                return
-            read += len(line)
-            yield line.decode("utf-8", "surrogateescape")
-
-    rows = csv.reader(lines(), strict=True)
-    header = next(rows, ["source"])
-    if header[0] != "source":
-        raise ValueError("its first column isn't source")
-    start = read
-    try:
-        for row in rows:
-            if len(row) != len(header):
-                raise ValueError(f"a row of {len(row)} values under {len(header)} names")
-            yield row[0], start, read
-            start = read
-    except csv.Error:
-        if stream.read(1):  # only an incomplete last row may be invalid
-            raise
+Records = Callable[[BinaryIO, ModelSpec], Iterator[Record]]
 
 
 @dataclass(frozen=True)
@@ -79,8 +41,8 @@ class Kind:
 
 KINDS = {
     "text": Kind(lambda result, _: result_text(result)),
-    "json": Kind(lambda result, _: result_json(result), records=_json_records),
-    "csv": Kind(result_csv, csv_header, _csv_records, "surrogateescape"),
+    "json": Kind(lambda result, _: result_json(result), records=json_records),
+    "csv": Kind(result_csv, csv_header, csv_records, "surrogateescape"),
 }
 SUFFIXES = {".jsonl": "json", ".ndjson": "json", ".csv": "csv"}
 
@@ -88,18 +50,19 @@ SUFFIXES = {".jsonl": "json", ".ndjson": "json", ".csv": "csv"}
 class ResultsFile(AbstractContextManager["ResultsFile"]):
     """Writes results one by one, each completely or not at all.
 
-    A file is written as `NAME.part` and renamed when the block is left, also after an error or
-    Ctrl-C: it then holds every result so far. After `kill -9` the `.part` is left. Either can be
-    resumed.
+    A file is written as `NAME.part` and renamed when the block is left, also after an error or an
+    interruption: it then holds every result so far. After `kill -9` the `.part` is left. Either can
+    be resumed. Neither may be a link: no other file is ever written.
 
     Args:
         path: the file; None: standard output.
         kind: a name of `KINDS`.
         spec: of the model.
-        resume: continue an existing file.
+        resume: continue an existing file. What is unfinished at its end is cut off, so it must hold
+            nothing but results of a model with these labels.
 
     Raises:
-        ConfigError: the file exists and is not to be resumed, or is of another kind.
+        ConfigError: the file exists and is not to be resumed, or isn't a file of such results.
         OSError: the file cannot be written.
     """
 
@@ -116,37 +79,33 @@ class ResultsFile(AbstractContextManager["ResultsFile"]):
             print(header, end="")
             return
         self._part = path.with_name(path.name + ".part")
-        if path.exists() and not path.is_file():
-            raise ConfigError(f"--output {path}: not a file")
-        existing = [one for one in (path, self._part) if one.exists()]
+        existing = _find_existing(path, self._part)
         if existing and not resume:
-            raise ConfigError(f"{existing[0]} exists: continue it with --resume, or remove it")
-        if len(existing) == 2:
-            raise ConfigError(f"{path} and {self._part} both exist: remove one of them")
+            raise ConfigError(f"{existing} exists: continue it with --resume, or remove it")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = (existing[0] if existing else self._part).open("ab", buffering=0)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise ConfigError(f"{path}: another process is writing it") from None
-        if existing:
+        with finish_first():
+            self._file = _open_locked(existing or self._part, is_new=existing is None)
             try:
-                self._size, self.existing_sources = _read_existing(existing[0], self._kind, header)
-            except ConfigError:
+                if existing:
+                    self._size, self.existing_sources = self._read_existing(existing, header)
+                    with named(path):
+                        existing.replace(self._part)
+                        self._file.truncate(self._size)
+                if not self._size:
+                    self._append(header)
+            except BaseException:
+                if existing is None:
+                    self._part.unlink()
                 self._file.close()
                 raise
-            existing[0].replace(self._part)
-        self._file.truncate(self._size)
-        if not self._size:
-            self._append(header)
 
     def add(self, result: Result) -> None:
         """Write one result."""
         line = self._kind.line(result, self._spec) + "\n"
         if self._file is None:
             print(line, end="", flush=True)
-        else:
+            return
+        with finish_first():
             self._append(line)
 
     def _append(self, text: str) -> None:
@@ -163,35 +122,81 @@ class ResultsFile(AbstractContextManager["ResultsFile"]):
         """Rename the file to its final name, without an incomplete last result."""
         if self._file is None or self.path is None:
             return
-        self._file.truncate(self._size)
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._part.replace(self.path)
+        with finish_first(), named(self.path), closing(self._file):
+            self._file.truncate(self._size)
+            os.fsync(self._file.fileno())
+            self._part.replace(self.path)
+            sync(self.path.parent)
+
+    def _read_existing(self, path: Path, header: str) -> tuple[int, frozenset[str]]:
+        """The number of bytes to keep, and the sources in them.
+
+        The last source is read again: an image with many faces, or a video, may be incomplete.
+        """
+        assert self._kind.records
+        assert self._file
+        sources: set[str] = set()
+        last, start, expected = None, len(header.encode()), header.encode()
+        try:
+            with open(self._file.fileno(), "rb", closefd=False) as stream:
+                stream.seek(0)
+                first = stream.readline(len(expected) or 1)
+                if first != expected and expected.startswith(first):
+                    return 0, frozenset()  # it ends before its first result
+                if expected and first != expected:
+                    raise ValueError("its columns differ: it may be of another model or version")
+                stream.seek(0)
+                records = self._kind.records(stream, self._spec)
+                for source, begin, _ in records:
+                    if source != last:
+                        sources.update(() if last is None else (last,))
+                        last, start = source, begin
+        except ValueError as error:
+            raise ConfigError(
+                f"{path} cannot be resumed: {error}; nothing was changed: choose another --output"
+            ) from None
+        return start, frozenset(sources)
 
 
-def _read_existing(path: Path, kind: Kind, header: str) -> tuple[int, frozenset[str]]:
-    """The number of bytes to keep, and the sources in them.
+def _find_existing(path: Path, part: Path) -> Path | None:
+    """The file that holds results already: finished, or left by a run that was killed.
 
-    The last source is read again: an image with many faces, or a video, may be incomplete.
+    Raises:
+        ConfigError: there are both, or a name is that of a link, a folder or a device.
     """
-    assert kind.records
-    sources: set[str] = set()
-    last, start, end = None, 0, 0
+    existing = [one for one in (path, part) if os.path.lexists(one)]
+    for one in existing:
+        if not stat.S_ISREG(one.lstat().st_mode):
+            raise ConfigError(
+                f"--output {one}: not a file, but a link, a folder or a device; without --output, "
+                "results go to standard output"
+            )
+    if len(existing) == 2:
+        raise ConfigError(f"{path} and {part} both exist: remove one of them")
+    return existing[0] if existing else None
+
+
+def _open_locked(path: Path, *, is_new: bool) -> io.FileIO:
+    """Open a file to be continued, or a new one, without following a link.
+
+    Raises:
+        ConfigError: another process is writing it.
+        OSError: it can't be opened.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+    flags |= os.O_CREAT | os.O_EXCL if is_new else 0
     try:
-        with path.open("rb") as stream:
-            first = stream.readline()
-            if header.startswith(first.decode()) and not first.endswith(b"\n"):
-                return 0, frozenset()  # it ends before its first result
-            if header and first != header.encode():
-                raise ValueError("its columns differ: it may be of another model or version")
-            stream.seek(0)
-            for source, begin, end in kind.records(stream):  # noqa: B007 - the last one's
-                if source != last:
-                    sources.update(() if last is None else (last,))
-                    last, start = source, begin
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise ConfigError(f"{path} cannot be resumed: {error}") from None
-    return start, frozenset(sources)
+        file = io.FileIO(os.open(path, flags, 0o666), "ab+")
+    except FileExistsError:
+        file = None
+    if file and try_lock(file.fileno()):
+        # since then, the process that had the lock may have renamed the file
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.lstat(), os.fstat(file.fileno())):
+                return file
+    if file:
+        file.close()
+    raise ConfigError(f"{path}: another process is writing it")
 
 
 def choose_kind(path: Path | None, *, as_json: bool, as_csv: bool, resume: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fer_edge.atomic import whole_file
+from fer_edge.atomic import write_bytes
 from fer_edge.runtime.inputs.images import open_image
 from fer_edge.runtime.preprocess import Box
 
@@ -162,8 +163,24 @@ class Result:
             OSError: the file cannot be written.
         """
         path = Path(path)
-        # Pillow's own quality, 75 or 80, blurs the letters
-        options: dict[str, Any] = {"quality": 90} if path.suffix.lower() in _LOSSY_SUFFIXES else {}
-        with whole_file(path) as temporary:
-            self.plot().save(temporary, **options)
+        write_bytes(path, encode_image(self.plot(), path.suffix))
         return path
+
+
+def encode_image(image: Image.Image, suffix: str) -> bytes:
+    """Encode an image in the format of a suffix such as ".png".
+
+    In memory: written to a file by Pillow, a full disk is an "encoder error -2" without a name.
+
+    Raises:
+        ValueError: Pillow doesn't write the format.
+    """
+    suffix = suffix.lower()
+    kind = Image.registered_extensions().get(suffix)
+    if kind not in Image.SAVE:
+        raise ValueError(f"unknown file extension: {suffix}")
+    # Pillow's own quality, 75 or 80, blurs the letters
+    options: dict[str, Any] = {"quality": 90} if suffix in _LOSSY_SUFFIXES else {}
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()

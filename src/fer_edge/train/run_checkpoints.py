@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
-from fer_edge.atomic import whole_file
+from fer_edge.atomic import sync, whole_file
 from fer_edge.errors import ModelError
 from fer_edge.train.distributed import is_rank_zero
 from fer_edge.train.networks.classifier import FaceClassifier
@@ -82,14 +81,11 @@ class WholeFileIO(TorchCheckpointIO):
     ) -> None:
         assert storage_options is None
         path = Path(path)
-        # in memory first: PyTorch's writer hides the error of a full disk behind one of its own
-        content = io.BytesIO()
+        content = io.BytesIO()  # to a file, torch reports a full disk as an "enforce fail"
         torch.save(checkpoint, content)
         with whole_file(path) as beside:
-            with beside.open("wb") as stream:
-                stream.write(content.getbuffer())
-                stream.flush()
-                os.fsync(stream.fileno())
+            beside.write_bytes(content.getbuffer())
+            sync(beside)  # before the last one loses its name
             if path.name == LAST and path.exists():
                 path.replace(path.with_name(PREVIOUS))
 

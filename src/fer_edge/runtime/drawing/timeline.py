@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_edge.atomic import whole_file
+from fer_edge.atomic import write_bytes
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.drawing.timeline_bins import BINS, BinnedFaces, ChartData, Floats
 from fer_edge.runtime.drawing.timeline_chart import draw_chart
-from fer_edge.runtime.results import Face, Result
+from fer_edge.runtime.results import Face, Result, encode_image
 
 MAX_FACES = 24
 """Faces with bins of their own; those seen shortest are added up as "others"."""
@@ -24,10 +24,10 @@ def check_plot_path(path: Path) -> None:
     """Check that an image can be written to `path`, before work begins.
 
     Raises:
-        ConfigError: it is a folder, or Pillow writes no image with this suffix.
+        ConfigError: it is a folder or a device, or Pillow writes no image with this suffix.
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
-    if path.is_dir() or kind not in Image.SAVE:
+    if (path.exists() and not path.is_file()) or kind not in Image.SAVE:
         raise ConfigError(f"{path}: not a file name for an image: end it in .png")
 
 
@@ -92,9 +92,7 @@ class Timeline(ChartData):
 
     def save(self, path: Path) -> Path:
         """Write `plot()` to `path`, whole or not at all; returns the path."""
-        image = self.plot()
-        with whole_file(path) as temporary:
-            image.save(temporary)
+        write_bytes(path, encode_image(self.plot(), path.suffix))
         return path
 
     def _row(self, face: Face) -> Floats:

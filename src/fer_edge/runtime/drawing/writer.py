@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from fractions import Fraction
@@ -10,8 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from fer_edge.atomic import whole_file
-from fer_edge.runtime.results import Result
+from fer_edge.atomic import sync, whole_file, write_bytes
+from fer_edge.runtime.results import Result, encode_image
 
 _TICKS = 90_000
 """Time stamps of the video for each second."""
@@ -43,7 +45,10 @@ class ResultWriter(AbstractContextManager["ResultWriter"]):
         if result.frame is None:
             self._end_video()
             suffix = source.suffix if source.suffix.lower() in _KEPT_SUFFIXES else ".png"
-            return result.save(self._unused(f"{source.stem}{suffix}"))
+            path = self._unused(f"{source.stem}{suffix}")
+            # of thousands of images, the names are synced once
+            write_bytes(path, encode_image(result.plot(), suffix), sync_folder=False)
+            return path
         started = None
         time = result.time or 0.0
         if self._source != result.source or time <= self._last_time:
@@ -58,6 +63,8 @@ class ResultWriter(AbstractContextManager["ResultWriter"]):
     def __exit__(self, *_: object) -> None:
         """Finish the video that is open: the frames so far are kept."""
         self._end_video()
+        if self.folder and self._numbers:
+            sync(self.folder)
 
     def _unused(self, name: str) -> Path:
         assert self.folder
@@ -96,9 +103,25 @@ def video_file(path: Path) -> Iterator[Callable[[Image.Image, float], None]]:
 
 
 def unused_path(path: Path, number: int = 1) -> tuple[Path, int]:
-    """The path, or the first free one with a number from `number` on, and that number."""
-    free = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
-    while free.exists():
+    """The path, or the first free one with a number from `number` on, and that number.
+
+    A stem is shortened where the name would have more bytes than the file system allows.
+    """
+    limit = _max_name_bytes(path.parent)
+    while True:
+        end = f"{'' if number == 1 else f'-{number}'}{path.suffix}"
+        stem = path.stem
+        while len(os.fsencode(stem + end)) > limit:
+            stem = stem[:-1]
+        free = path.with_name(stem + end)
+        if not os.path.lexists(free):  # a link to nothing is the user's, too
+            return free, number
         number += 1
-        free = path.with_stem(f"{path.stem}-{number}")
-    return free, number
+
+
+@functools.cache
+def _max_name_bytes(folder: Path) -> int:
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (OSError, ValueError):  # the folder isn't there yet, or its file system doesn't say
+        return 255

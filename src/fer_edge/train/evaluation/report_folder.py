@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from fer_edge.atomic import write_text
+from fer_edge.atomic import temporary_folder, write_text
 from fer_edge.documents import read_json
 from fer_edge.errors import ConfigError
 from fer_edge.train.data.dataset import Faces
@@ -130,16 +129,16 @@ def write_report(
     }
     document = report.to_dict() | ({"annotators": agreement.to_dict()} if agreement else {})
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fer-", dir=folder.parent) as beside:
+    with temporary_folder(folder.parent, named_as=folder) as beside:
         for name, figure in figures.items():
-            plots.save_figure(figure, Path(beside, name))
-        write_text(Path(beside, REPORT), json.dumps(document, indent=2) + "\n")
+            plots.save_figure(figure, beside / name)
+        write_text(beside / REPORT, json.dumps(document, indent=2) + "\n")
         folder.mkdir(exist_ok=True)
         # the report comes last: where there is one, the figures beside it are its own
         (folder / REPORT).unlink(missing_ok=True)
         names = (*figures, REPORT)
         for name in names:
-            Path(beside, name).replace(folder / name)
+            (beside / name).replace(folder / name)
     return [folder / name for name in (REPORT, *figures)]
 
 

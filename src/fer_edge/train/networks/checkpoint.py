@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 
-from fer_edge.atomic import whole_file
+from fer_edge.atomic import write_bytes
 from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import KEY, ModelSpec
@@ -91,9 +91,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         half = tensor.half() if tensor.dtype == torch.float32 and tensor.ndim >= 2 else tensor
         is_exact = half.dtype == torch.float16 and torch.equal(half.float(), tensor)
         tensors[name] = (half if is_exact else tensor).contiguous()
-    with whole_file(path) as beside:
-        # not save_file, whose errors are not an OSError
-        beside.write_bytes(serialize(tensors, {KEY: checkpoint.spec.to_json()}))
+    # not `save_file`: its errors, as of a full disk, are no OSErrors
+    write_bytes(path, serialize(tensors, metadata={KEY: checkpoint.spec.to_json()}))
 
 
 def load(path: Path) -> Checkpoint:
