@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urldefrag, urlsplit
+from urllib.parse import urldefrag
 
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime.inputs.limits import check_pixels
 from fer_edge.runtime.inputs.picamera import first_line
 from fer_edge.runtime.inputs.video_formats import (
     ADDRESS_FORMATS,
-    DEMUXERS,
     FILE_FORMATS,
     JPEG_START,
     MOTION_JPEG,
@@ -37,9 +36,9 @@ _DEFAULT, _STILLS = 0x1, 0x400 | 0x800
 """Flags of a stream: chosen by default; an attached picture, timed thumbnails (avformat.h)."""
 _UNKNOWN_CONTENT = (errno.EINVAL, 0x41444E49)
 """Error numbers of libav: a format that isn't among the allowed ones; AVERROR_INVALIDDATA."""
+_TIMED_OUT = 0x54495845
+"""AVERROR_EXIT: the timeout interrupted it."""
 _PLAYLISTS = frozenset(("hls", "dash"))
-_RAW = frozenset(("h264", "hevc", "mjpeg", "mpegvideo", "obu"))
-"""Demuxers that an address's suffix chooses, since their content is hardly told apart."""
 
 
 @contextmanager
@@ -78,11 +77,19 @@ def open_container(source: str, max_pixels: int) -> Iterator[Any]:
                 f"{display_name(source)}: this build of PyAV doesn't read {scheme(source)}://"
             ) from None
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            is_unknown = getattr(error, "errno", None) in _UNKNOWN_CONTENT
-            reason = "not a video that can be read" if is_unknown else "cannot be opened"
-            message = "damaged, or of another format" if is_unknown else short_message(error)
-            raise SourceError(f"{display_name(source)}: {reason} ({message})") from None
+            reason = _explain(error, is_file=is_file)
+            raise SourceError(f"{display_name(source)}: {reason}") from None
         yield container
+
+
+def _explain(error: BaseException, *, is_file: bool) -> str:
+    number = getattr(error, "errno", None)
+    if number in _UNKNOWN_CONTENT:
+        if is_file:
+            return "not a video that can be read (damaged, or of another format)"
+        return "cannot be opened (no answer, or not a video that can be read)"
+    message = f"no data for {TIMEOUT:g} s" if number == _TIMED_OUT else short_message(error)
+    return f"cannot be opened ({message})"
 
 
 @contextmanager
@@ -93,9 +100,8 @@ def av_input(source: str) -> Iterator[tuple[Any, str | None, dict[str, str]]]:
         yield device, "v4l2", {}
     elif is_address(source):
         address = scheme(source) + urldefrag(source).url[len(scheme(source)) :]
-        demuxer = DEMUXERS.get(Path(urlsplit(address).path).suffix.lower(), "")
         limits = {"protocol_whitelist": _NETWORK, "format_whitelist": ADDRESS_FORMATS}
-        yield address, demuxer if demuxer in _RAW else None, limits
+        yield address, None, limits
     else:
         with Path(source).open("rb") as file:
             kind = MOTION_JPEG if file.read(len(JPEG_START)) == JPEG_START else None
