@@ -139,6 +139,26 @@ def test_what_is_not_read_is_named(tmp_path: Path, content: bytes, message: str)
     assert "\n" not in str(caught.value)
 
 
+def test_an_old_tar_is_known_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as archive:
+        member = tarfile.TarInfo("a.csv")
+        member.size = len(TEXT)
+        header = bytearray(member.tobuf())
+        header[257:265] = header[148:156] = bytes(8)
+        header[148:156] = b"%06o\0 " % (sum(header) + 8 * ord(" "))
+        archive.fileobj.write(bytes(header) + TEXT.ljust(512, b"\0"))  # type: ignore[union-attr]
+    assert read(path) == TEXT
+
+
+def test_a_damaged_tar_is_known_by_its_name(tmp_path: Path) -> None:
+    for content in (TEXT, gzip.compress(TEXT), bytes(9000), b""):
+        (tmp_path / "X.TAR.GZ").write_bytes(content)
+        with pytest.raises(DataError, match=r"damaged or cut off|holds no file") as caught:
+            read(tmp_path / "X.TAR.GZ")
+        assert "\n" not in str(caught.value)
+
+
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):

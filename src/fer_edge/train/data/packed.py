@@ -1,6 +1,6 @@
 """Text files of data as lines of bytes, plain or packed, in bounded memory and time.
 
-What a file holds decides how it is read, not its name.
+What a file holds decides how it is read, not its name (but for a tar without its mark).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _UNPACKERS: dict[bytes, Callable[..., Any]] = {
     b"\xfd7zXZ\0": lzma.open,
 }
 """By a file's first bytes."""
+_TAR_SUFFIXES = (".tar", ".tgz", ".tbz", ".txz")
 _BROKEN = (
     *(EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(OverflowError, UnicodeError),
@@ -142,7 +143,9 @@ def _open_text(path: Path, names: Collection[str]) -> Iterator[io.BufferedReader
         unpack = next((u for magic, u in _UNPACKERS.items() if start.startswith(magic)), None)
         with unpack(file) if unpack else file as stream:
             limited = _limit(stream, path)
-            if limited.peek()[257:262] != b"ustar":
+            # an old or damaged tar has no mark
+            has_tar_name = any(suffix in path.name.lower() for suffix in _TAR_SUFFIXES)
+            if limited.peek()[257:262] != b"ustar" and not has_tar_name:
                 yield limited
                 return
             files = [one.name for one in _open_tar(limited) if one.isreg()]
