@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import unicodedata
 from pathlib import Path
@@ -70,6 +71,62 @@ def test_folder_names(tmp_path: Path) -> None:
     assert sum(data.counts().values()) == 20
     shutil.rmtree(tmp_path / "Happy")
     assert read_folders(tmp_path, side=16).labels == ("Bored", "happy", "müde")
+
+
+def test_links_and_what_is_no_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root, away = tmp_path / "faces", tmp_path / "away"
+    for name in ("happy", "sad"):
+        fill(root / name, 5)
+    fill(away, 5)
+    (root / "fear").symlink_to(away)  # a class that lies elsewhere
+    for name, target in (("loop", root), ("up", tmp_path), ("joy", root / "happy"), ("here", ".")):
+        (root / name).symlink_to(target)
+    (root / "sad" / "up").symlink_to(root)
+    (root / "sad" / "fear").symlink_to(away)
+    assert read_folders(root, side=16).labels == ("fear", "happy", "sad")
+    left_out = [message.split(": ")[0] for message in caplog.messages]
+    assert left_out == [str(root / name) for name in ("here", "joy", "loop", "up")]
+    os.mkfifo(root / "sad" / "pipe.png")
+    (root / "sad" / "gone.png").symlink_to("nowhere")
+    data = read_folders(root, side=16, skip_bad=True)
+    assert sum(data.counts().values()) == 15
+    assert [bad.location for bad in data.bad] == ["sad/gone.png", "sad/pipe.png"]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("happy", "sad"):
+        fill(tmp_path / name, 5)
+    (tmp_path / "sad" / "more").mkdir()
+    scan = os.scandir
+
+    def refuse(folder: str) -> object:
+        if str(folder).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="sad/more"):
+        read_folders(tmp_path, side=16)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (os.fsdecode(b"caf\xe9"), "its name isn't UTF-8: rename it"),
+        ("a\x1b[31m", "its name holds a control character: rename it"),
+        ("a\nb", "its name holds a control character"),
+        ("a\u202eb", "its name holds a control character"),
+        (" ", "a label has 1 to 100 bytes"),
+        ("\u00e4" * 51, "a label has 1 to 100 bytes"),
+    ],
+)
+def test_a_name_that_cannot_be_a_label_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    for one in ("happy", name):
+        fill(tmp_path / one, 3)
+    with pytest.raises(DataError, match=message):
+        read_folders(tmp_path, side=16)
 
 
 def test_too_few_images_for_missing_splits(tmp_path: Path) -> None:

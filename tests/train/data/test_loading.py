@@ -85,6 +85,17 @@ def test_a_damaged_cache_is_logged_and_replaced(
     assert cached.stat().st_size == whole
 
 
+def test_a_renamed_class_is_read_again(tmp_path: Path) -> None:
+    for label, name in enumerate(("happy", "sad")):
+        (tmp_path / name).mkdir()
+        for i in range(6):
+            Image.fromarray(draw_face(label, i)).save(tmp_path / name / f"{i}.png")
+    (tmp_path / "sad" / "up").symlink_to("..")  # a walk that followed it would never end
+    assert read_data(tmp_path).labels == ("happy", "sad")
+    (tmp_path / "sad").rename(tmp_path / "fear")
+    assert read_data(tmp_path).labels == ("fear", "happy")
+
+
 def damage(cached: Path, **changed: np.ndarray) -> None:
     with np.load(cached) as store:
         arrays = {**store, **changed}

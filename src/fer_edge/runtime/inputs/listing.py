@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import glob
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from fer_edge.errors import SourceError
+from fer_edge.runtime.inputs.folder_walk import walk_folder
 from fer_edge.runtime.inputs.image_formats import HEIC_SUFFIXES, IMAGE_SUFFIXES
 from fer_edge.runtime.inputs.video_formats import VIDEO_SUFFIXES
 
@@ -17,15 +17,16 @@ _LISTED = IMAGE_SUFFIXES | HEIC_SUFFIXES | VIDEO_SUFFIXES
 def expand_source(source: str | Path) -> Iterator[Path | SourceError]:
     """The image and video files that a path, a folder (with its subfolders) or a pattern names.
 
-    They are sorted, a folder's own files before those of its subfolders, without hidden ones. What
-    cannot be listed, or holds nothing, comes as an error in its place.
+    They are sorted, a folder's own files before those of its subfolders, without hidden ones and
+    the folders that systems make. What cannot be listed, or holds nothing, comes as an error in its
+    place.
     """
     name = str(source)
     try:
         if not name:
             yield SourceError("the name of a source is empty: give a path, a folder or a pattern")
         elif Path(name).is_dir():
-            yield from _walk_folder(name)
+            yield from _list_folder(Path(name))
         elif not Path(name).exists() and glob.has_magic(name):
             # Path.glob takes no absolute pattern
             matches = map(Path, sorted(glob.glob(name, recursive=True)))  # noqa: PTH207
@@ -39,18 +40,17 @@ def expand_source(source: str | Path) -> Iterator[Path | SourceError]:
         yield SourceError(f"{name}: {error.strerror or error}")
 
 
-def _walk_folder(folder: str) -> Iterator[Path | SourceError]:
+def _list_folder(folder: Path) -> Iterator[Path | SourceError]:
     errors: list[SourceError] = []
     is_empty = True
 
     def report(error: OSError) -> None:
         errors.append(SourceError(f"{error.filename}: {error.strerror}"))
 
-    for parent, folders, names in os.walk(folder, onerror=report):
-        folders[:] = sorted(one for one in folders if not one.startswith("."))
-        for name in sorted(names):
-            path = Path(parent, name)
-            if path.suffix.lower() in _LISTED and name[0] != "." and path.is_file():
+    for parent, names in walk_folder(folder, report):
+        for name in names:
+            path = parent / name
+            if path.suffix.lower() in _LISTED and path.is_file():
                 is_empty = False
                 yield path
         while errors:

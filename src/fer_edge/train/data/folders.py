@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError, SourceError
+from fer_edge.runtime.inputs.folder_walk import is_system_folder, walk_folder
 from fer_edge.runtime.inputs.image_formats import IMAGE_SUFFIXES
 from fer_edge.runtime.inputs.images import hold_image
 from fer_edge.runtime.preprocess import crop_face, to_gray
 from fer_edge.spec import CropSpec
+from fer_edge.text import printable
 from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces, Split
 from fer_edge.train.data.fer2013 import LABELS
 
@@ -43,6 +46,9 @@ SYNONYMS = {
 HELD_OUT_FRACTION = 0.1
 """Fraction of each class of train that becomes a missing val or test split."""
 LICENCE = "unknown: the data's owner knows"
+_MAX_LABEL = 100
+
+_LOG = logging.getLogger(__name__)
 
 
 def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0) -> FaceData:
@@ -55,8 +61,8 @@ def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0
 
     A folder's name is its label. Common synonyms of FER2013's labels are replaced by these, unless
     two folders would then have the same label. If every class is one of FER2013's seven, the labels
-    are in FER2013's order, otherwise in alphabetical order. Folders whose names begin with a dot,
-    "@" or "__", as operating systems create them, are ignored.
+    are in FER2013's order, otherwise in alphabetical order. Folders that systems make (see
+    `walk_folder`), hidden files and links back to a folder above are left out.
 
     Args:
         side: of the faces, in pixels.
@@ -64,12 +70,12 @@ def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0
         seed: of the choice of val and test.
 
     Raises:
-        DataError: a class is empty or missing from a split, an image can't be read, or there are
-            fewer than two classes.
+        DataError: a class is empty or missing from a split or has a name that can't be a label, an
+            image can't be read, or there are fewer than two classes.
+        OSError: a folder can't be listed.
     """
-    folders = _find_splits(root)
-    missing: tuple[Split, ...] = ("val",) if folders else ("val", "test")
-    classes = {name: _find_classes(one) for name, one in (folders or {"train": root}).items()}
+    classes = find_images(root)
+    missing: tuple[Split, ...] = ("val",) if _find_splits(root) else ("val", "test")
     labels = _order_labels(classes["train"])
     if len(labels) < 2:
         raise DataError(f"{root}: {len(labels)} classes; a model needs two or more folders")
@@ -98,7 +104,18 @@ def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0
     for name in derived:
         splits["train"], splits[name] = _hold_out(splits["train"], random)
     ordered = {name: splits[name] for name in SPLITS if name in splits}
-    return FaceData(root.resolve().name, LICENCE, root, labels, ordered, tuple(bad), derived, files)
+    title = printable(root.resolve().name)
+    return FaceData(title, LICENCE, root, labels, ordered, tuple(bad), derived, files)
+
+
+def find_images(root: Path) -> dict[Split, dict[str, list[Path]]]:
+    """Find the image files of class folders, by split and class.
+
+    Raises:
+        DataError, OSError: as `read_folders`, before an image is read.
+    """
+    folders = _find_splits(root) or {"train": root}
+    return {name: _find_classes(folder) for name, folder in folders.items()}
 
 
 def _find_splits(root: Path) -> dict[Split, Path]:
@@ -116,12 +133,13 @@ def _find_splits(root: Path) -> dict[Split, Path]:
 
 
 def _find_classes(folder: Path) -> dict[str, list[Path]]:
-    children = [p for p in sorted(folder.iterdir()) if p.is_dir() and not _is_system(p.name)]
+    children = list(_list_class_folders(folder))
     # macOS stores "ü" as "u" and a combining diaeresis
     names = [unicodedata.normalize("NFC", child.name) for child in children]
     labels = [SYNONYMS.get(name.lower(), name.lower()) for name in names]
     classes: dict[str, list[Path]] = {}
     for child, name, label in zip(children, names, labels, strict=True):
+        _check_label(name, child)
         files = _find_images(child)
         if not files:
             raise DataError(f"{child}: an empty class: no image in it")
@@ -130,17 +148,45 @@ def _find_classes(folder: Path) -> dict[str, list[Path]]:
     return classes
 
 
+def _list_class_folders(folder: Path) -> Iterator[Path]:
+    """The folders in a folder, each once."""
+    known = {_identify(one) for one in (folder, *folder.resolve().parents)}
+    for child in sorted(folder.iterdir()):
+        if child.is_dir() and not is_system_folder(child.name):
+            if _identify(child) in known:
+                _LOG.warning("%s: a link to a folder that is read already: left out", child)
+            else:
+                known.add(_identify(child))
+                yield child
+
+
+def _identify(folder: Path) -> tuple[int, int]:
+    state = folder.stat()
+    return state.st_dev, state.st_ino
+
+
+def _check_label(name: str, folder: Path) -> None:
+    """Refuse a name that a model's spec can't hold, before an epoch is trained."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise DataError(f"{folder}: its name isn't UTF-8: rename it") from None
+    if size > _MAX_LABEL or not name.strip():
+        raise DataError(f"{folder}: a label has 1 to {_MAX_LABEL} bytes: rename it")
+    if printable(name) != name:
+        raise DataError(f"{folder}: its name holds a control character: rename it")
+
+
 def _find_images(folder: Path) -> list[Path]:
+    def stop(error: OSError) -> None:
+        raise error
+
     return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(map(_is_system, path.relative_to(folder).parts))
+        parent / name
+        for parent, names in walk_folder(folder, stop)
+        for name in names
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES
     )
-
-
-def _is_system(name: str) -> bool:
-    return name.startswith((".", "@", "__"))
 
 
 def _order_labels(names: Iterable[str]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from fer_edge.runtime.preprocess import crop_face
 from fer_edge.spec import CropSpec
 from fer_edge.train.data import fer2013
 from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces
-from fer_edge.train.data.folders import read_folders
+from fer_edge.train.data.folders import find_images, read_folders
 
 _CACHE_VERSION = 4  # raise it when the layout or the result of a reader changes
 
@@ -74,14 +74,12 @@ def _resize(data: FaceData, side: int) -> FaceData:
 
 
 def _describe_files(path: Path) -> Iterator[str]:
-    files = [path]
-    if path.is_dir():
-        # the reader follows linked folders, too
-        walked = os.walk(path, followlinks=True)
-        files = sorted(Path(folder, name) for folder, _, names in walked for name in names)
-    for file in files:
-        state = file.stat() if file.exists() else file.lstat()
-        yield f"{file.absolute()}:{state.st_size}:{state.st_mtime_ns}"
+    found = find_images(path) if path.is_dir() else {"file": {"": [path]}}
+    for split, classes in found.items():
+        for label, files in classes.items():
+            for file in files:
+                state = file.stat() if file.exists() else file.lstat()
+                yield f"{split}:{label}:{file.absolute()}:{state.st_size}:{state.st_mtime_ns}"
 
 
 def _cache_path(path: Path, side: int) -> Path:
