@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,15 @@ def test_an_ir_that_cannot_be_used(ir: Path, tmp_path: Path) -> None:
         for read in (open_backend, read_spec):
             with pytest.raises(error):
                 read(path)
+
+
+def test_a_disk_that_is_full(source: Path, tmp_path: Path) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # Python ignores the signal
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            export_checkpoint(source, tmp_path / "m.xml", format="openvino")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert caught.value.filename == str(tmp_path / "m.xml")
+    assert list(tmp_path.iterdir()) == []

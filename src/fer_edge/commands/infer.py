@@ -212,7 +212,7 @@ def infer(
         cut = Cut(every, max_fps, start, duration)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    if model is not None and (model.is_dir() or model.suffix == ".safetensors"):
+    if model is not None and (model.is_dir() or model.suffix.lower() == ".safetensors"):
         raise ConfigError(f"{model} is a checkpoint: export it first, with fer export {model}")
     recognizer = Recognizer.load(
         model,

@@ -60,9 +60,9 @@ def parity(
         from fer_edge.train.run_folder import find_checkpoint
 
         checkpoint = find_checkpoint(checkpoint)
-        if checkpoint.suffix != CHECKPOINT:
+        if checkpoint.suffix.lower() != CHECKPOINT:
             raise ConfigError(f"{checkpoint}: the first file is the checkpoint, a {CHECKPOINT}")
-        if model.suffix == CHECKPOINT:
+        if model.suffix.lower() == CHECKPOINT:
             raise ConfigError(f"{model}: the second file is the exported one, no {CHECKPOINT}")
         exported = open_model(model, backend=backend, device=device, verify=False)
         reference, float_model = reference_models(

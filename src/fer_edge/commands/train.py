@@ -173,7 +173,7 @@ def train(
 
     if source is not None or (qat and not resume):
         chosen = bundled("checkpoint") if source is None else find_checkpoint(source)
-        if chosen.suffix != CHECKPOINT:
+        if chosen.suffix.lower() != CHECKPOINT:
             raise ConfigError(f"--from {source}: neither a run's folder nor a {CHECKPOINT} file")
         given["qat_from"] = chosen
     base = read_recipe(recipe) if recipe else None

@@ -10,7 +10,7 @@ from fer_edge.errors import ConfigError, ModelError, SpecError
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.golden import COUNT
 from fer_edge.export.thresholds import DEFAULT_GATE, DEFAULT_THRESHOLDS, Gate
-from fer_edge.runtime.formats.model_files import COMPANIONS
+from fer_edge.runtime.formats.model_files import COMPANIONS, model_type
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec, Precision
 from fer_edge.train.data.dataset import FaceData, Split
@@ -49,7 +49,7 @@ def resolve_output(
     if precision not in get_args(Precision):
         known = ", ".join(get_args(Precision))
         raise ConfigError(f"unknown precision {precision!r}: the precisions are {known}")
-    if source.suffix != CHECKPOINT:
+    if model_type(source) != CHECKPOINT:
         raise ConfigError(f"{source}: only a checkpoint can be exported, a {CHECKPOINT} file")
     suffix = FORMATS[format].suffix
     if name is not None and (name != Path(name).name or name in ("", "..")):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from fer_edge.errors import MissingExtraError
 from fer_edge.export.exportable import ConvertedModel
 from fer_edge.export.to_onnx import TOOLS, to_onnx, weights_of
 from fer_edge.spec import KEY, ModelSpec, Precision
+from fer_edge.text import one_line
 from fer_edge.train.networks.checkpoint import Checkpoint
 
 try:
@@ -22,6 +22,8 @@ try:
     from fer_edge.runtime.backends.openvino_rounding import round_terms
 except ModuleNotFoundError:
     raise MissingExtraError("openvino", "openvino") from None
+
+_PROBE_BYTES = 1 << 20
 
 
 def convert_to_openvino(checkpoint: Checkpoint, precision: Precision) -> ConvertedModel:
@@ -38,15 +40,21 @@ def write_openvino(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
     `round_terms` is applied to the file, so that it also holds in a host without fer-edge.
 
     Raises:
-        OSError: a file can't be written.
+        OSError: a file can't be written, or the disk is full.
     """
-    serialized = model.SerializeToString()
-    converted = openvino.Core().read_model(serialized)
+    converted = openvino.Core().read_model(model.SerializeToString())
     round_terms(converted)
     converted.set_rt_info(spec.to_json(), KEY)
-    free = shutil.disk_usage(path.parent).free
     try:
         openvino.save_model(converted, path, compress_to_fp16=False)
-    except RuntimeError as error:  # a full disk is a "basic_ios::clear: iostream error"
-        number = errno.ENOSPC if free < 2 * len(serialized) else errno.EIO
-        raise OSError(number, os.strerror(number), str(path)) from error
+    except RuntimeError as error:
+        _raise_system_error(path.with_suffix(".bin"))
+        raise OSError(errno.EIO, f"OpenVINO can't write it: {one_line(error)}", str(path)) from None
+
+
+def _raise_system_error(path: Path) -> None:
+    """Write some more to a file that OpenVINO could not: it doesn't pass on the system's error."""
+    with path.open("ab") as stream:
+        stream.write(bytes(_PROBE_BYTES))
+        stream.flush()
+        os.fsync(stream.fileno())

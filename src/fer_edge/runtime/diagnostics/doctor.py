@@ -28,7 +28,7 @@ from fer_edge.runtime.diagnostics.self_test import (
     try_engine,
 )
 from fer_edge.runtime.diagnostics.worker import WorkerError, run_in_process
-from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.model_files import bundled, check_bundled
 from fer_edge.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -98,11 +98,13 @@ def diagnose(
         report: takes a line before each test.
 
     Raises:
-        ModelError: no engine reads such a file, or it isn't there.
+        ModelError: no engine reads such a file, it isn't there, or it is a bundled one that is
+            damaged.
         SpecError: it holds no spec, or one that can't be used.
     """
     path = bundled("model") if model is None else model
     spec = read_model_spec(path)
+    check_bundled(path)
     here = board.read_board()
     engines = tuple(_engine_state(name) for name in ENGINES)
     works = {engine.name for engine in engines if engine.failure is None}

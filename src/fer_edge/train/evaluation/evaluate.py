@@ -65,7 +65,7 @@ def open_model(
     Raises:
         ModelError, SpecError, DeviceError, MissingExtraError: this machine can't run the file.
     """
-    if path.suffix == CHECKPOINT:
+    if model_files.model_type(path) == CHECKPOINT:
         if backend != "auto" or device not in ("auto", "cpu"):
             raise DeviceError(
                 f"{path}: a checkpoint runs under PyTorch on the CPU: --backend and --device are "
@@ -75,6 +75,7 @@ def open_model(
 
         loaded = checkpoint.load(path)
         return Model(str(path), loaded.spec, loaded.predict, *_size_and_sha256(path))
+    model_files.check_bundled(path)
     engine = open_backend(path, backend=backend, device=device, threads=threads, verify=verify)
     size, sha256 = _size_and_sha256(path)
     device = "cpu" if device == "auto" else device

@@ -15,8 +15,10 @@ from safetensors.torch import save as serialize
 
 from fer_edge.atomic import write_bytes
 from fer_edge.errors import ConfigError, ModelError
+from fer_edge.runtime.formats.model_files import check_bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import KEY, ModelSpec
+from fer_edge.text import one_line
 from fer_edge.train.networks import quantized
 from fer_edge.train.networks.classifier import FaceClassifier, build_classifier, is_finite
 
@@ -103,6 +105,7 @@ def load(path: Path) -> Checkpoint:
         ModelError: the file is damaged, or its weights aren't its architecture's or aren't finite.
     """
     spec = read_spec(path)
+    check_bundled(path)
     try:
         tensors = load_file(path)
         model = build_classifier(spec.architecture, len(spec.labels), spec.input)
@@ -119,10 +122,9 @@ def load(path: Path) -> Checkpoint:
     try:
         model.network.load_state_dict(state)
     except RuntimeError as error:
-        first = str(error).splitlines()[1].strip()
         raise ModelError(
             f"{path}: its weights don't fit {spec.architecture} with {len(spec.labels)} labels: "
-            f"{first}"
+            f"{one_line(error)}"
         ) from None
     model.eval()
     if not is_finite(model):
