@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+CASES = ROOT / "tests" / "cases"
 EXAMPLE = ROOT / "examples" / "astronaut.png"
 
 

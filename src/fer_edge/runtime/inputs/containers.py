@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import stat
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag
@@ -34,6 +35,8 @@ _NETWORK = "crypto,http,https,httpproxy,rtmp,rtmps,rtp,srt,srtp,tcp,tls,udp"
 """What an address may lead to: never a file."""
 _DEFAULT, _STILLS = 0x1, 0x400 | 0x800
 """Flags of a stream: chosen by default; an attached picture, timed thumbnails (avformat.h)."""
+_ENOUGH_PACKETS = 50
+"""Packets of one stream after which those of every other one have begun."""
 _UNKNOWN_CONTENT = (errno.EINVAL, 0x41444E49)
 """Error numbers of libav: a format that isn't among the allowed ones; AVERROR_INVALIDDATA."""
 _TIMED_OUT = 0x54495845
@@ -67,7 +70,7 @@ def open_container(source: str, max_pixels: int) -> Iterator[Any]:
                 av.open(
                     file,
                     format=kind,
-                    options={"max_pixels": str(max_pixels), **options},
+                    options={"max_pixels": _libav_limit(max_pixels), **options},
                     metadata_errors="replace",
                     timeout=TIMEOUT,
                 )
@@ -80,6 +83,11 @@ def open_container(source: str, max_pixels: int) -> Iterator[Any]:
             reason = _explain(error, is_file=is_file)
             raise SourceError(f"{display_name(source)}: {reason}") from None
         yield container
+
+
+def _libav_limit(max_pixels: int) -> str:
+    """The limit for libav, which counts the padding of its buffers; frames are checked again."""
+    return str(2 * max_pixels + 2**18)
 
 
 def _explain(error: BaseException, *, is_file: bool) -> str:
@@ -140,13 +148,29 @@ def pick_stream(container: Any, source: str, max_pixels: int) -> Any:
     decodable = [one for one in films if one.codec_context is not None]
     if not decodable:
         raise SourceError(f"{name}: this build of PyAV has no decoder for its video")
-    moving = [one for one in decodable if one.frames != 1] or decodable
     best = container.streams.best("video")
-    if best not in moving:
-        best = max(moving, key=lambda one: (one.disposition.value & _DEFAULT, one.frames))
+    if len(decodable) > 1 and not is_address(source):
+        moving = _find_moving(source, max_pixels)
+        decodable = [one for one in decodable if one.index in moving] or decodable
+    if best not in decodable:
+        best = max(decodable, key=lambda one: (one.disposition.value & _DEFAULT, one.frames))
     check_pixels(name, best.codec_context.width, best.codec_context.height, max_pixels)
-    best.codec_context.options = {"max_pixels": str(max_pixels)}
+    best.codec_context.options = {"max_pixels": _libav_limit(max_pixels)}
     return best
+
+
+def _find_moving(source: str, max_pixels: int) -> set[int]:
+    """Indices of a file's video streams that have a second frame: a thumbnail has only one."""
+    import av.error
+
+    counts: Counter[int] = Counter()
+    with open_container(source, max_pixels) as container, suppress(av.error.FFmpegError):
+        for packet in container.demux(container.streams.video):
+            if packet.size:
+                counts[packet.stream_index] += 1
+                if counts[packet.stream_index] == _ENOUGH_PACKETS:
+                    break
+    return {index for index, count in counts.items() if count > 1}
 
 
 def _is_still(stream: Any) -> bool:

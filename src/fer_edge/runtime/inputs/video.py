@@ -225,7 +225,7 @@ def _decode_stream(
         of = f" of {stated:.2f}" if stated > time else ""
         raise SourceError(f"{name}: breaks off at {time:.2f}{of} s: the file is cut off")
     if damaged:
-        raise SourceError(f"{name}: {damaged} damaged packets were passed over: frames are missing")
+        raise SourceError(f"{name}: frames are missing: packets that are damaged: {damaged}")
 
 
 def _duration(frame: Any, default: float) -> float:
