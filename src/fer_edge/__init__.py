@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fer_edge.telemetry import disable_telemetry
+
 if TYPE_CHECKING:
     from fer_edge.errors import (
         ConfigError,
@@ -74,6 +76,8 @@ _MODULES = {
 }
 _PACKAGES = ("export", "train")
 """Packages that are called as functions, see `fer_edge.callable_package`."""
+
+disable_telemetry()  # before anything of this package imports an engine
 
 
 def __getattr__(name: str) -> Any:

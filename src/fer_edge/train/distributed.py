@@ -49,6 +49,8 @@ def trainer_options(devices: int, batch_size: int) -> dict[str, Any]:
             raise ConfigError(f"--devices {devices}: torchrun has started {local}: leave it out")
         devices = int(local)
         nodes = int(os.environ["WORLD_SIZE"]) // devices
+    if nodes == 1:  # else gloo asks the name server for this machine's address
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     world_size = devices * nodes
     if batch_size % world_size:
         raise ConfigError(f"--batch-size {batch_size} isn't a multiple of {world_size} processes")
