@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def test_a_path_of_a_wrong_type_in_a_recipe_is_named(tmp_path: Path, name: str) 
     for value in (3, ["\0"], [[3]], {"a": 1}, "\0"):
         with pytest.raises(ConfigError, match=rf"settings\.{name}"):
             resolve_config({}, tmp_path, resume=False, recipe={"data": "d", name: value})
+
+
+def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    for value in (os.fsdecode(b"caf\xe9"), Path(os.fsdecode(b"caf\xe9/faces"))):
+        with pytest.raises(ConfigError, match="not UTF-8, which training needs: rename it"):
+            resolve_config({"data": value}, tmp_path, resume=False)
+        with pytest.raises(ConfigError, match="not UTF-8"):
+            resolve_config({"data": "d"}, tmp_path / value, resume=False)
 
 
 def test_relative_paths_of_a_recipe_become_absolute(

@@ -42,6 +42,7 @@ def resolve_config(
         ConfigError: a setting is wrong, there is no run to resume, or a setting contradicts the
             resumed run's. A path may differ: the content of what it names is compared later.
     """
+    _check_utf8(output.absolute())
     path = output / CONFIG_FILE
     given = {name: _make_absolute(name, value) for name, value in given.items()}
     if not resume:
@@ -80,7 +81,18 @@ def _make_absolute(name: str, value: Any) -> object:
         return tuple(_make_absolute(name, one) for one in value)
     if name not in _PATHS or not _is_path(value):
         return value  # also one of a wrong type, which `parse` names
-    return value if name == "weights" and value in INITIAL_WEIGHTS else str(Path(value).resolve())
+    if name == "weights" and value in INITIAL_WEIGHTS:
+        return value
+    return str(_check_utf8(Path(value).resolve()))
+
+
+def _check_utf8(path: Path) -> Path:
+    """Refuse a path that neither TensorBoard nor a JSON file of settings can hold."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{path}: not UTF-8, which training needs: rename it") from None
+    return path
 
 
 def _is_path(value: object) -> bool:
