@@ -176,10 +176,18 @@ def test_the_warning_comes_before_the_result(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_to_be_exported_first(fer: Fer, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
     for model in (bundled("checkpoint"), tmp_path):
         ran = fer("infer", "--model", model, EXAMPLE)
         assert (ran.code, ran.out) == (2, "")
         assert f"{model} is a checkpoint: export it first, with fer export {model}" in ran.err
+
+
+def test_a_folder_is_no_model(fer: Fer, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").mkdir()
+    ran = fer("infer", "--model", tmp_path / "m.onnx", EXAMPLE)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == f"ModelError: {tmp_path}/m.onnx: a folder, not a model file\n"
 
 
 def test_an_uncertain_face_names_the_likeliest_label(fer: Fer) -> None:

@@ -30,6 +30,7 @@ from fer_edge.errors import ConfigError, SourceError
 if TYPE_CHECKING:
     from fer_edge.commands.annotated_output import AnnotatedOutput
 
+CHECKPOINT = ".safetensors"
 Faces = Literal["auto", "whole", "detect"]
 
 NO_DETECTOR_WARNING = (
@@ -212,7 +213,9 @@ def infer(
         cut = Cut(every, max_fps, start, duration)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    if model is not None and (model.is_dir() or model.suffix.lower() == ".safetensors"):
+    if model is not None and (
+        model.suffix.lower() == CHECKPOINT or any(model.glob(f"*{CHECKPOINT}"))
+    ):
         raise ConfigError(f"{model} is a checkpoint: export it first, with fer export {model}")
     recognizer = Recognizer.load(
         model,

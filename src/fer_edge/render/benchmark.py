@@ -39,7 +39,7 @@ def _model(rows: Sequence[Row], found: Benchmark) -> Iterable[Table | Text]:
     on = f"; accuracy on {found.split}, {found.faces:,} faces" if found.faces else ""
     title = f"{first.model}: {first.precision}, {first.size / 1e6:.1f} MB{on}"
     table = Table("engine", title=title, title_justify="left")
-    columns = ("threads", "batch", "ms, median", "p95", "p99", "faces/s", "load ms", "memory\nMB")
+    columns = ("threads", "batch", "ms, median", "p95", "p99", "faces/s", "load ms", "memory MB")
     for column in (*columns, *(["accuracy"] if found.split else [])):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
