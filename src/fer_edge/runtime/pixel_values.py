@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -74,11 +74,11 @@ def to_uint8(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if array.dtype.kind not in "iuf":
         raise ValueError(f"values of type {array.dtype} are no pixels")
     rows = max(1, _STRIP_PIXELS // max(1, array[:1].size))
-    strips = [array[top : top + rows] for top in range(0, len(array), rows)]
-    white = _choose_white(strips, array.dtype)
+    starts = range(0, len(array), rows)
+    white = _choose_white(array[top : top + rows] for top in starts)
     result = np.empty(array.shape, np.uint8)
-    for number, strip in enumerate(strips):
-        result[number * rows : number * rows + len(strip)] = scale_to_uint8(strip, white)
+    for top in starts:
+        result[top : top + rows] = scale_to_uint8(array[top : top + rows], white)
     return result
 
 
@@ -120,21 +120,23 @@ def _declared_white(image: Image.Image) -> float:
         return float(2 ** _tiff_tag(image, _BITS_PER_SAMPLE, 16) - 1)
     if image.format in ("PNG", "PPM") and image.mode != "F":
         return 65_535.0
-    strips = [np.asarray(strip) for _, strip in _strips(image, 1)]
-    return _choose_white(strips, strips[0].dtype)
+    return _choose_white(np.asarray(strip) for _, strip in _strips(image, 1))
 
 
-def _choose_white(strips: list[npt.NDArray[Any]], dtype: np.dtype[Any]) -> float:
-    lows, highs = [], []
+def _choose_white(strips: Iterable[npt.NDArray[Any]]) -> float:
+    """The value of white by the values of all strips, which are of one type."""
+    lows, highs, dtype = [0.0], [0.0], np.dtype(np.uint8)
     for strip in strips:
+        dtype = strip.dtype
         finite = strip[np.isfinite(strip)]
         if finite.size:
-            lows.append(finite.min())
-            highs.append(finite.max())
-    low, high = float(min(lows, default=0)), float(max(highs, default=0))
+            lows.append(float(finite.min()))
+            highs.append(float(finite.max()))
+    low, high = min(lows), max(highs)
     if dtype.kind == "u" and dtype.itemsize == 2:
         return 255.0 if high <= 255 else 65_535.0
-    for lowest, at_least, at_most, white in _FLOAT_WHITES if dtype.kind == "f" else _INTEGER_WHITES:
+    whites = _FLOAT_WHITES if dtype.kind == "f" else _INTEGER_WHITES
+    for lowest, at_least, at_most, white in whites:
         if low >= lowest and at_least <= high <= at_most:
             return white
     raise ValueError(

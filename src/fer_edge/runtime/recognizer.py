@@ -223,7 +223,9 @@ class Recognizer:
         """The first half of a call: decode an image and crop its faces."""
         began = perf_counter()
         with hold_image(source, self._max_pixels) as loaded:
-            return self._crop(loaded, began)
+            prepared = self._crop(loaded, began)
+            del loaded  # its pixels, before other threads take its memory
+            return prepared
 
     def predict(self, images: Sequence[PreparedImage]) -> list[Result]:
         """The second half of a call: predict the faces of several images in one batch."""

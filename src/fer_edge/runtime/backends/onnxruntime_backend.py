@@ -51,6 +51,8 @@ def open_session(path: Path, *, device: str = "cpu", threads: int) -> onnxruntim
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors too are raised, and need not be printed
+    # its own arena keeps what the largest batch took, for each thread, and is no faster here
+    options.enable_cpu_mem_arena = False
     here = onnxruntime.get_available_providers()
     provider = next(p for p in PROVIDERS[device].items() if p[0] in here)
     try:

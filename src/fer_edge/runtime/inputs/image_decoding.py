@@ -33,6 +33,8 @@ MAX_MISSING = 0.02
 """Fraction of a JPEG's pixels that may be missing at its end."""
 _DIFFERS_ABOVE = 2
 """Levels, of 255."""
+_COPIES = ("_decoder", "fp")
+"""Where Pillow's WebP and AVIF images hold further copies of the pixels when they are loaded."""
 _NOISE = bytes(range(1, 255, 2)) * 512
 """Image data in which no JPEG goes on."""
 
@@ -78,36 +80,48 @@ def decode_image(
     width, height = opened.image.size
     if 0 in (width, height):
         raise SourceError(f"{name}: an image without pixels")
+    pixels = width * height
     factor = choose_reduction(width, height)
-    is_jpeg = kind is FORMATS["JPEG"]
-    decoded_bytes = opened.pixel_bytes / (factor * factor if is_jpeg else 1)
-    held = held_bytes + opened.held_bytes
-    limit = min(kind.max_pixels, (DECODE_BYTES - held) / decoded_bytes)
-    check_pixels(name, width, height, max_pixels or max(0, int(limit)))
-    upright_bytes = UPRIGHT_BYTES * width * height // factor**2
-    stack.enter_context(
-        DECODING.reserve(held + max(upright_bytes, int(decoded_bytes * width * height)))
-    )
-    image = _load(file, opened, factor if is_jpeg else 1)
+    total = _count_bytes(opened, factor, held_bytes)
+    while kind is FORMATS["JPEG"] and total > DECODE_BYTES and factor < 8:
+        factor *= 2  # to leave room for its coefficients
+        total = _count_bytes(opened, factor, held_bytes)
+    limit = min(kind.max_pixels, pixels * DECODE_BYTES // total)
+    check_pixels(name, width, height, max_pixels or limit)
+    upright_bytes = held_bytes + UPRIGHT_BYTES * pixels // factor**2
+    stack.enter_context(DECODING.reserve(max(total, upright_bytes)))
+    image = _load(file, opened, factor)
     orientation = opened.essentials.orientation if opened.essentials else read_orientation(image)
-    reduced = to_eight_bits(image, 1 if is_jpeg else factor)
+    reduced = to_eight_bits(image, 1 if kind is FORMATS["JPEG"] else factor)
     del image, opened  # the pixels that were decoded, if they are others
     return DecodedImage(
         undo_orientation(reduced, orientation), upright_size((width, height), orientation)
     )
 
 
+def _count_bytes(opened: OpenedImage, factor: int, held_bytes: int) -> int:
+    """Memory for decoding an image, which is reduced by `factor` while or after it is decoded."""
+    pixels = opened.image.width * opened.image.height
+    decoded = pixels // factor**2 if opened.format is FORMATS["JPEG"] else pixels
+    return held_bytes + opened.held_bytes + int(opened.pixel_bytes * decoded)
+
+
 def _load(file: BinaryIO, opened: OpenedImage, factor: int) -> ImageFile.ImageFile:
     """The image decoded, of a JPEG at a reduced scale."""
     if opened.format is not FORMATS["JPEG"]:
         opened.image.load()
+        for name in _COPIES:
+            if hasattr(opened.image, name):
+                setattr(opened.image, name, None)
         return opened.image
     _set_scale(opened.image, factor)
     try:
         opened.image.load()
         return opened.image
     except OSError:
-        return _load_without_end(file, opened, factor)
+        opened.image.close()
+    # outside of the handler: the error holds the pixels
+    return _load_without_end(file, opened, factor)
 
 
 def _load_without_end(file: BinaryIO, opened: OpenedImage, factor: int) -> ImageFile.ImageFile:
@@ -115,7 +129,6 @@ def _load_without_end(file: BinaryIO, opened: OpenedImage, factor: int) -> Image
 
     It is decoded with two different ends: pixels that depend on the end are missing.
     """
-    opened.image.close()
     image, other = (reopen(file, opened, end + END_OF_IMAGE) for end in (b"", _NOISE))
     for one in (image, other):
         _set_scale(one, factor)

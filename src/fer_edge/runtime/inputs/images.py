@@ -64,7 +64,7 @@ def hold_image(source: ImageSource, max_pixels: int | None = None) -> Iterator[L
     """Decode an image and turn it upright; of an animation, the first frame.
 
     Its part of the memory for decoding is held while the block runs, so that other threads wait
-    with what doesn't fit beside it.
+    with what doesn't fit beside it. The block should drop the image at its end.
 
     Args:
         source: see `ImageSource`.
@@ -77,9 +77,9 @@ def hold_image(source: ImageSource, max_pixels: int | None = None) -> Iterator[L
     name = _name(source)
     with ExitStack() as stack:
         with _source_errors(name):
-            loaded = _load(source, name, max_pixels, stack)
+            loaded = [_load(source, name, max_pixels, stack)]
         try:
-            yield loaded
+            yield loaded.pop()  # no reference here outlives the block
         except MemoryError:
             raise SourceError(f"{name}: too little memory is free to read it") from None
 

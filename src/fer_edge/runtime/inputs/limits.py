@@ -22,6 +22,9 @@ UPRIGHT_BYTES = 8
 """Bytes a pixel while an RGB image is rotated: Pillow holds it in 4, twice."""
 _TRIM_ABOVE = 32_000_000
 """Bytes: the memory of a larger image is given back to the system."""
+_M_MMAP_THRESHOLD = -3
+"""In glibc's malloc.h."""
+_MMAP_THRESHOLD = 4 * 2**20
 
 
 def check_pixels(name: str, width: int, height: int, limit: int = MAX_PIXELS) -> None:
@@ -90,7 +93,12 @@ DECODING = MemoryBudget(DECODE_BYTES)
 
 
 def give_memory_back() -> None:
-    """Return freed memory to the system, which glibc otherwise keeps for later."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    """Return freed memory to the system, which glibc otherwise keeps for later.
+
+    From then on glibc takes large blocks, as images have, from the system one by one. By default
+    it keeps them in a heap for each thread, where they cannot be returned.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
+        libc.malloc_trim(0)

@@ -229,6 +229,7 @@ def _read_face(path: Path, side: int) -> npt.NDArray[np.uint8] | str:
     try:
         with hold_image(path) as loaded:
             gray = to_gray(loaded.image)
+            del loaded  # its pixels, before other threads take its memory
             return crop_face(gray, (0, 0, gray.shape[1], gray.shape[0]), CropSpec(), side)
     except SourceError as error:
         return str(error).removeprefix(f"{path}: ")
