@@ -47,11 +47,10 @@ def named(path: Path, temporary: Path | None = None) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:
             raise
-        if error.filename is None:
-            error.filename = str(path)
+        names_other = temporary is None or not str(error.filename).startswith(str(temporary))
+        if error.filename is not None and names_other:
             raise
-        if temporary is None or not str(error.filename).startswith(str(temporary)):
-            raise
+        # a new one: the file name of PyAV's errors cannot be set
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 

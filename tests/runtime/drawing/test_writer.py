@@ -95,3 +95,45 @@ def test_two_videos_of_one_name_are_two_files(tmp_path: Path, clip: Path) -> Non
             saved.add(result)
     lengths = [len(list(read_frames(str(tmp_path / name)))) for name in ("clip.mp4", "clip-2.mp4")]
     assert lengths == [40, 40]
+
+
+def test_an_image_of_another_shape_is_not_squeezed(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with video_file(path) as add:
+        add(Image.new("RGB", (64, 48), "white"), 0.0)
+        add(Image.new("RGB", (24, 48), "white"), 0.1)
+    first, second = (frame.image.convert("L") for frame in read_frames(str(path)))
+    assert first.size == second.size == (64, 48)
+    assert first.getextrema()[0] > 200
+    assert [second.getpixel((x, 24)) > 128 for x in (5, 32, 58)] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("size", "written"), [((1, 1), (2, 2)), ((65, 49), (64, 48)), ((20_000, 64), (8000, 24))]
+)
+def test_a_video_of_any_size(
+    size: tuple[int, int], written: tuple[int, int], tmp_path: Path
+) -> None:
+    path = tmp_path / "out.mp4"
+    with video_file(path) as add:
+        add(Image.new("RGB", size, "white"), 0.0)
+    assert [frame.image.size for frame in read_frames(str(path))] == [written]
+
+
+def test_frames_of_one_time_are_one_video(tmp_path: Path) -> None:
+    image = Image.new("RGB", (64, 48))
+    with ResultWriter(tmp_path) as saved:
+        for frame in (0, 1, 2, 0, 1):
+            saved.add(Result("a.mp4", 64, 48, (), image, frame=frame, time=0.0))
+    lengths = [len(list(read_frames(str(tmp_path / name)))) for name in ("a.mp4", "a-2.mp4")]
+    assert lengths == [3, 2]
+
+
+@pytest.mark.parametrize("name", ["12:30", "rtp:", "http:", "a%03d"])
+def test_a_folder_may_be_named_like_an_address(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with video_file(Path(name) / "out.mp4") as add:
+        add(Image.new("RGB", (64, 48)), 0.0)
+    assert (tmp_path / name / "out.mp4").is_file()

@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fer_edge.atomic import sync, whole_file, write_bytes
 from fer_edge.runtime.results import Result, encode_image
@@ -18,6 +19,8 @@ from fer_edge.runtime.results import Result, encode_image
 _TICKS = 90_000
 """Time stamps of the video for each second."""
 _CODECS = ("libx264", "mpeg4")
+_MAX_SIDE = 8_000
+"""Pixels: about the limit of the MPEG-4 encoder."""
 _KEPT_SUFFIXES = frozenset((".jpeg", ".jpg", ".png", ".webp"))
 """Of sources whose format the annotated image keeps; all others become PNG."""
 
@@ -33,7 +36,7 @@ class ResultWriter(AbstractContextManager["ResultWriter"]):
         self.folder = folder
         self._video = ExitStack()
         self._source = ""  # of the video that is open
-        self._last_time = -1.0
+        self._last_frame = -1
         # last number of each name, so that many equal names aren't searched again and again
         self._numbers: dict[str, int] = {}
 
@@ -50,14 +53,13 @@ class ResultWriter(AbstractContextManager["ResultWriter"]):
             write_bytes(path, encode_image(result.plot(), suffix), sync_folder=False)
             return path
         started = None
-        time = result.time or 0.0
-        if self._source != result.source or time <= self._last_time:
+        if self._source != result.source or result.frame <= self._last_frame:
             self._end_video()
             started = self._unused(f"{source.stem or 'stream'}.mp4")
             self._write_frame = self._video.enter_context(video_file(started))
             self._source = result.source
-        self._last_time = time
-        self._write_frame(result.plot(), time)
+        self._last_frame = result.frame
+        self._write_frame(result.plot(), result.time or 0.0)
         return started
 
     def __exit__(self, *_: object) -> None:
@@ -78,28 +80,47 @@ class ResultWriter(AbstractContextManager["ResultWriter"]):
 
 @contextmanager
 def video_file(path: Path) -> Iterator[Callable[[Image.Image, float], None]]:
-    """Yield a function that writes an image, in the first one's size, at its time in seconds."""
+    """Yield a function that writes an image at its time in seconds.
+
+    The video has the first image's size, made even. Where a stream changes its size, later images
+    are fitted into it, with black beside them.
+    """
     import av
 
     codec = next(name for name in _CODECS if name in av.codecs_available)
-    with whole_file(path) as temporary, av.open(str(temporary), "w") as container:
+    # an open file: in a name, libav could see a protocol
+    with (
+        whole_file(path) as temporary,
+        temporary.open("wb") as file,
+        av.open(file, "w", format="mp4") as container,
+    ):
         stream: Any = container.add_stream(codec)
         to_frame: Any = av.VideoFrame.from_image
         stream.pix_fmt, stream.time_base = "yuv420p", Fraction(1, _TICKS)
         stream.codec_context.time_base = stream.time_base
         last = -1
+        first_size = size = (0, 0)
 
         def write(image: Image.Image, seconds: float) -> None:
-            nonlocal last
+            nonlocal last, first_size, size
             if last < 0:
-                stream.width, stream.height = (side // 2 * 2 for side in image.size)
-            frame = to_frame(image.resize((stream.width, stream.height)))
+                first_size, size = image.size, _encoded_size(image.size)
+                stream.width, stream.height = size
+            fit = image.resize if image.size == first_size else partial(ImageOps.pad, image)
+            frame = to_frame(fit(size))
             last = max(last + 1, round(seconds * _TICKS))
             frame.pts, frame.time_base = last, stream.time_base
             container.mux(stream.encode(frame))
 
         yield write
         container.mux(stream.encode())
+
+
+def _encoded_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The nearest even sides, which yuv420p needs, within what every encoder takes."""
+    factor = min(1.0, _MAX_SIDE / max(size))
+    width, height = (max(2, int(side * factor) // 2 * 2) for side in size)
+    return width, height
 
 
 def unused_path(path: Path, number: int = 1) -> tuple[Path, int]:
