@@ -66,5 +66,6 @@ def _text(stream: io.TextIOWrapper) -> str:
 
 
 def _modules_that_complain() -> list[Any]:
-    loaded = (m for name, m in list(sys.modules.items()) if name.startswith("fer_edge.c"))
-    return [module for module in loaded if hasattr(module, "complain")]
+    names = [one for panel in cli.PANELS.values() for one in panel]
+    loaded = [sys.modules.get(f"fer_edge.commands.{name}") for name in names]
+    return [module for module in (cli, *loaded) if hasattr(module, "complain")]

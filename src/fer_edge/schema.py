@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
+from functools import cache
 from math import isfinite
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -36,7 +37,7 @@ def parse(cls: type[T], value: object, where: str, *, unknown: Literal["ignore",
         raise ValueError(
             f"{where}: unknown key {extra[0]!r}; the keys are {', '.join(sorted(fields))}"
         )
-    hints = get_type_hints(cls)
+    hints = _type_hints(cls)  # type: ignore[arg-type]  # mypy: a class is hashable
     given: dict[str, Any] = {}
     for name, field in fields.items():
         if name in value:
@@ -56,6 +57,12 @@ def _check_text(text: str, where: str) -> None:
         text.encode()
     except UnicodeEncodeError:  # JSON can name half of a character that has two halves
         raise ValueError(f"{where}: holds half a character (a lone surrogate)") from None
+
+
+@cache
+def _type_hints(cls: type) -> dict[str, Any]:
+    """The fields' types; a spec has many objects of one class."""
+    return get_type_hints(cls)
 
 
 def _convert(hint: Any, value: object, where: str, unknown: Literal["ignore", "reject"]) -> Any:

@@ -25,6 +25,8 @@ _VALUES = (
     "/proc/self/mem", "-", "--", "*", "a" * 5000, "\udcff", "a,b,,c", "1:2", "none://x",
     "file.onnx", "file.safetensors", "file.xml", ".",
 )  # fmt: skip
+_HEAVY = frozenset(("export", "parity", "evaluate"))
+"""Commands that are always given a path."""
 _SLOW = frozenset(("doctor", "benchmark", "detector", "serve"))
 """Commands that measure, download or wait: only with `--help` or a path that is no model."""
 
@@ -61,7 +63,9 @@ class Target:
             if not option.is_flag:
                 line.append(self._make_value(random, folder, option))
         for _ in arguments:
-            line += [self._make_argument(random, folder)] if random.random() < 0.8 else []
+            # without a checkpoint, the bundled one would be exported or compared
+            if random.random() < 0.8 or words[0] in _HEAVY:
+                line.append(self._make_argument(random, folder))
         return line
 
     def run(self, case: list[str]) -> CommandOutput:

@@ -14,14 +14,15 @@ from onnx import numpy_helper
 from benchmarks.fuzz.inputs.images import check_result
 from benchmarks.fuzz.mutations import mutate
 from benchmarks.fuzz.seeds.images import make_image
-from benchmarks.fuzz.seeds.models import make_detector
+from benchmarks.fuzz.seeds.models import make_detector, write_onnx
 from fer_edge import Recognizer
 
 
 class Target:
     """A damaged detector under ONNX Runtime."""
 
-    def __init__(self, _: Path) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._model = write_onnx(folder)
         self._small = make_detector()
         named = os.environ.get("FER_EDGE_DETECTOR")
         self._real = Path(named).read_bytes() if named else None
@@ -51,4 +52,5 @@ class Target:
 
     def run(self, case: Path) -> None:
         """Open it, detect and recognize."""
-        check_result(Recognizer.load(faces="detect", detector=case, threads=1)(self._image))
+        recognizer = Recognizer.load(self._model, faces="detect", detector=case, threads=1)
+        check_result(recognizer(self._image))

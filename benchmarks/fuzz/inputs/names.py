@@ -11,6 +11,7 @@ import av  # noqa: F401 - imported before the worker is forked
 from benchmarks.fuzz.commands import run_fer
 from benchmarks.fuzz.judge import CommandOutput
 from benchmarks.fuzz.seeds.images import make_images
+from benchmarks.fuzz.seeds.models import write_onnx
 from benchmarks.fuzz.seeds.names import fill_folder, make_name
 from benchmarks.fuzz.seeds.videos import write_videos
 
@@ -19,6 +20,7 @@ class Target:
     """`fer infer` on such a folder, on one of its files, or on a pattern."""
 
     def __init__(self, folder: Path) -> None:
+        self._model = write_onnx(folder)
         images = make_images()
         videos = write_videos(folder)
         self._contents = [*(images[name][0] for name in images), *videos.values(), b"", b"text\n"]
@@ -47,7 +49,16 @@ class Target:
             ["--output", str(folder / "out.csv")],
             ["--save", str(folder / "saved")],
         )
-        return ["infer", "--faces", "whole", *random.choice(ways), "--", source]
+        return [
+            "infer",
+            "--model",
+            str(self._model),
+            "--faces",
+            "whole",
+            *random.choice(ways),
+            "--",
+            source,
+        ]
 
     def run(self, case: list[str]) -> CommandOutput:
         """Run the command."""

