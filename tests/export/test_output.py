@@ -11,7 +11,7 @@ import pytest
 from fer_edge.atomic import check_writable
 from fer_edge.errors import ConfigError, DataError
 from fer_edge.export.exporter import export_checkpoint
-from fer_edge.export.output import check_output, resolve_output
+from fer_edge.export.output import check_output, check_replaceable, resolve_output
 from fer_edge.export.thresholds import Gate
 from fer_edge.export.to_onnx import write_onnx
 from fer_edge.runtime.formats.spec_reader import read_spec
@@ -165,6 +165,14 @@ def test_an_output_that_is_named(source: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             resolve_output(source, **options)  # type: ignore[arg-type]
+
+
+def test_what_is_no_file_is_not_replaced(source: Path, tmp_path: Path) -> None:
+    """A named pipe would be waited for."""
+    os.mkfifo(tmp_path / "m.onnx")
+    for check in (check_replaceable, lambda path: check_output(path, source)):
+        with pytest.raises(ConfigError, match=r"m\.onnx: a folder or a device"):
+            check(tmp_path / "m.onnx")
 
 
 def test_a_folder_that_cannot_be_written(

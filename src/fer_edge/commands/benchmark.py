@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from fer_edge.atomic import check_writable
 from fer_edge.commands.console import note, print_json, show
 from fer_edge.commands.data_options import DataOption, SkipBad
 from fer_edge.commands.options import (
@@ -128,6 +129,7 @@ def _check_plot(
     Raises:
         ConfigError: the plot needs figures that would not be measured, or is no .png file.
         MissingExtraError: matplotlib isn't installed.
+        OSError: its folder can't be written to.
     """
     if data is None:
         raise ConfigError("--plot shows accuracy, which needs --data")
@@ -135,6 +137,7 @@ def _check_plot(
         raise ConfigError("--plot shows one face with one thread: --threads and --batch lack a 1")
     if plot.is_dir() or plot.suffix.lower() != ".png":
         raise ConfigError(f"{plot}: not a file name for an image: end it in .png")
+    check_writable(plot.parent)
     with requires_extra("train"):
         from fer_edge.train.evaluation import pareto  # noqa: F401 - fails here if it isn't installed
 

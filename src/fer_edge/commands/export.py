@@ -155,7 +155,7 @@ def export(
     with requires_extra("export"):
         from fer_edge.export.exporter import export_checkpoint
         from fer_edge.export.int8_search import read_int8_recipe, search_int8_recipe
-        from fer_edge.export.output import check_output, resolve_output
+        from fer_edge.export.output import check_output, check_replaceable, resolve_output
         from fer_edge.render.reports import export_table, exported_text
         from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
@@ -169,6 +169,8 @@ def export(
         )
         for format, precision in pairs
     }
+    for path in paths.values():
+        check_replaceable(path)
     side = read_spec(source).input.side
     faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
     recipe = read_int8_recipe(int8_like) if int8_like else None

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from fer_edge.atomic import check_writable, named, whole_file
+from fer_edge.atomic import named, whole_file
 from fer_edge.errors import ConfigError, ModelError, ParityError
 from fer_edge.export.exportable import ConvertedModel
 from fer_edge.export.formats import FORMATS, Format
@@ -20,7 +20,7 @@ from fer_edge.export.html_report import render_html_report
 from fer_edge.export.int8_savings import Savings, measure_latencies
 from fer_edge.export.int8_search import default_int8_recipe, quantize
 from fer_edge.export.judge import compare_all, reference_models, threshold_kind
-from fer_edge.export.output import check_output
+from fer_edge.export.output import check_output, check_replaceable
 from fer_edge.export.parity import Parity
 from fer_edge.export.thresholds import ADVICE, DEFAULT_GATE, TRAIN_QAT, Gate
 from fer_edge.runtime.formats.model_files import COMPANIONS, model_size
@@ -121,7 +121,7 @@ def export_checkpoint(
     if precision not in target.precisions:
         raise ConfigError(f"{format} has no {precision}: {target.no_int8}")
     if force:
-        check_writable(output.parent)
+        check_replaceable(output)
     else:
         check_output(output, source, data, split=split, precision=precision, gate=gate)
     convert = target.load_converter()

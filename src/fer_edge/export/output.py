@@ -69,6 +69,18 @@ def resolve_output(
     return output
 
 
+def check_replaceable(path: Path) -> None:
+    """Check, before minutes of work, that a file can be written in place of `path`.
+
+    Raises:
+        ConfigError: `path` is a folder or a device.
+        OSError: its folder can't be written to.
+    """
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: a folder or a device: choose another --output")
+    check_writable(path.parent)
+
+
 def check_output(
     path: Path,
     source: Path,
@@ -94,7 +106,7 @@ def check_output(
         DataError: the data lacks the split.
         OSError: the folder can't be written to, or a file can't be read.
     """
-    check_writable(path.parent)
+    check_replaceable(path)
     if not path.exists():
         for companion in map(path.with_suffix, COMPANIONS.get(path.suffix, ())):
             if companion.exists():

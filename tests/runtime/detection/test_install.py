@@ -108,3 +108,13 @@ def test_a_user_without_a_home_has_none_installed(
     ran = fer("detector", "install", "--from", site / "yunet.onnx")
     assert ran.out == ""
     assert "ConfigError: this user has no home folder: set HOME or XDG_DATA_HOME" in ran.err
+
+
+def test_a_home_that_cannot_be_written_to(
+    fer: Fer, monkeypatch: pytest.MonkeyPatch, site: Path
+) -> None:
+    (site / "file").touch()
+    monkeypatch.setenv("XDG_DATA_HOME", str(site / "file"))
+    ran = fer("detector", "install")
+    assert (ran.code, ran.out) == (2, "")
+    assert f"ConfigError: {site / 'file'}: Not a directory: set XDG_DATA_HOME" in ran.err

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from fer_edge.atomic import whole_file
+from fer_edge.atomic import check_writable, write_bytes
 from fer_edge.errors import ConfigError, ModelError
 from fer_edge.paths import data_folder
 
@@ -47,22 +49,25 @@ def is_installed() -> bool:
 
     try:
         return hashlib.sha256(installed_path().read_bytes()).hexdigest() == SHA256
-    except FileNotFoundError:
-        return False
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False  # `install` reports a folder that it cannot write to
 
 
 def install(source: Path | None = None) -> Path:
     """Install the detector from a file, or download it from OpenCV Zoo unless it is installed.
 
     Raises:
+        ConfigError: there is no folder to write to, or the file cannot be written.
         ModelError: it cannot be read or downloaded, or its SHA-256 isn't the published one; what
             was installed before stays.
-        OSError: the file cannot be written.
     """
     import hashlib  # late, as urllib below: together they take a sixth of a run with one face
 
     if source is None and is_installed():
         return installed_path()
+    path = installed_path()
+    with _advising():
+        check_writable(path.parent)
     where = ADDRESS if source is None else str(source)
     content = _download() if source is None else _read(source)
     found = hashlib.sha256(content).hexdigest()
@@ -71,9 +76,21 @@ def install(source: Path | None = None) -> Path:
             f"{where}: not the detector: its SHA-256 is {found[:12]}..., not {SHA256[:12]}...; "
             "nothing was installed"
         )
-    with whole_file(installed_path()) as temporary:
-        temporary.write_bytes(content)
-    return installed_path()
+    with _advising():
+        write_bytes(path, content)
+    return path
+
+
+@contextmanager
+def _advising() -> Iterator[None]:
+    """Say what to set where the user's folder can't be written to, as that of a service."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename}: {error.strerror}: set XDG_DATA_HOME to a folder that can be "
+            f"written to, or {VARIABLE} to the detector's file"
+        ) from None
 
 
 def _read(path: Path) -> bytes:
