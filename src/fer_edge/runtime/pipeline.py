@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Container, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from fer_edge.runtime.recognizer import Recognizer
+
+logger = logging.getLogger(__name__)
 
 MAX_WORKERS = 8
 """Threads: more would only hold images."""
@@ -137,7 +140,7 @@ def _list_jobs(
             if mask_credentials(str(source)) not in skip:
                 yield _Video(str(source))
         else:
-            for path in expand_source(source):
+            for path in expand_source(source, logger.warning):
                 if isinstance(path, SourceError):
                     yield _completed(path)
                 elif str(path) in skip:

@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fer_edge.errors import SourceError
+from fer_edge.runtime.inputs.image_formats import IMAGE_SUFFIXES
 from fer_edge.runtime.inputs.listing import expand_source
 
 
@@ -62,3 +64,60 @@ def test_a_folder_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monk
     image, error = expand_source(tmp_path)
     assert image == tmp_path / "z.png"
     assert str(error) == f"{tmp_path}/locked: Permission denied"
+
+
+def test_what_a_folder_leaves_out_is_counted_by_suffix(tmp_path: Path) -> None:
+    (tmp_path / "@eaDir").mkdir()
+    for name in ("a.JFIF", "b.jpe", "c.mpo", "x.txt", "y.TXT", "z.doc", "README", "@eaDir/s.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "gone.png").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    lines: list[str] = []
+    found = [Path(str(one)).name for one in expand_source(tmp_path, lines.append)]
+    assert found == ["a.JFIF", "b.jpe", "c.mpo"]
+    assert lines == [
+        f"{tmp_path}: left out: 2 .txt, 2 that are no files, 1 .doc, 1 without a suffix"
+    ]
+
+
+def test_control_characters_of_a_suffix_are_shown_as_escapes(tmp_path: Path) -> None:
+    (tmp_path / "a.\x1b[31m").touch()
+    lines: list[str] = []
+    list(expand_source(tmp_path, lines.append))
+    assert lines == [f"{tmp_path}: left out: 1 .\\x1b[31m"]
+
+
+def test_the_suffixes_are_those_that_pillow_registers() -> None:
+    Image.init()
+    formats = {"JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "DIB", "PPM"}
+    registered = {suffix for suffix, kind in Image.EXTENSION.items() if kind in formats}
+    assert registered - {".avif", ".avifs"} <= IMAGE_SUFFIXES
+    assert IMAGE_SUFFIXES - registered <= {".jif", ".avif", ".avifs"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("**/*.png", ["a.png", "b.png"]),
+        ("**/**/*.png", ["a.png", "b.png"]),
+        ("sub/**", ["b.png"]),
+        ("s*/../*.png", ["a.png"]),
+        ("**/b.png", ["b.png"]),
+    ],
+)
+def test_a_pattern_does_not_follow_links_in_circles(
+    pattern: str, expected: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("up", "again"):
+        (tmp_path / "sub" / name).symlink_to("..")
+    (tmp_path / "a.png").touch()
+    (tmp_path / "sub" / "b.png").touch()
+    assert [Path(str(one)).name for one in expand_source(f"{tmp_path}/{pattern}")] == expected
+
+
+def test_a_pattern_matches_hidden_names_by_a_dot_alone(tmp_path: Path) -> None:
+    for name in (".a.png", "b.png"):
+        (tmp_path / name).touch()
+    assert list(expand_source(f"{tmp_path}/*.png")) == [tmp_path / "b.png"]
+    assert list(expand_source(f"{tmp_path}/.*.png")) == [tmp_path / ".a.png"]

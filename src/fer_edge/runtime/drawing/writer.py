@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from fer_edge.atomic import sync, whole_file, write_bytes
+from fer_edge.runtime.inputs.limits import DECODING, FULL_SCALE_PIXELS, UPRIGHT_BYTES
 from fer_edge.runtime.results import Result, encode_image
 
 _TICKS = 90_000
@@ -50,7 +51,9 @@ class ResultWriter(AbstractContextManager["ResultWriter"]):
             suffix = source.suffix if source.suffix.lower() in _KEPT_SUFFIXES else ".png"
             path = self._unused(f"{source.stem}{suffix}")
             # of thousands of images, the names are synced once
-            write_bytes(path, encode_image(result.plot(), suffix), sync_folder=False)
+            pixels = min(FULL_SCALE_PIXELS, result.width * result.height)
+            with DECODING.reserve(UPRIGHT_BYTES * pixels):
+                write_bytes(path, encode_image(result.plot(), suffix), sync_folder=False)
             return path
         started = None
         if self._source != result.source or result.frame <= self._last_frame:

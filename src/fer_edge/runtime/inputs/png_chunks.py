@@ -36,7 +36,11 @@ def read_png_essentials(file: BinaryIO, size: int) -> Essentials:
         if kind == b"IEND":
             break
         if kind in _PIXELS:
-            _append(parts, place, min(end, size))
+            if end <= size:
+                _append(parts, place, end)
+            else:  # cut off: as long as it is; of pixels, Pillow checks no checksum
+                body = min(length, size - place - 8)
+                parts += [body.to_bytes(4, "big") + kind, (place + 8, place + 8 + body), bytes(4)]
         elif kind == b"tRNS" and length <= 768 and _is_intact(kind, file.read(length + 4)):
             _append(parts, place, end)
         elif kind in _TEXTS and orientation is None and length <= _MAX_TEXT:

@@ -1,0 +1,158 @@
+"""Damaged image files: read as far as their pixels are there, with little memory."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_edge.errors import SourceError
+from fer_edge.runtime.inputs.images import load_image
+from tests.support.files import EXAMPLE
+
+with Image.open(EXAMPLE) as example:
+    SHOWN = example.convert("RGB").crop((10, 0, 230, 260))
+GRAY = np.asarray(SHOWN.convert("L")).astype(int)
+
+
+def encode(suffix: str, **options: object) -> bytes:
+    content = io.BytesIO()
+    SHOWN.save(content, suffix, **options)
+    return content.getvalue()
+
+
+def chunk(kind: bytes, body: bytes, flip: int = 0) -> bytes:
+    checksum = zlib.crc32(kind + body) ^ flip
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
+
+
+def with_chunk(kind: bytes, body: bytes, flip: int = 0) -> bytes:
+    """The example as PNG, with a chunk behind its header."""
+    content = encode("PNG")
+    return content[:33] + chunk(kind, body, flip) + content[33:]
+
+
+def with_segment(marker: int, body: bytes, count: int = 1) -> bytes:
+    """The example as JPEG, with segments behind the first one."""
+    content = encode("JPEG", quality=95)
+    segment = struct.pack(">BBH", 255, marker, len(body) + 2) + body
+    return content[:20] + segment * count + content[20:]
+
+
+def with_comment(size: int) -> bytes:
+    """The example as GIF, with a comment."""
+    content = encode("GIF")
+    start = 13 + 3 * 2 ** ((content[10] & 7) + 1)
+    comment = b"!\xfe" + (b"\xff" + b"x" * 255) * (size // 255) + b"\0"
+    return content[:start] + comment + content[start:]
+
+
+def exif_bomb() -> bytes:
+    """An EXIF block of 60 KB whose 5,000 fields are each the whole block: 300 MB."""
+    fields = b"".join(struct.pack("<HHII", tag, 7, 60_000, 8) for tag in range(5000))
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 5000) + fields + b"\0\0\0\0"
+
+
+PROFILE = b"icc\0\0" + zlib.compress(bytes(2_000_000))
+READABLE: dict[str, bytes] = {
+    "a profile of 2 MB": with_chunk(b"iCCP", PROFILE),
+    "a profile that is none": with_chunk(b"iCCP", b"icc\0\0none"),
+    "a profile with a wrong checksum": with_chunk(b"iCCP", PROFILE, 1),
+    "a text of 50 MB": with_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000))),
+    "a text with a wrong checksum": with_chunk(b"tEXt", b"Comment\0hello", 1),
+    "an unknown chunk with a wrong checksum": with_chunk(b"abCd", b"hello", 1),
+    "a broken orientation of ImageMagick": with_chunk(b"tEXt", b"Raw profile type exif\0\nexif\nx"),
+    "EXIF in PNG of 300 MB": with_chunk(b"eXIf", exif_bomb()[6:]),
+    "EXIF in JPEG of 300 MB": with_segment(0xE1, exif_bomb()),
+    "EXIF cut off": with_segment(0xE1, exif_bomb()[:30]),
+    "EXIF of zeros": with_segment(0xE1, b"Exif\0\0" + bytes(20)),
+    "many profiles": with_segment(0xE2, b"ICC_PROFILE\0" + bytes(60_000), 50),
+    "a broken MPF": with_segment(0xE2, b"MPF\0II*\0\xff\xff\xff\xff"),
+    "a comment of 10 MB": with_comment(10_000_000),
+    "no end of JPEG": encode("JPEG", quality=95)[:-2],
+    "no end of JPEG, progressive": encode("JPEG", quality=95, progressive=True)[:-2],
+    "a few bytes less of JPEG": encode("JPEG", quality=95)[:-12],
+    "no end of PNG": encode("PNG")[:-12],
+    "no checksums at the end of PNG": encode("PNG")[:-20],
+    "no end of GIF": encode("GIF")[:-1],
+    **{f"bytes behind {kind}": encode(kind) + b"junk" * 99 for kind in ("JPEG", "PNG", "GIF")},
+    **{f"bytes behind {kind}": encode(kind) + b"junk" * 99 for kind in ("BMP", "TIFF", "PPM")},
+    "bytes behind WebP": encode("WEBP", lossless=True) + b"junk" * 99,
+}
+
+
+@pytest.mark.parametrize("damage", READABLE)
+def test_damage_that_leaves_the_pixels_is_read(damage: str) -> None:
+    image = load_image(READABLE[damage]).image
+    difference = np.abs(np.asarray(image.convert("L")).astype(int) - GRAY)
+    assert difference.mean() < (4 if "GIF" in damage or "comment of" in damage else 2)
+
+
+def cut(content: bytes, part: float) -> bytes:
+    return content[: int(len(content) * part)]
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+def test_a_jpeg_that_breaks_off_says_how_much_is_missing(part: float, options: dict) -> None:
+    with pytest.raises(SourceError, match=r"^bytes: cannot be read \(cut off: \d+% of its pixels"):
+        load_image(cut(encode("JPEG", quality=95, **options), part))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM"])
+def test_other_formats_are_whole_or_refused(kind: str) -> None:
+    with pytest.raises(SourceError, match=r"^bytes: cannot be read \("):
+        load_image(cut(encode(kind), 0.95))
+
+
+def tiff_bomb() -> bytes:
+    """A TIFF file of 60 KB whose 5,000 fields are each the whole file."""
+    return exif_bomb()[6:]
+
+
+REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
+    "TIFF fields": (tiff_bomb, r"its metadata would take 300 MB"),
+    "JPEG 2000": (lambda: encode("JPEG2000"), "JPEG 2000 cannot be read: save it as JPEG or PNG$"),
+    "ICO": (lambda: encode("ICO"), "not an image$"),
+    "TGA": (lambda: encode("TGA"), "not an image$"),
+    "PDF": (lambda: encode("PDF"), "a PDF document cannot be read"),
+    "a Git LFS pointer": (
+        lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n",
+        "a Git LFS pointer: fetch the file with git lfs pull$",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_not_read_is_named(kind: str) -> None:
+    make, message = REFUSED[kind]
+    with pytest.raises(SourceError, match=f"^bytes: .*{message}"):
+        load_image(make())
+
+
+def raw_profile(orientation: int) -> bytes:
+    exif = b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x112, 3, 1, orientation, 0, 0)
+    return b"\nexif\n%8d\n%s\n" % (len(exif), exif.hex().encode())
+
+
+XMP = b"<x:xmpmeta><rdf:Description tiff:Orientation='6'/></x:xmpmeta>"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_chunk(b"tEXt", b"Raw profile type exif\0" + raw_profile(6)),
+        with_chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(raw_profile(6))),
+        with_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
+        with_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP)),
+        with_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP),
+    ],
+    ids=["text", "compressed text", "XMP", "compressed XMP", "XMP in JPEG"],
+)
+def test_other_places_of_an_orientation(content: bytes) -> None:
+    assert load_image(content).image.size == (260, 220)
