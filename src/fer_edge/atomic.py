@@ -47,7 +47,8 @@ def named(path: Path, temporary: Path | None = None) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:
             raise
-        names_other = temporary is None or not str(error.filename).startswith(str(temporary))
+        # libav names a file by its address
+        names_other = temporary is None or temporary.name not in str(error.filename)
         if error.filename is not None and names_other:
             raise
         # a new one: the file name of PyAV's errors cannot be set

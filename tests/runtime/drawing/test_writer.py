@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,22 @@ def test_a_folder_may_be_named_like_an_address(
     with video_file(Path(name) / "out.mp4") as add:
         add(Image.new("RGB", (64, 48)), 0.0)
     assert (tmp_path / name / "out.mp4").is_file()
+
+
+def test_a_full_disk_names_the_video(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+
+    def write() -> None:
+        with video_file(path) as add:
+            for i in range(60):
+                add(Image.effect_noise((320, 240), 80).convert("RGB"), i / 10)
+
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))  # Python ignores the signal
+    try:
+        with pytest.raises(OSError, match=r"out\.mp4'$") as raised:
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert raised.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []

@@ -91,11 +91,10 @@ def video_file(path: Path) -> Iterator[Callable[[Image.Image, float], None]]:
     import av
 
     codec = next(name for name in _CODECS if name in av.codecs_available)
-    # an open file: in a name, libav could see a protocol
+    # an address with a scheme: in a bare name, libav could see one
     with (
         whole_file(path) as temporary,
-        temporary.open("wb") as file,
-        av.open(file, "w", format="mp4") as container,
+        av.open(f"file:{temporary.absolute()}", "w", format="mp4") as container,
     ):
         stream: Any = container.add_stream(codec)
         to_frame: Any = av.VideoFrame.from_image
