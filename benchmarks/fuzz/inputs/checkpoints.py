@@ -15,7 +15,7 @@ from benchmarks.fuzz.judge import WrongResultError
 from benchmarks.fuzz.mutations import mutate
 from benchmarks.fuzz.seeds.checkpoints import write_checkpoint
 from fer_edge.spec import KEY
-from fer_edge.train.networks import checkpoint
+from fer_edge.train.evaluation.evaluate import open_model
 
 
 class Target:
@@ -50,9 +50,9 @@ class Target:
 
     def run(self, case: Path) -> None:
         """Load it and predict a face."""
-        loaded = checkpoint.load(case)
-        side = loaded.spec.input.side
-        logits = loaded.predict(np.zeros((1, side, side), np.uint8))
+        model = open_model(case)
+        side = model.spec.input.side
+        logits = model.predict(np.zeros((1, side, side), np.uint8))
         if not np.isfinite(logits).all():
             raise WrongResultError("logits that aren't numbers")
 

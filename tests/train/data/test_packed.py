@@ -90,6 +90,7 @@ DAMAGED = {
     "wrong sum of xz": change(lzma.compress(LONG), -60, bytes(30)),
     "wrong sum of zip": change(pack_zip("a.csv", content=LONG), 200, bytes(30)),
     "wrong directory of zip": change(pack_zip("a.csv", content=LONG), -40, bytes(30)),
+    "directory of zip beyond its place": change(pack_zip("a.csv"), -6, b"\xff"),
     "wrong header of tar": change(pack_tar(), 600, bytes(60)),
 }
 

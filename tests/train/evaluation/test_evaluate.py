@@ -5,16 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from fer_edge.errors import DataError
+from fer_edge.errors import DataError, ModelError
 from fer_edge.spec import ModelSpec
 from fer_edge.train.callbacks import read_log
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.evaluate import (
     match_labels,
+    open_model,
     predict_all,
 )
 from fer_edge.train.evaluation.plots import plot_curves, save_figure
+from fer_edge.train.networks import checkpoint
+from fer_edge.train.networks.classifier import get_head
+from tests.support.networks import make_checkpoint
 
 
 def predict_by_brightness(faces: np.ndarray) -> np.ndarray:
@@ -53,3 +58,13 @@ def test_curves(tmp_path: Path) -> None:
     log.write_text("epoch,train_loss,val_loss,val_accuracy\n1,2,2,0.3\n2,1,1.5,0.5\n")
     save_figure(plot_curves(read_log(log)), tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 5000
+
+
+def test_a_checkpoint_whose_logits_overflow_is_named(tmp_path: Path) -> None:
+    path = make_checkpoint("tiny", tmp_path, half=False)
+    loaded = checkpoint.load(path)
+    with torch.no_grad():
+        get_head(loaded.model, "tiny").weight.fill_(3e38)
+    checkpoint.save(loaded, path)
+    with pytest.raises(ModelError, match=r"tiny\.safetensors: gives logits that aren't numbers"):
+        open_model(path).predict(np.full((1, 48, 48), 255, np.uint8))

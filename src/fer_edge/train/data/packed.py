@@ -6,6 +6,7 @@ What a file holds decides how it is read, not its name (but for a tar without it
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import logging
@@ -117,9 +118,10 @@ def open_lines(path: Path, names: Collection[str]) -> Iterator[Iterator[bytes]]:
     except _LOCKED as error:
         raise DataError(f"{path}: can't be unpacked ({error}): unpack it first") from None
     except OSError as error:
-        if error.errno is not None:
-            raise
-        raise _damaged(path, count, error) from None  # of an unpacker
+        # of an unpacker, which has no number, or which looks for data before the file's start
+        if error.errno in (None, errno.EINVAL):
+            raise _damaged(path, count, error) from None
+        raise
 
 
 def _damaged(path: Path, count: int, error: Exception) -> DataError:
