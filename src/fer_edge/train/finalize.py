@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import Literal
 
 import lightning
-import numpy as np
-import numpy.typing as npt
 import torch
 import torchvision
 
@@ -22,7 +20,7 @@ from fer_edge.train.evaluation.calibration_error import fit_temperature
 from fer_edge.train.evaluation.metrics import Report
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
-from fer_edge.train.networks.classifier import FaceClassifier
+from fer_edge.train.networks.classifier import FaceClassifier, is_finite
 from fer_edge.train.provenance import describe_training_data
 
 TOOLS = {
@@ -75,7 +73,7 @@ def finalize_float(
         intended_use=INTENDED_USE,
         tools=TOOLS,
     )
-    logits = _check_finite(Checkpoint(model, spec).predict(val.pixels))
+    logits = Checkpoint(model, spec).predict(val.pixels)
     temperature = fit_temperature(logits, val.labels)
     report = Report(
         spec.name, "val", data.labels, val.labels, softmax(logits, temperature).astype("float32")
@@ -94,10 +92,11 @@ def finalize_quantized(trained: Checkpoint, config: TrainConfig, data: FaceData)
     int8 = trained.int8()
     if config.storage == "fp16":
         checkpoints.round_to_half(int8.model)
-    for parameter in int8.model.parameters():  # NaN would become the integer weight 0
-        _check_finite(parameter.detach().numpy())
+    # NaN would become the integer weight 0
+    if not is_finite(int8.model):
+        raise ModelError("the training diverged (weights are NaN): use a lower --lr")
     val, spec = data.split("val"), trained.spec
-    temperature = fit_temperature(_check_finite(int8.predict(val.pixels)), val.labels)
+    temperature = fit_temperature(int8.predict(val.pixels), val.labels)
     spec = replace(
         spec,
         data=describe_training_data(spec.data, data),
@@ -105,9 +104,3 @@ def finalize_quantized(trained: Checkpoint, config: TrainConfig, data: FaceData)
         tools={**spec.tools, **TOOLS},
     )
     return replace(trained, spec=spec)
-
-
-def _check_finite(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    if not np.isfinite(numbers).all():
-        raise ModelError("the training diverged (weights or logits are NaN): use a lower --lr")
-    return numbers

@@ -42,6 +42,14 @@ def test_no_face_is_no_answer(checkpoint: Checkpoint) -> None:
     assert checkpoint.predict(FACES[:0]).shape == (0, 7)
 
 
+def test_logits_beyond_float32_are_named(checkpoint: Checkpoint) -> None:
+    with torch.no_grad():
+        for parameter in checkpoint.model.parameters():
+            parameter.fill_(1e30)
+    with pytest.raises(ModelError, match="PyTorch predicts logits that are NaN or infinite"):
+        checkpoint.predict(FACES)
+
+
 def test_damaged_files(checkpoint: Checkpoint, tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     with pytest.raises(ModelError, match="no such file"):
@@ -49,7 +57,7 @@ def test_damaged_files(checkpoint: Checkpoint, tmp_path: Path) -> None:
     save(checkpoint, path)
     whole = path.read_bytes()
     for content, why in (
-        (b"", "not a safetensors file"),
+        (b"", "damaged or cut off, it is empty"),
         (b"\xff" * 100, "not a safetensors file"),
         (struct.pack("<Q", 22) + b'{"__metadata__": null}', "no 'fer_edge' spec"),
         (whole[:500], "damaged or cut off"),

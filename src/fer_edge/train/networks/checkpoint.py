@@ -60,14 +60,24 @@ class Checkpoint:
         return Checkpoint(self.quantized_model, spec)
 
     def predict(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Compute logits float32 `[N, labels]` of uint8 faces `[N, S, S]`, on the CPU."""
+        """Compute logits float32 `[N, labels]` of uint8 faces `[N, S, S]`, on the CPU.
+
+        Raises:
+            ModelError: a logit is NaN or infinite.
+        """
         self.model.eval()
         with torch.inference_mode():
             logits = [
                 self.model(torch.from_numpy(faces[i : i + _BATCH_SIZE].copy())).numpy()
                 for i in range(0, len(faces), _BATCH_SIZE)
             ]
-        return np.concatenate([np.empty((0, len(self.spec.labels)), np.float32), *logits])
+        result = np.concatenate([np.empty((0, len(self.spec.labels)), np.float32), *logits])
+        if not np.isfinite(result).all():
+            raise ModelError(
+                f"{self.spec.name}: PyTorch predicts logits that are NaN or infinite: its weights "
+                "are damaged, or its training diverged: copy it again, or train with a lower --lr"
+            )
+        return result
 
 
 def round_to_half(model: FaceClassifier) -> None:
