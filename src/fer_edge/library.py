@@ -15,10 +15,11 @@ base install, where a call names the extra to install.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from fer_edge.errors import requires_extra
+from fer_edge.errors import ConfigError, requires_extra
 from fer_edge.spec import Precision
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ def evaluate(
     data: str | Path,
     *,
     split: Split = "test",
+    ignore_classes: Sequence[str] = (),
+    class_map: str | Path | None = None,
+    faces: Literal["whole", "detect"] = "whole",
+    detector: str | Path | None = None,
     backend: str = "auto",
     device: str = "cpu",
     skip_bad: bool = False,
@@ -80,8 +85,14 @@ def evaluate(
 
     Args:
         model: a checkpoint (`.safetensors`), a run's folder or an exported file.
-        data: see `train`.
+        data: see `train`; but class folders without `train`, `val` and `test` are all test, unless
+            the model was trained on them: then test is what training held out.
         split: "train", "val" or "test".
+        ignore_classes: names of classes whose images are left out.
+        class_map: TOML file with the labels of classes; "-" leaves a class out.
+        faces: "whole": each image is one face; "detect": the largest face of each photograph is
+            found, and photographs without one are left out.
+        detector: the face detector's file; None: the installed one.
         backend: the engine of an exported file; "auto" takes the first that is installed.
         device: the device of an exported file.
         skip_bad: leave damaged rows and images out instead of failing.
@@ -92,15 +103,26 @@ def evaluate(
     Raises:
         ModelError, SpecError, DeviceError: the model cannot be used here.
         DataError: the data cannot be read, lacks the split, or does not fit the model.
+        ConfigError: an argument contradicts another or the data.
         MissingExtraError: the extra `train` is not installed.
     """
     with requires_extra("train"):
+        from fer_edge.train.data.class_map import read_class_map
         from fer_edge.train.evaluation.evaluate import evaluate_file
         from fer_edge.train.run_folder import find_checkpoint
 
-        path = find_checkpoint(Path(model))
+        if faces not in ("whole", "detect"):
+            raise ConfigError(f"faces is {faces!r}: choose whole or detect")
         return evaluate_file(
-            path, Path(data), split, backend=backend, device=device, skip_bad=skip_bad
+            find_checkpoint(Path(model)),
+            Path(data),
+            split,
+            backend=backend,
+            device=device,
+            class_map=read_class_map(Path(class_map) if class_map else None, ignore_classes),
+            find_faces=faces == "detect",
+            detector=Path(detector) if detector else None,
+            skip_bad=skip_bad,
         )
 
 

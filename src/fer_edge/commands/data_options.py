@@ -12,6 +12,10 @@ DATA = (
     "Data set: a FER2013 file (.csv, .csv.gz, .tar.gz or .zip), or a folder with one folder per "
     "class, which may lie in train, val and test; a missing split is taken from train."
 )
+TEST_DATA = (
+    "Data set: a FER2013 file (.csv, .csv.gz, .tar.gz or .zip), or a folder with one folder per "
+    "class, all of which is the test split, unless the classes lie in train, val and test."
+)
 DataOption = Annotated[Path | None, option(INPUT, "--data", help=DATA)]
 SkipBad = Annotated[
     bool,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fer_edge.atomic import check_writable
 from fer_edge.commands.console import note, print_json, show
-from fer_edge.commands.data_options import DATA, Ferplus, SkipBad, SplitOption
+from fer_edge.commands.data_options import TEST_DATA, Ferplus, SkipBad, SplitOption
 from fer_edge.commands.options import (
+    DETECTION,
     INPUT,
     OUTPUT,
     BackendOption,
@@ -21,12 +22,17 @@ from fer_edge.commands.options import (
 )
 from fer_edge.errors import ConfigError, requires_extra
 
+if TYPE_CHECKING:
+    from fer_edge.spec import CropSpec
+    from fer_edge.train.evaluation.evaluate import Model
+
 app = single()
 
 
 @command(
     app,
     "fer evaluate run/model.safetensors --data fer2013.tar.gz",
+    "fer evaluate model.onnx --data my_faces --ignore-class contempt",
     "fer evaluate runs/seed* --data my_faces --split val",
 )
 def evaluate(
@@ -38,8 +44,26 @@ def evaluate(
             metavar="MODEL...",
         ),
     ],
-    data: Annotated[Path, option(INPUT, "--data", help=DATA)],
+    data: Annotated[Path, option(INPUT, "--data", help=TEST_DATA)],
     split: SplitOption = "test",
+    ignore_class: Annotated[
+        list[str] | None,
+        option(
+            INPUT,
+            "--ignore-class",
+            metavar="NAME",
+            help="Leave out the images of a class; may be repeated.",
+        ),
+    ] = None,
+    class_map: Annotated[
+        Path | None,
+        option(
+            INPUT,
+            "--class-map",
+            help='TOML file with lines such as "grin" = "happy", the label of a class; "-" leaves '
+            "the class out. Common synonyms are known without it.",
+        ),
+    ] = None,
     without_duplicates: Annotated[
         bool,
         option(
@@ -50,6 +74,23 @@ def evaluate(
     ] = False,
     ferplus: Ferplus = None,
     skip_bad: SkipBad = False,
+    faces: Annotated[
+        Literal["whole", "detect"],
+        option(
+            DETECTION,
+            "--faces",
+            help="whole: each image is one face. detect: images are photographs; the largest face "
+            "of each is found, and those without a face are left out.",
+        ),
+    ] = "whole",
+    detector: Annotated[
+        Path | None,
+        option(
+            DETECTION,
+            "--detector",
+            help="File of the face detector (YuNet, .onnx); by default the installed one.",
+        ),
+    ] = None,
     backend: BackendOption = "auto",
     device: DeviceOption = "cpu",
     output: Annotated[
@@ -72,16 +113,17 @@ def evaluate(
     """Measure accuracy, per-class metrics, confusion and calibration, and write plots."""
     if without_duplicates and split == "train":
         raise ConfigError("--without-duplicates leaves out copies of train: --split val or test")
+    if without_duplicates and faces == "detect":
+        raise ConfigError("--without-duplicates compares cropped faces: not with --faces detect")
+    if detector and faces == "whole":
+        raise ConfigError("--detector is for --faces detect")
     with requires_extra("train"):
         from fer_edge.render.reports import annotator_tables, report_tables, variation_table
+        from fer_edge.train.data.class_map import read_class_map
         from fer_edge.train.evaluation import plots  # noqa: F401 - fails here if it isn't installed
         from fer_edge.train.evaluation.annotator_agreement import compare_with_annotators
-        from fer_edge.train.evaluation.evaluate import (
-            evaluate,
-            load_evaluation_data,
-            match_labels,
-            open_model,
-        )
+        from fer_edge.train.evaluation.evaluate import evaluate, match_labels, open_model
+        from fer_edge.train.evaluation.evaluation_data import face_finder, load_evaluation_data
         from fer_edge.train.evaluation.report_folder import (
             check_report_folder,
             default_report_folder,
@@ -95,21 +137,28 @@ def evaluate(
         raise ConfigError("a model is given twice")
     with requires_extra("train"):  # for checkpoints
         opened = [open_model(model, backend=backend, device=device) for model in models]
+    classes = read_class_map(class_map, ignore_class or ())
+    by_input: dict[tuple[int, CropSpec], list[Model]] = {}
+    for model in opened:
+        by_input.setdefault((model.spec.input.side, model.spec.crop), []).append(model)
     loaded = {
-        side: load_evaluation_data(
+        key: load_evaluation_data(
             data,
             split,
-            side,
+            {model.name: model.spec for model in alike},
+            class_map=classes,
+            read_face=face_finder(alike[0].spec, detector) if faces == "detect" else None,
             skip_bad=skip_bad,
             without_duplicates=without_duplicates,
             ferplus=ferplus,
         )
-        for side in {model.spec.input.side for model in opened}
+        for key, alike in by_input.items()
     }
-    matched = []
-    for model in opened:
-        source = loaded[model.spec.input.side]
-        matched.append(match_labels(source.data, source.faces, model.spec, model.name))
+    sources = [loaded[model.spec.input.side, model.spec.crop] for model in opened]
+    matched = [
+        match_labels(source.data, source.faces, model.spec, model.name, classes)
+        for model, source in zip(opened, sources, strict=True)
+    ]
     if output is None:
         folders = [
             default_report_folder(path, model.sha256, split, without_duplicates=without_duplicates)
@@ -119,24 +168,23 @@ def evaluate(
         folders = [output]
     else:
         folders = [output / name for name in distinct_names(models)]
-    for model, faces, folder in zip(opened, matched, folders, strict=True):
+    for model, split_faces, folder in zip(opened, matched, folders, strict=True):
         check_writable(folder)
         if not force:
             check_report_folder(
                 folder,
                 model.sha256,
-                faces.sha256(),
+                split_faces.sha256(),
                 split,
                 engine=model.engine,
                 device=model.device,
                 has_votes=ferplus is not None,
             )
     reports = []
-    for model, faces, folder in zip(opened, matched, folders, strict=True):
-        source = loaded[model.spec.input.side]
-        report = evaluate(model, faces, split, source.left_out)
+    for model, source, split_faces, folder in zip(opened, sources, matched, folders, strict=True):
+        report = evaluate(model, split_faces, split, source.left_out, source.scope)
         agreement = None if source.votes is None else compare_with_annotators(report, source.votes)
-        files = write_report(report, faces, folder, agreement, force=force)
+        files = write_report(report, split_faces, folder, agreement, force=force)
         if as_json:
             added = {"annotators": agreement.to_dict()} if agreement else {}
             print_json(report.to_dict() | added)

@@ -32,6 +32,15 @@ def report_tables(report: Report) -> Iterable[Table | str]:
     """An evaluation: metrics, labels, the confusion matrix and the most frequent errors."""
     metrics = report.metrics()
     calibrated = report.ece_if_calibrated
+    where = f" ({report.scope})" if report.scope else ""
+    yield printable(
+        f"{metrics.n:,} images of {len(report.present())} classes evaluated{where}, "
+        f"{report.left_out}"
+    )
+    for item in report.left_out.items[:_MAX_ITEMS]:
+        yield printable(f"  left out: {item.location}: {item.reason}")
+    if len(report.left_out.items) > _MAX_ITEMS:
+        yield f"  and {len(report.left_out.items) - _MAX_ITEMS:,} more: report.json lists all"
     size = f" ({report.size / 1e6:.2f} MB)" if report.size else ""
     yield (
         f"{printable(report.model)}{size} on {report.split}: "
@@ -44,15 +53,22 @@ def report_tables(report: Report) -> Iterable[Table | str]:
         f"{calibrated.p95:.3f})"
     )
     table = Table("label", "precision", "recall", "95 % interval", "F1", "support")
-    for label, row in report.per_class().items():
+    per_class = report.per_class()
+    for label in report.labels:
+        row = per_class.get(label)
+        if row is None:
+            table.add_row(label, "-", "-", "-", "-", "0")
+            continue
         ends = _range(wilson_interval(row["recall"], int(row["support"])))
         percents = [f"{row[name]:.1%}" for name in ("precision", "recall", "f1")]
         table.add_row(label, *percents[:2], ends, percents[2], f"{row['support']:.0f}")
     table.add_section()
-    for label, row in report.averages().items():
+    for kind, row in report.averages().items():
         percents = [f"{row[name]:.1%}" for name in ("precision", "recall", "f1")]
-        table.add_row(label, *percents[:2], "", percents[2], str(metrics.n))
+        table.add_row(kind, *percents[:2], "", percents[2], str(metrics.n))
     yield table
+    if len(per_class) < len(report.labels):
+        yield "averages are over the classes that have images"
     if len("".join(report.labels)) + 3 * len(report.labels) <= _MAX_COLUMNS:
         matrix = Table("true \\ predicted", *report.labels, title="confusion")
         for label, counts in zip(report.labels, report.confusion.tolist(), strict=True):

@@ -13,10 +13,10 @@ from fer_edge.spec import DataSpec, ModelSpec
 from fer_edge.train.config import INITIAL_WEIGHTS, TrainConfig
 from fer_edge.train.data import duplicates
 from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.evaluation.training_overlap import SEPARATOR
 
 INITIAL_SPEC_FILE = "start.json"
 """File in a run's folder with the spec of the checkpoint that the run started from, if any."""
-_SEPARATOR = ", then "
 _MAX_COPIES = 0.05
 _MAX_FACES = 20_000
 """Faces in train up to which copies are searched for; that takes a few seconds."""
@@ -63,9 +63,9 @@ def describe_training_data(before: DataSpec | None, data: FaceData) -> DataSpec:
     """
     if before is None:
         return DataSpec(data.name, data.licence, data.counts())
-    names = [name for name in before.name.split(_SEPARATOR) if name != data.name]
+    names = [name for name in before.name.split(SEPARATOR) if name != data.name]
     licences = dict.fromkeys([*before.licence.split("; "), data.licence])
-    return DataSpec(_SEPARATOR.join([*names, data.name]), "; ".join(licences), data.counts())
+    return DataSpec(SEPARATOR.join([*names, data.name]), "; ".join(licences), data.counts())
 
 
 def describe_start(data: FaceData, initial: ModelSpec | None) -> Iterator[str]:

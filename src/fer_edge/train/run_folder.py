@@ -12,6 +12,8 @@ from fer_edge.schema import parse
 from fer_edge.train.config import INITIAL_WEIGHTS, TrainConfig, read_recipe
 
 CONFIG_FILE = "config.json"
+INPUTS_FILE = "inputs.json"
+"""What the run was trained on, by content: see `RunInputs`."""
 MODEL_FILE = "model.safetensors"
 _PATHS = frozenset(("data", "ferplus", "qat_from", "teachers", "weights"))
 

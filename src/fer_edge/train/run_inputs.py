@@ -15,8 +15,8 @@ from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.networks.checkpoint import sha256
 from fer_edge.train.provenance import find_initial_file
+from fer_edge.train.run_folder import INPUTS_FILE
 
-INPUTS_FILE = "inputs.json"
 _ANEW = "train anew, in another folder"
 
 

@@ -183,7 +183,13 @@ def test_refusals(tmp_path: Path) -> None:
     fill(two / "testing" / "sad", 3)
     with pytest.raises(DataError, match="test and testing are both test"):
         read_folders(two, side=48)
-    three = tmp_path / "three"
-    fill(three / "test" / "happy", 2)
-    with pytest.raises(DataError, match="no train folder"):
-        read_folders(three, side=48)
+
+
+def test_a_lone_split_is_read_as_it_is(tmp_path: Path) -> None:
+    """Export and parity need no more; training says what is missing."""
+    for name in ("happy", "sad"):
+        fill(tmp_path / "test" / name, 2)
+    data = read_folders(tmp_path, side=48)
+    assert (data.counts(), data.derived_splits) == ({"test": 4}, ())
+    with pytest.raises(DataError, match="there is no train split, only test"):
+        data.split("train")

@@ -38,7 +38,7 @@ def test_labels_in_another_order_are_matched_by_name(spec: ModelSpec, csv_file: 
 
 def test_data_that_does_not_fit_the_model(spec: ModelSpec, csv_file: Path) -> None:
     data = read_data(csv_file)
-    with pytest.raises(DataError, match="m doesn't know the label 'angry'"):
+    with pytest.raises(DataError, match="m doesn't know the labels 'angry', 'disgust', "):
         match_labels(data, data.split("test"), replace(spec, labels=("happy", "sad")), "m")
     larger = replace(spec, input=replace(spec.input, side=64))
     with pytest.raises(DataError, match="faces of 48 px, m takes 64"):
@@ -55,7 +55,10 @@ def test_batches_change_nothing() -> None:
 
 def test_curves(tmp_path: Path) -> None:
     log = tmp_path / "metrics.csv"
-    log.write_text("epoch,train_loss,val_loss,val_accuracy\n1,2,2,0.3\n2,1,1.5,0.5\n")
+    log.write_text(
+        "epoch,lr,train_loss,val_loss,val_accuracy,seconds,images_per_second\n"
+        "1,0.1,2,2,0.3,1,9\n2,0.1,1,1.5,0.5,1,9\n"
+    )
     save_figure(plot_curves(read_log(log)), tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 5000
 

@@ -36,6 +36,12 @@ def test_figures_counted_by_hand() -> None:
 def test_a_label_without_faces_is_no_part_of_the_macro_average() -> None:
     found = report([0, 0, 1], [0, 0, 1])
     assert found.averages()["macro"]["recall"] == 1
+    assert (found.present(), list(found.per_class())) == (("a", "b"), ["a", "b"])
+    document = found.to_dict()
+    assert document["per_class"]["c"] == {
+        "precision": None, "recall": None, "f1": None, "support": 0, "recall_interval": None,
+    }  # fmt: skip
+    assert len(document["confusion"]) == 3
 
 
 def test_the_json_has_the_promised_keys() -> None:

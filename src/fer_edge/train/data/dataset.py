@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -56,6 +56,29 @@ class BadItem:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Images that an evaluation leaves out.
+
+    Attributes:
+        counts: number of images by reason, such as "unreadable".
+        items: those that are named one by one.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    items: tuple[BadItem, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """Number of images."""
+        return sum(self.counts.values())
+
+    def __str__(self) -> str:
+        """For example "3 left out (1 unreadable, 2 without a face)"."""
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in self.counts.items() if n)
+        return f"{self.total:,} left out" + (f" ({reasons})" if reasons else "")
+
+
+@dataclass(frozen=True)
 class FaceData:
     """A whole data set.
 
@@ -63,7 +86,7 @@ class FaceData:
         name, licence: as in the spec of a model trained on it.
         path: the file or folder it was read from.
         labels: names in the order of the label numbers.
-        splits: at least "train"; a missing split has no entry.
+        splits: at least one, in the order of `SPLITS`; a missing split has no entry.
         bad: rows or files that `skip_bad` left out.
         derived_splits: splits that the source lacks and that the reader took from train.
         files: paths relative to `path`, to which `Faces.rows` refer; empty for a CSV file.

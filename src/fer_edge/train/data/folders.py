@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -48,16 +50,19 @@ HELD_OUT_FRACTION = 0.1
 LICENCE = "unknown: the data's owner knows"
 _MAX_LABEL = 100
 
+ReadFace: TypeAlias = Callable[[Path], "npt.NDArray[np.uint8] | str"]
+"""Reads the face of an image, uint8 `[side, side]`, or returns the reason why it can't."""
+
 _LOG = logging.getLogger(__name__)
 
 
 def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0) -> FaceData:
     """Read class folders; each image is one face, resized by the shared preprocessing.
 
-    If there is no val split, a tenth of each class of train becomes one, chosen with a fixed seed;
-    if the classes lie directly in `root`, a test split is made as well. Each takes consecutive
-    files in the order of their names: images of one person or recording often have consecutive
-    names, so that few people are in both splits.
+    If there is a train but no val split, a tenth of each class of train becomes val, chosen with a
+    fixed seed; if the classes lie directly in `root`, a test split is made as well. Each takes
+    consecutive files in the order of their names: images of one person or recording often have
+    consecutive names, so that few people are in both splits.
 
     A folder's name is its label. Common synonyms of FER2013's labels are replaced by these, unless
     two folders would then have the same label. If every class is one of FER2013's seven, the labels
@@ -75,26 +80,23 @@ def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0
         OSError: a folder can't be listed.
     """
     classes = find_images(root)
-    missing: tuple[Split, ...] = ("val",) if _find_splits(root) else ("val", "test")
-    labels = _order_labels(classes["train"])
+    missing: tuple[Split, ...] = ("val",) if find_splits(root) else ("val", "test")
+    first = next(iter(classes))
+    labels = _order_labels(classes[first])
     if len(labels) < 2:
         raise DataError(f"{root}: {len(labels)} classes; a model needs two or more folders")
     for name, by_label in classes.items():
         if odd := sorted(set(by_label) ^ set(labels)):
-            raise DataError(f"{root}: the class {odd[0]!r} isn't in both train and {name}")
-    splits, files, bad = _read_images(root, classes, labels, side)
-    if bad and not skip_bad:
-        more = f", nor can {len(bad) - 1} more be read" if len(bad) > 1 else ""
-        raise DataError(
-            f"{root / bad[0].location}: {bad[0].reason}{more} (--skip-bad leaves such images out, "
-            "fer data inspect lists them)"
-        )
+            raise DataError(f"{root}: the class {odd[0]!r} isn't in both {first} and {name}")
+    splits, files, bad = read_images(root, classes, labels, partial(read_face, side=side))
+    if not skip_bad:
+        refuse_bad(root, bad)
     for name, faces in splits.items():
         counts = np.bincount(faces.labels, minlength=len(labels))
         if (counts == 0).any():
             raise DataError(f"{root}: no readable {name} image of {labels[int(counts.argmin())]!r}")
-    derived = tuple(name for name in missing if name not in splits)
-    counts = np.bincount(splits["train"].labels, minlength=len(labels))
+    derived = tuple(name for name in missing if name not in splits) if "train" in splits else ()
+    counts = np.bincount(splits[first].labels, minlength=len(labels))
     if derived and counts.min() <= len(derived):
         raise DataError(
             f"{root}: {counts.min()} images of {labels[int(counts.argmin())]!r}: too few to take "
@@ -108,18 +110,51 @@ def read_folders(root: Path, *, side: int, skip_bad: bool = False, seed: int = 0
     return FaceData(title, LICENCE, root, labels, ordered, tuple(bad), derived, files)
 
 
+def read_split(
+    root: Path, split: Split, classes: Mapping[str, list[Path]], read: ReadFace
+) -> FaceData:
+    """Read the images of classes as one split; see `read_images`.
+
+    Returns:
+        The readable ones; the others are in `bad`. The labels are the classes in their order.
+    """
+    labels = tuple(classes)
+    splits, files, bad = read_images(root, {split: classes}, labels, read)
+    title = printable(root.resolve().name)
+    return FaceData(title, LICENCE, root, labels, splits, tuple(bad), files=files)
+
+
 def find_images(root: Path) -> dict[Split, dict[str, list[Path]]]:
     """Find the image files of class folders, by split and class.
 
     Raises:
         DataError, OSError: as `read_folders`, before an image is read.
     """
-    folders = _find_splits(root) or {"train": root}
+    folders = find_splits(root) or {"train": root}
     return {name: _find_classes(folder) for name, folder in folders.items()}
 
 
-def _find_splits(root: Path) -> dict[Split, Path]:
-    """The folders of the splits; empty if the classes lie directly in `root`."""
+def refuse_bad(root: Path, bad: Sequence[BadItem]) -> None:
+    """Refuse images that can't be read.
+
+    Raises:
+        DataError: there is one.
+    """
+    if bad:
+        more = f", nor can {len(bad) - 1} more be read" if len(bad) > 1 else ""
+        raise DataError(
+            f"{root / bad[0].location}: {bad[0].reason}{more} (--skip-bad leaves such images out, "
+            "fer data inspect lists them)"
+        )
+
+
+def find_splits(root: Path) -> dict[Split, Path]:
+    """Find the folders of the splits, train first; none if the classes lie directly in `root`.
+
+    Raises:
+        DataError: two folders are the same split.
+        OSError: `root` can't be listed.
+    """
     splits: dict[Split, Path] = {}
     for folder in sorted(root.iterdir()):
         name = SPLIT_NAMES.get(folder.name.lower())
@@ -127,15 +162,12 @@ def _find_splits(root: Path) -> dict[Split, Path]:
             if name in splits:
                 raise DataError(f"{root}: {splits[name].name} and {folder.name} are both {name}")
             splits[name] = folder
-    if splits and "train" not in splits:
-        raise DataError(f"{root}: there is {', '.join(splits)} but no train folder")
-    return splits
+    return {name: splits[name] for name in SPLITS if name in splits}
 
 
 def _find_classes(folder: Path) -> dict[str, list[Path]]:
     children = list(_list_class_folders(folder))
-    # macOS stores "ü" as "u" and a combining diaeresis
-    names = [unicodedata.normalize("NFC", child.name) for child in children]
+    names = [_compose(child.name) for child in children]
     labels = [SYNONYMS.get(name.lower(), name.lower()) for name in names]
     classes: dict[str, list[Path]] = {}
     for child, name, label in zip(children, names, labels, strict=True):
@@ -146,6 +178,25 @@ def _find_classes(folder: Path) -> dict[str, list[Path]]:
         keeps_name = label not in LABELS or labels.count(label) > 1
         classes.setdefault(name if keeps_name else label, []).extend(files)
     return classes
+
+
+def find_named_classes(folder: Path) -> dict[str, list[Path]]:
+    """Find the image files of each class by its folder's own name; a class may have none.
+
+    Raises:
+        DataError: there is no class.
+        OSError: a folder can't be listed.
+    """
+    classes: dict[str, list[Path]] = {}
+    for child in _list_class_folders(folder):
+        classes.setdefault(_compose(child.name), []).extend(_find_images(child))
+    if not any(classes.values()):
+        raise DataError(f"{folder}: no image in it: it must hold one folder of images for a class")
+    return classes
+
+
+def _compose(name: str) -> str:
+    return unicodedata.normalize("NFC", name)  # macOS stores "ü" as "u" and a diaeresis
 
 
 def _list_class_folders(folder: Path) -> Iterator[Path]:
@@ -196,12 +247,22 @@ def _order_labels(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _read_images(
-    root: Path, classes: Mapping[Split, Mapping[str, list[Path]]], labels: Sequence[str], side: int
+def read_images(
+    root: Path,
+    classes: Mapping[Split, Mapping[str, list[Path]]],
+    labels: Sequence[str],
+    read: ReadFace,
 ) -> tuple[dict[Split, Faces], tuple[str, ...], list[BadItem]]:
-    """The readable faces of each split, all files' paths relative to `root`, the unreadable ones.
+    """Read the images of classes, several at once.
 
-    The files are numbered through all splits, readable or not: `Faces.rows` are these numbers.
+    Args:
+        root: the folder that all of them are in.
+        classes: files by split and by label of `labels`.
+        read: reads one image.
+
+    Returns:
+        The readable faces of each split, all files' paths relative to `root`, the unreadable ones.
+        The files are numbered through all splits, readable or not: `Faces.rows` are these numbers.
     """
     splits: dict[Split, Faces] = {}
     files: list[str] = []
@@ -209,7 +270,7 @@ def _read_images(
     for name, by_label in classes.items():
         numbered = [(path, i) for i, label in enumerate(labels) for path in by_label[label]]
         with ThreadPoolExecutor() as pool:
-            faces = list(pool.map(lambda item: _read_face(item[0], side), numbered))
+            faces = list(pool.map(lambda item: read(item[0]), numbered))
         pixels, numbers, rows = [], [], []
         for face, (path, label) in zip(faces, numbered, strict=True):
             files.append(str(path.relative_to(root)))
@@ -219,13 +280,14 @@ def _read_images(
             pixels.append(face)
             numbers.append(label)
             rows.append(len(files) - 1)
-        stacked = np.stack(pixels) if pixels else np.empty((0, side, side), np.uint8)
+        shape = pixels[0].shape if pixels else (0, 0)
+        stacked = np.stack(pixels) if pixels else np.empty((0, *shape), np.uint8)
         splits[name] = Faces(stacked, np.array(numbers, np.int64), np.array(rows, np.int64))
     return splits, tuple(files), bad
 
 
-def _read_face(path: Path, side: int) -> npt.NDArray[np.uint8] | str:
-    """The face, uint8 `[side, side]`, or the reason why it can't be read."""
+def read_face(path: Path, side: int) -> npt.NDArray[np.uint8] | str:
+    """Read an image that is one face: uint8 `[side, side]`, or the reason why it can't be read."""
     try:
         with hold_image(path) as loaded:
             gray = to_gray(loaded.image)

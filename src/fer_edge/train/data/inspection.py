@@ -93,7 +93,7 @@ def inspect_data(data: FaceData, ferplus: Path | None = None) -> Inspection:
     return Inspection(
         data.name,
         str(data.path),
-        data.split("train").pixels.shape[1],
+        next(iter(data.splits.values())).pixels.shape[1],
         data.labels,
         {name: _class_counts(data, name) for name in names},
         tuple(

@@ -7,8 +7,9 @@ import json
 import logging
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,10 +22,10 @@ from fer_edge.paths import cache_folder
 from fer_edge.runtime.preprocess import crop_face
 from fer_edge.spec import CropSpec
 from fer_edge.train.data import fer2013
-from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces
-from fer_edge.train.data.folders import find_images, read_folders
+from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces, Split
+from fer_edge.train.data.folders import find_images, read_face, read_folders, read_split
 
-_CACHE_VERSION = 4  # raise it when the layout or the result of a reader changes
+_CACHE_VERSION = 5  # raise it when the layout or the result of a reader changes
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ def read_data(path: Path, *, side: int = fer2013.SIDE, skip_bad: bool = False) -
     """
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
-    cached = _cache_path(path, side)
+    found = find_images(path) if path.is_dir() else {"file": {"": [path]}}
+    cached = _cache_path(str(side), found)
     data = _load_cache(cached, path)
     if data is not None and (skip_bad or not data.bad):
         return data
@@ -55,6 +57,28 @@ def read_data(path: Path, *, side: int = fer2013.SIDE, skip_bad: bool = False) -
     else:
         data = _resize(fer2013.read_fer2013(path, skip_bad=skip_bad), side)
     _save_cache(cached, data)
+    return data
+
+
+def read_classes(
+    path: Path, split: Split, classes: Mapping[str, list[Path]], side: int
+) -> FaceData:
+    """Read the images of classes as one split, from the cache if they are unchanged.
+
+    Args:
+        path: the folder that all of them are in.
+        split: its name in the result.
+        classes: files by class; a class may have none.
+        side: of the returned faces, in pixels.
+
+    Returns:
+        The readable ones; the others are in `bad`. The labels are the classes in their order.
+    """
+    cached = _cache_path(f"classes:{side}", {split: classes})
+    data = _load_cache(cached, path)
+    if data is None:
+        data = read_split(path, split, classes, partial(read_face, side=side))
+        _save_cache(cached, data)
     return data
 
 
@@ -73,17 +97,17 @@ def _resize(data: FaceData, side: int) -> FaceData:
     return replace(data, splits=splits)
 
 
-def _describe_files(path: Path) -> Iterator[str]:
-    found = find_images(path) if path.is_dir() else {"file": {"": [path]}}
+def _describe_files(found: Mapping[str, Mapping[str, list[Path]]]) -> Iterator[str]:
     for split, classes in found.items():
         for label, files in classes.items():
+            yield f"{split}:{label}"
             for file in files:
                 state = file.stat() if file.exists() else file.lstat()
-                yield f"{split}:{label}:{file.absolute()}:{state.st_size}:{state.st_mtime_ns}"
+                yield f"{file.absolute()}:{state.st_size}:{state.st_mtime_ns}"
 
 
-def _cache_path(path: Path, side: int) -> Path:
-    key = "\n".join([f"{_CACHE_VERSION}:{side}", *_describe_files(path)])
+def _cache_path(kind: str, found: Mapping[Any, Mapping[str, list[Path]]]) -> Path:
+    key = "\n".join([f"{_CACHE_VERSION}:{kind}", *_describe_files(found)])
     return cache_folder() / f"{hashlib.sha256(os.fsencode(key)).hexdigest()[:24]}.npz"
 
 
@@ -118,8 +142,11 @@ def _parse_cache(stream: BinaryIO, path: Path) -> FaceData:
     }
     bad = tuple(BadItem(str(one["location"]), str(one["reason"])) for one in about.pop("bad"))
     data = FaceData(path=path, splits=splits, bad=bad, **lists, **about)
+    shapes = {faces.pixels.shape[1:] for faces in splits.values()}
+    if len(shapes) != 1:
+        raise ValueError("it has no split or faces of several sizes")
     for name, faces in splits.items():
-        _check_faces(name, faces, splits["train"].pixels.shape[1:], data)
+        _check_faces(name, faces, shapes.copy().pop(), data)
     return data
 
 

@@ -12,8 +12,8 @@ from fer_edge.runtime.diagnostics.benchmark import Benchmark
 from fer_edge.runtime.diagnostics.self_test import Report, read_model_spec
 from fer_edge.runtime.diagnostics.worker import WorkerError, run_in_process
 from fer_edge.train.data.dataset import Split
-from fer_edge.train.data.loading import read_data
-from fer_edge.train.evaluation.evaluate import evaluate_file, match_labels
+from fer_edge.train.evaluation.evaluate import evaluate_file
+from fer_edge.train.evaluation.evaluation_data import load_evaluation_data
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,7 @@ def check(models: Iterable[Path], data: Path, split: Split, *, skip_bad: bool = 
     """
     for path in models:
         spec = read_model_spec(path)
-        read = read_data(data, side=spec.input.side, skip_bad=skip_bad)
-        match_labels(read, read.split(split), spec, str(path))
+        load_evaluation_data(data, split, {str(path): spec}, skip_bad=skip_bad)
 
 
 def add_accuracy(

@@ -15,10 +15,13 @@ from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.formats import model_files
 from fer_edge.runtime.results import softmax
 from fer_edge.spec import ModelSpec
-from fer_edge.train.data import duplicates
-from fer_edge.train.data.dataset import FaceData, Faces, Split
-from fer_edge.train.data.ferplus import Votes, read_votes
-from fer_edge.train.data.loading import read_data
+from fer_edge.train.data.class_map import ClassMap
+from fer_edge.train.data.dataset import FaceData, Faces, LeftOut, Split
+from fer_edge.train.evaluation.evaluation_data import (
+    face_finder,
+    load_evaluation_data,
+    match_classes,
+)
 from fer_edge.train.evaluation.metrics import Report
 
 Predict = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
@@ -104,70 +107,26 @@ def _size_and_sha256(path: Path) -> tuple[int, str]:
     return model_files.model_size(path), digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class EvaluationData:
-    """The faces to evaluate models on.
-
-    Attributes:
-        data: the whole data set.
-        faces: the split, or what is left of it, labels numbered as the data's.
-        left_out: number of faces of the split that aren't in `faces`.
-        votes: FER+'s votes on `faces`; None if not given.
-    """
-
-    data: FaceData
-    faces: Faces
-    left_out: int
-    votes: Votes | None
-
-
-def load_evaluation_data(
-    path: Path,
-    split: Split,
-    side: int,
-    *,
-    skip_bad: bool = False,
-    without_duplicates: bool = False,
-    ferplus: Path | None = None,
-) -> EvaluationData:
-    """Read one split for models with an input of `side` pixels.
-
-    Args:
-        path, side, skip_bad: see `read_data`.
-        split: name of the split.
-        without_duplicates: leave out faces of which train holds a near copy.
-        ferplus: CSV file with FER+'s votes on FER2013.
-
-    Raises:
-        DataError: the data is invalid or lacks the split, or the votes belong to other data.
-        OSError: a file can't be read.
-    """
-    data = read_data(path, side=side, skip_bad=skip_bad)
-    faces = data.split(split)
-    votes = read_votes(ferplus, data)[split] if ferplus else None
-    keep = np.ones(len(faces), bool)
-    if without_duplicates:
-        keep = ~duplicates.find_near_copies(faces, data.split("train"))
-    kept_votes = Votes(votes.counts[keep]) if votes else None
-    return EvaluationData(data, faces.take(keep), int((~keep).sum()), kept_votes)
-
-
-def match_labels(data: FaceData, faces: Faces, spec: ModelSpec, model: str) -> Faces:
+def match_labels(
+    data: FaceData, faces: Faces, spec: ModelSpec, model: str, class_map: ClassMap | None = None
+) -> Faces:
     """Renumber the labels of faces of `data` in the order of the spec of the model named `model`.
 
+    Synonyms are one label, as `ClassMap.find_label` knows them; classes that `class_map` leaves out
+    must have no face.
+
     Raises:
+        ConfigError: the map names an unknown label.
         DataError: the model doesn't know a label of the data, or its faces have another size.
     """
-    if unknown := sorted(set(data.labels) - set(spec.labels)):
-        raise DataError(
-            f"{data.path}: {model} doesn't know the label {unknown[0]!r}, "
-            f"only {', '.join(spec.labels)}"
-        )
-    if faces.pixels.shape[1] != spec.input.side:
+    classes = class_map or ClassMap()
+    match_classes(data.path, data.labels, {model: spec}, classes)
+    if len(faces) and faces.pixels.shape[1] != spec.input.side:
         raise DataError(
             f"{data.path}: faces of {faces.pixels.shape[1]} px, {model} takes {spec.input.side}"
         )
-    numbers = np.array([spec.labels.index(label) for label in data.labels], np.int64)
+    found = [classes.find_label(label, spec.labels) for label in data.labels]
+    numbers = np.array([-1 if number is None else number for number in found], np.int64)
     return Faces(faces.pixels, numbers[faces.labels], faces.rows)
 
 
@@ -184,13 +143,17 @@ def predict_all(predict: Predict, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[
     )
 
 
-def evaluate(model: Model, faces: Faces, split: str, left_out: int = 0) -> Report:
+def evaluate(
+    model: Model, faces: Faces, split: str, left_out: LeftOut | None = None, scope: str = ""
+) -> Report:
     """Predict every face of a split and report the metrics.
 
     Args:
         model: an opened model.
-        faces: the split without `left_out` faces, labels numbered as in the model's spec.
+        faces: the split without the images that `left_out` counts, labels numbered as in the
+            model's spec.
         split: its name.
+        left_out, scope: see `EvaluationData`.
 
     Raises:
         DataError: `faces` is empty.
@@ -207,7 +170,8 @@ def evaluate(model: Model, faces: Faces, split: str, left_out: int = 0) -> Repor
         model.spec.labels,
         faces.labels,
         softmax(logits, model.spec.temperature).astype(np.float32),
-        left_out,
+        left_out or LeftOut(),
+        scope,
         size=model.size,
         model_sha256=model.sha256,
         data_sha256=faces.sha256(),
@@ -224,6 +188,9 @@ def evaluate_file(
     backend: str = "auto",
     device: str = "cpu",
     threads: int = 0,
+    class_map: ClassMap | None = None,
+    find_faces: bool = False,
+    detector: Path | None = None,
     skip_bad: bool = False,
     without_duplicates: bool = False,
 ) -> Report:
@@ -231,15 +198,21 @@ def evaluate_file(
 
     Args:
         path, backend, device, threads: see `open_model`.
-        data, split, skip_bad, without_duplicates: see `load_evaluation_data`.
+        data, split, class_map, skip_bad, without_duplicates: see `load_evaluation_data`.
+        find_faces, detector: whether faces are looked for in photographs; see `face_finder`.
 
     Raises:
         FerEdgeError, OSError: see `open_model`, `load_evaluation_data`, `match_labels`, `evaluate`.
     """
     model = open_model(path, backend=backend, device=device, threads=threads)
-    side = model.spec.input.side
     loaded = load_evaluation_data(
-        data, split, side, skip_bad=skip_bad, without_duplicates=without_duplicates
+        data,
+        split,
+        {model.name: model.spec},
+        class_map=class_map,
+        read_face=face_finder(model.spec, detector) if find_faces else None,
+        skip_bad=skip_bad,
+        without_duplicates=without_duplicates,
     )
-    faces = match_labels(loaded.data, loaded.faces, model.spec, model.name)
-    return evaluate(model, faces, split, loaded.left_out)
+    faces = match_labels(loaded.data, loaded.faces, model.spec, model.name, class_map)
+    return evaluate(model, faces, split, loaded.left_out, loaded.scope)

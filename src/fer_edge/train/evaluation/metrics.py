@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fer_edge.spec import Metrics
+from fer_edge.train.data.dataset import LeftOut
 from fer_edge.train.evaluation.calibration_error import (
     CalibratedError,
     calibration_error,
@@ -45,7 +46,8 @@ class Report:
         labels: label names in the order of the logits.
         truth: int64 `[N]`, indices into `labels`.
         probabilities: float32 `[N, labels]`, softmax at the model's temperature.
-        left_out: number of faces of the split that were not evaluated.
+        left_out: images of the split that were not evaluated.
+        scope: what part of the data the split is, if training chose it; empty otherwise.
         size: bytes of the model's files; 0 if it has none.
         model_sha256: of the model's files; empty if it has none.
         data_sha256: of the evaluated faces and labels; see `Faces.sha256`.
@@ -58,7 +60,8 @@ class Report:
     labels: tuple[str, ...]
     truth: Ints
     probabilities: npt.NDArray[np.float32]
-    left_out: int = 0
+    left_out: LeftOut = field(default_factory=LeftOut)
+    scope: str = ""
     size: int = 0
     model_sha256: str = ""
     data_sha256: str = ""
@@ -92,8 +95,16 @@ class Report:
         """Calibration error of a perfectly calibrated model with the same confidences."""
         return simulate_calibrated_error(self.probabilities)
 
+    def present(self) -> tuple[str, ...]:
+        """The labels that have a face in the split."""
+        support = self.confusion.sum(1)
+        return tuple(label for label, n in zip(self.labels, support, strict=True) if n)
+
     def per_class(self) -> dict[str, dict[str, float]]:
-        """Precision, recall, F1 and support of each label; 0 where a ratio is 0 / 0."""
+        """Precision, recall, F1 and support of each label that has a face in the split.
+
+        A precision of 0 / 0 counts as 0.
+        """
         hits = np.diag(self.confusion)
         support, predicted = self.confusion.sum(1), self.confusion.sum(0)
         columns = {
@@ -105,6 +116,7 @@ class Report:
         return {
             label: {name: column[i].item() for name, column in columns.items()}
             for i, label in enumerate(self.labels)
+            if support[i]
         }
 
     def averages(self) -> dict[str, dict[str, float]]:
@@ -112,7 +124,7 @@ class Report:
 
         The macro average leaves out labels without a face in the split.
         """
-        rows = [row for row in self.per_class().values() if row["support"]]
+        rows = list(self.per_class().values())
         support = np.array([row["support"] for row in rows])
         kinds = {"macro": np.ones(len(rows)), "weighted": support}
         return {
@@ -149,7 +161,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `fer evaluate --json` prints and `report.json` holds."""
-        metrics = self.metrics()
+        metrics, per_class = self.metrics(), self.per_class()
         return {
             "model": self.model,
             "size": self.size,
@@ -159,20 +171,17 @@ class Report:
             "device": self.device,
             "split": self.split,
             "n": metrics.n,
-            "left_out": self.left_out,
+            "left_out": self.left_out.total,
+            "left_out_reasons": dict(self.left_out.counts),
+            "left_out_images": [asdict(item) for item in self.left_out.items],
+            "scope": self.scope,
             "accuracy": metrics.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
             "balanced_accuracy": metrics.balanced_accuracy,
             "macro_f1": metrics.macro_f1,
             "ece": metrics.ece,
             "ece_if_calibrated": self.ece_if_calibrated._asdict(),
-            "per_class": {
-                label: {
-                    **row,
-                    "recall_interval": wilson_interval(row["recall"], int(row["support"])),
-                }
-                for label, row in self.per_class().items()
-            },
+            "per_class": {label: _to_document(per_class.get(label)) for label in self.labels},
             **self.averages(),
             "labels": list(self.labels),
             "confusion": self.confusion.tolist(),
@@ -181,3 +190,10 @@ class Report:
                 for truth, predicted, count in self.top_confusions()
             ],
         }
+
+
+def _to_document(row: dict[str, float] | None) -> dict[str, Any]:
+    """A label's row for JSON; of a label without a face, every ratio is None."""
+    if row is None:
+        return {**dict.fromkeys(("precision", "recall", "f1", "recall_interval")), "support": 0}
+    return {**row, "recall_interval": wilson_interval(row["recall"], int(row["support"]))}

@@ -43,7 +43,7 @@ def plot_confusion(report: Report) -> Figure:
     image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         shade = "white" if fractions[row, column] > 0.55 else "black"
-        text = f"{count}\n{fractions[row, column]:.0%}"
+        text = f"{count}\n{fractions[row, column]:.0%}" if counts[row].any() else "-"
         axes.text(column, row, text, ha="center", va="center", color=shade, fontsize=9)
     ticks = range(len(report.labels))
     axes.set_xticks(ticks, report.labels, rotation=40, ha="right", rotation_mode="anchor")
