@@ -156,3 +156,34 @@ XMP = b"<x:xmpmeta><rdf:Description tiff:Orientation='6'/></x:xmpmeta>"
 )
 def test_other_places_of_an_orientation(content: bytes) -> None:
     assert load_image(content).image.size == (260, 220)
+
+
+def deep_tiff(bits: int, photometric: int, row: bytes, width: int) -> bytes:
+    """A gray TIFF of one row."""
+    fields = ((256, width), (257, 1), (258, bits), (259, 1), (262, photometric))
+    fields += ((273, 200), (277, 1), (278, 1), (279, len(row)))
+    directory = struct.pack("<H", len(fields))
+    directory += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields)
+    return (b"II*\0" + struct.pack("<I", 8) + directory).ljust(200, b"\0") + row
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (deep_tiff(16, 1, struct.pack("<3H", 0, 25_700, 65_535), 3), [0, 100, 255]),
+        (deep_tiff(16, 0, struct.pack("<3H", 0, 25_700, 65_535), 3), [255, 155, 0]),
+        (deep_tiff(12, 1, bytes.fromhex("000fff"), 2), [0, 255]),
+        (deep_tiff(8, 0, bytes([0, 100, 255]), 3), [255, 155, 0]),
+    ],
+    ids=["16 bits", "16 bits, white is zero", "12 bits", "8 bits, white is zero"],
+)
+def test_a_tiff_file_says_what_is_white(content: bytes, expected: list[int]) -> None:
+    assert np.asarray(load_image(content).image).tolist() == [expected]
+
+
+@pytest.mark.filterwarnings("ignore:Tag data larger than file")
+def test_a_field_that_claims_more_than_the_file_is_damage_that_does_not_matter() -> None:
+    content = bytearray(encode("TIFF", software="x"))
+    place = content.index(struct.pack("<HH", 305, 2)) + 4
+    content[place : place + 4] = b"\xff\xff\xff\x7f"
+    assert load_image(bytes(content)).image.size == SHOWN.size

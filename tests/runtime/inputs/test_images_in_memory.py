@@ -111,6 +111,12 @@ def test_what_holds_no_image(content: bytes, message: str) -> None:
             load_image(wrap(content))
 
 
+@pytest.mark.parametrize("source", [None, [[0, 255]], 7.5])
+def test_other_objects_are_named(source: object) -> None:
+    with pytest.raises(SourceError, match=r"^an object of type \w+: expected a path, bytes"):
+        load_image(source)  # type: ignore[arg-type]
+
+
 def test_file_objects_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(CONTENT)

@@ -74,8 +74,8 @@ def decode_image(
     start = file.read(START_BYTES)
     kind = find_format(start)
     if kind is FORMATS["WebP"] and (canvas := read_webp_size(start)):
-        limit = (DECODE_BYTES - held_bytes - size) / kind.pixel_bytes
-        check_pixels(name, *canvas, max_pixels or int(limit))
+        limit = int((DECODE_BYTES - held_bytes - size) / kind.pixel_bytes)
+        check_pixels(name, *canvas, max_pixels or max(1, limit))
     opened = open_header(file, size, kind)
     width, height = opened.image.size
     if 0 in (width, height):

@@ -86,7 +86,11 @@ FORMATS = {
     "TIFF": ImageFormat(
         _starts(rb"(II[*+]\0|MM\0[*+])"), ("TiffImagePlugin", "TiffImageFile"), (".tif", ".tiff")
     ),
-    "BMP": ImageFormat(_starts(rb"BM"), ("BmpImagePlugin", "BmpImageFile"), (".bmp",)),
+    "BMP": ImageFormat(
+        _starts(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
+        ("BmpImagePlugin", "BmpImageFile"),
+        (".bmp",),
+    ),
     "DIB": ImageFormat(
         _starts(rb"[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
         ("BmpImagePlugin", "DibImageFile"),
@@ -114,6 +118,8 @@ _OTHERS = (
 _CODEC_BYTES = {"ppm": 14, "ppm_plain": 14, "bmp_rle": 8}
 """Memory for a pixel of the codecs that Pillow has in Python."""
 START_BYTES = 64
+_MAX_WHOLE_BYTES = 50_000_000
+"""Of a file that is held in memory."""
 _EXIF_BLOCK = re.compile(rb"II\*\0|MM\0\*")
 
 
@@ -162,10 +168,13 @@ def open_header(file: BinaryIO, size: int, kind: ImageFormat) -> OpenedImage:
         SourceError: this Pillow has no such plugin.
         Exception: whatever Pillow raises where the file is damaged.
     """
+    if kind.is_read_whole and size > _MAX_WHOLE_BYTES:
+        limit = _MAX_WHOLE_BYTES // 1_000_000
+        raise ValueError(f"its file has {size / 1e6:,.0f} MB, and its format is read up to {limit}")
     essentials = kind.read_essentials(file, size) if kind.read_essentials else None
     if kind is FORMATS["AVIF"]:
-        _check_exif_blocks(file)
-    strip = read_strip_bytes(file) if kind is FORMATS["TIFF"] else 0
+        _check_exif_blocks(file, size)
+    strip = read_strip_bytes(file, size) if kind is FORMATS["TIFF"] else 0
     file.seek(0)
     image = _plugin(kind)(splice(file, essentials.parts) if essentials else file)
     codec = str(image.tile[0][0]) if image.tile else ""
@@ -214,13 +223,13 @@ def _plugin(kind: ImageFormat) -> Callable[[BinaryIO], ImageFile.ImageFile]:
     return plugin
 
 
-def _check_exif_blocks(file: BinaryIO) -> None:
+def _check_exif_blocks(file: BinaryIO, size: int) -> None:
     """Pillow reads every field of an AVIF file's EXIF block when it opens the file."""
     file.seek(0)
     content = file.read()
     for found in _EXIF_BLOCK.finditer(content):
         try:
-            claimed = count_field_bytes(file, found.start())
+            claimed = count_field_bytes(file, found.start(), size)
         except ValueError:  # Pillow stops there as well; or it is no EXIF block
             continue
         if claimed > MAX_FIELD_BYTES:

@@ -136,6 +136,11 @@ def _load(source: ImageSource, name: str, max_pixels: int | None, stack: ExitSta
         image = _array_to_image(source) if isinstance(source, np.ndarray) else source
         upright, size = _to_upright(image)
         return LoadedImage(name, upright, upright, size)
+    if not isinstance(source, Content) and not hasattr(source, "read"):
+        raise SourceError(
+            f"an object of type {type(source).__name__}: expected a path, bytes, a binary file, a "
+            "Pillow image or an array"
+        )
     # a copy: the caller may fill a bytearray again, and a file object is read only once
     content = bytes(source) if isinstance(source, Content) else _read_file_object(source, name)
     held = len(content)

@@ -29,13 +29,17 @@ class _Field(NamedTuple):
     value: int
 
 
-def read_strip_bytes(file: BinaryIO) -> int:
+def read_strip_bytes(file: BinaryIO, size: int) -> int:
     """Bytes of one decoded strip or tile of a TIFF file, which a decoder holds as a whole.
+
+    Args:
+        file: positioned anywhere.
+        size: of the file, in bytes.
 
     Raises:
         ValueError: the directory is damaged, or its fields are larger than any image needs.
     """
-    claimed = count_field_bytes(file, 0)
+    claimed = count_field_bytes(file, 0, size)
     if claimed > MAX_FIELD_BYTES:
         raise ValueError(f"its metadata would take {claimed / 1e6:,.0f} MB")
     fields = {field.tag: field.value for field in _read_directory(file, 0)}
@@ -46,17 +50,18 @@ def read_strip_bytes(file: BinaryIO) -> int:
     return width * min(height, fields.get(_ROWS_PER_STRIP, height)) * pixel
 
 
-def count_field_bytes(file: BinaryIO, start: int) -> int:
-    """Bytes that the fields of the first directory claim, together; several may share them.
+def count_field_bytes(file: BinaryIO, start: int, size: int) -> int:
+    """Bytes that the fields of the first directory take, together; several may share them.
 
     Args:
         file: holds a TIFF file from `start` on.
         start: in bytes.
+        size: of the whole file: a field takes no more.
 
     Raises:
         ValueError: the directory is cut off or has too many fields.
     """
-    return sum(field.length for field in _read_directory(file, start))
+    return sum(min(field.length, size) for field in _read_directory(file, start))
 
 
 def _read_directory(file: BinaryIO, start: int) -> Iterator[_Field]:
