@@ -6,6 +6,7 @@ import logging
 import shutil
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,10 @@ def test_nothing_is_printed_and_no_setting_of_the_process_stays(
     assert messages[-1].startswith("epoch 1/1  loss ")
 
 
+def resume(folder: Path) -> FitResult:
+    return fit(resolve_config({}, folder, resume=True), folder, resume=True)
+
+
 def check_same_run(folder: Path, unbroken: Path) -> None:
     # the best epoch's weights don't suffice: it may have been before the interruption
     logs = [read_log(run / "metrics.csv") for run in (folder, unbroken)]
@@ -171,7 +176,7 @@ def test_a_killed_run_resumed_ends_like_an_unbroken_one(
     assert done.returncode == -9, done.stderr
     assert not (folder / "model.safetensors").exists()
     assert [row["epoch"] for row in read_log(folder / "metrics.csv")] == ["1"]
-    fit(resolve_config({}, folder, resume=True), folder, resume=True)
+    resume(folder)
     check_same_run(folder, run)
 
 
@@ -210,7 +215,7 @@ def test_an_interrupted_distillation_resumed_ends_like_an_unbroken_one(
     fit(own, tmp_path / "unbroken")
     folder = tmp_path / "run"
     interrupt(own, folder)
-    fit(resolve_config({}, folder, resume=True), folder, resume=True)
+    resume(folder)
     check_same_run(folder, tmp_path / "unbroken")
 
 
@@ -279,7 +284,7 @@ def test_an_interrupted_qat_run_resumed_ends_like_an_unbroken_one(
     folder = tmp_path / "run"
     interrupt(qat_config, folder)
     monkeypatch.delattr(qat, "calibrate")  # its scales are in the last epoch's checkpoint
-    fit(resolve_config({}, folder, resume=True), folder, resume=True)
+    resume(folder)
     check_same_run(folder, qat_result.parent)
 
 
@@ -392,13 +397,13 @@ def test_weights_that_are_not_finite_are_named(
 
 
 def test_a_run_goes_on_from_the_epoch_before_a_damaged_one(
-    run: Path, config: TrainConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     (folder / "model.safetensors").unlink()
     (folder / "checkpoints" / "last.ckpt").write_bytes(b"")
     with caplog.at_level(logging.INFO, "fer_edge"):
-        fit(config, folder, resume=True)
+        resume(folder)
     assert "last.ckpt: damaged (" in caplog.messages[0]
     assert caplog.messages[1] == f"resuming after epoch 2, from {folder}/checkpoints/previous.ckpt"
     check_same_run(folder, run)
@@ -412,8 +417,8 @@ def test_a_run_that_stopped_early_does_not_go_on_when_it_is_resumed(
 
     monkeypatch.setattr(LitClassifier, "on_validation_epoch_end", never_better)
     own = replace(config, patience=1, epochs=5)
-    for resume in (False, True):
-        fit(own, tmp_path / "run", resume=resume)
+    for start in (partial(fit, own), resume):
+        start(tmp_path / "run")
         assert [row["epoch"] for row in read_log(tmp_path / "run" / "metrics.csv")] == ["1", "2"]
 
 
@@ -438,12 +443,12 @@ def test_a_run_is_resumed_with_the_data_that_it_started_with(
         fit(own, folder, resume=True)
 
 
-def test_a_run_is_resumed_without_its_log(run: Path, config: TrainConfig, tmp_path: Path) -> None:
+def test_a_run_is_resumed_without_its_log(run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     (folder / "metrics.csv").unlink()
-    assert fit(config, folder, resume=True).path == folder / "model.safetensors"
+    assert resume(folder).path == folder / "model.safetensors"
     shutil.copy(folder / "checkpoints" / "previous.ckpt", folder / "checkpoints" / "last.ckpt")
-    fit(config, folder, resume=True)
+    resume(folder)
     assert [row["epoch"] for row in read_log(folder / "metrics.csv")] == ["3"]
 
 
@@ -462,7 +467,7 @@ def test_a_run_is_resumed_without_its_log(run: Path, config: TrainConfig, tmp_pa
     ],
 )
 def test_a_damaged_file_of_a_run_is_named(
-    run: Path, config: TrainConfig, tmp_path: Path, name: str, content: bytes | None, error: Any
+    run: Path, tmp_path: Path, name: str, content: bytes | None, error: Any
 ) -> None:
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     if content is None:  # of another run
@@ -473,7 +478,7 @@ def test_a_damaged_file_of_a_run_is_named(
     else:
         (folder / name).write_bytes(content)
     with pytest.raises(error, match=name.replace(".", r"\.")) as caught:
-        fit(config, folder, resume=True)
+        resume(folder)
     assert "\n" not in str(caught.value)
 
 

@@ -11,6 +11,7 @@ from fer_edge.train.run_folder import (
     MODEL_FILE,
     find_checkpoint,
     is_run_folder,
+    lock_run,
     resolve_config,
 )
 
@@ -69,6 +70,16 @@ def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
             resolve_config({"data": value}, tmp_path, resume=False)
         with pytest.raises(ConfigError, match="not UTF-8"):
             resolve_config({"data": "d"}, tmp_path / value, resume=False)
+
+
+def test_a_folder_holds_one_training_at_a_time(tmp_path: Path) -> None:
+    def hold() -> None:
+        with lock_run(tmp_path):
+            pass
+
+    with lock_run(tmp_path), pytest.raises(ConfigError, match="another process trains in it"):
+        hold()
+    hold()
 
 
 def test_relative_paths_of_a_recipe_become_absolute(

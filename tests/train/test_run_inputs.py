@@ -83,6 +83,19 @@ def test_files_are_the_same_wherever_they_lie(tmp_path: Path) -> None:
             check(replace(config, teachers=teachers))
 
 
+def test_settings_that_were_edited_are_named(tmp_path: Path) -> None:
+    config = TrainConfig("d", weights="none", epochs=3)
+    describe_inputs(config, make_data(), has_begun=False).save(tmp_path)
+    for change, message in (
+        ({"epochs": 4}, r"config\.json: epochs is 4, but was 3"),
+        ({"frozen": ("features.0",)}, r'frozen is \["features\.0"\], but was \[\]'),
+    ):
+        edited = replace(config, **change)
+        found = describe_inputs(edited, make_data(), has_begun=True)
+        with pytest.raises(ConfigError, match=message):
+            found.check_resumed(tmp_path, edited, has_begun=True)
+
+
 def test_the_bundled_checkpoint_is_a_file_too() -> None:
     config = TrainConfig("d")
     expected = {"weights": sha256(bundled("checkpoint"))}

@@ -6,7 +6,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -40,7 +40,7 @@ from fer_edge.train.run_checkpoints import (
     WholeFileIO,
     find_resume_point,
 )
-from fer_edge.train.run_folder import CONFIG_FILE, MODEL_FILE, is_run_folder
+from fer_edge.train.run_folder import CONFIG_FILE, MODEL_FILE, is_run_folder, lock_run
 from fer_edge.train.run_inputs import describe_inputs
 from fer_edge.train.targets import build_targets
 
@@ -120,6 +120,9 @@ def fit(
     teachers = _load_teachers(config, data) + ((_fold(qat.source.model),) if qat else ())
     targets = build_targets(config, data)
     get_submodules(model, config.frozen)
+    # with what the initial checkpoint decided, since a resumed run doesn't read it
+    chosen = {name: getattr(model.spec, name) for name in ("network_side", "mean", "std")}
+    config = config if has_begun else replace(config, **chosen)
     inputs = describe_inputs(config, data, has_begun=has_begun)
     if resume:
         inputs.check_resumed(output, config, has_begun=has_begun)
@@ -127,11 +130,9 @@ def fit(
         resumed.check_network(model)
     if is_rank_zero and not has_begun:
         inputs.save(output)
-        # with what the initial checkpoint decided, since a resumed run doesn't read it
-        chosen = {name: getattr(model.spec, name) for name in ("network_side", "mean", "std")}
         if initial_spec:
             write_text(output / provenance.INITIAL_SPEC_FILE, initial_spec.to_json())
-        write_text(output / CONFIG_FILE, replace(config, **chosen).to_json())
+        write_text(output / CONFIG_FILE, config.to_json())
         for line in provenance.describe_start(data, initial_spec):
             _LOG.info("%s", line)
     elif is_rank_zero and resumed:
@@ -154,7 +155,8 @@ def fit(
         callbacks.insert(0, Patience(config.patience))
     if config.ema:
         callbacks.insert(0, EmaWeights(config.ema))
-    with _quiet_lightning(), _open_tensorboard(output) as logger:
+    lock = lock_run(output) if is_rank_zero else nullcontext()
+    with _quiet_lightning(), lock, _open_tensorboard(output) as logger:
         logger.log_hyperparams(asdict(config))
         trainer = lightning.Trainer(
             max_epochs=config.epochs,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fer_edge.atomic import try_lock
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.schema import parse
@@ -15,12 +19,29 @@ CONFIG_FILE = "config.json"
 INPUTS_FILE = "inputs.json"
 """What the run was trained on, by content: see `RunInputs`."""
 MODEL_FILE = "model.safetensors"
-_PATHS = frozenset(("data", "ferplus", "qat_from", "teachers", "weights"))
+PATH_SETTINGS = frozenset(("data", "ferplus", "qat_from", "teachers", "weights"))
+"""Settings that name files; a resumed run may find these elsewhere."""
 
 
 def is_run_folder(path: Path) -> bool:
     """Whether a training run has written its settings to the folder `path`."""
     return (path / CONFIG_FILE).is_file()
+
+
+@contextmanager
+def lock_run(output: Path) -> Iterator[None]:
+    """Hold a run's folder for this process.
+
+    Raises:
+        ConfigError: another process trains in it.
+    """
+    descriptor = os.open(output, os.O_RDONLY)
+    try:
+        if not try_lock(descriptor):
+            raise ConfigError(f"{output}: another process trains in it: wait for its end")
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -66,7 +87,7 @@ def resolve_config(
         raise ConfigError(f"--recipe: a run is resumed with its own settings, those in {path}")
     config = TrainConfig.load(path)
     is_own_file = not {config.weights, given.get("weights")} & set(INITIAL_WEIGHTS)
-    moving = _PATHS if is_own_file else _PATHS - {"weights"}
+    moving = PATH_SETTINGS if is_own_file else PATH_SETTINGS - {"weights"}
     moved: dict[str, Any] = {name: value for name, value in given.items() if name in moving}
     for name, value in given.items():
         if name not in moved and getattr(config, name) != value:
@@ -81,7 +102,7 @@ def _make_absolute(name: str, value: Any) -> object:
     """Return the value of a field; paths as absolute strings."""
     if isinstance(value, list | tuple):
         return tuple(_make_absolute(name, one) for one in value)
-    if name not in _PATHS or not _is_path(value):
+    if name not in PATH_SETTINGS or not _is_path(value):
         return value  # also one of a wrong type, which `parse` names
     if name == "weights" and value in INITIAL_WEIGHTS:
         return value

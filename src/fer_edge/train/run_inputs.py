@@ -15,7 +15,7 @@ from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.networks.checkpoint import sha256
 from fer_edge.train.provenance import find_initial_file
-from fer_edge.train.run_folder import INPUTS_FILE
+from fer_edge.train.run_folder import CONFIG_FILE, INPUTS_FILE, PATH_SETTINGS
 
 _ANEW = "train anew, in another folder"
 
@@ -29,12 +29,14 @@ class RunInputs:
         faces: number of faces by split.
         sha256: of the pixels and labels by split, as `Faces.sha256` computes it.
         files: SHA-256 of the other files by the setting that names them, as "teachers[0]".
+        settings: the other settings, each as JSON.
     """
 
     labels: tuple[str, ...]
     faces: dict[str, int]
     sha256: dict[str, str]
     files: dict[str, str]
+    settings: dict[str, str]
 
     def save(self, output: Path) -> None:
         """Write `inputs.json`."""
@@ -45,12 +47,12 @@ class RunInputs:
 
         Args:
             output: the run's folder.
-            config: its settings, for the names of files in messages.
+            config: its settings, as `describe_inputs` got them.
             has_begun: whether an epoch was finished: the initial weights are not used any more.
 
         Raises:
             DataError: the data differ.
-            ConfigError: another file differs, or `inputs.json` can't be read.
+            ConfigError: another file or a setting differs, or `inputs.json` can't be read.
         """
         path = output / INPUTS_FILE
         try:
@@ -61,6 +63,12 @@ class RunInputs:
             ) from None
         except ValueError as error:
             raise ConfigError(f"{path}: damaged ({error}): {_ANEW}") from None
+        for name, value in self.settings.items():
+            if (old := before.settings.get(name)) != value:
+                raise ConfigError(
+                    f"{output / CONFIG_FILE}: {name} is {value}, but was {old} when the run "
+                    f"started: restore it, or {_ANEW}"
+                )
         for difference in (
             _compare_labels(before.labels, self.labels),
             _compare_counts(before.faces, self.faces),
@@ -85,6 +93,7 @@ def describe_inputs(config: TrainConfig, data: FaceData, *, has_begun: bool) -> 
     """Compute the digests of the data and of the files that the settings name.
 
     Args:
+        config: the settings as `config.json` holds them.
         has_begun: as in `check_resumed`; the initial weights may be gone by then.
 
     Raises:
@@ -98,6 +107,7 @@ def describe_inputs(config: TrainConfig, data: FaceData, *, has_begun: bool) -> 
         data.counts(),
         {name: faces.sha256() for name, faces in data.splits.items()},
         {name: sha256(path) for name, path in files.items()},
+        {k: json.dumps(v) for k, v in asdict(config).items() if k not in PATH_SETTINGS},
     )
 
 
