@@ -148,6 +148,9 @@ def _work(
     code = 1
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        elsewhere = scratch / "elsewhere"  # so that a relative name is none of the clone's
+        elsewhere.mkdir(exist_ok=True)
+        os.chdir(elsewhere)
         stacks = Path(scratch, "stacks").open("w")  # noqa: SIM115 - until the process ends
         faulthandler.enable(stacks)
         worker = Worker(kind, seed, scratch)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 from benchmarks.fuzz.judge import CommandOutput
@@ -52,7 +52,13 @@ def run_fer(arguments: Sequence[str], stdin: Path | None = None) -> CommandOutpu
             cli.main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    return CommandOutput(code, _text(out), _text(err), tuple(complaints))
+    return CommandOutput(code, _text(out), _text(err), tuple(complaints), _find_kind(arguments))
+
+
+def _find_kind(arguments: Sequence[str]) -> Literal["text", "spec", "json", "csv"]:
+    if "--json" in arguments:
+        return "json"
+    return "csv" if "--csv" in arguments else "spec" if arguments[:1] == ["info"] else "text"
 
 
 def _make_stream() -> io.TextIOWrapper:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import traceback
 import warnings
@@ -21,6 +22,7 @@ MAX_MESSAGE = 12_000
 cases, but no file."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NUMBERS = re.compile(r"\d+")
+_NOT_A_NUMBER = re.compile(r"(?<![\w./-])(nan|NaN|-?inf|-?Infinity)(?![\w./-])")
 _PACKAGE = "/fer_edge/"
 
 
@@ -100,12 +102,14 @@ class CommandOutput:
 
     Attributes:
         complaints: what each error wrote on standard error.
+        kind: what standard output holds; a "spec" is text whose names may be "nan".
     """
 
     code: int
     out: str
     err: str
     complaints: tuple[str, ...] = ()
+    kind: Literal["text", "spec", "json", "csv"] = "text"
 
 
 def judge_command(done: CommandOutput) -> Verdict:
@@ -123,9 +127,17 @@ def _find_problem(done: CommandOutput) -> str | None:
     if done.code not in (0, 1, 2):
         return f"exit code {done.code}"
     for name, text in (("stdout", done.out), ("stderr", done.err)):
-        if found := CONTROL.search(text):
+        # CSV holds every name exactly
+        is_exact = name == "stdout" and done.kind == "csv"
+        if not is_exact and (found := CONTROL.search(text)):
             return f"control character {found[0]!r} on {name}"
-    if found := re.search(r"(?<![\w./-])(nan|NaN|-?inf|-?Infinity)(?![\w./-])", done.out):
+    if done.kind == "json":
+        try:
+            for line in done.out.splitlines():
+                json.loads(line, parse_constant=_refuse)
+        except ValueError as error:
+            return f"not JSON on stdout: {_NUMBERS.sub('#', str(error))}"
+    elif done.kind != "spec" and (found := _NOT_A_NUMBER.search(done.out)):
         return f"{found[0]} on stdout"
     for complaint in done.complaints:
         if complaint.count("\n") > 1:
@@ -135,6 +147,10 @@ def _find_problem(done: CommandOutput) -> str | None:
     if done.code and not done.err.strip():
         return f"exit code {done.code} without a message"
     return "a traceback on stderr" if "Traceback (most recent" in done.err else None
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
 
 
 def _place(error: BaseException) -> str:

@@ -18,10 +18,12 @@ from fer_edge.runtime import backends
 from fer_edge.runtime.backends import (
     DEVICES,
     ENGINES,
+    MAX_THREADS,
     onnxruntime_backend,
     open_backend,
     openvino_backend,
 )
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.onnx_reader import read_header
 from fer_edge.spec import KEY
 
@@ -332,3 +334,9 @@ def test_a_damaged_ir(tmp_path: Path, fp32_model: Path) -> None:
         path.write_bytes(text[:size])
         with pytest.raises(ModelError, match=r"m\.xml: damaged or cut off"):
             open_backend(path)
+
+
+@pytest.mark.parametrize("threads", [-1, MAX_THREADS + 1, 10**9])
+def test_threads_that_no_machine_needs_are_refused(threads: int) -> None:
+    with pytest.raises(DeviceError, match=f"up to 256, not {threads}"):
+        open_backend(bundled("model"), threads=threads)

@@ -132,6 +132,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "not JSON": lambda cached: damage(cached, about=np.array("{")),
     "nested": lambda cached: damage(cached, about=np.array("[" * 100_000)),
     "a list": lambda cached: damage(cached, about=np.array("[]")),
+    "a split without pixels": lambda cached: cached.write_bytes(
+        cached.read_bytes().replace(b"val_pixels", b"val_pixelt")
+    ),
     "a key too many": lambda cached: damage(cached, about=np.array('{"a": 1}')),
 }
 

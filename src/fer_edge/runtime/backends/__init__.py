@@ -32,6 +32,8 @@ from fer_edge.runtime.device.engine_choice import read_choice
 from fer_edge.spec import ModelSpec
 
 DEVICES = ("cpu", "gpu", "npu")
+MAX_THREADS = 256
+"""Threads of one call: with 1,000, ONNX Runtime waits for minutes on a machine of few cores."""
 
 
 class Backend(Protocol):
@@ -76,7 +78,7 @@ def open_backend(
 
     Raises:
         DeviceError: there is no such backend; none has that device here, or it isn't offered for
-            such a model on this machine; `threads` is negative.
+            such a model on this machine; `threads` isn't in [0, `MAX_THREADS`].
         MissingExtraError: the engine, or every engine that reads the file, isn't installed.
         ModelError, SpecError: the file can't be used, or gives wrong logits.
     """
@@ -86,8 +88,10 @@ def open_backend(
         raise DeviceError(
             f"the device {device!r} is none of auto, {', '.join(DEVICES)}; {_list_devices()}"
         )
-    if threads is not None and threads < 0:
-        raise DeviceError(f"threads must be 0 (every core) or more, not {threads}")
+    if threads is not None and not 0 <= threads <= MAX_THREADS:
+        raise DeviceError(
+            f"threads must be 0 (every core) or a number up to {MAX_THREADS}, not {threads}"
+        )
     if backend != "auto":
         names = [backend]
     elif use_stored_choice and device in ("auto", "cpu"):

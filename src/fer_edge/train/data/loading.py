@@ -27,6 +27,9 @@ from fer_edge.train.data.folders import find_images, read_face, read_folders, re
 
 _CACHE_VERSION = 5  # raise it when the layout or the result of a reader changes
 
+_PARTS = ("pixels", "labels", "rows")
+"""Arrays of a split."""
+
 log = logging.getLogger(__name__)
 
 
@@ -133,10 +136,13 @@ def _parse_cache(stream: BinaryIO, path: Path) -> FaceData:
     with np.load(stream, allow_pickle=False) as store:
         about = parse_json(str(store["about"]))
         splits = {
-            name: Faces(*(store[f"{name}_{part}"] for part in ("pixels", "labels", "rows")))
+            name: Faces(*(store[f"{name}_{part}"] for part in _PARTS))
             for name in SPLITS
             if f"{name}_pixels" in store
         }
+        known = {"about", *(f"{name}_{part}" for name in splits for part in _PARTS)}
+        if strange := set(store.files) - known:
+            raise ValueError(f"it holds {min(strange)!r} alone")
     lists: dict[str, Any] = {
         key: tuple(map(str, about.pop(key))) for key in ("labels", "derived_splits", "files")
     }
@@ -170,7 +176,7 @@ def _save_cache(cached: Path, data: FaceData) -> None:
     arrays = {
         f"{name}_{part}": getattr(faces, part)
         for name, faces in data.splits.items()
-        for part in ("pixels", "labels", "rows")
+        for part in _PARTS
     }
     try:
         with whole_file(cached) as beside:
