@@ -50,6 +50,7 @@ def test_inspect_as_json_leaves_out_what_is_bad(faces: Path, fer: Fer) -> None:
     assert copies["pairs"][-1] == {
         "face": "test/sad/11.png",
         "copy_of": "train/sad/11.png",
+        "labels": ["sad", "sad"],
         "correlation": 1.0,
         "exact": True,
     }

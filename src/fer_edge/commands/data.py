@@ -20,14 +20,16 @@ def inspect(
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
-    """Show class counts, unreadable rows or images, and duplicates across splits."""
+    """Show class counts, unreadable rows or images, and duplicates in and across splits."""
     with requires_extra("train"):
         from fer_edge.render.reports import inspection_tables
-        from fer_edge.train.data.inspection import inspect_data
-        from fer_edge.train.data.loading import read_data
+        from fer_edge.train.data.inspection import inspect_data, read_for_inspection
 
-    found = inspect_data(read_data(path, skip_bad=True), ferplus)
+    data, reason = read_for_inspection(path)
+    found = inspect_data(data, ferplus)
     print_json(found.to_dict()) if as_json else show(inspection_tables(found))
+    if reason:
+        raise DataError(reason)
     if found.bad and not skip_bad:
         raise DataError(
             f"{path}: {len(found.bad)} rows or images can't be read: repair or remove them, or "

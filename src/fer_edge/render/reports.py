@@ -134,13 +134,15 @@ def inspection_tables(inspection: Inspection) -> Iterator[Table | str]:
         )
     copies = Table("faces of", "also in", "exact copies", "near copies", title="duplicates")
     for one in inspection.copies:
-        copies.add_row(one.split, one.of, str(one.exact), str(one.near))
+        near = "-" if one.near is None else str(one.near)
+        copies.add_row(one.split, one.of, str(one.exact), near)
     yield copies
     lines = [
         printable(f"  {one.split} {pair.face} = {one.of} {pair.copy_of}")
+        + ("" if pair.labels[0] == pair.labels[1] else " (other label)")
         + ("" if pair.exact else f" (near, correlation {pair.correlation:.3f})")
         for one in inspection.copies
-        for pair in one.pairs
+        for pair in sorted(one.pairs, key=lambda pair: pair.labels[0] == pair.labels[1])
     ]
     yield from _limited(lines, "pairs")
     if inspection.votes:

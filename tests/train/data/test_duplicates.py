@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from fer_edge.train.data.dataset import Faces
-from fer_edge.train.data.duplicates import find_exact_copies, find_near_copies, find_nearest
+from fer_edge.train.data.duplicates import (
+    find_earlier_copies,
+    find_exact_copies,
+    find_near_copies,
+    find_nearest,
+    find_nearest_before,
+)
 from tests.support.data import draw_face
 
 
@@ -35,3 +41,14 @@ def test_strangers_of_any_side_are_no_copies(side: int) -> None:
 def test_a_flat_face_is_near_nothing() -> None:
     flat = faces(np.full((48, 48), 9, np.uint8))
     assert not find_near_copies(flat, flat).any()
+
+
+def test_copies_inside_a_split() -> None:
+    brighter = (draw_face(1, 0) * 0.8 + 30).astype(np.uint8)
+    mirrored = draw_face(0, 0)[:, ::-1]
+    found = faces(draw_face(0, 0), draw_face(1, 0), draw_face(0, 0), brighter, mirrored)
+    assert find_earlier_copies(found).tolist() == [-1, -1, 0, -1, -1]
+    correlation, which = find_nearest_before(found)
+    assert which[[0, 2, 3]].tolist() == [-1, 0, 1]
+    assert which[4] in (0, 2)
+    assert (correlation > 0.95).tolist() == [False, False, True, True, True]

@@ -40,6 +40,30 @@ def find_nearest(
     return highest, index % len(others)
 
 
+def find_earlier_copies(faces: Faces) -> npt.NDArray[np.int64]:
+    """Index of the first face with the same pixels, -1 for that face itself; `[len(faces)]`."""
+    first: dict[bytes, int] = {}
+    found = [first.setdefault(face.tobytes(), i) for i, face in enumerate(faces.pixels)]
+    return np.array([-1 if j == i else j for i, j in enumerate(found)], np.int64)
+
+
+def find_nearest_before(faces: Faces) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Find for each face the most similar one before it; as `find_nearest`, -1 for the first."""
+    ours = _thumbnails(faces.pixels)
+    mirrored = _thumbnails(faces.pixels[:, :, ::-1])
+    highest = np.full(len(faces), -1, np.float32)
+    index = np.full(len(faces), -1, np.int64)
+    for start in range(0, len(faces), _BATCH_SIZE):
+        end = min(start + _BATCH_SIZE, len(faces))
+        batch = ours[start:end]
+        correlation = np.maximum(batch @ ours[:end].T, batch @ mirrored[:end].T)
+        is_before = np.arange(end) < np.arange(start, end)[:, None]
+        correlation[~is_before] = -1
+        highest[start:end] = correlation.max(1)
+        index[start:end] = np.where(is_before.any(1), correlation.argmax(1), -1)
+    return highest, index
+
+
 def find_near_copies(faces: Faces, others: Faces) -> npt.NDArray[np.bool_]:
     """Mask of the faces of which `others` holds a near copy, exact ones included."""
     return find_nearest(faces, others)[0] >= NEAR_COPY_THRESHOLD
