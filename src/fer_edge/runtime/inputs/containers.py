@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urldefrag
 
 from fer_edge.errors import MissingExtraError, SourceError
@@ -35,6 +35,8 @@ _NETWORK = "crypto,http,https,httpproxy,rtmp,rtmps,rtp,srt,srtp,tcp,tls,udp"
 """What an address may lead to: never a file."""
 _DEFAULT, _STILLS = 0x1, 0x400 | 0x800
 """Flags of a stream: chosen by default; an attached picture, timed thumbnails (avformat.h)."""
+_FIRST_WITH_PROBE_OPTIONS = 18
+"""PyAV's major version."""
 _ENOUGH_PACKETS = 50
 """Packets of one stream after which those of every other one have begun."""
 _UNKNOWN_CONTENT = (errno.EINVAL, 0x41444E49)
@@ -70,7 +72,8 @@ def open_container(source: str, max_pixels: int) -> Iterator[Any]:
                 av.open(
                     file,
                     format=kind,
-                    options={"max_pixels": _libav_limit(max_pixels), **options},
+                    container_options=options,
+                    options=_probe_options(max_pixels),
                     metadata_errors="replace",
                     timeout=TIMEOUT,
                 )
@@ -85,9 +88,42 @@ def open_container(source: str, max_pixels: int) -> Iterator[Any]:
         yield container
 
 
+def _probe_options(max_pixels: int) -> dict[str, str]:
+    """The limit of pixels while libav looks for the streams, by decoding their first frames.
+
+    PyAV before 18 can crash where options are given for streams that appear only then.
+    """
+    import av
+
+    is_safe = int(av.__version__.partition(".")[0]) >= _FIRST_WITH_PROBE_OPTIONS
+    return {"max_pixels": _libav_limit(max_pixels)} if is_safe else {}
+
+
 def _libav_limit(max_pixels: int) -> str:
     """The limit for libav, which counts the padding of its buffers; frames are checked again."""
     return str(2 * max_pixels + 2**18)
+
+
+class _VideoFile:
+    """A file for libav, which seeks to where a damaged one points.
+
+    An error of Python's would be printed with its traceback.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.name = file, file.name
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(size)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            return -(error.errno or errno.EINVAL)
 
 
 def _explain(error: BaseException, *, is_file: bool) -> str:
@@ -111,9 +147,10 @@ def av_input(source: str) -> Iterator[tuple[Any, str | None, dict[str, str]]]:
         limits = {"protocol_whitelist": _NETWORK, "format_whitelist": ADDRESS_FORMATS}
         yield address, None, limits
     else:
-        with Path(source).open("rb") as file:
-            kind = MOTION_JPEG if file.read(len(JPEG_START)) == JPEG_START else None
-            file.seek(0)
+        with Path(source).open("rb") as content:
+            kind = MOTION_JPEG if content.read(len(JPEG_START)) == JPEG_START else None
+            content.seek(0)
+            file = _VideoFile(content)
             limits = {"protocol_whitelist": _NO_PROTOCOL, "format_whitelist": FILE_FORMATS}
             yield file, kind, limits
 

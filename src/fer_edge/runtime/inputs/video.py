@@ -189,10 +189,13 @@ def _decode_stream(
 
     name = display_name(source)
     clock = FrameClock(float(stream.average_rate or stream.guessed_rate or 25))
-    index, damaged, end, is_partial, reason = -1, 0, 0.0, False, ""
+    index, damaged, is_partial, reason = -1, 0, False, ""
+    longest = clock.interval  # seconds for which a frame is shown
     try:
         for packet in container.demux(stream):
-            is_partial = packet.is_corrupt if packet.size else is_partial
+            if packet.size:
+                is_partial = packet.is_corrupt
+                longest = max(longest, float((packet.duration or 0) * stream.time_base))
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
@@ -203,7 +206,6 @@ def _decode_stream(
                 flow.note_progress()
                 index += 1
                 time = clock(frame.time)
-                end = time + _duration(frame, clock.interval)
                 yield index, time, frame
     except av.error.FFmpegError as error:
         reason = f" ({short_message(error)})"
@@ -220,19 +222,12 @@ def _decode_stream(
     stated = stated_duration(container, stream) or 0.0
     is_cut = is_partial or (None if is_address(source) else is_cut_off(Path(source)))
     if is_cut is None and container.format.name in _EXACT_DURATIONS:
-        is_cut = end + _DURATION_TOLERANCE < stated
+        is_cut = time + longest + _DURATION_TOLERANCE < stated
     if is_cut:
         of = f" of {stated:.2f}" if stated > time else ""
         raise SourceError(f"{name}: breaks off at {time:.2f}{of} s: the file is cut off")
     if damaged:
         raise SourceError(f"{name}: frames are missing: packets that are damaged: {damaged}")
-
-
-def _duration(frame: Any, default: float) -> float:
-    """Seconds for which a frame is shown, by its own statement or else `default`."""
-    return (
-        float(frame.duration * frame.time_base) if frame.duration and frame.time_base else default
-    )
 
 
 def _array_to_image(array: npt.NDArray[np.uint8]) -> FrameImage:
