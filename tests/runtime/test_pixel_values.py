@@ -98,3 +98,16 @@ def test_a_reduced_image_has_the_mean_of_the_whole(mode: str) -> None:
     assert reduced.size == (376, 301)
     whole = np.asarray(to_eight_bits(image).convert("L"), float)
     assert np.asarray(reduced.convert("L"), float).mean() == pytest.approx(whole.mean(), abs=0.7)
+
+
+@pytest.mark.parametrize("size", [(1_300_003, 1), (1, 1_300_003)])
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_images_of_one_row_or_column(size: tuple[int, int], factor: int) -> None:
+    image = Image.new("RGBA", size, (10, 20, 30, 255))
+    image.putpixel((size[0] - 1, size[1] - 1), (0, 0, 0, 0))
+    pixels = np.asarray(to_eight_bits(image, factor))
+    assert pixels.shape == (-(-size[1] // factor), -(-size[0] // factor), 3)
+    assert pixels[0, 0].tolist() == [10, 20, 30]
+    assert pixels.max() > 30
+    values = np.full(size, 0.5, np.float32)
+    assert (to_uint8(values) == 128).all()

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-_STRIP_PIXELS = 1_000_000
+_TILE_PIXELS = 1_000_000
 """Pixels that are converted at once, so that no second copy of a large image is held."""
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
 _WHITE_IS_ZERO = 0
@@ -49,15 +49,14 @@ def to_eight_bits(image: Image.Image, factor: int = 1) -> Image.Image:
     is_gray = is_deep or (image.mode in ("1", "L") and not image.has_transparency_data)
     size = (-(-image.width // factor), -(-image.height // factor))
     result = Image.new("L" if is_gray else "RGB", size)
-    for top, strip in _strips(image, factor):
+    for (left, top), tile in _tiles(image, factor):
         if is_deep:
-            values = scale_to_uint8(np.asarray(strip), white)
-            strip = Image.fromarray(255 - values if is_negative else values)
-        elif is_gray:
-            strip = strip.convert("L")
+            values = scale_to_uint8(np.asarray(tile), white)
+            tile = Image.fromarray(255 - values if is_negative else values)
         else:
-            strip = _to_rgb(strip)
-        result.paste(strip.reduce(factor) if factor > 1 else strip, (0, top // factor))
+            tile = tile.convert("L") if is_gray else _to_rgb(tile)
+        place = (left // factor, top // factor)
+        result.paste(tile.reduce(factor) if factor > 1 else tile, place)
     return result
 
 
@@ -73,12 +72,13 @@ def to_uint8(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         return array.astype(np.uint8) * 255
     if array.dtype.kind not in "iuf":
         raise ValueError(f"values of type {array.dtype} are no pixels")
-    rows = max(1, _STRIP_PIXELS // max(1, array[:1].size))
-    starts = range(0, len(array), rows)
-    white = _choose_white(array[top : top + rows] for top in starts)
     result = np.empty(array.shape, np.uint8)
-    for top in starts:
-        result[top : top + rows] = scale_to_uint8(array[top : top + rows], white)
+    axis = int(np.argmax(array.shape))  # an image may be one row or one column
+    count = max(1, array.size // _TILE_PIXELS)
+    parts = np.array_split(array, count, axis)
+    white = _choose_white(parts)
+    for part, to in zip(parts, np.array_split(result, count, axis), strict=True):
+        to[...] = scale_to_uint8(part, white)
     return result
 
 
@@ -93,10 +93,14 @@ def scale_to_uint8(values: npt.NDArray[Any], white: float) -> npt.NDArray[np.uin
     return result
 
 
-def _strips(image: Image.Image, factor: int) -> Iterator[tuple[int, Image.Image]]:
-    rows = max(1, _STRIP_PIXELS // max(1, image.width) // factor) * factor
+def _tiles(image: Image.Image, factor: int) -> Iterator[tuple[tuple[int, int], Image.Image]]:
+    """Parts of an image whose places and sizes, but for the last ones', `factor` divides."""
+    columns = min(image.width, _TILE_PIXELS // factor * factor)
+    rows = max(1, _TILE_PIXELS // max(1, columns) // factor) * factor
     for top in range(0, image.height, rows):
-        yield top, image.crop((0, top, image.width, min(image.height, top + rows)))
+        for left in range(0, image.width, max(1, columns)):
+            right, bottom = min(image.width, left + columns), min(image.height, top + rows)
+            yield (left, top), image.crop((left, top, right, bottom))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -120,15 +124,15 @@ def _declared_white(image: Image.Image) -> float:
         return float(2 ** _tiff_tag(image, _BITS_PER_SAMPLE, 16) - 1)
     if image.format in ("PNG", "PPM") and image.mode != "F":
         return 65_535.0
-    return _choose_white(np.asarray(strip) for _, strip in _strips(image, 1))
+    return _choose_white(np.asarray(tile) for _, tile in _tiles(image, 1))
 
 
-def _choose_white(strips: Iterable[npt.NDArray[Any]]) -> float:
-    """The value of white by the values of all strips, which are of one type."""
+def _choose_white(parts: Iterable[npt.NDArray[Any]]) -> float:
+    """The value of white by the values of all parts, which are of one type."""
     lows, highs, dtype = [0.0], [0.0], np.dtype(np.uint8)
-    for strip in strips:
-        dtype = strip.dtype
-        finite = strip[np.isfinite(strip)]
+    for part in parts:
+        dtype = part.dtype
+        finite = part[np.isfinite(part)]
         if finite.size:
             lows.append(float(finite.min()))
             highs.append(float(finite.max()))

@@ -94,8 +94,12 @@ def test_small_files_that_promise_many_pixels_take_little(tmp_path: Path) -> Non
     data = b"/" + struct.pack("<I", size) + bytes(21)
     content = b"WEBPVP8L" + struct.pack("<I", len(data)) + data
     (tmp_path / "a.webp").write_bytes(b"RIFF" + struct.pack("<I", len(content)) + content)
+    Image.new("1", (1, 19_000_000)).save(tmp_path / "column.png")
     outcomes, taken = measure(*[tmp_path / "palette.png", tmp_path / "a.webp"] * 2)
     assert all("9459 x 9459 px are 89.5 megapixels, over the limit" in one for one in outcomes)
+    assert taken < 20_000_000
+    (outcome,), taken = measure(tmp_path / "column.png")
+    assert "1 x 19000000 px are 19.0 megapixels, over the limit of 6.9" in outcome
     assert taken < 20_000_000
 
 

@@ -72,11 +72,13 @@ def test_what_a_folder_leaves_out_is_counted_by_suffix(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "gone.png").symlink_to("nowhere")
     os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "up").symlink_to("..")
     lines: list[str] = []
     found = [Path(str(one)).name for one in expand_source(tmp_path, lines.append)]
     assert found == ["a.JFIF", "b.jpe", "c.mpo"]
     assert lines == [
-        f"{tmp_path}: left out: 2 .txt, 2 that are no files, 1 .doc, 1 without a suffix"
+        f"{tmp_path}: left out: 2 .txt, 2 that are no files, 1 .doc, 1 linked folders, "
+        "1 without a suffix"
     ]
 
 

@@ -31,6 +31,9 @@ from fer_edge.runtime.pixel_values import to_eight_bits
 
 MAX_MISSING = 0.02
 """Fraction of a JPEG's pixels that may be missing at its end."""
+_SIDE_BYTES = 24
+"""Memory for each pixel of both sides: decoders hold some rows twice, and Pillow has pointers to
+rows. It matters for an image of one row or column."""
 _DIFFERS_ABOVE = 2
 """Levels, of 255."""
 _COPIES = ("_decoder", "fp")
@@ -102,8 +105,9 @@ def decode_image(
 def _count_bytes(opened: OpenedImage, factor: int, held_bytes: int) -> int:
     """Memory for decoding an image, which is reduced by `factor` while or after it is decoded."""
     pixels = opened.image.width * opened.image.height
+    sides = _SIDE_BYTES * (opened.image.width + opened.image.height)
     decoded = pixels // factor**2 if opened.format is FORMATS["JPEG"] else pixels
-    return held_bytes + opened.held_bytes + int(opened.pixel_bytes * decoded)
+    return held_bytes + opened.held_bytes + sides + int(opened.pixel_bytes * decoded)
 
 
 def _load(file: BinaryIO, opened: OpenedImage, factor: int) -> ImageFile.ImageFile:

@@ -101,7 +101,10 @@ def _list_folder(
     def add_error(error: OSError) -> None:
         errors.append(SourceError(f"{error.filename}: {error.strerror}"))
 
-    for parent, names in walk_folder(folder, add_error):
+    def count_link(_: Path) -> None:
+        left_out["linked folders"] += 1
+
+    for parent, names in walk_folder(folder, add_error, count_link):
         for name in names:
             path = parent / name
             suffix = path.suffix.lower()
