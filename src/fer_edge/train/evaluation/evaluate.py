@@ -77,26 +77,12 @@ def open_model(
         from fer_edge.train.networks import checkpoint
 
         loaded = checkpoint.load(path)
-        return Model(
-            str(path), loaded.spec, _checked(loaded.predict, path), *_size_and_sha256(path)
-        )
+        return Model(str(path), loaded.spec, loaded.predict, *_size_and_sha256(path))
     model_files.check_bundled(path)
     engine = open_backend(path, backend=backend, device=device, threads=threads, verify=verify)
     size, sha256 = _size_and_sha256(path)
     device = "cpu" if device == "auto" else device
     return Model(str(path), engine.spec, engine, size, sha256, engine.engine, device)
-
-
-def _checked(predict: Predict, path: Path) -> Predict:
-    """The same predictions; logits that aren't finite are a ModelError, as under an engine."""
-
-    def checked(faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        logits = predict(faces)
-        if not np.isfinite(logits).all():
-            raise ModelError(f"{path}: gives logits that aren't numbers: train it again")
-        return logits
-
-    return checked
 
 
 def _size_and_sha256(path: Path) -> tuple[int, str]:
