@@ -112,7 +112,7 @@ class AnnotatedOutput(AbstractContextManager["AnnotatedOutput"]):
             path = self._saved.add(result)
             self._timelines.add(result)
         if path:
-            note(f"saved {path}")
+            note(f"{'saved' if result.frame is None else 'writing'} {path}")
         if self._window is None:
             return True
         still = result.frame is None
