@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Container, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fer_edge.errors import SourceError
 from fer_edge.runtime.inputs.listing import expand_source
 from fer_edge.runtime.inputs.video import video_duration
-from fer_edge.runtime.inputs.video_source import is_video
+from fer_edge.runtime.inputs.video_source import camera_device, is_address, is_video
 from fer_edge.runtime.results import Result
 from fer_edge.text import printable
 
@@ -50,7 +51,10 @@ class ProgressBar:
                 self._progress.remove_task(self._line)
             self._video = result.source
             # only a file is opened twice: a camera serves one reader
-            seconds = video_duration(result.source) if Path(result.source).is_file() else None
+            seconds = None
+            if not is_address(result.source) and camera_device(result.source) is None:
+                with suppress(SourceError):  # whoever reads the video reports it
+                    seconds = video_duration(result.source)
             name = printable(Path(result.source).name)
             self._line = self._progress.add_task(name, total=seconds, unit="seconds of video")
         assert self._line is not None

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import SourceError
+from fer_edge.runtime.inputs import containers
 from fer_edge.runtime.inputs.frame_clock import FrameClock
 from fer_edge.runtime.inputs.truncation import is_cut_off
 from fer_edge.runtime.inputs.video import read_frames, video_duration
@@ -184,6 +185,15 @@ def test_tags_that_are_not_utf8(tmp_path: Path) -> None:
     path = encode_video(tmp_path / "a.mkv", noise(3), metadata={"title": "latin-EEE"})
     path.write_bytes(path.read_bytes().replace(b"latin-EEE", b"latin-\xe9\xe9\xe9"))
     assert read(path) == (3, "")
+
+
+def test_a_place_before_a_file_is_an_error_of_libav(tmp_path: Path) -> None:
+    """PyAV prints the traceback of an exception that its callbacks raise."""
+    path = encode_video(tmp_path / "a.mkv", noise(3))
+    with containers.av_input(str(path)) as (file, _, _):
+        assert file.seek(9) == file.tell() == 9
+        assert file.seek(-9) < 0
+        assert file.tell() == 9
 
 
 @pytest.mark.parametrize("side", [16384, 65500])

@@ -131,6 +131,15 @@ def test_a_name_with_a_nul_byte(fer: Fer) -> None:
     assert "\0" not in ran.err
 
 
+@pytest.mark.parametrize("end", ["\r\nX-Header: 1", "\n", "\x1b[31m", " b", "\t"])
+def test_an_address_holds_no_line_of_a_request(end: str, fer: Fer) -> None:
+    ran = fer("infer", f"http://user:secret@127.0.0.1:9/a{end}")
+    assert ran.code == 1
+    assert ran.err.startswith("SourceError: 'http://***@127.0.0.1:9/a")
+    assert ran.err.endswith("': an address cannot hold blanks or control characters\n")
+    assert len(ran.err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("address", "shown"),
     [

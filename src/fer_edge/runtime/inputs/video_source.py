@@ -50,7 +50,11 @@ def name_fault(source: str) -> str | None:
     """What is wrong with a name that the caller gave; None: nothing can be said before reading."""
     if "\0" in source:
         return f"{source!r}: a name cannot hold a NUL byte"
-    found = None if is_address(source) else _SCHEME.match(source)
+    if is_address(source):
+        if source.isprintable() and " " not in source:
+            return None
+        return f"{mask_credentials(source)!r}: an address cannot hold blanks or control characters"
+    found = _SCHEME.match(source)
     if not found or _exists(source) or (glob.has_magic(source) and not found["slashes"]):
         return None
     known = ", ".join(f"{one}://" for one in SCHEMES)
