@@ -482,6 +482,14 @@ def test_a_damaged_file_of_a_run_is_named(
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_that_cannot_be_written_is_named_before_the_data_is_read(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file"):
+        fit(replace(config, data="none"), tmp_path / "file" / "run")
+
+
 def test_a_run_is_not_overwritten(run: Path, config: TrainConfig) -> None:
     with pytest.raises(ConfigError, match="already holds a run: continue it with --resume"):
         fit(config, run)

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.fx.experimental.optimization import fuse
 
-from fer_edge.atomic import named, write_text
+from fer_edge.atomic import check_writable, named, write_text
 from fer_edge.errors import ConfigError, DataError
 from fer_edge.train import distributed, provenance
 from fer_edge.train.batches import class_weights, make_loader
@@ -98,6 +98,8 @@ def fit(
         raise ConfigError(
             f"{output}: already holds a run: continue it with --resume, or choose another folder"
         )
+    if is_rank_zero:
+        check_writable(output)
     if resume and not Path(config.data).exists():
         raise DataError(f"{config.data}: the run's data isn't there: --data names its new place")
     data = read_data(Path(config.data), side=config.side, skip_bad=config.skip_bad)

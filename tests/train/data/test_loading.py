@@ -85,6 +85,26 @@ def test_a_damaged_cache_is_logged_and_replaced(
     assert cached.stat().st_size == whole
 
 
+def test_files_that_are_no_images_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for label, name in enumerate(("happy", "sad")):
+        (tmp_path / name).mkdir()
+        for i in range(6):
+            Image.fromarray(draw_face(label, i)).save(tmp_path / name / f"{i}.png")
+    for name in ("a.txt", "b.TXT", "c.mp4", "Thumbs.db", "d", ".hidden.txt"):
+        (tmp_path / "sad" / name).touch()
+    for _ in range(2):  # also if it is cached
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            read_data(tmp_path)
+        (message,) = caplog.messages
+        assert message.startswith(f"{tmp_path}: left out, not images: 2 .txt, ")
+        assert sorted(message.split(": ")[2].split(", ")) == [
+            "1 .db", "1 .mp4", "1 without a suffix", "2 .txt",
+        ]  # fmt: skip
+
+
 def test_a_renamed_class_is_read_again(tmp_path: Path) -> None:
     for label, name in enumerate(("happy", "sad")):
         (tmp_path / name).mkdir()

@@ -69,8 +69,30 @@ def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
     torch.save([1, 2], path)
     with pytest.raises(ModelError, match="expected names of tensors"):
         load_pretrained(model, "mobilenet_v2", str(path))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ModelError, match=r"none\.pth: there is no such file"):
         load_pretrained(model, "mobilenet_v2", str(tmp_path / "none.pth"))
+
+
+def test_damaged_weights_are_named(tmp_path: Path) -> None:
+    model, path = build_classifier("tiny", 7, SPEC), tmp_path / "w.pth"
+    state = dict(ARCHITECTURES["tiny"].build().state_dict())
+    stem = f"{ARCHITECTURES['tiny'].stem}.weight"
+    nan = torch.full_like(state[stem], float("nan"))
+    for content, message in (
+        (b"", "it is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        ({**state, stem: torch.zeros(3)}, "tiny needs"),
+        ({**state, stem: nan}, "holds NaN"),
+        ({**state, stem: state[stem].to_sparse()}, "w.pth: "),
+        ({**state, 3: torch.zeros(3)}, "expected names of tensors"),
+    ):
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            torch.save(content, path)
+        with pytest.raises(ModelError, match=message) as caught:
+            load_pretrained(model, "tiny", str(path))
+        assert "\n" not in str(caught.value)
 
 
 def test_code_in_a_weights_file_is_never_run(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -132,6 +133,17 @@ def find_images(root: Path) -> dict[Split, dict[str, list[Path]]]:
     """
     folders = find_splits(root) or {"train": root}
     return {name: _find_classes(folder) for name, folder in folders.items()}
+
+
+def count_other_files(root: Path) -> str:
+    """Describe the files in the folders of a root that aren't images: "12 .txt, 3 .mp4"."""
+    suffixes = Counter(
+        Path(name).suffix.lower() or "without a suffix"
+        for _, names in walk_folder(root, lambda _: None)
+        for name in names
+        if Path(name).suffix.lower() not in IMAGE_SUFFIXES
+    )
+    return ", ".join(f"{count} {printable(suffix)}" for suffix, count in suffixes.most_common(10))
 
 
 def refuse_bad(root: Path, bad: Sequence[BadItem]) -> None:

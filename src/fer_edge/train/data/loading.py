@@ -23,7 +23,13 @@ from fer_edge.runtime.preprocess import crop_face
 from fer_edge.spec import CropSpec
 from fer_edge.train.data import fer2013
 from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces, Split
-from fer_edge.train.data.folders import find_images, read_face, read_folders, read_split
+from fer_edge.train.data.folders import (
+    count_other_files,
+    find_images,
+    read_face,
+    read_folders,
+    read_split,
+)
 
 _CACHE_VERSION = 5  # raise it when the layout or the result of a reader changes
 
@@ -50,7 +56,12 @@ def read_data(path: Path, *, side: int = fer2013.SIDE, skip_bad: bool = False) -
     """
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
-    found = find_images(path) if path.is_dir() else {"file": {"": [path]}}
+    if path.is_dir():
+        found: Mapping[Any, Mapping[str, list[Path]]] = find_images(path)
+        if others := count_other_files(path):
+            log.info("%s: left out, not images: %s", path, others)
+    else:
+        found = {"file": {"": [path]}}
     cached = _cache_path(str(side), found)
     data = _load_cache(cached, path)
     if data is not None and (skip_bad or not data.bad):

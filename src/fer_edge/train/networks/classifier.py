@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_edge.errors import ModelError
+from fer_edge.runtime.formats.model_files import check_file
 from fer_edge.spec import InputSpec
 from fer_edge.train.networks.architectures import find_architecture
 
@@ -87,7 +88,7 @@ def load_pretrained(model: FaceClassifier, architecture: str, weights: str) -> N
         state = _read_state(Path(weights))
     own = model.network.state_dict()
     stem, head = f"{entry.stem}.weight", f"{entry.head}."
-    if stem in state:
+    if stem in state and state[stem].ndim == 4:
         state[stem] = state[stem].sum(dim=1, keepdim=True)
     state = {key: value for key, value in state.items() if not key.startswith(head)}
     # A file of "features" may lack the classifier, which is then trained from scratch.
@@ -102,7 +103,11 @@ def load_pretrained(model: FaceClassifier, architecture: str, weights: str) -> N
                 f"{weights}: {key} is {list(state[key].shape)}, {architecture} "
                 f"needs {list(value.shape)}"
             )
-    model.network.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+    try:
+        model.network.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+    except (RuntimeError, NotImplementedError) as error:  # sparse, quantized or complex tensors
+        reason = str(error).strip().split("\n")[-1].strip()
+        raise ModelError(f"{weights}: not weights of {architecture}: {reason}") from None
     if not is_finite(model):
         raise ModelError(f"{weights}: holds NaN or infinite weights")
 
@@ -136,12 +141,16 @@ def _make_stem_gray(network: nn.Module, stem: str) -> None:
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
+    check_file(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:
-        raise ModelError(f"{path}: not a PyTorch state dict ({error})") from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        reason = str(error).strip().split("\n")[0].split(". ")[0] or type(error).__name__
+        raise ModelError(f"{path}: not a PyTorch state dict ({reason})") from None
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise ModelError(f"{path}: not a PyTorch state dict: expected names of tensors")
     return state
