@@ -105,6 +105,8 @@ def test_nothing_works(fer: Fer) -> None:
     [
         (("--threads", "1,x"), "--threads '1,x': not whole numbers from 1, such as 1,2,4"),
         (("--threads", "0"), "'0': not whole numbers from 1"),
+        (("--threads", "9" * 5000), "not whole numbers from 1"),
+        (("--threads", "257"), "threads must be at most 256, not 257"),
         (("--batch", ""), "'': not whole numbers from 1"),
         (("--batch", "-1"), "'-1': not whole numbers from 1"),
         (("--seconds", "0"), "--seconds"),

@@ -142,6 +142,9 @@ def _check_plot(
         from fer_edge.train.evaluation import pareto  # noqa: F401 - fails here if it isn't installed
 
 
+_MAX_DIGITS = 10
+
+
 def _numbers(option: str, text: str | None) -> tuple[int, ...]:
     """Parse whole numbers with commas between them.
 
@@ -149,6 +152,6 @@ def _numbers(option: str, text: str | None) -> tuple[int, ...]:
         ConfigError: the text is something else.
     """
     parts = [] if text is None else [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise ConfigError(f"{option} {text!r}: not whole numbers from 1, such as 1,2,4")
+    if not all(part.isdecimal() and len(part) < _MAX_DIGITS and int(part) for part in parts):
+        raise ConfigError(f"{option} {text!r:.60}: not whole numbers from 1, such as 1,2,4")
     return tuple(map(int, parts))

@@ -26,6 +26,7 @@ from fer_edge.commands.options import (
     single,
 )
 from fer_edge.errors import ConfigError, SourceError
+from fer_edge.runtime.device.cpu import MAX_THREADS
 
 if TYPE_CHECKING:
     from fer_edge.commands.annotated_output import AnnotatedOutput
@@ -139,6 +140,7 @@ def infer(
             MODEL,
             "--threads",
             min=0,
+            max=MAX_THREADS,
             help="Threads of the engine; 0 uses every core. By default the number that fer doctor "
             "stored for this model, else 1.",
         ),

@@ -27,13 +27,11 @@ from fer_edge.runtime.backends.verification import (
     check_contract,
 )
 from fer_edge.runtime.device import packages
-from fer_edge.runtime.device.cpu import ARM
+from fer_edge.runtime.device.cpu import ARM, MAX_THREADS
 from fer_edge.runtime.device.engine_choice import read_choice
 from fer_edge.spec import ModelSpec
 
 DEVICES = ("cpu", "gpu", "npu")
-MAX_THREADS = 256
-"""Threads of one call: with 1,000, ONNX Runtime waits for minutes on a machine of few cores."""
 
 
 class Backend(Protocol):
@@ -68,7 +66,8 @@ def open_backend(
             the device.
         device: a name of `DEVICES`; "auto": the CPU. Every machine has one, and on it the logits
             are PyTorch's; other devices may be less exact, so they are used only on request.
-        threads: threads of one call on the CPU; 0: all cores; None: 1, or the stored choice's.
+        threads: threads of one call on the CPU, at most `MAX_THREADS`; 0: all cores; None: 1, or
+            the stored choice's.
         use_stored_choice: whether an engine may read another file of the same model (see
             `find_file`), and whether "auto" on the CPU takes the engine that `fer doctor` found to
             be the fastest for this model on this machine, or else, on ARM, the engine that is known

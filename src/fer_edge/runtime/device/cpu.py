@@ -12,6 +12,8 @@ from fer_edge.runtime.device.system_files import ROOT, find_values, read_text
 
 ARM = ("aarch64", "arm64", "armv6l", "armv7l", "armv8l")
 """Values of `platform.machine()` on ARM."""
+MAX_THREADS = 256
+"""Largest number of threads of an engine, which starts them all however few cores there are."""
 
 CORES = {
     ("0x41", "0xb76"): "ARM1176",

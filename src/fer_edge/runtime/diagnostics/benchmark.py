@@ -13,6 +13,7 @@ import fer_edge
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.backends.registry import ENGINES, find_file, unsupported_reason
 from fer_edge.runtime.device.board import Board, read_board
+from fer_edge.runtime.device.cpu import MAX_THREADS
 from fer_edge.runtime.device.throttling import Health, find_clock_drop, find_throttling, read_health
 from fer_edge.runtime.diagnostics.self_test import (
     Report,
@@ -162,6 +163,8 @@ def benchmark(
             "threads, batches and rounds must be 1 or more, seconds more than 0, and not "
             f"{counts}, {tuple(batches)}, {rounds} and {seconds}"
         )
+    if max(counts) > MAX_THREADS:
+        raise ConfigError(f"threads must be at most {MAX_THREADS}, not {max(counts)}")
     if unknown := [name for name in backends if name not in ENGINES]:
         raise ConfigError(f"the backend {unknown[0]!r} is none of {', '.join(ENGINES)}")
     names = tuple(dict.fromkeys(backends))
