@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import fer_edge
 from fer_edge.runtime.formats.model_files import bundled
-from tests.support.commands import Fer
+from tests.support.commands import Fer, plain_text
+from tests.support.data import draw_face
+from tests.support.files import EXAMPLE
 from tests.support.networks import make_checkpoint, with_float32_weights
 
 
@@ -69,3 +73,50 @@ def test_a_run_is_named_by_its_folder(fer: Fer, csv_file: Path, tmp_path: Path) 
     assert fer_edge.export(tmp_path).path.parent == tmp_path
     ran = fer("evaluate", tmp_path, model, "--data", csv_file)
     assert (ran.code, "a model is given twice" in ran.err) == (2, True)
+
+
+def save_faces(folder: Path, count: int, label: int) -> None:
+    folder.mkdir(parents=True)
+    for i in range(count):
+        Image.fromarray(draw_face(label, i)).save(folder / f"{i}.png")
+
+
+def test_a_folder_of_classes_is_the_test_set(fer: Fer, tmp_path: Path) -> None:
+    """The first line counts what is used and left out; a class without images has no recall."""
+    faces = tmp_path / "faces"
+    for label, name in ((3, "HA"), (4, "sad"), (5, "7")):
+        save_faces(faces / name, 4, label)
+    given = ("evaluate", bundled("model"), "--data", faces, "--output", tmp_path / "report")
+    ran = fer(*given)
+    assert (ran.code, "doesn't know the label '7', only angry" in ran.err) == (1, True)
+    ran = fer(*given, "--ignore-class", "7")
+    assert ran.code == 0, ran.err
+    first = ran.out.splitlines()[0]
+    expected = "8 images of 2 classes evaluated, 4 left out (4 of the ignored class 7)"
+    assert first == expected
+    assert "fear - - - - 0" in plain_text(ran.out)
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert (report["n"], report["left_out"]) == (8, 4)
+    assert report["per_class"]["fear"]["recall"] is None
+    (tmp_path / "map.toml").write_text('7 = "Surprised"')
+    ran = fer(*given, "--class-map", tmp_path / "map.toml", "--force")
+    assert ran.out.startswith("12 images of 3 classes evaluated, 0 left out\n")
+    called = fer_edge.evaluate(bundled("model"), faces, class_map=tmp_path / "map.toml")
+    assert len(called.truth) == 12
+
+
+def test_photographs_are_searched_for_faces(fer: Fer, yunet: Path, tmp_path: Path) -> None:
+    for name in ("happy", "neutral"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    for name in ("none", "empty"):
+        Image.new("RGB", (200, 300), "gray").save(tmp_path / "photos" / "happy" / f"{name}.png")
+    shutil.copy(EXAMPLE, tmp_path / "photos" / "neutral")
+    given = ("evaluate", bundled("model"), "--data", tmp_path / "photos", "--faces", "detect")
+    ran = fer(*given, "--output", tmp_path / "r")
+    assert (ran.code, "no face detector is installed" in ran.err) == (1, True)
+    ran = fer(*given, "--output", tmp_path / "r", "--detector", yunet)
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("1 image of 1 class evaluated, 2 left out (2 without a face)\n")
+    assert "left out: happy/empty.png: no face found" in ran.out
+    ran = fer("evaluate", bundled("model"), "--data", tmp_path, "--detector", yunet)
+    assert (ran.code, "--detector is for --faces detect" in ran.err) == (2, True)

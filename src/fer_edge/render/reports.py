@@ -32,9 +32,11 @@ def report_tables(report: Report) -> Iterable[Table | str]:
     """An evaluation: metrics, labels, the confusion matrix and the most frequent errors."""
     metrics = report.metrics()
     calibrated = report.ece_if_calibrated
+    classes = len(report.present())
     where = f" ({report.scope})" if report.scope else ""
     yield printable(
-        f"{metrics.n:,} images of {len(report.present())} classes evaluated{where}, "
+        f"{metrics.n:,} image{'s' * (metrics.n > 1)} of {classes} class{'es' * (classes > 1)} "
+        f"evaluated{where}, "
         f"{report.left_out}"
     )
     for item in report.left_out.items[:_MAX_ITEMS]:
