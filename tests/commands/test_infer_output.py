@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
@@ -260,6 +261,16 @@ def test_a_full_disk(tmp_path: Path) -> None:
         fill()
     assert sources(tmp_path / "x.csv") == ["array"]
     assert (tmp_path / "x.csv").read_bytes().endswith(b"\n")
+
+
+def test_a_full_disk_behind_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sys.stdout", Full())
+    with pytest.raises(OSError, match=r"No space left on device: 'standard output'$"):
+        ResultsFile(None, "json", Recognizer.load().spec, resume=False)
 
 
 def test_every_kind_has_a_line_a_result(capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,7 +76,7 @@ class ResultsFile(AbstractContextManager["ResultsFile"]):
         self._size = 0
         header = self._kind.header(spec) + "\n" if self._kind.header else ""
         if path is None:
-            print(header, end="")
+            self._print(header)
             return
         self._part = path.with_name(path.name + ".part")
         existing = _find_existing(path, self._part)
@@ -103,10 +103,15 @@ class ResultsFile(AbstractContextManager["ResultsFile"]):
         """Write one result."""
         line = self._kind.line(result, self._spec) + "\n"
         if self._file is None:
-            print(line, end="", flush=True)
+            self._print(line)
             return
         with finish_first():
             self._append(line)
+
+    @staticmethod
+    def _print(text: str) -> None:
+        with named(Path("standard output")):
+            print(text, end="", flush=True)
 
     def _append(self, text: str) -> None:
         assert self._file
@@ -124,7 +129,7 @@ class ResultsFile(AbstractContextManager["ResultsFile"]):
             return
         with finish_first(), named(self.path), closing(self._file):
             self._file.truncate(self._size)
-            os.fsync(self._file.fileno())
+            sync(self._part)
             self._part.replace(self.path)
             sync(self.path.parent)
 
