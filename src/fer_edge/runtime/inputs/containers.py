@@ -148,7 +148,10 @@ def av_input(source: str) -> Iterator[tuple[Any, str | None, dict[str, str]]]:
         yield address, None, limits
     else:
         with Path(source).open("rb") as content:
-            kind = MOTION_JPEG if content.read(len(JPEG_START)) == JPEG_START else None
+            start = content.read(len(JPEG_START))
+            if not start:
+                raise SourceError(f"{source}: empty")
+            kind = MOTION_JPEG if start == JPEG_START else None
             content.seek(0)
             file = _VideoFile(content)
             limits = {"protocol_whitelist": _NO_PROTOCOL, "format_whitelist": FILE_FORMATS}
@@ -165,8 +168,6 @@ def _check_file(source: str) -> None:
     if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for its writer
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or device"
         raise SourceError(f"{source}: {kind}, not a video file")
-    if not found.st_size:
-        raise SourceError(f"{source}: empty")
 
 
 def pick_stream(container: Any, source: str, max_pixels: int) -> Any:
