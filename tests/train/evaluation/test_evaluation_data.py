@@ -57,6 +57,16 @@ def test_bare_class_folders_are_all_test(tmp_path: Path, spec: ModelSpec) -> Non
     }
 
 
+def test_a_folder_without_classes_is_refused(tmp_path: Path, spec: ModelSpec) -> None:
+    fill(tmp_path / "images", 2)
+    (tmp_path / "empty" / "happy").mkdir(parents=True)
+    for name in ("images", "empty"):
+        with pytest.raises(DataError, match=f"{name}: no folder of a class with images in it"):
+            load(tmp_path / name, spec)
+    with pytest.raises(DataError, match="none: there is no such file or folder"):
+        load(tmp_path / "none", spec)
+
+
 def test_one_class_is_enough(tmp_path: Path, spec: ModelSpec) -> None:
     fill(tmp_path / "sad", 2)
     assert len(load(tmp_path, spec).faces) == 2
@@ -167,6 +177,18 @@ def test_images_without_a_face_are_left_out(tmp_path: Path, spec: ModelSpec) -> 
     assert len(found.faces) == 2
     assert str(found.left_out) == "1 left out (1 without a face)"
     assert [item.location for item in found.left_out.items] == ["happy/01.png"]
+
+
+def test_copies_of_train_are_left_out(tmp_path: Path, spec: ModelSpec) -> None:
+    fill(tmp_path / "train" / "happy", 12, 3)
+    fill(tmp_path / "train" / "sad", 12, 4)
+    fill(tmp_path / "test" / "happy", 3, 3)
+    fill(tmp_path / "test" / "sad", 2, 0)
+    found = load_evaluation_data(tmp_path, "test", {"m": spec}, without_duplicates=True)
+    assert str(found.left_out) == "3 left out (3 near copies of faces in train)"
+    fill(tmp_path / "bare" / "happy", 3)
+    with pytest.raises(ConfigError, match="bare is all test: there is no train in it"):
+        load_evaluation_data(tmp_path / "bare", "test", {"m": spec}, without_duplicates=True)
 
 
 def test_images_are_read_once(

@@ -203,7 +203,10 @@ def find_named_classes(folder: Path) -> dict[str, list[Path]]:
     for child in _list_class_folders(folder):
         classes.setdefault(_compose(child.name), []).extend(_find_images(child))
     if not any(classes.values()):
-        raise DataError(f"{folder}: no image in it: it must hold one folder of images for a class")
+        raise DataError(
+            f"{folder}: no folder of a class with images in it: put the images of each class into "
+            "a folder of its name"
+        )
     return classes
 
 

@@ -96,6 +96,8 @@ def load_evaluation_data(
             raise ConfigError("--faces detect is for photographs in class folders, not FER2013")
         found = _read_file(path, split, specs, classes, ferplus, skip_bad=skip_bad)
     if without_duplicates:
+        if path.is_dir() and not find_splits(path) and not found.scope:
+            raise ConfigError(f"--without-duplicates: {path} is all test: there is no train in it")
         train = read_data(path, side=_side(specs), skip_bad=skip_bad).split("train")
         is_copy = duplicates.find_near_copies(found.faces, train)
         return _leave_out(found, is_copy, "near copies of faces in train")
