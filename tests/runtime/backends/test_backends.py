@@ -18,11 +18,11 @@ from fer_edge.runtime import backends
 from fer_edge.runtime.backends import (
     DEVICES,
     ENGINES,
-    MAX_THREADS,
     onnxruntime_backend,
     open_backend,
     openvino_backend,
 )
+from fer_edge.runtime.device.cpu import MAX_THREADS
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.onnx_reader import read_header
 from fer_edge.spec import KEY

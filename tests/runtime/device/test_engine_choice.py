@@ -94,7 +94,7 @@ DAMAGED = [
     *('{"schema": 1}', '{"schema": 1, "machines": []}', '{"schema": 2, "machines": {}}'),
     *(json.dumps({"schema": 1, "machines": {identify_cpu(): it}}) for it in ([], "x", None)),
     json.dumps({"schema": 1, "machines": {identify_cpu(): {}}}),
-    *(entry(threads=it) for it in (0, -1, 2.5, "2", None)),
+    *(entry(threads=it) for it in (0, -1, 257, 2.5, "2", None)),
     *(entry(ms=it) for it in (0.0, -1.0, float("nan"), float("inf"), "1")),
     *(entry(backend=it) for it in (None, 5, "no", ["openvino"])),
     entry(build=None),

@@ -16,7 +16,7 @@ from typing import Any
 from fer_edge.atomic import write_text
 from fer_edge.errors import ConfigError
 from fer_edge.paths import state_folder
-from fer_edge.runtime.device.cpu import identify_cpu
+from fer_edge.runtime.device.cpu import MAX_THREADS, identify_cpu
 from fer_edge.runtime.device.packages import identify_build
 from fer_edge.runtime.formats.model_files import spec_file
 
@@ -27,7 +27,7 @@ _TAIL = 65536
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """An engine's name, its threads for one call (1 or more), and its milliseconds per face.
+    """An engine's name, its threads for one call (1 to `MAX_THREADS`), and its ms per face.
 
     Raises:
         ValueError: at construction, when a value is of the wrong type or out of its range.
@@ -41,7 +41,7 @@ class Choice:
         types = (self.backend, str), (self.threads, int), (self.ms, float)
         if not all(isinstance(value, kind) for value, kind in types):
             raise ValueError(f"{self} has a value of the wrong type")
-        if self.threads < 1 or not 0 < self.ms < float("inf"):
+        if not 1 <= self.threads <= MAX_THREADS or not 0 < self.ms < float("inf"):
             raise ValueError(f"{self.threads} threads or {self.ms} ms is out of range")
 
 
