@@ -19,11 +19,14 @@ from typing import Any, Self
 from benchmarks.fuzz.found import keep_case
 from benchmarks.fuzz.judge import Outcome, Verdict
 from benchmarks.fuzz.kinds import Kind
+from benchmarks.fuzz.processes import cpu_seconds, is_waiting_for_cpu
 
 TIMEOUT = 30.0
 """Seconds of one case."""
 START_TIMEOUT = 180.0
 """Seconds for imports and seeds."""
+EXTENSIONS = 20
+"""How often the time is extended of a case that gets too little of the CPU."""
 KILL_TIMEOUT = 5.0
 """Seconds in which a worker ends after a signal."""
 WORKER_CASES = 2000
@@ -164,12 +167,17 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self._child.stdin.flush()
         worker, current, timeout = 0, None, START_TIMEOUT
         is_stopped = is_hanging = False
+        extensions, cpu_before = EXTENSIONS, 0.0
         signals = [signal.SIGABRT, signal.SIGKILL]  # at the first, it writes its stacks
         while True:
             message = self._next_message(timeout)
             if message is None:
                 if current is None or not signals:
                     raise BrokenKindError(f"{kind.name}: no case begins, or none ends")
+                extensions -= 1
+                is_starved = cpu_seconds(worker) - cpu_before < self._timeout / 2
+                if not is_hanging and extensions and is_starved and is_waiting_for_cpu(worker):
+                    continue  # the machine is busy with something else
                 is_hanging, timeout = True, KILL_TIMEOUT
                 _send(worker, signals.pop(0))
                 continue
@@ -178,7 +186,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
                 (worker,) = values
             elif what == "begin":
                 (current,) = values
-                timeout = self._timeout
+                timeout, extensions, cpu_before = self._timeout, EXTENSIONS, cpu_seconds(worker)
             elif what == "end":
                 number, outcome, key, seconds = values
                 counts.add(outcome, key, seconds)
