@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 DEV ?= .venv-dev
 DOCS ?= .venv-docs
+LOWEST ?= .venv-lowest
 # --system-site-packages shows python3-picamera2, which comes from apt
 VENV_OPTIONS ?=
 MINUTES ?= 10
 # tests at a time; 0: one after the other, in this process
 WORKERS ?= 2
 
-.PHONY: demo test test-slow test-all lint docs benchmark fuzz clean
+.PHONY: demo test test-slow test-all test-lowest lint docs benchmark fuzz clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/fer infer --faces whole examples/astronaut.png
@@ -22,6 +23,14 @@ test-slow: $(DEV)/installed
 	$(DEV)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m slow
 
 test-all: test test-slow
+
+# under the lowest version of each library that users install: the tests that call the libraries.
+# Old libraries warn of their newer neighbours, so warnings aren't errors here
+LOWEST_TESTS = tests/runtime tests/commands/test_infer.py tests/commands/test_infer_video.py \
+  tests/commands/test_train.py tests/export/test_to_onnx.py tests/export/test_to_openvino.py \
+  tests/export/test_to_ncnn.py tests/export/test_promise.py tests/test_telemetry.py
+test-lowest: $(LOWEST)/installed
+	$(LOWEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile -W default $(LOWEST_TESTS)
 
 lint: $(DEV)/installed
 	$(DEV)/bin/ruff check .
@@ -37,6 +46,13 @@ $(VENV)/installed: pyproject.toml
 $(DEV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+$(LOWEST)/installed: pyproject.toml tests/lowest.py
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tests/lowest.py >$(LOWEST)/constraints.txt
+	$(LOWEST)/bin/pip install --quiet --constraint $(LOWEST)/constraints.txt --editable '.[all]' \
+	  hypothesis pytest pytest-timeout pytest-xdist
 	touch $@
 
 # the documentation as a site in site/
@@ -57,4 +73,4 @@ fuzz: $(DEV)/installed
 	$(DEV)/bin/python -m benchmarks.fuzz $(if $(CASES),--cases $(CASES),--minutes $(MINUTES))
 
 clean:
-	rm -rf $(VENV) $(DEV) $(DOCS) site
+	rm -rf $(VENV) $(DEV) $(DOCS) $(LOWEST) site

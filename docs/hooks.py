@@ -1,6 +1,6 @@
 """Hooks of MkDocs: the pages that are generated while the site is built.
 
-README.md, CHANGELOG.md and CONTRIBUTING.md become pages of the site, and the CLI reference is
+The Markdown files in the repository's root become pages of the site, and the CLI reference is
 written from the Typer application itself.
 """
 
@@ -24,6 +24,7 @@ FROM_ROOT = {
     "index.md": "README.md",
     "changelog.md": "CHANGELOG.md",
     "contributing.md": "CONTRIBUTING.md",
+    "security.md": "SECURITY.md",
 }
 """Page of the site, and the file in the repository's root that it is made from."""
 

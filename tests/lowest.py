@@ -1,4 +1,4 @@
-"""Print constraints that pin what users install to the lowest versions that pyproject.toml allows."""
+"""Print constraints that pin what users install to its lowest allowed versions."""
 
 from __future__ import annotations
 

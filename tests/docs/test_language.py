@@ -11,7 +11,12 @@ from tests.support.documents import DOCUMENTS, FENCE, name_of, prose
 from tests.support.files import ROOT
 from tests.support.forbidden_words import IN_DOCUMENTS, find_forbidden_words
 
-GENERATED = {"cli.md": None, "changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+GENERATED = {
+    "cli.md": None,
+    "changelog.md": "CHANGELOG.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "security.md": "SECURITY.md",
+}
 """Pages that docs/hooks.py adds, and what they are made from."""
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 

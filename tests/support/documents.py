@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.files import ROOT
 
 DOCUMENTS = (
-    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "examples" / "README.md",
     *sorted((ROOT / "benchmarks").rglob("*.md")),
