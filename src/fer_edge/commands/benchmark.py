@@ -9,7 +9,7 @@ import typer
 
 from fer_edge.atomic import check_writable
 from fer_edge.commands.console import note, print_json, show
-from fer_edge.commands.data_options import DataOption, SkipBad
+from fer_edge.commands.data_options import SkipBad, TestDataOption
 from fer_edge.commands.options import (
     INPUT,
     MEASUREMENT,
@@ -36,7 +36,7 @@ def benchmark(
         list[Path] | None,
         argument("Exported models; by default the bundled model.", metavar="[MODEL...]"),
     ] = None,
-    data: DataOption = None,
+    data: TestDataOption = None,
     split: Annotated[
         HeldOut, option(INPUT, "--split", help="Split of the data set for the accuracy.")
     ] = "test",

@@ -17,6 +17,7 @@ TEST_DATA = (
     "class, all of which is the test split, unless the classes lie in train, val and test."
 )
 DataOption = Annotated[Path | None, option(INPUT, "--data", help=DATA)]
+TestDataOption = Annotated[Path | None, option(INPUT, "--data", help=TEST_DATA)]
 SkipBad = Annotated[
     bool,
     option(
