@@ -241,7 +241,13 @@ def main() -> None:
     if arguments.keep:
         scale = "" if arguments.scale == 1 else f" --scale {arguments.scale}"
         save_result(
-            "endurance", COLUMNS, rows, command=f"python -m benchmarks.endurance{scale} --keep"
+            "endurance",
+            COLUMNS,
+            rows,
+            command=f"python -m benchmarks.endurance{scale} --keep",
+            figures={
+                name: one["memory"][:: len(one["memory"]) // 20] for name, one in figures.items()
+            },
         )
     sys.exit(any(one["different"] for one in figures.values()))
 

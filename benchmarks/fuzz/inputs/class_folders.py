@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -55,10 +56,12 @@ class Target:
         if action == 0:
             fill_folder(random, root, self._images, 2)
         elif action == 1:
-            (place / "0.png").write_bytes(mutate(random, random.choice(self._images)))
+            with suppress(FileExistsError), (place / "damaged.png").open("xb") as stream:
+                stream.write(mutate(random, random.choice(self._images)))
         elif action == 2:
             for i in range(random.choice((1, 4))):
-                (place / f"{i}.png").unlink(missing_ok=True)
+                with suppress(IsADirectoryError):  # of that name, from another damage
+                    (place / f"{i}.png").unlink(missing_ok=True)
         elif action == 3:
             renamed = place.with_name(make_name(random).replace("/", "") or "x")
             if not renamed.exists():

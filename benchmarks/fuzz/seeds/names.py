@@ -45,6 +45,7 @@ def fill_folder(random: Random, folder: Path, contents: list[bytes], count: int)
             elif kind == "pipe":
                 os.mkfifo(path)
             else:
-                path.write_bytes(random.choice(contents))
+                with path.open("xb") as stream:  # never into a pipe of that name
+                    stream.write(random.choice(contents))
         except OSError:  # such a name is there already, or it is "." or too long
             continue
