@@ -114,6 +114,11 @@ def settled_samples(memory: Sequence[tuple[int, float]]) -> Sequence[tuple[int, 
     return memory[int(len(memory) * WARM_UP) :]
 
 
+def thin_out(memory: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    """About twenty of the samples, to be kept."""
+    return memory[:: max(1, len(memory) // 20)]
+
+
 def measure_slope(memory: Sequence[tuple[int, float]]) -> float:
     """Slope of the line through samples by least squares, in MB per unit."""
     if len(memory) < 2:
@@ -245,9 +250,7 @@ def main() -> None:
             COLUMNS,
             rows,
             command=f"python -m benchmarks.endurance{scale} --keep",
-            figures={
-                name: one["memory"][:: len(one["memory"]) // 20] for name, one in figures.items()
-            },
+            figures={name: thin_out(one["memory"]) for name, one in figures.items()},
         )
     sys.exit(any(one["different"] for one in figures.values()))
 
