@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import av
 import pytest
 
 from fer_edge.errors import SourceError
@@ -27,6 +29,7 @@ class Handler(BaseHTTPRequestHandler):
     """Serves one clip: how, its first folder says; where there is a query, only with its token."""
 
     content: bytes = b""
+    parts: Mapping[str, bytes]
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -49,6 +52,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(self.content)))
         self.end_headers()
         self.wfile.write(self.content)
+
+    def send_part(self, name: str) -> None:
+        self.content = self.parts[name]
+        self.send_file(name)
 
     def send_chunked(self, _: str) -> None:
         self.send_response(200)
@@ -79,8 +86,8 @@ def serve() -> Iterator[Callable[[bytes], str]]:
     """Starts a server for some content; returns its address."""
     servers = []
 
-    def start(content: bytes) -> str:
-        handler = type("Serving", (Handler,), {"content": content})
+    def start(content: bytes, parts: Mapping[str, bytes] = MappingProxyType({})) -> str:
+        handler = type("Serving", (Handler,), {"content": content, "parts": parts})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -124,6 +131,50 @@ def test_a_stated_duration_is_a_files(
 ) -> None:
     host = serve(clip(tmp_path, name))
     assert len(list(read_frames(f"{host}/chunked/stream"))) == COUNT
+
+
+def silence(path: Path, codec: str) -> bytes:
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=48000, layout="mono")
+        frame = av.AudioFrame("fltp", "mono", 1024)
+        frame.rate = 48000
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        for _ in range(COUNT * 5):
+            frame.pts = None
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path.read_bytes()
+
+
+SOUNDS = {"aac": "aac", "mp3": "libmp3lame", "ac3": "ac3", "eac3": "eac3"}
+
+
+@pytest.mark.parametrize("suffix", [*SOUNDS, "vtt"])
+def test_a_playlist_whose_sound_or_subtitles_are_in_files_of_their_own(
+    suffix: str, tmp_path: Path, serve: Callable[..., str]
+) -> None:
+    def playlist(name: str) -> bytes:
+        head = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-PLAYLIST-TYPE:VOD\n"
+        return f"{head}#EXTINF:2,\n{name}\n#EXT-X-ENDLIST\n".encode()
+
+    if suffix in SOUNDS:
+        kind, content = "AUDIO", silence(tmp_path / f"b.{suffix}", SOUNDS[suffix])
+    else:
+        kind, content = "SUBTITLES", b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n"
+    master = (
+        f'#EXTM3U\n#EXT-X-MEDIA:TYPE={kind},GROUP-ID="b",NAME="en",DEFAULT=YES,URI="b.m3u8"\n'
+        f'#EXT-X-STREAM-INF:BANDWIDTH=90000,{kind}="b"\na.m3u8\n'
+    )
+    parts = {
+        "m.m3u8": master.encode(),
+        "a.m3u8": playlist("a.ts"),
+        "b.m3u8": playlist(f"b.{suffix}"),
+        "a.ts": clip(tmp_path, "a.ts"),
+        f"b.{suffix}": content,
+    }
+    address = serve(b"", parts) + "/part/m.m3u8"
+    assert [frame.index for frame in read_frames(address)] == list(range(COUNT))
 
 
 def test_the_command_reads_it(tmp_path: Path, serve: Callable[[bytes], str], fer: Fer) -> None:

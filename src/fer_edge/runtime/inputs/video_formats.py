@@ -24,7 +24,10 @@ DEMUXERS = {
 VIDEO_SUFFIXES = frozenset(DEMUXERS)
 FILE_FORMATS = ",".join(sorted({*DEMUXERS.values(), "m4v"}))
 """What a file may be. Others are left out that open further files or addresses, as playlists do."""
-ADDRESS_FORMATS = FILE_FORMATS + ",dash,hls,live_flv,mpjpeg,rtp,rtsp,sdp"
+ADDRESS_FORMATS = FILE_FORMATS + (
+    ",dash,hls,live_flv,mpjpeg,rtp,rtsp,sdp"
+    ",aac,ac3,eac3,mp3,webvtt"  # sound and subtitles of a playlist, in files of their own
+)
 """What an address may be: a playlist too, whose parts come over the network only."""
 
 MOTION_JPEG = "mjpeg"
