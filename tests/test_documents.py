@@ -68,3 +68,10 @@ def test_a_document_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(ValueError, match="larger than 1 MB"):
         read_json(tmp_path / "a.json")
     assert parse_json(b'"a"') == "a"
+
+
+@pytest.mark.timeout(20)
+def test_many_keys_are_not_compared_with_each_other() -> None:
+    content = ",".join(f'"{i}": 1' for i in (*range(100_000), 99_999))
+    with pytest.raises(ValueError, match="the key '99999' is there twice"):
+        parse_json(f"{{{content}}}")

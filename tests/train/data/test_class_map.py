@@ -86,3 +86,11 @@ def test_a_missing_map_and_a_folder_are_named(tmp_path: Path) -> None:
         read_class_map(tmp_path / "none")
     with pytest.raises(ConfigError, match="can't be read: Is a directory"):
         read_class_map(tmp_path)
+
+
+@pytest.mark.timeout(20)
+def test_many_names_are_not_compared_with_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "map.toml"
+    path.write_text("".join(f'{i} = "sad"\n' for i in range(60_000)) + 'AN = "sad"\nan = "sad"\n')
+    with pytest.raises(ConfigError, match=": AN, an are one name"):
+        read_class_map(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -119,8 +120,8 @@ def read_class_map(path: Path | None, ignored: Sequence[str] = ()) -> ClassMap:
                 f"the class out{hint}"
             )
         labels[name] = None if label.strip() == LEFT_OUT else label.strip()
-    keys = [_normalize(name) for name in labels]
-    if twice := [name for name in labels if keys.count(_normalize(name)) > 1]:
+    counts = Counter(map(_normalize, labels))
+    if twice := [name for name in labels if counts[_normalize(name)] > 1]:
         raise ConfigError(f"{path}: {_join(twice)} are one name: keep one of them")
     return replace(ClassMap(labels, path=path), ignored=tuple(ignored))
 
