@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import DataError
-from fer_edge.train.data.folders import read_folders
+from fer_edge.train.data.folders import find_images, find_splits, read_folders
+from fer_edge.train.data.inspection import read_for_inspection
 from tests.support.data import draw_face
 
 
@@ -193,3 +194,22 @@ def test_a_lone_split_is_read_as_it_is(tmp_path: Path) -> None:
     assert (data.counts(), data.derived_splits) == ({"test": 4}, ())
     with pytest.raises(DataError, match="there is no train split, only test"):
         data.split("train")
+
+
+@pytest.mark.parametrize("split", ["train", "Valid", "PrivateTest"])
+def test_images_beside_a_split_are_refused_by_name(tmp_path: Path, split: str) -> None:
+    """They would be hidden: by a class named as a split, or since a folder is no split."""
+    fill(tmp_path / split / "happy", 3)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").touch()
+    fill(tmp_path / "__MACOSX" / split, 1)
+    (tmp_path / "latest").symlink_to(split)
+    (tmp_path / "up").symlink_to("..")
+    assert [folder.name for folder in find_splits(tmp_path).values()] == [split]
+    fill(tmp_path / "extra" / "sad", 1)
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "a.heic").touch()
+    message = f"images in extra, holiday would not be read: they lie beside {split}, read as"
+    for read in (find_splits, find_images, read_for_inspection):
+        with pytest.raises(DataError, match=message):
+            read(tmp_path)

@@ -82,6 +82,13 @@ def test_a_lone_split_is_enough(folder: str, split: Split, tmp_path: Path, spec:
         load(tmp_path, spec, other)
 
 
+def test_classes_beside_a_split_are_refused(tmp_path: Path, spec: ModelSpec) -> None:
+    for name in ("happy", "sad", "test/happy"):
+        fill(tmp_path / name, 2)
+    with pytest.raises(DataError, match="images in happy, sad would not be read: they lie beside"):
+        load(tmp_path, spec)
+
+
 def test_splits_need_not_have_the_same_classes(tmp_path: Path, spec: ModelSpec) -> None:
     for name in ("happy", "sad", "fear"):
         fill(tmp_path / "train" / name, 10)

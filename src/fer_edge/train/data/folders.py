@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from fer_edge.errors import DataError, SourceError
 from fer_edge.runtime.inputs.folder_walk import is_system_folder, walk_folder
-from fer_edge.runtime.inputs.image_formats import IMAGE_SUFFIXES
+from fer_edge.runtime.inputs.image_formats import HEIC_SUFFIXES, IMAGE_SUFFIXES
 from fer_edge.runtime.inputs.images import hold_image
 from fer_edge.runtime.preprocess import crop_face, to_gray
 from fer_edge.spec import CropSpec
@@ -164,8 +164,9 @@ def find_splits(root: Path) -> dict[Split, Path]:
     """Find the folders of the splits, train first; none if the classes lie directly in `root`.
 
     Raises:
-        DataError: two folders are the same split.
-        OSError: `root` can't be listed.
+        DataError: two folders are the same split, or images lie in a folder beside the splits, such
+            as those of a class.
+        OSError: `root` or a folder beside the splits can't be listed.
     """
     splits: dict[Split, Path] = {}
     for folder in sorted(root.iterdir()):
@@ -174,7 +175,26 @@ def find_splits(root: Path) -> dict[Split, Path]:
             if name in splits:
                 raise DataError(f"{root}: {splits[name].name} and {folder.name} are both {name}")
             splits[name] = folder
+    if splits:
+        _refuse_images_beside(root, list(splits.values()))
     return {name: splits[name] for name in SPLITS if name in splits}
+
+
+def _refuse_images_beside(root: Path, splits: Sequence[Path]) -> None:
+    known = {_identify(one) for one in (root, *root.resolve().parents, *splits)}
+    beside = [
+        printable(child.name)
+        for child in sorted(root.iterdir())
+        if child.is_dir() and not is_system_folder(child.name) and _identify(child) not in known
+        if any(_is_image(name) for _, names in walk_folder(child, _stop) for name in names)
+    ]
+    if beside:
+        more = f" and {len(beside) - 3} more" if len(beside) > 3 else ""
+        raise DataError(
+            f"{root}: images in {', '.join(beside[:3])}{more} would not be read: they lie beside "
+            f"{', '.join(printable(one.name) for one in splits)}, read as a split; move them into "
+            "the folder of a split or out of this one, or rename a class that is named as a split"
+        )
 
 
 def _find_classes(folder: Path) -> dict[str, list[Path]]:
@@ -244,15 +264,20 @@ def _check_label(name: str, folder: Path) -> None:
 
 
 def _find_images(folder: Path) -> list[Path]:
-    def stop(error: OSError) -> None:
-        raise error
-
     return sorted(
         parent / name
-        for parent, names in walk_folder(folder, stop)
+        for parent, names in walk_folder(folder, _stop)
         for name in names
         if Path(name).suffix.lower() in IMAGE_SUFFIXES
     )
+
+
+def _stop(error: OSError) -> None:
+    raise error
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES | HEIC_SUFFIXES
 
 
 def _order_labels(names: Iterable[str]) -> tuple[str, ...]:
