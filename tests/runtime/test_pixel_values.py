@@ -63,6 +63,8 @@ def test_booleans_are_black_and_white() -> None:
     "values",
     [
         np.array([[0, 1023]], np.int32),
+        np.array([[0, 1023]], np.uint16),
+        np.array([[0, 4080]], ">u2"),
         np.array([[-20, 200]], np.int32),
         np.array([[0, 70_000]], np.int64),
         np.array([[0, 2.5]], np.float32),
@@ -73,6 +75,12 @@ def test_booleans_are_black_and_white() -> None:
 def test_a_range_that_cannot_be_known_is_an_error(values: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"values from .* to .*, of which it is unknown"):
         to_uint8(values)
+
+
+def test_a_deep_image_of_twelve_bits_is_an_error() -> None:
+    image = Image.fromarray(np.asarray(GRAY).astype(np.uint16) * 16)
+    with pytest.raises(ValueError, match="of which it is unknown what is white"):
+        to_eight_bits(image)
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,6 @@ def _choose_white(parts: Iterable[npt.NDArray[Any]]) -> float:
             lows.append(float(finite.min()))
             highs.append(float(finite.max()))
     low, high = min(lows), max(highs)
-    if dtype.kind == "u" and dtype.itemsize == 2:
-        return 255.0 if high <= 255 else 65_535.0
     whites = _FLOAT_WHITES if dtype.kind == "f" else _INTEGER_WHITES
     for lowest, at_least, at_most, white in whites:
         if low >= lowest and at_least <= high <= at_most:
