@@ -31,10 +31,10 @@ def chunk(kind: bytes, body: bytes, flip: int = 0) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
 
 
-def with_chunk(kind: bytes, body: bytes, flip: int = 0) -> bytes:
-    """The example as PNG, with a chunk behind its header."""
+def with_chunk(kind: bytes, body: bytes, flip: int = 0, count: int = 1) -> bytes:
+    """The example as PNG, with chunks behind its header."""
     content = encode("PNG")
-    return content[:33] + chunk(kind, body, flip) + content[33:]
+    return content[:33] + chunk(kind, body, flip) * count + content[33:]
 
 
 def with_segment(marker: int, body: bytes, count: int = 1) -> bytes:
@@ -82,6 +82,8 @@ READABLE: dict[str, bytes] = {
     "no end of GIF": encode("GIF")[:-1],
     **{f"bytes behind {kind}": encode(kind) + b"junk" * 99 for kind in ("JPEG", "PNG", "GIF")},
     **{f"bytes behind {kind}": encode(kind) + b"junk" * 99 for kind in ("BMP", "TIFF", "PPM")},
+    "many empty segments of JPEG": with_segment(0xC4, b"", 6000),
+    "many empty chunks of PNG": with_chunk(b"IDAT", b"", count=6000),
     "bytes behind WebP": encode("WEBP", lossless=True) + b"junk" * 99,
 }
 
@@ -110,6 +112,12 @@ def test_other_formats_are_whole_or_refused(kind: str) -> None:
         load_image(cut(encode(kind), 0.95))
 
 
+def with_pieces(count: int) -> bytes:
+    """The example as JPEG, with comments between empty tables."""
+    content = encode("JPEG")
+    return content[:20] + b"\xff\xc4\0\2\xff\xfe\0\2" * count + content[20:]
+
+
 def tiff_bomb() -> bytes:
     """A TIFF file of 60 KB whose 5,000 fields are each the whole file."""
     return exif_bomb()[6:]
@@ -117,6 +125,11 @@ def tiff_bomb() -> bytes:
 
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "TIFF fields": (tiff_bomb, r"its metadata would take 300 MB"),
+    "pieces of JPEG": (lambda: with_pieces(6000), "damaged: more than 4,000 pieces"),
+    "pieces of PNG": (
+        lambda: encode("PNG")[:33] + (chunk(b"IDAT", b"") + chunk(b"tEXt", b"")) * 6000,
+        "damaged: more than 4,000 pieces",
+    ),
     "JPEG 2000": (lambda: encode("JPEG2000"), "JPEG 2000 cannot be read: save it as JPEG or PNG$"),
     "ICO": (lambda: encode("ICO"), "not an image$"),
     "TGA": (lambda: encode("TGA"), "not an image$"),
@@ -156,6 +169,16 @@ XMP = b"<x:xmpmeta><rdf:Description tiff:Orientation='6'/></x:xmpmeta>"
 )
 def test_other_places_of_an_orientation(content: bytes) -> None:
     assert load_image(content).image.size == (260, 220)
+
+
+def test_xmp_states_the_orientation_where_exif_does_not() -> None:
+    exif, xmp = Image.Exif(), b"http://ns.adobe.com/xap/1.0/\0" + XMP
+    exif[0x010F] = "a maker"
+    content = encode("JPEG", exif=exif, xmp=XMP)
+    assert content.index(b"Exif\0\0") < content.index(xmp)
+    assert load_image(content).image.size == (260, 220)
+    exif[0x0112] = 1
+    assert load_image(encode("JPEG", exif=exif, xmp=XMP)).image.size == (220, 260)
 
 
 def deep_tiff(bits: int, photometric: int, row: bytes, width: int) -> bytes:

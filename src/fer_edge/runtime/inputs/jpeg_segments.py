@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from fer_edge.runtime.inputs.spliced_file import Essentials, Part
+from fer_edge.runtime.inputs.spliced_file import Essentials, Part, append_span
 from fer_edge.runtime.orientation import read_exif_orientation, read_xmp_orientation
 
 END_OF_IMAGE = b"\xff\xd9"
@@ -35,7 +35,8 @@ def read_jpeg_essentials(file: BinaryIO, size: int) -> Essentials:
         ValueError: it holds no image.
     """
     parts: list[Part] = [(0, 2)]
-    orientation, components, samples, is_progressive = None, 0, 0, False
+    orientation = xmp_orientation = None
+    components, samples, is_progressive = 0, 0, False
     seen: set[int] = set()
     place = 2
     while True:
@@ -48,9 +49,9 @@ def read_jpeg_essentials(file: BinaryIO, size: int) -> Essentials:
         end = place + length
         if marker == _SCAN:
             is_progressive = is_progressive or int.from_bytes(file.read(1), "big") < components
-            parts.append((place - 2, size))
+            append_span(parts, place - 2, size)
             held = _COEFFICIENT_BYTES * samples if is_progressive else 0
-            return Essentials(parts, orientation or 1, held)
+            return Essentials(parts, orientation or xmp_orientation or 1, held)
         if marker in _FRAMES:
             components, samples = _count_samples(file.read(length - 2))
             is_progressive = marker in _PROGRESSIVE
@@ -58,10 +59,10 @@ def read_jpeg_essentials(file: BinaryIO, size: int) -> Essentials:
             content = file.read(length - 2)
             if content.startswith(_EXIF):
                 orientation = read_exif_orientation(content)
-            elif content.startswith(_XMP) and 0xE1 not in seen:
-                orientation = read_xmp_orientation(content)
+            elif content.startswith(_XMP) and xmp_orientation is None:
+                xmp_orientation = read_xmp_orientation(content)
         if marker not in _METADATA or (marker in _KEPT_METADATA and marker not in seen):
-            parts.append((place - 2, end))
+            append_span(parts, place - 2, end)
         seen.add(marker)
         place = end
 

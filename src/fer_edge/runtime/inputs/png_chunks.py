@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import BinaryIO
 
-from fer_edge.runtime.inputs.spliced_file import Essentials, Part
+from fer_edge.runtime.inputs.spliced_file import Essentials, Part, append_span
 from fer_edge.runtime.orientation import read_exif_orientation, read_xmp_orientation
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -37,26 +37,18 @@ def read_png_essentials(file: BinaryIO, size: int) -> Essentials:
             break
         if kind in _PIXELS:
             if end <= size:
-                _append(parts, place, end)
+                append_span(parts, place, end)
             else:  # cut off: as long as it is; of pixels, Pillow checks no checksum
                 body = min(length, size - place - 8)
                 parts += [body.to_bytes(4, "big") + kind, (place + 8, place + 8 + body), bytes(4)]
         elif kind == b"tRNS" and length <= 768 and _is_intact(kind, file.read(length + 4)):
-            _append(parts, place, end)
+            append_span(parts, place, end)
         elif kind in _TEXTS and orientation is None and length <= _MAX_TEXT:
             content = file.read(length + 4)
             if _is_intact(kind, content):
                 orientation = _find_orientation(kind, content[:-4])
         place = end
     return Essentials([*parts, _END], orientation or 1)
-
-
-def _append(parts: list[Part], start: int, end: int) -> None:
-    last = parts[-1]
-    if isinstance(last, tuple) and last[1] == start:
-        parts[-1] = (last[0], end)
-    else:
-        parts.append((start, end))
 
 
 def _is_intact(kind: bytes, content: bytes) -> bool:
