@@ -43,7 +43,8 @@ _UNKNOWN_CONTENT = (errno.EINVAL, 0x41444E49)
 """Error numbers of libav: a format that isn't among the allowed ones; AVERROR_INVALIDDATA."""
 _TIMED_OUT = 0x54495845
 """AVERROR_EXIT: the timeout interrupted it."""
-_PLAYLISTS = frozenset(("hls", "dash"))
+_LIVE_FORMATS = frozenset(("dash", "hls", "live_flv", "mpjpeg"))
+"""What a camera sends over HTTP; of a playlist, one without a duration."""
 
 
 @contextmanager
@@ -217,12 +218,15 @@ def _is_still(stream: Any) -> bool:
 
 
 def is_endless(container: Any, source: str) -> bool:
-    """Whether an open source is a camera: it states neither a duration nor a size."""
+    """Whether an open source is a camera: it states no duration, and over HTTP its format is live.
+
+    An HTTP server states no size for a file that a program makes or sends in chunks.
+    """
     if camera_device(source) is not None:
         return True
     if not is_address(source) or container.duration:
         return False
-    return container.format.name in _PLAYLISTS or container.size <= 0
+    return scheme(source) not in ("http", "https") or container.format.name in _LIVE_FORMATS
 
 
 def stated_duration(container: Any, stream: Any) -> float | None:
