@@ -35,8 +35,6 @@ _NETWORK = "crypto,http,https,httpproxy,rtmp,rtmps,rtp,srt,srtp,tcp,tls,udp"
 """What an address may lead to: never a file."""
 _DEFAULT, _STILLS = 0x1, 0x400 | 0x800
 """Flags of a stream: chosen by default; an attached picture, timed thumbnails (avformat.h)."""
-_FIRST_WITH_PROBE_OPTIONS = 18
-"""PyAV's major version."""
 _ENOUGH_PACKETS = 50
 """Packets of one stream after which those of every other one have begun."""
 _UNKNOWN_CONTENT = (errno.EINVAL, 0x41444E49)
@@ -74,7 +72,7 @@ def open_container(source: str, max_pixels: int) -> Iterator[Any]:
                     file,
                     format=kind,
                     container_options=options,
-                    options=_probe_options(max_pixels),
+                    options={"max_pixels": _libav_limit(max_pixels)},
                     metadata_errors="replace",
                     timeout=TIMEOUT,
                 )
@@ -87,17 +85,6 @@ def open_container(source: str, max_pixels: int) -> Iterator[Any]:
             reason = _explain(error, is_file=is_file)
             raise SourceError(f"{display_name(source)}: {reason}") from None
         yield container
-
-
-def _probe_options(max_pixels: int) -> dict[str, str]:
-    """The limit of pixels while libav looks for the streams, by decoding their first frames.
-
-    PyAV before 18 can crash where options are given for streams that appear only then.
-    """
-    import av
-
-    is_safe = int(av.__version__.partition(".")[0]) >= _FIRST_WITH_PROBE_OPTIONS
-    return {"max_pixels": _libav_limit(max_pixels)} if is_safe else {}
 
 
 def _libav_limit(max_pixels: int) -> str:
