@@ -18,9 +18,9 @@ class Target:
 
     def __init__(self, folder: Path) -> None:
         self._images = [content for contents in make_images().values() for content in contents]
-        self._folder = folder
         self._model = write_onnx(folder)
-        (folder / "face.png").write_bytes(self._images[0])
+        # in the current folder: a damaged path might name another one, with anything in it
+        Path("face.png").write_bytes(self._images[0])
 
     def write(self, random: Random, folder: Path) -> tuple[Path, str]:
         """A damaged list or image."""
@@ -30,7 +30,7 @@ class Target:
             content = mutate(random, content) if random.random() < 0.6 else content
         else:
             names = [make_name(random) for _ in range(random.randrange(6))]
-            names.insert(0, str(self._folder / "face.png"))
+            names.insert(0, "face.png")
             end = random.choice(("\n", "\n", "\r\n", "\0"))
             content = end.join(names).encode("utf-8", "surrogateescape")
             content = mutate(random, content) if random.random() < 0.4 else content

@@ -10,6 +10,7 @@ import av  # noqa: F401 - imported before the worker is forked
 
 from benchmarks.fuzz.inputs.images import check_result
 from benchmarks.fuzz.mutations import mutate, set_integer
+from benchmarks.fuzz.seeds.images import make_images
 from benchmarks.fuzz.seeds.videos import write_videos
 from fer_edge import Recognizer
 
@@ -22,6 +23,7 @@ class Target:
 
     def __init__(self, folder: Path) -> None:
         self._seeds = write_videos(folder)
+        self._seeds[".mjpg"] = 3 * make_images()["jpeg"][-1]  # with EXIF
         self._recognizer = Recognizer.load(faces="whole", threads=1)
 
     def write(self, random: Random, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fer_edge.errors import SourceError
 from fer_edge.runtime.inputs import limits
@@ -111,6 +112,19 @@ def test_a_rotation_stated_as_a_tag_only(tag: str, turns: int, tmp_path: Path) -
     path = encode_video(tmp_path / "a.mkv", [quarters()] * 2, metadata={"rotate": tag})
     image = next(read_frames(str(path))).image
     assert corners(image).tolist() == np.rot90(np.arange(4).reshape(2, 2), turns).tolist()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_frames_with_exif_are_shown_as_it_says(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    quarters().save(stream, "jpeg", exif=exif)
+    (tmp_path / "a.mjpeg").write_bytes(2 * stream.getvalue())
+    for frame in read_frames(str(tmp_path / "a.mjpeg")):
+        expected = ImageOps.exif_transpose(Image.open(stream))
+        assert frame.image.size == expected.size
+        assert (corners(frame.image) == corners(expected)).all()
 
 
 def test_other_angles_are_those_of_the_nearest_orientation() -> None:

@@ -115,11 +115,28 @@ def _to_rgb(frame: Any, width: int, height: int) -> Image.Image:
 
 
 def _display_matrix(frame: Any) -> tuple[int, int, int, int] | None:
-    for data in frame.side_data:
+    try:
+        side_data = frame.side_data
+    except ValueError:  # of a type that PyAV doesn't know, as an MJPEG's EXIF is for PyAV 18
+        _accept_unknown_types()
+        side_data = frame.side_data
+    for data in side_data:
         if data.type.name == "DISPLAYMATRIX":
             a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data)[:36])
             return a, b, c, d
     return None
+
+
+def _accept_unknown_types() -> None:
+    """Let PyAV list side data of types that its FFmpeg has and its enumeration lacks."""
+    from av.sidedata.sidedata import Type
+
+    def make_member(cls: type[Type], value: object) -> Any:
+        member: Any = object.__new__(cls)
+        member._name_, member._value_ = f"UNKNOWN_{value}", value
+        return member
+
+    Type._missing_ = classmethod(make_member)  # type: ignore[assignment, method-assign]
 
 
 def nearest_transpose(a: float, b: float, c: float, d: float) -> Transpose | None:
