@@ -31,7 +31,7 @@ from fer_edge.train.lightning_module import LitClassifier
 from fer_edge.train.networks import checkpoint, quantized
 from fer_edge.train.networks.classifier import MEAN, STD
 from fer_edge.train.progress import ignore_progress
-from fer_edge.train.run_folder import resolve_config
+from fer_edge.train.run_folder import lock_run, resolve_config
 from tests.support.data import csv_row, draw_face, write_csv
 from tests.support.networks import make_checkpoint, make_network
 from tests.support.processes import KILL_IN_SECOND_EPOCH, run_python
@@ -495,6 +495,17 @@ def test_a_run_is_not_overwritten(run: Path, config: TrainConfig) -> None:
         fit(config, run)
     with pytest.raises(ConfigError, match=r"epochs is 3 in .*config\.json, not 9"):
         resolve_config({"epochs": 9}, run, resume=True)
+
+
+def test_a_second_start_changes_nothing_in_the_folder(config: TrainConfig, tmp_path: Path) -> None:
+    """The first one still reads its data."""
+    with lock_run(tmp_path):
+        before = sorted(tmp_path.iterdir())
+        for resume in (False, True):
+            with pytest.raises(ConfigError, match="another process trains in it"):
+                fit(config, tmp_path, resume=resume)
+        assert sorted(tmp_path.iterdir()) == before
+    assert tmp_path.is_dir()
 
 
 def test_wrong_settings_are_found_before_the_folder_holds_a_run(

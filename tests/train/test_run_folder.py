@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -80,6 +82,27 @@ def test_a_folder_holds_one_training_at_a_time(tmp_path: Path) -> None:
     with lock_run(tmp_path), pytest.raises(ConfigError, match="another process trains in it"):
         hold()
     hold()
+
+
+def test_a_mount_that_locks_only_what_is_open_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS."""
+    lock = fcntl.flock
+
+    def lock_if_writable(descriptor: int, operation: int) -> None:
+        if not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        lock(descriptor, operation)
+
+    monkeypatch.setattr("fcntl.flock", lock_if_writable)
+    with (
+        lock_run(tmp_path / "run"),
+        pytest.raises(ConfigError, match="another process trains"),
+        lock_run(tmp_path / "run"),
+    ):
+        pass
+    assert not (tmp_path / "run").exists()
 
 
 def test_relative_paths_of_a_recipe_become_absolute(

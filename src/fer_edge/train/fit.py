@@ -6,9 +6,10 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
@@ -93,13 +94,27 @@ def fit(
         ModelError: a checkpoint can't be read, or the training diverged.
     """
     options = distributed.trainer_options(devices, config.batch_size)
+    if not distributed.is_rank_zero():
+        return _fit_locked(config, output, options, resume, ignore_progress)
+    check_writable(output)
+    with lock_run(output):
+        if not resume and (is_run_folder(output) or (output / FOLDER).exists()):
+            raise ConfigError(
+                f"{output}: already holds a run: continue it with --resume, or choose another "
+                "folder"
+            )
+        return _fit_locked(config, output, options, resume, on_progress)
+
+
+def _fit_locked(
+    config: TrainConfig,
+    output: Path,
+    options: dict[str, Any],
+    resume: bool,
+    on_progress: ProgressCallback,
+) -> FitResult:
+    """See `fit`; the process of rank 0 holds the lock of the run's folder."""
     is_rank_zero = distributed.is_rank_zero()
-    if is_rank_zero and not resume and (is_run_folder(output) or (output / FOLDER).exists()):
-        raise ConfigError(
-            f"{output}: already holds a run: continue it with --resume, or choose another folder"
-        )
-    if is_rank_zero:
-        check_writable(output)
     if resume and not Path(config.data).exists():
         raise DataError(f"{config.data}: the run's data isn't there: --data names its new place")
     data = read_data(Path(config.data), side=config.side, skip_bad=config.skip_bad)
@@ -140,7 +155,6 @@ def fit(
     elif is_rank_zero and resumed:
         write_text(output / CONFIG_FILE, config.to_json())  # files may have moved
         _LOG.info("resuming after epoch %d, from %s", resumed.epochs, resumed.path)
-    on_progress = on_progress if is_rank_zero else ignore_progress
     if qat and resumed:
         qat.restore(resumed.weights)
     elif qat:
@@ -157,8 +171,7 @@ def fit(
         callbacks.insert(0, Patience(config.patience))
     if config.ema:
         callbacks.insert(0, EmaWeights(config.ema))
-    lock = lock_run(output) if is_rank_zero else nullcontext()
-    with _quiet_lightning(), lock, _open_tensorboard(output) as logger:
+    with _quiet_lightning(), _open_tensorboard(output) as logger:
         logger.log_hyperparams(asdict(config))
         trainer = lightning.Trainer(
             max_epochs=config.epochs,

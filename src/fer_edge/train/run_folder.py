@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ CONFIG_FILE = "config.json"
 INPUTS_FILE = "inputs.json"
 """What the run was trained on, by content: see `RunInputs`."""
 MODEL_FILE = "model.safetensors"
+LOCK_FILE = "lock"
+"""In the folder of a run while a process trains in it."""
 PATH_SETTINGS = frozenset(("data", "ferplus", "qat_from", "teachers", "weights"))
 """Settings that name files; a resumed run may find these elsewhere."""
 
@@ -30,17 +32,40 @@ def is_run_folder(path: Path) -> bool:
 
 @contextmanager
 def lock_run(output: Path) -> Iterator[None]:
-    """Hold a run's folder for this process.
+    """Hold a run's folder for this process; it is made if missing, and removed if it stays empty.
 
     Raises:
         ConfigError: another process trains in it.
     """
-    descriptor = os.open(output, os.O_RDONLY)
+    is_new = not output.exists()
+    path = output / LOCK_FILE
+    descriptor = _open_locked(path)
     try:
-        if not try_lock(descriptor):
-            raise ConfigError(f"{output}: another process trains in it: wait for its end")
         yield
     finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+        if is_new:
+            with suppress(OSError):  # it holds a run
+                output.rmdir()
+
+
+def _open_locked(path: Path) -> int:
+    """Lock a file, which is made, with its folder, if missing."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # for writing: NFS locks no file that is open for reading alone
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except FileNotFoundError:  # another process removed its new folder just now
+            continue
+        if not try_lock(descriptor):
+            os.close(descriptor)
+            raise ConfigError(f"{path.parent}: another process trains in it: wait for its end")
+        # the process that held the lock may have removed the file before
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(descriptor)):
+                return descriptor
         os.close(descriptor)
 
 
