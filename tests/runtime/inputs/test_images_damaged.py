@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import SourceError
+from fer_edge.runtime.inputs import image_decoding
 from fer_edge.runtime.inputs.images import load_image
 from tests.support.files import EXAMPLE
 
@@ -82,6 +83,9 @@ READABLE: dict[str, bytes] = {
     "no end of GIF": encode("GIF")[:-1],
     **{f"bytes behind {kind}": encode(kind) + b"junk" * 99 for kind in ("JPEG", "PNG", "GIF")},
     **{f"bytes behind {kind}": encode(kind) + b"junk" * 99 for kind in ("BMP", "TIFF", "PPM")},
+    "zeros between the blocks of GIF": encode("GIF")[: 13 + 768]
+    + bytes(999)
+    + encode("GIF")[13 + 768 :],
     "many empty segments of JPEG": with_segment(0xC4, b"", 6000),
     "many empty chunks of PNG": with_chunk(b"IDAT", b"", count=6000),
     "bytes behind WebP": encode("WEBP", lossless=True) + b"junk" * 99,
@@ -123,8 +127,37 @@ def tiff_bomb() -> bytes:
     return exif_bomb()[6:]
 
 
+def with_blocks(block: bytes, count: int) -> bytes:
+    """The example as GIF, with blocks or other bytes before its frame."""
+    content = encode("GIF")
+    start = 13 + 3 * 2 ** ((content[10] & 7) + 1)
+    return content[:start] + block * count + content[start:]
+
+
+def with_marks(fields: int, count: int) -> bytes:
+    """An AVIF file that ends in as many EXIF blocks, of the same fields."""
+    end = b"".join(struct.pack("<2sHI", b"II", 42, 8 * (count - i)) for i in range(count))
+    return b"\0\0\0\x18ftypavif" + end + struct.pack("<H", fields) + bytes(12 * fields)
+
+
+def ppm(magic: bytes, maximum: int, size: bytes) -> bytes:
+    return magic + b"\n" + size + b"\n%d\n" % maximum + bytes(50)
+
+
+SLOW = r"megapixels, over the limit of 2: shrink it, or raise --max-pixels"
+FIELDS = r"its metadata has too many fields"
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "TIFF fields": (tiff_bomb, r"its metadata would take 300 MB"),
+    "fields of many EXIF blocks": (lambda: with_marks(30_000, 4), FIELDS),
+    "many EXIF blocks": (lambda: with_marks(0, 66_000), FIELDS),
+    "zeros in GIF": (lambda: with_blocks(b"\0", 250_000), "damaged: no frame"),
+    "empty extensions in GIF": (lambda: with_blocks(b"!\xfe\0", 250_000), "damaged: no frame"),
+    "short blocks in GIF": (
+        lambda: with_blocks(b"!\xfe" + b"\1x" * 250_000, 1),
+        "damaged: no frame",
+    ),
+    "PPM as text": (lambda: ppm(b"P3", 255, b"2000 1001"), SLOW),
+    "PPM of 10 bits": (lambda: ppm(b"P6", 1023, b"2000 1001"), SLOW),
     "pieces of JPEG": (lambda: with_pieces(6000), "damaged: more than 4,000 pieces"),
     "pieces of PNG": (
         lambda: encode("PNG")[:33] + (chunk(b"IDAT", b"") + chunk(b"tEXt", b"")) * 6000,
@@ -210,3 +243,12 @@ def test_a_field_that_claims_more_than_the_file_is_damage_that_does_not_matter()
     place = content.index(struct.pack("<HH", 305, 2)) + 4
     content[place : place + 4] = b"\xff\xff\xff\x7f"
     assert load_image(bytes(content)).image.size == SHOWN.size
+
+
+def test_layers_of_photoshop_in_a_tiff_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encode("TIFF", tiffinfo={37724: bytes(17_000_000)})
+    assert load_image(content).image.size == SHOWN.size
+    # the file, its layers once more, and the pixels
+    monkeypatch.setattr(image_decoding, "DECODE_BYTES", 34_300_000)
+    with pytest.raises(SourceError, match=r"over the limit of 0\.0569"):
+        load_image(content)

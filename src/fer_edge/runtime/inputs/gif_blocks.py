@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from fer_edge.runtime.inputs.spliced_file import Essentials, Part
@@ -9,6 +10,9 @@ from fer_edge.runtime.inputs.spliced_file import Essentials, Part
 _EXTENSION, _IMAGE = 0x21, 0x2C
 _GRAPHIC_CONTROL = 0xF9
 """The extension that states a transparent colour."""
+_MAX_STEPS = 200_000
+"""Blocks, and bytes between them that belong to none, before the first frame: at 255 bytes a
+block, those of 50 MB."""
 
 
 def read_gif_essentials(file: BinaryIO, size: int) -> Essentials:
@@ -19,13 +23,16 @@ def read_gif_essentials(file: BinaryIO, size: int) -> Essentials:
         size: of the file, in bytes.
 
     Raises:
-        ValueError: it holds no frame.
+        ValueError: it holds no frame, or too much before it.
     """
     file.seek(10)
     flags = int.from_bytes(file.read(1), "big")
     place = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     parts: list[Part] = [(0, place)]
-    while place < size:
+    steps = iter(range(_MAX_STEPS))
+    for _ in steps:
+        if place >= size:
+            break
         file.seek(place)
         kind = file.read(1)[0]
         if kind == _IMAGE:
@@ -35,14 +42,17 @@ def read_gif_essentials(file: BinaryIO, size: int) -> Essentials:
         place += 1
         if kind == _EXTENSION:
             label = file.read(1)
-            place = _skip_blocks(file, place + 1)
+            place = _skip_blocks(file, place + 1, steps)
             if label == bytes([_GRAPHIC_CONTROL]):
                 parts[1:] = [(start, place)]
     raise ValueError("damaged: no frame")
 
 
-def _skip_blocks(file: BinaryIO, place: int) -> int:
-    while length := file.read(1):
+def _skip_blocks(file: BinaryIO, place: int, steps: Iterator[int]) -> int:
+    for _ in steps:
+        length = file.read(1)
+        if not length:
+            break
         place += 1 + length[0]
         if not length[0]:
             break

@@ -89,7 +89,7 @@ def decode_image(
     while kind is FORMATS["JPEG"] and total > DECODE_BYTES and factor < 8:
         factor *= 2  # to leave room for its coefficients
         total = _count_bytes(opened, factor, held_bytes)
-    limit = min(kind.max_pixels, pixels * DECODE_BYTES // total)
+    limit = min(opened.max_pixels, pixels * DECODE_BYTES // total)
     check_pixels(name, width, height, max_pixels or limit)
     upright_bytes = held_bytes + UPRIGHT_BYTES * pixels // factor**2
     stack.enter_context(DECODING.reserve(max(total, upright_bytes)))

@@ -16,14 +16,10 @@ from PIL import ImageFile, UnidentifiedImageError
 from fer_edge.errors import SourceError
 from fer_edge.runtime.inputs.gif_blocks import read_gif_essentials
 from fer_edge.runtime.inputs.jpeg_segments import read_jpeg_essentials
-from fer_edge.runtime.inputs.limits import MAX_JPEG_PIXELS, MAX_PIXELS
+from fer_edge.runtime.inputs.limits import DECODE_BYTES, MAX_JPEG_PIXELS, MAX_PIXELS
 from fer_edge.runtime.inputs.png_chunks import read_png_essentials
 from fer_edge.runtime.inputs.spliced_file import Essentials, splice
-from fer_edge.runtime.inputs.tiff_directory import (
-    MAX_FIELD_BYTES,
-    count_field_bytes,
-    read_strip_bytes,
-)
+from fer_edge.runtime.inputs.tiff_directory import MAX_FIELDS, count_fields, read_strip_bytes
 
 
 class ImageFormat(NamedTuple):
@@ -115,11 +111,16 @@ _OTHERS = (
     (_starts(rb"version https://"), "a Git LFS pointer: fetch the file with git lfs pull"),
 )
 """What begins like this isn't read, and is named."""
+MAX_SLOW_PIXELS = 2_000_000
+"""Default limit where Pillow takes microseconds for a pixel: its decoders in Python."""
+_CODEC_PIXELS = {"ppm": MAX_SLOW_PIXELS, "ppm_plain": MAX_SLOW_PIXELS}
 _CODEC_BYTES = {"ppm": 14, "ppm_plain": 14, "bmp_rle": 8}
 """Memory for a pixel of the codecs that Pillow has in Python."""
 START_BYTES = 64
 _MAX_WHOLE_BYTES = 50_000_000
 """Of a file that is held in memory."""
+_MAX_EXIF_BYTES = 16_000_000
+"""Of all fields of an EXIF block; a colour profile has 3 million at most."""
 _EXIF_BLOCK = re.compile(rb"II\*\0|MM\0\*")
 
 
@@ -130,6 +131,7 @@ class OpenedImage(NamedTuple):
         image: Pillow's, not loaded.
         format: see `FORMATS`.
         essentials: the parts of the file that `image` reads; None: all of it.
+        max_pixels: the default limit.
         pixel_bytes: memory for each pixel.
         held_bytes: memory beside the pixels.
     """
@@ -137,6 +139,7 @@ class OpenedImage(NamedTuple):
     image: ImageFile.ImageFile
     format: ImageFormat
     essentials: Essentials | None
+    max_pixels: int
     pixel_bytes: float
     held_bytes: int
 
@@ -174,17 +177,22 @@ def open_header(file: BinaryIO, size: int, kind: ImageFormat) -> OpenedImage:
     essentials = kind.read_essentials(file, size) if kind.read_essentials else None
     if kind is FORMATS["AVIF"]:
         _check_exif_blocks(file, size)
-    strip = read_strip_bytes(file, size) if kind is FORMATS["TIFF"] else 0
+    metadata = strip = 0
+    if kind is FORMATS["TIFF"]:
+        metadata = _check_field_bytes(count_fields(file, 0, size)[1], DECODE_BYTES)
+        strip = read_strip_bytes(file)
     file.seek(0)
     image = _plugin(kind)(splice(file, essentials.parts) if essentials else file)
     codec = str(image.tile[0][0]) if image.tile else ""
     held = size if kind.is_read_whole else 0
     if codec == "libtiff":
         held = size + strip  # it maps the file
+    held += metadata
     if essentials:
         held += essentials.decoder_bytes
     pixel_bytes = max(kind.pixel_bytes, _CODEC_BYTES.get(codec, 0))
-    return OpenedImage(image, kind, essentials, pixel_bytes, held)
+    max_pixels = min(kind.max_pixels, _CODEC_PIXELS.get(codec, kind.max_pixels))
+    return OpenedImage(image, kind, essentials, max_pixels, pixel_bytes, held)
 
 
 def reopen(file: BinaryIO, opened: OpenedImage, tail: bytes) -> ImageFile.ImageFile:
@@ -224,13 +232,27 @@ def _plugin(kind: ImageFormat) -> Callable[[BinaryIO], ImageFile.ImageFile]:
 
 
 def _check_exif_blocks(file: BinaryIO, size: int) -> None:
-    """Pillow reads every field of an AVIF file's EXIF block when it opens the file."""
+    """Pillow reads every field of an AVIF file's EXIF block when it opens the file.
+
+    Raises:
+        ValueError: what could be that block has more than any image needs.
+    """
     file.seek(0)
     content = file.read()
+    left = MAX_FIELDS
     for found in _EXIF_BLOCK.finditer(content):
+        if left <= 0:
+            raise ValueError("damaged: its metadata has too many fields")
+        left -= 1
         try:
-            claimed = count_field_bytes(file, found.start(), size)
+            count, claimed = count_fields(file, found.start(), size)
         except ValueError:  # Pillow stops there as well; or it is no EXIF block
             continue
-        if claimed > MAX_FIELD_BYTES:
-            raise ValueError(f"its metadata would take {claimed / 1e6:,.0f} MB")
+        _check_field_bytes(claimed, _MAX_EXIF_BYTES)
+        left -= count
+
+
+def _check_field_bytes(claimed: int, limit: int) -> int:
+    if claimed > limit:
+        raise ValueError(f"its metadata would take {claimed / 1e6:,.0f} MB")
+    return claimed

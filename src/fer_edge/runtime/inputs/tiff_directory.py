@@ -14,9 +14,7 @@ _TYPE_BYTES |= {13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _WIDTH, _LENGTH, _BITS, _SAMPLES = 256, 257, 258, 277
 _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH = 278, 322, 323
-MAX_FIELD_BYTES = 16_000_000
-"""Bytes of all fields of a directory; a colour profile has 3 million at most."""
-_MAX_FIELDS = 65_535
+MAX_FIELDS = 65_535
 _DECODED_PIXEL = 4
 """Bytes that a decoder may need for a pixel of fewer bits."""
 
@@ -29,19 +27,15 @@ class _Field(NamedTuple):
     value: int
 
 
-def read_strip_bytes(file: BinaryIO, size: int) -> int:
+def read_strip_bytes(file: BinaryIO) -> int:
     """Bytes of one decoded strip or tile of a TIFF file, which a decoder holds as a whole.
 
     Args:
         file: positioned anywhere.
-        size: of the file, in bytes.
 
     Raises:
-        ValueError: the directory is damaged, or its fields are larger than any image needs.
+        ValueError: the directory is damaged.
     """
-    claimed = count_field_bytes(file, 0, size)
-    if claimed > MAX_FIELD_BYTES:
-        raise ValueError(f"its metadata would take {claimed / 1e6:,.0f} MB")
     fields = {field.tag: field.value for field in _read_directory(file, 0)}
     width, height = fields.get(_WIDTH, 0), fields.get(_LENGTH, 0)
     pixel = max(_DECODED_PIXEL, -(-fields.get(_BITS, 8) * fields.get(_SAMPLES, 1) // 8))
@@ -50,18 +44,19 @@ def read_strip_bytes(file: BinaryIO, size: int) -> int:
     return width * min(height, fields.get(_ROWS_PER_STRIP, height)) * pixel
 
 
-def count_field_bytes(file: BinaryIO, start: int, size: int) -> int:
-    """Bytes that the fields of the first directory take, together; several may share them.
+def count_fields(file: BinaryIO, start: int, size: int) -> tuple[int, int]:
+    """How many fields the first directory has, and the bytes that they take, which may be shared.
 
     Args:
         file: holds a TIFF file from `start` on.
         start: in bytes.
-        size: of the whole file: a field takes no more.
+        size: of the whole file, in bytes: a field takes no more.
 
     Raises:
         ValueError: the directory is cut off or has too many fields.
     """
-    return sum(min(field.length, size) for field in _read_directory(file, start))
+    lengths = [min(field.length, size) for field in _read_directory(file, start)]
+    return len(lengths), sum(lengths)
 
 
 def _read_directory(file: BinaryIO, start: int) -> Iterator[_Field]:
@@ -79,7 +74,7 @@ def _read_directory(file: BinaryIO, start: int) -> Iterator[_Field]:
         )
     except struct.error:
         raise ValueError("damaged: its directory is cut off") from None
-    if count > _MAX_FIELDS:
+    if count > MAX_FIELDS:
         raise ValueError("damaged: its directory has too many fields")
     step = struct.calcsize(entry_format)
     content = file.read(step * count)
