@@ -16,11 +16,12 @@ import pytest
 from PIL import Image
 
 from fer_edge.telemetry import ENVIRONMENT, OPENVINO_CONSENT, disable_telemetry
+from tests.support import watched as watched_runs
 from tests.support.data import draw_rows, write_csv
 from tests.support.files import EXAMPLE
 from tests.support.requirements import needs_ncnn
 from tests.support.videos import write_video
-from tests.support.watched import has_namespaces, has_strace, watch
+from tests.support.watched import has_namespaces, has_strace, needs_strace, watch
 
 OWN = r"HOME/\.(cache|local/state)/fer-edge/.*"
 """What fer-edge stores for the user: parsed training data, and the choice of `fer doctor`."""
@@ -77,7 +78,16 @@ def test_inference_sends_and_leaves_nothing(tmp_path: Path) -> None:
     )
     assert not watched.sockets
     assert not watched.left
+    needs_strace()
     assert not only(watched.written, DEVICES)
+
+
+def test_a_test_without_strace_is_skipped_visibly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched_runs, "has_strace", lambda: False)
+    with pytest.raises(pytest.skip.Exception, match=r"^strace is missing"):
+        needs_strace()
+    monkeypatch.setattr(watched_runs, "has_strace", lambda: True)
+    needs_strace()
 
 
 @pytest.mark.skipif(not (has_namespaces() and has_strace()), reason="unshare or strace is missing")
@@ -121,4 +131,5 @@ def test_training_export_and_measurements_send_nothing(tmp_path: Path) -> None:
     )
     assert not watched.sockets
     assert not only(watched.left, OWN, FONTS, INDUCTOR)
+    needs_strace()
     assert not only(watched.written, OWN, FONTS, DEVICES, "TMP/.*")

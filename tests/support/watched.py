@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes import run_process
 
 COMMANDS = """
@@ -51,8 +53,8 @@ class Watched:
     """What commands did outside the folder in which they ran.
 
     Attributes:
-        sockets: families of the sockets that reach other machines.
-        written: files that were opened for writing; empty without strace.
+        sockets: families of the sockets that reach other machines; without strace, Python's only.
+        written: files that were opened for writing; empty without strace: see `needs_strace`.
         left: what is in the home folder and in the temporary folder at the end.
 
     In paths `HOME` and `TMP` are these folders.
@@ -76,6 +78,12 @@ def has_strace() -> bool:
     strace = shutil.which("strace")
     prefix = NO_NETWORK if has_namespaces() else ()
     return strace is not None and not run_process(*prefix, strace, "-f", "true").returncode
+
+
+def needs_strace() -> None:
+    """Skip the rest of a test: without strace, nothing is known of what an engine in C++ does."""
+    if not has_strace():
+        pytest.skip("strace is missing: written files and an engine's sockets aren't checked")
 
 
 def watch(
