@@ -4,7 +4,9 @@ import errno
 import os
 import re
 import signal
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +97,7 @@ def test_what_may_not_be_removed(tmp_path: Path) -> None:
     with temporary_folder(tmp_path) as in_use:
         (in_use / "a").touch()
         (tmp_path / f"{name}0").mkdir()
+        (tmp_path / f"{name}0" / "mine").touch()
         (tmp_path / f"{name}1").write_text("mine")
         (tmp_path / "linked").mkdir()
         (tmp_path / "linked" / "lock").touch()
@@ -105,6 +108,69 @@ def test_what_may_not_be_removed(tmp_path: Path) -> None:
         _remove_leftovers.cache_clear()
         write_text(tmp_path / "a.txt", "a")
         assert sorted(tmp_path.rglob("*")) == sorted((*before, tmp_path / "a.txt"))
+
+
+def test_an_empty_folder_that_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".fer-0123456789abcdef").mkdir()
+    write_text(tmp_path / "a.txt", "whole")
+    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_new_folder_that_another_process_removes_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one takes it for a leftover, since it has no lock yet."""
+    make, made = Path.mkdir, []
+
+    def make_and_lose(path: Path, *arguments: Any, **options: Any) -> None:
+        make(path, *arguments, **options)
+        if path.name.startswith(".fer-"):
+            made.append(path)
+            if len(made) == 1:
+                path.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", make_and_lose)
+    write_text(tmp_path / "a.txt", "whole")
+    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+    assert len(made) == 2
+
+
+def test_a_mount_that_renames_open_files_when_they_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As NFS: what is open stays in its folder until it is closed."""
+    unlink, close = os.unlink, os.close
+    renamed: dict[int, Path] = {}
+
+    def open_files() -> dict[int, int]:
+        found = {}
+        for entry in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                found[int(entry.name)] = os.fstat(int(entry.name)).st_ino
+        return found
+
+    def rename_if_open(path: str, *, dir_fd: int | None = None) -> None:
+        node = os.stat(path, dir_fd=dir_fd).st_ino
+        if node not in open_files().values():
+            unlink(path, dir_fd=dir_fd)
+        elif node in renamed:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+        else:
+            folder = Path(f"/proc/self/fd/{dir_fd}").readlink()
+            renamed[node] = folder / f".nfs{node}"
+            os.rename(path, renamed[node].name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+
+    def close_and_remove(descriptor: int) -> None:
+        node = os.fstat(descriptor).st_ino
+        close(descriptor)
+        if node in renamed and node not in open_files().values():
+            unlink(renamed.pop(node))
+
+    monkeypatch.setattr("os.unlink", rename_if_open)
+    monkeypatch.setattr("os.close", close_and_remove)
+    write_text(tmp_path / "a.txt", "whole")
+    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL])

@@ -125,10 +125,9 @@ def temporary_folder(parent: Path, *, named_as: Path | None = None) -> Iterator[
             yield folder
     finally:
         try:
-            shutil.rmtree(folder)
+            _remove(folder, lock)
         except OSError as error:  # the next process that writes here tries again
             _LOG.warning("%s: not removed: %s", folder, error.strerror)
-        os.close(lock)
 
 
 def sync(path: Path) -> None:
@@ -173,6 +172,8 @@ def _make_locked(parent: Path, named_as: Path) -> tuple[Path, int]:
             try:
                 lock = _open_lock(folder, os.O_CREAT | os.O_EXCL)
             except OSError:
+                if not folder.exists():  # another process took it for a leftover
+                    continue
                 with suppress(OSError):  # the first error is the one to report
                     folder.rmdir()
                 raise
@@ -180,6 +181,20 @@ def _make_locked(parent: Path, named_as: Path) -> tuple[Path, int]:
             if try_lock(lock) and os.fstat(lock).st_nlink:
                 return folder, lock
             os.close(lock)
+
+
+def _remove(folder: Path, lock: int) -> None:
+    """Remove a temporary folder, and close its lock.
+
+    NFS, SMB and FUSE keep an open file in the folder under another name until it is closed.
+    """
+    try:
+        shutil.rmtree(folder)
+    except OSError:
+        os.close(lock)
+        shutil.rmtree(folder)
+    else:
+        os.close(lock)
 
 
 def _open_lock(folder: Path, flags: int = 0) -> int:
@@ -202,16 +217,23 @@ def _remove_leftovers(parent: Path) -> None:
     for folder in found:
         try:
             lock = _open_lock(folder)
-        except OSError:  # no folder of this module's, or another user's
+        except FileNotFoundError:  # empty if a process was killed before it had a lock
+            with suppress(OSError):  # no folder of this module's
+                folder.rmdir()
+            continue
+        except OSError:  # another user's
             continue
         try:
             # not `try_lock`: where there are no locks, it may be in use
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder)
         except OSError as error:
-            _LOG.debug("%s: in use, or not removed: %s", folder, error.strerror)
-        finally:
+            _LOG.debug("%s: in use: %s", folder, error.strerror)
             os.close(lock)
+            continue
+        try:
+            _remove(folder, lock)
+        except OSError as error:
+            _LOG.debug("%s: not removed: %s", folder, error.strerror)
 
 
 def _mode_of_new_file(path: Path) -> int:
