@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,6 +90,29 @@ def test_settings_that_were_edited_are_named(tmp_path: Path) -> None:
     for change, message in (
         ({"epochs": 4}, r"config\.json: epochs is 4, but was 3"),
         ({"frozen": ("features.0",)}, r'frozen is \["features\.0"\], but was \[\]'),
+    ):
+        edited = replace(config, **change)
+        found = describe_inputs(edited, make_data(), has_begun=True)
+        with pytest.raises(ConfigError, match=message):
+            found.check_resumed(tmp_path, edited, has_begun=True)
+
+
+def test_settings_that_an_older_version_lacks_have_their_defaults(tmp_path: Path) -> None:
+    config = TrainConfig("d", weights="none")
+    describe_inputs(config, make_data(), has_begun=False).save(tmp_path)
+    path = tmp_path / INPUTS_FILE
+    document = json.loads(path.read_text())
+    del document["settings"]["ema"]
+    augmentation = json.loads(document["settings"]["augmentation"])
+    del augmentation["flip"]
+    document["settings"]["augmentation"] = json.dumps(augmentation)
+    path.write_text(json.dumps(document))
+    describe_inputs(config, make_data(), has_begun=True).check_resumed(
+        tmp_path, config, has_begun=True
+    )
+    for change, message in (
+        ({"ema": 0.9}, r"ema is 0\.9, but was 0"),
+        ({"augmentation": replace(config.augmentation, flip=0.1)}, r"augmentation is .* but was"),
     ):
         edited = replace(config, **change)
         found = describe_inputs(edited, make_data(), has_begun=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -63,8 +64,10 @@ class RunInputs:
             ) from None
         except ValueError as error:
             raise ConfigError(f"{path}: damaged ({error}): {_ANEW}") from None
+        defaults = asdict(TrainConfig(config.data))
         for name, value in self.settings.items():
-            if (old := before.settings.get(name)) != value:
+            old = _complete(before.settings.get(name), defaults[name])
+            if old != value:
                 raise ConfigError(
                     f"{output / CONFIG_FILE}: {name} is {value}, but was {old} when the run "
                     f"started: restore it, or {_ANEW}"
@@ -87,6 +90,17 @@ class RunInputs:
                     f"{paths.get(name, name)}: not the file that the run in {output} started with "
                     f"as {name}: restore it, or {_ANEW}"
                 )
+
+
+def _complete(value: str | None, default: object) -> str:
+    """A setting as JSON, with the defaults of what the version that wrote it did not have."""
+    if value is None:
+        return json.dumps(default)
+    if isinstance(default, dict):
+        with suppress(ValueError):  # it was edited: no setting is like it
+            if isinstance(own := json.loads(value), dict):
+                return json.dumps({**default, **own})
+    return value
 
 
 def describe_inputs(config: TrainConfig, data: FaceData, *, has_begun: bool) -> RunInputs:
