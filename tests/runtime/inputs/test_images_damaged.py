@@ -104,10 +104,36 @@ def cut(content: bytes, part: float) -> bytes:
 
 
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": 0}, {"restart_marker_rows": 1}, {"restart_marker_blocks": 2}]
+)
 def test_a_jpeg_that_breaks_off_says_how_much_is_missing(part: float, options: dict) -> None:
-    with pytest.raises(SourceError, match=r"^bytes: cannot be read \(cut off: \d+% of its pixels"):
-        load_image(cut(encode("JPEG", quality=95, **options), part))
+    content = encode("JPEG", quality=95, **options)
+    with pytest.raises(SourceError, match=r"^bytes: cannot be read \(cut off: \d+% of") as caught:
+        load_image(cut(content, part))
+    missing = int(str(caught.value).split("cut off: ")[1].split("%")[0])
+    whole, here = (decode_with_any_end(one) for one in (content, cut(content, part)))
+    wrong = np.abs(whole - here).max(axis=2).max(axis=1) > 8
+    assert missing == pytest.approx(100 * (1 - wrong.argmax() / len(wrong)), abs=6)
+
+
+def decode_with_any_end(content: bytes) -> np.ndarray:
+    image = Image.open(io.BytesIO(content + b"\xff\xd9"))
+    return np.asarray(image.convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+def test_a_progressive_jpeg_without_its_last_scans_is_refused(part: float) -> None:
+    with pytest.raises(SourceError, match=r"^bytes: cannot be read \(cut off: "):
+        load_image(cut(encode("JPEG", quality=95, progressive=True), part))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_a_jpeg_without_its_end_is_read(options: dict) -> None:
+    content = encode("JPEG", quality=95, **options)
+    assert content.endswith(b"\xff\xd9")
+    without = load_image(content[:-2]).image
+    np.testing.assert_array_equal(np.asarray(without), np.asarray(load_image(content).image))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM"])

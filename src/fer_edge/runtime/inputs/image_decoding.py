@@ -18,7 +18,7 @@ from fer_edge.runtime.inputs.image_formats import (
     read_webp_size,
     reopen,
 )
-from fer_edge.runtime.inputs.jpeg_segments import END_OF_IMAGE
+from fer_edge.runtime.inputs.jpeg_segments import END_OF_IMAGE, has_all_scans
 from fer_edge.runtime.inputs.limits import (
     DECODE_BYTES,
     DECODING,
@@ -26,6 +26,7 @@ from fer_edge.runtime.inputs.limits import (
     check_pixels,
     choose_reduction,
 )
+from fer_edge.runtime.inputs.spliced_file import splice
 from fer_edge.runtime.orientation import read_orientation, undo_orientation, upright_size
 from fer_edge.runtime.pixel_values import to_eight_bits
 
@@ -38,8 +39,11 @@ _DIFFERS_ABOVE = 2
 """Levels, of 255."""
 _COPIES = ("_decoder", "fp")
 """Where Pillow's WebP and AVIF images hold further copies of the pixels when they are loaded."""
-_NOISE = bytes(range(1, 255, 2)) * 512
-"""Image data in which no JPEG goes on."""
+_NOISE = b"".join(bytes([*range(1, 255, 2), 0xFF, 0xD0 + n % 8]) for n in range(512))
+"""Image data in which no JPEG goes on, with restart markers: a decoder that waits for one would
+leave the rest gray."""
+_BAND = 16
+"""Rows of pixels that a JPEG stores together, at most."""
 
 
 class DecodedImage(NamedTuple):
@@ -133,21 +137,31 @@ def _load_without_end(file: BinaryIO, opened: OpenedImage, factor: int) -> Image
 
     It is decoded with two different ends: pixels that depend on the end are missing.
     """
+    assert opened.essentials is not None
+    if not has_all_scans(splice(file, opened.essentials.parts)):
+        raise OSError("cut off: the scans with its details are missing")
     image, other = (reopen(file, opened, end + END_OF_IMAGE) for end in (b"", _NOISE))
     for one in (image, other):
         _set_scale(one, factor)
         one.load()
-    rows = max(1, 1_000_000 // image.width)
-    missing = 0
-    for top in range(0, image.height, rows):
-        box = (0, top, image.width, min(image.height, top + rows))
-        here, there = (np.asarray(one.crop(box), np.int16) for one in (image, other))
-        differs = np.abs(here - there) > _DIFFERS_ABOVE
-        missing += int((differs if differs.ndim == 2 else differs.any(2)).sum())
-    fraction = missing / (image.width * image.height)
+    fraction = _count_missing(image, other) / (image.width * image.height)
     if fraction > MAX_MISSING:
         raise OSError(f"cut off: {fraction:.0%} of its pixels are missing")
     return image
+
+
+def _count_missing(image: Image.Image, other: Image.Image) -> int:
+    """Pixels from the first one on that differs: rightwards in its band, and all below that."""
+    for top in range(0, image.height, _BAND):
+        box = (0, top, image.width, min(image.height, top + _BAND))
+        here, there = (np.asarray(one.crop(box), np.int16) for one in (image, other))
+        differs = np.abs(here - there) > _DIFFERS_ABOVE
+        rows, columns, *_ = np.nonzero(differs)
+        if rows.size:
+            height = box[3] - top - int(rows.min())
+            below = (image.height - box[3]) * image.width
+            return below + height * (image.width - int(columns.min()))
+    return 0
 
 
 def _set_scale(image: ImageFile.ImageFile, factor: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from fer_edge.runtime.inputs.spliced_file import Essentials, Part, append_span
@@ -17,6 +19,10 @@ _KEPT_METADATA = {0xE0, 0xEE}
 """JFIF and Adobe: they say how colours are stored."""
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _COEFFICIENT_BYTES = 2
+_CHUNK = 1 << 20
+_SCAN_START, _SCAN_HEADER = re.compile(rb"\xff\xda"), 16
+"""How the header of a scan begins, and bytes of the longest."""
+_COEFFICIENTS = frozenset(range(64))
 _MAX_JUNK = 1 << 16
 """Bytes between two segments that are skipped, as other decoders do."""
 
@@ -88,3 +94,46 @@ def _count_samples(frame: bytes) -> tuple[int, int]:
     widest, highest = (max(pair[axis] for pair in factors) for axis in (0, 1))
     samples = sum(width * height * x * y for x, y in factors) // (widest * highest)
     return len(factors), samples
+
+
+def has_all_scans(file: BinaryIO) -> bool:
+    """Whether a JPEG's scans state every bit of every coefficient; the last may break off.
+
+    Of a progressive JPEG, each scan adds coefficients or bits to the same pixels (ITU-T T.81,
+    annex G): Al = 0 is the last bit.
+
+    Args:
+        file: the essentials alone, since metadata may hold another JPEG.
+    """
+    place = 2
+    while True:
+        place, marker = _find_marker(file, place)
+        if marker in _STANDALONE:
+            continue
+        length = int.from_bytes(file.read(2), "big")
+        if marker in _FRAMES:
+            stated = {component: set[int]() for component in file.read(length - 2)[6::3]}
+        if marker == _SCAN:
+            break
+        place += length
+    for header in _read_scan_headers(file, place - 2):
+        count = header[4] if len(header) > 4 else 5
+        if len(header) < 8 + 2 * count:
+            continue
+        first, last, bits = header[5 + 2 * count : 8 + 2 * count]
+        for component in header[5 : 5 + 2 * count : 2] if bits & 15 == 0 else b"":
+            stated.get(component, set()).update(range(first, last + 1))
+    return all(found >= _COEFFICIENTS for found in stated.values())
+
+
+def _read_scan_headers(file: BinaryIO, place: int) -> Iterator[bytes]:
+    """What begins as a scan's header from `place` on; some come twice, or cut off as well.
+
+    In a scan's data, 0xFF is followed by 0 or a restart marker.
+    """
+    file.seek(place)
+    block = b""
+    while chunk := file.read(_CHUNK):
+        block = block[1 - _SCAN_HEADER :] + chunk
+        for found in _SCAN_START.finditer(block):
+            yield block[found.start() : found.start() + _SCAN_HEADER]
