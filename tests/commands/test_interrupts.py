@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from fer_edge.commands.interrupts import SIGNALS, finish_first, handle_signals
+from tests.support.processes import run_python
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +29,25 @@ def test_the_first_signal_interrupts_and_the_next_ones_do_not(number: signal.Sig
         send(number)
     for again in SIGNALS:
         send(again)
+
+
+HANGS = """
+import signal, time
+from fer_edge.commands.interrupts import finish_first, handle_signals
+
+times = iter((1, 2, 3, 9))
+time.monotonic = lambda: next(times)
+handle_signals()
+with finish_first():
+    for count in range(9):
+        print(count, flush=True)
+        signal.raise_signal((signal.SIGHUP, signal.SIGINT, signal.SIGTERM)[count % 3])
+"""
+
+
+def test_a_signal_long_after_the_first_lets_the_next_end_what_hangs() -> None:
+    done = run_python("-c", HANGS)
+    assert (done.returncode, done.stdout.split()) == (-signal.SIGINT, ["0", "1", "2", "3", "4"])
 
 
 def test_a_signal_waits_for_the_end_of_the_outer_block() -> None:
