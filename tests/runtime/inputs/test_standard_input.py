@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -158,3 +159,26 @@ def test_newlines_and_nul_bytes_cannot_be_mixed(content: bytes, feed: Feed) -> N
     name, error = feed(content)
     assert name == "a.png"
     assert "name 2 holds control characters" in only_error([error])
+
+
+def test_what_cannot_be_read_is_named(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Open for writing only; or a disk, or a terminal, that fails after the first name."""
+    with (tmp_path / "out").open("w") as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        text = only_error(list(expand_stdin(["-"])))
+    assert text.startswith("standard input can't be read (Bad file descriptor): name the sources")
+    read, count = os.read, 0
+
+    def fail_at_second(descriptor: int, size: int) -> bytes:
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(descriptor, size)
+
+    monkeypatch.setattr("os.read", fail_at_second)
+    name, error = feed(b"a.png\n")
+    assert name == "a.png"
+    assert str(error).startswith("standard input can't be read (Input/output error)")

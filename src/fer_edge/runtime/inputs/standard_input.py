@@ -54,6 +54,14 @@ class _StdinImage(io.RawIOBase):
 
 
 def _read_stdin() -> Iterator[str | BinaryIO | SourceError]:
+    """What standard input holds; an error comes last."""
+    try:
+        yield from _read_sources()
+    except SourceError as error:
+        yield error
+
+
+def _read_sources() -> Iterator[str | BinaryIO | SourceError]:
     """Standard input, read from its file descriptor: a thread that waits in Python's own reader
     would hold a lock that the interpreter needs to exit."""
     if sys.stdin is None:
@@ -62,12 +70,8 @@ def _read_stdin() -> Iterator[str | BinaryIO | SourceError]:
     descriptor = sys.stdin.fileno()
     start = _read_start(descriptor)
     end = _find_end(start)
-    try:
-        if not start.isspace() and _is_image(start, end):
-            yield _StdinImage(start, descriptor)  # type: ignore[misc]
-            return
-    except SourceError as error:
-        yield error
+    if not start.isspace() and _is_image(start, end):
+        yield _StdinImage(start, descriptor)  # type: ignore[misc]
         return
     name = None
     for name in _read_names(start.removeprefix(codecs.BOM_UTF8), descriptor, end):
@@ -82,7 +86,7 @@ def _read_start(descriptor: int) -> bytes:
     """Enough to tell what it is, or all: a name with its end, or the first bytes of anything."""
     start = b""
     while len(start) < SIGNATURE_BYTES and not (b"\n" in start.lstrip() and _is_text(start)):
-        content = os.read(descriptor, _CHUNK)
+        content = _read_chunk(descriptor)
         if not content:
             break
         start += content
@@ -162,5 +166,14 @@ def _read_records(start: bytes, descriptor: int, end: bytes) -> Iterator[bytes]:
     while content and len(rest) <= _LONGEST_NAME:
         *whole, rest = (rest + content).split(end)
         yield from whole
-        content = os.read(descriptor, _CHUNK)
+        content = _read_chunk(descriptor)
     yield rest
+
+
+def _read_chunk(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, _CHUNK)
+    except OSError as error:
+        raise SourceError(
+            f"standard input can't be read ({error.strerror}): name the sources as arguments"
+        ) from error
