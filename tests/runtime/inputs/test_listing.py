@@ -73,13 +73,25 @@ def test_what_a_folder_leaves_out_is_counted_by_suffix(tmp_path: Path) -> None:
     (tmp_path / "gone.png").symlink_to("nowhere")
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "up").symlink_to("..")
+    (tmp_path / ".hidden.png").touch()
     lines: list[str] = []
     found = [Path(str(one)).name for one in expand_source(tmp_path, lines.append)]
     assert found == ["a.JFIF", "b.jpe", "c.mpo"]
     assert lines == [
-        f"{tmp_path}: left out: 2 .txt, 2 that are no files, 1 .doc, 1 linked folders, "
-        "1 without a suffix"
+        f"{tmp_path}: left out: 2 .txt, 2 that are no files, 1 .doc, 1 linked folder, "
+        "1 system or hidden folder, 1 without a suffix"
     ]
+
+
+def test_folders_that_are_left_out_are_counted(tmp_path: Path) -> None:
+    for name in ("@Anna", "deep/__old", ".git"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("up", "deep/up"):
+        (tmp_path / name).symlink_to(tmp_path)
+    (tmp_path / "a.png").touch()
+    lines: list[str] = []
+    assert list(expand_source(tmp_path, lines.append)) == [tmp_path / "a.png"]
+    assert lines == [f"{tmp_path}: left out: 3 system or hidden folders, 2 linked folders"]
 
 
 def test_control_characters_of_a_suffix_are_shown_as_escapes(tmp_path: Path) -> None:

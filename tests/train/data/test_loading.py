@@ -99,7 +99,7 @@ def test_files_that_are_no_images_are_counted(
         with caplog.at_level("INFO"):
             read_data(tmp_path)
         (message,) = caplog.messages
-        assert message.startswith(f"{tmp_path}: left out, not images: 2 .txt, ")
+        assert message.startswith(f"{tmp_path}: left out: 2 .txt, ")
         assert sorted(message.split(": ")[2].split(", ")) == [
             "1 .db", "1 .mp4", "1 without a suffix", "2 .txt",
         ]  # fmt: skip

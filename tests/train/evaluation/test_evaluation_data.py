@@ -13,6 +13,7 @@ from fer_edge.spec import DataSpec, ModelSpec
 from fer_edge.train.data.class_map import ClassMap
 from fer_edge.train.data.dataset import Split
 from fer_edge.train.data.folders import ReadFace, read_folders
+from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.evaluate import match_labels
 from fer_edge.train.evaluation.evaluation_data import NO_FACE, EvaluationData, load_evaluation_data
 from tests.support.data import draw_face
@@ -99,6 +100,48 @@ def test_splits_need_not_have_the_same_classes(tmp_path: Path, spec: ModelSpec) 
 def trained_on(folder: Path, spec: ModelSpec) -> ModelSpec:
     data = read_folders(folder, side=spec.input.side)
     return replace(spec, data=DataSpec(f"FER2013, then {data.name}", "", data.counts()))
+
+
+def leave_out(folder: Path, away: Path) -> None:
+    """Add what isn't read to a folder of classes."""
+    fill(away, 2)
+    fill(folder / "@Anna", 1)
+    fill(folder / "happy" / "__x", 1)
+    (folder / "happy" / "more").symlink_to(away)
+    for name in ("happy/a.HEIC", "happy/b.txt", "happy/._00.png", "loose.jpg", ".b.jpg", "README"):
+        (folder / name).touch()
+
+
+def test_whatever_is_left_out_is_counted(tmp_path: Path, spec: ModelSpec) -> None:
+    for name in ("happy", "sad"):
+        fill(tmp_path / "bare" / name, 3)
+        fill(tmp_path / "whole" / "test" / name, 3)
+        fill(tmp_path / "whole" / "train" / name, 3)
+    (tmp_path / "whole" / "train" / "sad" / "c.txt").touch()
+    for root, folder in (("bare", "bare"), ("whole", "whole/test")):
+        leave_out(tmp_path / folder, tmp_path / "away" / root)
+        assert str(load(tmp_path / root, spec).left_out) == (
+            "6 left out (2 system or hidden folders, 1 .heic, 1 .txt, "
+            "1 image outside the classes, 1 linked folder)"
+        )
+    (tmp_path / "whole" / "loose.png").touch()
+    found = load(tmp_path / "whole", spec)
+    assert found.left_out.counts["image outside the classes"] == 2
+
+
+def test_training_warns_of_what_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "faces"
+    for name in ("happy", "sad"):
+        fill(root / name, 5)
+    (root / "up").symlink_to(root)
+    leave_out(root, tmp_path / "away")
+    assert sum(read_data(root).counts().values()) == 10
+    assert caplog.messages[0] == (
+        f"{root}: left out: 2 linked folders, 2 system or hidden folders, 1 .heic, 1 .txt, "
+        "1 image outside the classes"
+    )
 
 
 def test_what_training_held_out_is_evaluated(tmp_path: Path, spec: ModelSpec) -> None:

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs.folder_walk import walk_folder
+from fer_edge.runtime.inputs.folder_walk import (
+    NO_FILE,
+    NO_SUFFIX,
+    format_left_out,
+    walk_folder,
+)
 from fer_edge.runtime.inputs.image_formats import HEIC_SUFFIXES, IMAGE_SUFFIXES
 from fer_edge.runtime.inputs.video_formats import VIDEO_SUFFIXES
 from fer_edge.text import printable
 
 _LISTED = IMAGE_SUFFIXES | HEIC_SUFFIXES | VIDEO_SUFFIXES
-_NAMED_SUFFIXES = 8
-"""Kinds of files that are left out and named."""
 
 
 def expand_source(
@@ -101,17 +104,14 @@ def _list_folder(
     def add_error(error: OSError) -> None:
         errors.append(SourceError(f"{error.filename}: {error.strerror}"))
 
-    def count_link(_: Path) -> None:
-        left_out["linked folders"] += 1
-
-    for parent, names in walk_folder(folder, add_error, count_link):
+    for parent, names in walk_folder(folder, add_error, left_out):
         for name in names:
             path = parent / name
             suffix = path.suffix.lower()
             if suffix not in _LISTED:
-                left_out[suffix or "without a suffix"] += 1
+                left_out[suffix or NO_SUFFIX] += 1
             elif not path.is_file():
-                left_out["that are no files"] += 1
+                left_out[NO_FILE] += 1
             else:
                 is_empty = False
                 yield path
@@ -119,16 +119,8 @@ def _list_folder(
             is_empty = False
             yield errors.pop(0)
     yield from errors
-    if left_out and report:
-        report(f"{printable(folder)}: left out: {_format_counts(left_out)}")
+    if left_out.total() and report:
+        report(f"{printable(folder)}: left out: {format_left_out(left_out)}")
     if is_empty and not errors:
         suffixes = " ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
         yield SourceError(f"{folder}: no image or video in this folder: it looks for {suffixes}")
-
-
-def _format_counts(left_out: Counter[str]) -> str:
-    kinds = sorted(left_out.items(), key=lambda one: (-one[1], one[0]))
-    texts = [f"{count:,} {printable(kind)}" for kind, count in kinds[:_NAMED_SUFFIXES]]
-    if others := sum(count for _, count in kinds[_NAMED_SUFFIXES:]):
-        texts.append(f"{others:,} others")
-    return ", ".join(texts)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError
+from fer_edge.runtime.inputs.folder_walk import format_left_out
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -57,10 +58,10 @@ class BadItem:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Images that an evaluation leaves out.
+    """Images that an evaluation leaves out, and other files and folders beside the images.
 
     Attributes:
-        counts: number of images by reason, such as "unreadable".
+        counts: their number by reason, such as "unreadable", or by kind, such as ".heic".
         items: those that are named one by one.
     """
 
@@ -69,12 +70,12 @@ class LeftOut:
 
     @property
     def total(self) -> int:
-        """Number of images."""
+        """Number of images, other files and folders."""
         return sum(self.counts.values())
 
     def __str__(self) -> str:
-        """For example "3 left out (1 unreadable, 2 without a face)"."""
-        reasons = ", ".join(f"{n:,} {reason}" for reason, n in self.counts.items() if n)
+        """For example "3 left out (2 without a face, 1 unreadable)"."""
+        reasons = format_left_out(self.counts)
         return f"{self.total:,} left out" + (f" ({reasons})" if reasons else "")
 
 

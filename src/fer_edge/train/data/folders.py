@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError, SourceError
-from fer_edge.runtime.inputs.folder_walk import is_system_folder, walk_folder
+from fer_edge.runtime.inputs.folder_walk import (
+    LINKED,
+    NO_SUFFIX,
+    OUTSIDE,
+    SYSTEM,
+    is_system_folder,
+    walk_folder,
+)
 from fer_edge.runtime.inputs.image_formats import HEIC_SUFFIXES, IMAGE_SUFFIXES
 from fer_edge.runtime.inputs.images import hold_image
 from fer_edge.runtime.preprocess import crop_face, to_gray
@@ -135,15 +142,37 @@ def find_images(root: Path) -> dict[Split, dict[str, list[Path]]]:
     return {name: _find_classes(folder) for name, folder in folders.items()}
 
 
-def count_other_files(root: Path) -> str:
-    """Describe the files in the folders of a root that aren't images: "12 .txt, 3 .mp4"."""
-    suffixes = Counter(
-        Path(name).suffix.lower() or "without a suffix"
-        for _, names in walk_folder(root, lambda _: None)
-        for name in names
-        if Path(name).suffix.lower() not in IMAGE_SUFFIXES
-    )
-    return ", ".join(f"{count} {printable(suffix)}" for suffix, count in suffixes.most_common(10))
+def count_left_out(root: Path, folders: Collection[Path]) -> Counter[str]:
+    """Count what isn't read in class folders, except hidden files.
+
+    Args:
+        root: the data's folder.
+        folders: those of its splits, or `root` itself.
+
+    Returns:
+        Numbers of linked, system and hidden folders, of images outside the classes, and of other
+        files by suffix.
+
+    Raises:
+        OSError: a folder can't be listed.
+    """
+    left_out: Counter[str] = Counter()
+
+    def count_link(_: Path) -> None:
+        left_out[LINKED] += 1
+
+    for place in dict.fromkeys((root, *folders)):
+        for child in place.iterdir():
+            if child.is_dir():
+                left_out[SYSTEM] += is_system_folder(child.name)
+            elif _is_image(child.name) and not child.name.startswith("."):
+                left_out[OUTSIDE] += 1
+    for folder in folders:
+        for child in _list_class_folders(folder, count_link):
+            for _, names in walk_folder(child, _stop, left_out):
+                suffixes = (Path(name).suffix.lower() for name in names)
+                left_out.update(one or NO_SUFFIX for one in suffixes if one not in IMAGE_SUFFIXES)
+    return +left_out
 
 
 def refuse_bad(root: Path, bad: Sequence[BadItem]) -> None:
@@ -234,13 +263,19 @@ def _compose(name: str) -> str:
     return unicodedata.normalize("NFC", name)  # macOS stores "ü" as "u" and a diaeresis
 
 
-def _list_class_folders(folder: Path) -> Iterator[Path]:
-    """The folders in a folder, each once."""
+def _warn_of_link(link: Path) -> None:
+    _LOG.warning("%s: a link to a folder that is read already: left out", link)
+
+
+def _list_class_folders(
+    folder: Path, on_link: Callable[[Path], None] = _warn_of_link
+) -> Iterator[Path]:
+    """The folders in a folder, each once; `on_link` is called for a link to one of these."""
     known = {_identify(one) for one in (folder, *folder.resolve().parents)}
     for child in sorted(folder.iterdir()):
         if child.is_dir() and not is_system_folder(child.name):
             if _identify(child) in known:
-                _LOG.warning("%s: a link to a folder that is read already: left out", child)
+                on_link(child)
             else:
                 known.add(_identify(child))
                 yield child

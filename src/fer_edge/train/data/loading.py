@@ -19,13 +19,15 @@ from fer_edge.atomic import whole_file
 from fer_edge.documents import parse_json
 from fer_edge.errors import DataError
 from fer_edge.paths import cache_folder
+from fer_edge.runtime.inputs.folder_walk import format_left_out
 from fer_edge.runtime.preprocess import crop_face
 from fer_edge.spec import CropSpec
 from fer_edge.train.data import fer2013
 from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces, Split
 from fer_edge.train.data.folders import (
-    count_other_files,
+    count_left_out,
     find_images,
+    find_splits,
     read_face,
     read_folders,
     read_split,
@@ -57,9 +59,10 @@ def read_data(path: Path, *, side: int = fer2013.SIDE, skip_bad: bool = False) -
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
     if path.is_dir():
+        folders = find_splits(path).values() or [path]
+        if left_out := format_left_out(count_left_out(path, folders)):
+            log.warning("%s: left out: %s", path, left_out)
         found: Mapping[Any, Mapping[str, list[Path]]] = find_images(path)
-        if others := count_other_files(path):
-            log.info("%s: left out, not images: %s", path, others)
     else:
         found = {"file": {"": [path]}}
     cached = _cache_path(str(side), found)

@@ -22,6 +22,7 @@ from fer_edge.train.data.dataset import FaceData, Faces, LeftOut, Split
 from fer_edge.train.data.ferplus import Votes, read_votes
 from fer_edge.train.data.folders import (
     ReadFace,
+    count_left_out,
     find_named_classes,
     find_splits,
     read_split,
@@ -40,7 +41,7 @@ class EvaluationData:
     Attributes:
         data: a data set whose classes are the labels.
         faces: the evaluated ones, labels numbered as the data's.
-        left_out: images of the split that aren't in `faces`.
+        left_out: images of the split that aren't in `faces`, and what else lies in its folder.
         votes: FER+'s votes on `faces`; None if not given.
         scope: what part of the data the split is, if training chose it; empty otherwise.
     """
@@ -172,7 +173,8 @@ def _read_folder(
     is_own_folder = split in splits or (not splits and split == "test")
     if not is_own_folder and splits and (split != "val" or "train" not in splits):
         raise DataError(f"{path}: there is no {split} split, only {', '.join(splits)} (--split)")
-    classes = find_named_classes(splits.get(split, splits.get("train", path)))
+    folder = splits.get(split, splits.get("train", path))
+    classes = find_named_classes(folder)
     class_map.check_ignored(list(classes))
     match_classes(path, list(classes), specs, class_map)
     count, side, scope = sum(map(len, classes.values())), _side(specs), ""
@@ -203,6 +205,7 @@ def _read_folder(
     if not skip_bad:
         refuse_bad(path, unreadable)
     counts |= {"unreadable": len(unreadable), "without a face": len(without_face)}
+    counts |= count_left_out(path, [folder])
     if not splits and not scope:
         warn_of_training_images(path, count, specs)
     return EvaluationData(data, data.splits[split], LeftOut(counts, data.bad), None, scope)

@@ -46,7 +46,7 @@ class Report:
         labels: label names in the order of the logits.
         truth: int64 `[N]`, indices into `labels`.
         probabilities: float32 `[N, labels]`, softmax at the model's temperature.
-        left_out: images of the split that were not evaluated.
+        left_out: images and other files of the split that were not evaluated.
         scope: what part of the data the split is, if training chose it; empty otherwise.
         size: bytes of the model's files; 0 if it has none.
         model_sha256: of the model's files; empty if it has none.
