@@ -85,6 +85,14 @@ def _duplicate(random: Random, data: bytearray, _: Sequence[bytes]) -> None:
     del data[MAX_SIZE:]
 
 
+def _repeat(random: Random, data: bytearray, _: Sequence[bytes]) -> None:
+    """Make a short part ten thousand: parsers may take time in the square of their number."""
+    start = random.randrange(max(1, len(data)))
+    part = data[start : start + random.randint(1, 64)]
+    data[start:start] = part * 10_000
+    del data[MAX_SIZE:]
+
+
 def _fill(random: Random, data: bytearray, _: Sequence[bytes]) -> None:
     start, end = _range(random, data)
     data[start:end] = bytes([random.choice(INTERESTING_BYTES)]) * (end - start)
@@ -110,5 +118,5 @@ def _splice(random: Random, data: bytearray, others: Sequence[bytes]) -> None:
 
 _MUTATIONS: tuple[Mutation, ...] = (
     _flip_bit, _set_byte, _set_integer, _set_integer, _cut_off, _delete, _duplicate, _fill,
-    _scramble, _insert_token, _splice,
+    _scramble, _insert_token, _splice, _repeat,
 )  # fmt: skip

@@ -26,6 +26,11 @@ def test_any_content_can_be_damaged(content: bytes) -> None:
         mutate(Random(seed), content)
 
 
+def test_a_short_part_may_be_repeated_ten_thousand_times() -> None:
+    damaged = [mutate(Random(seed), CONTENT[:256]) for seed in range(200)]
+    assert max(map(len, damaged)) > 300_000
+
+
 def test_documents_are_damaged_by_their_structure_and_by_their_text() -> None:
     damaged = [damage_json(Random(seed), DOCUMENT) for seed in range(300)]
     assert damaged == [damage_json(Random(seed), DOCUMENT) for seed in range(300)]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs.images import array_to_image, open_image
+from fer_edge.runtime.inputs.images import load_image, open_image
 from tests.support.files import EXAMPLE
 
 
@@ -69,7 +69,7 @@ def test_the_first_frame_of_an_animation(tmp_path: Path) -> None:
 )
 def test_wrong_arrays(array: np.ndarray) -> None:
     with pytest.raises(SourceError, match=r"expected \[H, W\]"):
-        array_to_image(array)
+        load_image(array)
 
 
 @given(st.binary(min_size=1, max_size=4), st.integers(0, 5_000))

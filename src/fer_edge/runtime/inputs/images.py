@@ -103,16 +103,6 @@ def open_image(
         return _load(source, name, max_pixels, stack).image
 
 
-def array_to_image(array: npt.NDArray[Any]) -> Image.Image:
-    """An array as an image: see `ImageSource`.
-
-    Raises:
-        SourceError: it has another shape, or values that are no pixels.
-    """
-    with _source_errors("array"):
-        return _array_to_image(array)
-
-
 def _name(source: ImageSource) -> str:
     if isinstance(source, (str, Path)):
         return str(source)
