@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.inputs import image_decoding
+from fer_edge.runtime.inputs import image_decoding, png_chunks
 from fer_edge.runtime.inputs.images import load_image
 from tests.support.files import EXAMPLE
 
@@ -175,6 +175,15 @@ FIELDS = r"its metadata has too many fields"
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "TIFF fields": (tiff_bomb, r"its metadata would take 300 MB"),
     "fields of many EXIF blocks": (lambda: with_marks(30_000, 4), FIELDS),
+    "markers in JPEG": (
+        lambda: with_segment(1, b"").replace(b"\xff\1\0\2", b"\xff\1" * 110_000, 1),
+        "damaged: no image data",
+    ),
+    "zeros in JPEG": (
+        lambda: with_segment(1, b"").replace(b"\xff\1\0\2", bytes(210_000), 1),
+        "damaged: no image data",
+    ),
+    "comments in JPEG": (lambda: with_segment(0xFE, b"", 110_000), "damaged: no image data"),
     "many EXIF blocks": (lambda: with_marks(0, 66_000), FIELDS),
     "zeros in GIF": (lambda: with_blocks(b"\0", 250_000), "damaged: no frame"),
     "empty extensions in GIF": (lambda: with_blocks(b"!\xfe\0", 250_000), "damaged: no frame"),
@@ -238,6 +247,23 @@ def test_xmp_states_the_orientation_where_exif_does_not() -> None:
     assert load_image(content).image.size == (260, 220)
     exif[0x0112] = 1
     assert load_image(encode("JPEG", exif=exif, xmp=XMP)).image.size == (220, 260)
+
+
+def test_only_texts_that_may_hold_an_orientation_are_decompressed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = []
+
+    class Decompressor:
+        def decompress(self, text: bytes, _: int) -> bytes:
+            opened.append(text)
+            return b""
+
+    monkeypatch.setattr(png_chunks.zlib, "decompressobj", Decompressor)
+    load_image(with_chunk(b"zTXt", b"Comment\0\0x", count=50))
+    assert not opened
+    load_image(with_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0x", count=50))
+    assert 3 <= len(opened) <= 16
 
 
 def deep_tiff(bits: int, photometric: int, row: bytes, width: int) -> bytes:

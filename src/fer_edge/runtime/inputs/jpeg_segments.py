@@ -23,8 +23,9 @@ _CHUNK = 1 << 20
 _SCAN_START, _SCAN_HEADER = re.compile(rb"\xff\xda"), 16
 """How the header of a scan begins, and bytes of the longest."""
 _COEFFICIENTS = frozenset(range(64))
-_MAX_JUNK = 1 << 16
-"""Bytes between two segments that are skipped, as other decoders do."""
+_MAX_STEPS = 200_000
+"""Bytes read to find all segments: two for each, and those between them, which other decoders skip
+as well."""
 
 
 def read_jpeg_essentials(file: BinaryIO, size: int) -> Essentials:
@@ -45,8 +46,9 @@ def read_jpeg_essentials(file: BinaryIO, size: int) -> Essentials:
     components, samples, is_progressive = 0, 0, False
     seen: set[int] = set()
     place = 2
+    steps = iter(range(_MAX_STEPS))
     while True:
-        place, marker = _find_marker(file, place)
+        place, marker = _find_marker(file, place, steps)
         if marker in _STANDALONE:
             continue
         length = int.from_bytes(file.read(2), "big")
@@ -73,11 +75,14 @@ def read_jpeg_essentials(file: BinaryIO, size: int) -> Essentials:
         place = end
 
 
-def _find_marker(file: BinaryIO, place: int) -> tuple[int, int]:
+def _find_marker(file: BinaryIO, place: int, steps: Iterator[int]) -> tuple[int, int]:
     """The place behind the next marker, and its code."""
     file.seek(place)
-    is_marker, limit = False, place + _MAX_JUNK
-    while (byte := file.read(1)) and place < limit:
+    is_marker = False
+    for _ in steps:
+        byte = file.read(1)
+        if not byte:
+            break
         place += 1
         if is_marker and byte != b"\xff":
             return place, byte[0]
@@ -106,8 +111,9 @@ def has_all_scans(file: BinaryIO) -> bool:
         file: the essentials alone, since metadata may hold another JPEG.
     """
     place = 2
+    steps = iter(range(_MAX_STEPS))
     while True:
-        place, marker = _find_marker(file, place)
+        place, marker = _find_marker(file, place, steps)
         if marker in _STANDALONE:
             continue
         length = int.from_bytes(file.read(2), "big")

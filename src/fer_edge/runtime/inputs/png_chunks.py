@@ -14,6 +14,11 @@ _PIXELS = (b"IHDR", b"PLTE", b"IDAT")
 _TEXTS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _MAX_TEXT = 1 << 20
 """Bytes of a text that are looked through for an orientation, after decompression."""
+_MAX_TEXTS = 16
+"""Texts that are looked through; a file has three at most."""
+_XMP = b"XML:com.adobe.xmp"
+_RAW_PROFILES = (b"Raw profile type exif", b"Raw profile type APP1")
+_KEYWORDS = tuple(keyword + b"\0" for keyword in (_XMP, *_RAW_PROFILES))
 
 
 def read_png_essentials(file: BinaryIO, size: int) -> Essentials:
@@ -26,7 +31,7 @@ def read_png_essentials(file: BinaryIO, size: int) -> Essentials:
         size: of the file, in bytes.
     """
     parts: list[Part] = [(0, len(SIGNATURE))]
-    orientation = None
+    orientation, texts = None, 0
     place = len(SIGNATURE)
     while place + 8 <= size:
         file.seek(place)
@@ -43,9 +48,11 @@ def read_png_essentials(file: BinaryIO, size: int) -> Essentials:
                 parts += [body.to_bytes(4, "big") + kind, (place + 8, place + 8 + body), bytes(4)]
         elif kind == b"tRNS" and length <= 768 and _is_intact(kind, file.read(length + 4)):
             append_span(parts, place, end)
-        elif kind in _TEXTS and orientation is None and length <= _MAX_TEXT:
+        elif kind in _TEXTS and orientation is None and length <= _MAX_TEXT and texts < _MAX_TEXTS:
             content = file.read(length + 4)
-            if _is_intact(kind, content):
+            is_known = kind == b"eXIf" or content.startswith(_KEYWORDS)
+            if is_known and _is_intact(kind, content):
+                texts += 1
                 orientation = _find_orientation(kind, content[:-4])
         place = end
     return Essentials([*parts, _END], orientation or 1)
@@ -70,9 +77,9 @@ def _find_orientation(kind: bytes, content: bytes) -> int | None:
             text = zlib.decompressobj().decompress(text, _MAX_TEXT)
         except zlib.error:
             return None
-    if keyword == b"XML:com.adobe.xmp":
+    if keyword == _XMP:
         return read_xmp_orientation(text)
-    if keyword in (b"Raw profile type exif", b"Raw profile type APP1"):
+    if keyword in _RAW_PROFILES:
         # a line break, a name, a number of bytes, then these in hexadecimal
         try:
             return read_exif_orientation(bytes.fromhex(b"".join(text.split()[2:]).decode("ascii")))
