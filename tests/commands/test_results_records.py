@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fer_edge.commands import results_records
 from fer_edge.commands.results_file import KINDS, ResultsFile
 from fer_edge.commands.results_records import csv_records, json_records
 from fer_edge.errors import ConfigError
@@ -100,6 +101,30 @@ def changed(**values: object) -> str:
 )
 def test_another_json_file_is_refused(content: str, tmp_path: Path) -> None:
     refused(tmp_path / "a.jsonl", content.encode("utf-8", "surrogatepass"))
+
+
+def test_a_long_unfinished_line_is_scanned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scanned = []
+
+    class Recorder:
+        match = staticmethod(results_records._JSON_START.match)
+
+        @staticmethod
+        def fullmatch(text: str) -> None:
+            scanned.append(len(text))
+
+    monkeypatch.setattr(results_records, "_JSON_START", Recorder)
+    for content in (b'{"source": "' + b"a" * 10_000, b'{"source": "a", ' + b" " * 10_000):
+        with pytest.raises(ValueError, match="line 1 doesn't begin as a result"):
+            list(json_records(io.BytesIO(content), SPEC))
+    assert sum(scanned) < 200 * 200
+
+
+def test_a_long_source_may_break_off() -> None:
+    for end in (b"", b"\\", b"\\u00e", b'", "wid'):
+        assert not list(json_records(io.BytesIO(b'{"source": "' + b"a" * 10_000 + end), SPEC))
+    for end in (b'"', b"\\", b'\\"x'):
+        assert not list(json_records(io.BytesIO(b'{"source": "' + end), SPEC))
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:

@@ -20,8 +20,11 @@ _MAX_RECORD = 64 << 20
 """Bytes of the longest record: one image with a hundred thousand faces."""
 _MAX_ROW = 1 << 16
 """Bytes of the longest row: a name, one face and its probabilities."""
+_MAX_JSON_START = 1 << 10
+"""Characters of a result before its faces, without the source."""
+_JSON_SOURCE = re.compile(r'\{"source": "[^"\\]*(?:\\.[^"\\]*)*')
 _JSON_START = re.compile(
-    r'\{"source": "(?:[^"\\]|\\.)*", (?:"frame": \d+, "time": -?[\d.e+-]+, )?'
+    _JSON_SOURCE.pattern + r'", (?:"frame": \d+, "time": -?[\d.e+-]+, )?'
     r'"width": \d+, "height": \d+, "faces_from": "\w+", "faces": \['
 )
 _JSON_EXAMPLES = tuple(
@@ -109,6 +112,10 @@ def _begins_json(text: str) -> bool:
     """Whether a text can be continued to the beginning of a result."""
     if _JSON_START.match(text):
         return True
+    if source := _JSON_SOURCE.match(text):  # may be long: scanned once
+        text = f'{{"source": "{text[source.end() :]}'
+    if len(text) > _MAX_JSON_START:
+        return False
     ends = (example[i:] for example in _JSON_EXAMPLES for i in range(len(example)))
     return any(_JSON_START.fullmatch(text + end) for end in ends)
 
