@@ -66,7 +66,7 @@ def test_the_report_of_another_evaluation_is_kept(
     fewer = faces.take(np.arange(len(faces) - 1))
     for other, on, split, message in (
         (replace(model, sha256="bb"), faces, "test", r"of another model, m\.onnx"),
-        (model, fewer, "test", "on other data"),
+        (model, fewer, "test", r"on other faces \(other data, or another --faces\)"),
         (model, faces, "val", "on another split, test"),
         (replace(model, engine="openvino"), faces, "test", "under another engine, onnxruntime"),
         (replace(model, device="gpu"), faces, "test", "on another device, cpu"),

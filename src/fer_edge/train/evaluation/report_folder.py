@@ -66,7 +66,10 @@ def check_report_folder(
     for is_same, what in (
         (previous.get("model_sha256") == model_sha256, f"of another model, {model}"),
         (its_split == split, f"on another split, {its_split}"),
-        (previous.get("data_sha256") == data_sha256, "on other data"),
+        (
+            previous.get("data_sha256") == data_sha256,
+            "on other faces (other data, or another --faces)",
+        ),
         (its_engine == engine, f"under another engine, {its_engine}"),
         (its_device == device, f"on another device, {its_device}"),
         (has_votes or "annotators" not in previous, "with FER+'s votes, which this one lacks"),
