@@ -36,7 +36,10 @@ def train(output, kill_at=0):
         return rename(path, target)
 
     Path.replace = replace
-    fit(config, output, resume=is_run_folder(output))
+    resume = is_run_folder(output)
+    # as the command does: the run's own settings, with what the initial checkpoint decided
+    settings = TrainConfig.load(output / "config.json") if resume else config
+    fit(settings, output, resume=resume)
 
 
 def in_child(*arguments):
