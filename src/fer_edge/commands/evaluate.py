@@ -13,6 +13,7 @@ from fer_edge.commands.options import (
     INPUT,
     OUTPUT,
     BackendOption,
+    DetectorOption,
     DeviceOption,
     Json,
     argument,
@@ -83,14 +84,7 @@ def evaluate(
             "of each is found, and those without a face are left out.",
         ),
     ] = "whole",
-    detector: Annotated[
-        Path | None,
-        option(
-            DETECTION,
-            "--detector",
-            help="File of the face detector (YuNet, .onnx); by default the installed one.",
-        ),
-    ] = None,
+    detector: DetectorOption = None,
     backend: BackendOption = "auto",
     device: DeviceOption = "cpu",
     output: Annotated[

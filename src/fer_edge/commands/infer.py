@@ -18,6 +18,7 @@ from fer_edge.commands.options import (
     OUTPUT,
     VIDEO,
     Backend,
+    DetectorOption,
     DeviceOption,
     Json,
     argument,
@@ -94,14 +95,7 @@ def infer(
             "where no detector is installed (fer detector install).",
         ),
     ] = "auto",
-    detector: Annotated[
-        Path | None,
-        option(
-            DETECTION,
-            "--detector",
-            help="File of the face detector (YuNet, .onnx); by default the installed one.",
-        ),
-    ] = None,
+    detector: DetectorOption = None,
     detect_side: Annotated[
         int,
         option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import typer
@@ -97,5 +98,13 @@ DeviceOption = Annotated[
         MODEL,
         "--device",
         help="Device to run on. auto: the CPU; the others may be faster and less exact.",
+    ),
+]
+DetectorOption = Annotated[
+    Path | None,
+    option(
+        DETECTION,
+        "--detector",
+        help="File of the face detector (YuNet, .onnx); by default the installed one.",
     ),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from fer_edge.runtime.inputs.spliced_file import Essentials, Part, append_span
@@ -45,15 +45,7 @@ def read_jpeg_essentials(file: BinaryIO, size: int) -> Essentials:
     orientation = xmp_orientation = None
     components, samples, is_progressive = 0, 0, False
     seen: set[int] = set()
-    place = 2
-    steps = iter(range(_MAX_STEPS))
-    while True:
-        place, marker = _find_marker(file, place, steps)
-        if marker in _STANDALONE:
-            continue
-        length = int.from_bytes(file.read(2), "big")
-        if marker == _END or length < 2:
-            raise ValueError("damaged: no image data")
+    for place, marker, length in _read_segments(file):
         end = place + length
         if marker == _SCAN:
             is_progressive = is_progressive or int.from_bytes(file.read(1), "big") < components
@@ -72,7 +64,22 @@ def read_jpeg_essentials(file: BinaryIO, size: int) -> Essentials:
         if marker not in _METADATA or (marker in _KEPT_METADATA and marker not in seen):
             append_span(parts, place - 2, end)
         seen.add(marker)
-        place = end
+    raise ValueError("damaged: no image data")
+
+
+def _read_segments(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
+    """Place behind the marker, marker and length of each segment; `file` is behind the length."""
+    place = 2
+    steps = iter(range(_MAX_STEPS))
+    while True:
+        place, marker = _find_marker(file, place, steps)
+        if marker in _STANDALONE:
+            continue
+        length = int.from_bytes(file.read(2), "big")
+        if marker == _END or length < 2:
+            return
+        yield place, marker, length
+        place += length
 
 
 def _find_marker(file: BinaryIO, place: int, steps: Iterator[int]) -> tuple[int, int]:
@@ -110,19 +117,15 @@ def has_all_scans(file: BinaryIO) -> bool:
     Args:
         file: the essentials alone, since metadata may hold another JPEG.
     """
-    place = 2
-    steps = iter(range(_MAX_STEPS))
-    while True:
-        place, marker = _find_marker(file, place, steps)
-        if marker in _STANDALONE:
-            continue
-        length = int.from_bytes(file.read(2), "big")
+    stated: dict[int, set[int]] = {}
+    headers: Iterable[bytes] = ()
+    for place, marker, length in _read_segments(file):
         if marker in _FRAMES:
-            stated = {component: set[int]() for component in file.read(length - 2)[6::3]}
+            stated = {component: set() for component in file.read(length - 2)[6::3]}
         if marker == _SCAN:
+            headers = _read_scan_headers(file, place - 2)
             break
-        place += length
-    for header in _read_scan_headers(file, place - 2):
+    for header in headers:
         count = header[4] if len(header) > 4 else 5
         if len(header) < 8 + 2 * count:
             continue
