@@ -10,54 +10,30 @@ from PIL import Image
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.runtime.inputs.video import read_frames
 from tests.support.networks import make_checkpoint
-from tests.support.processes import run_python
+from tests.support.processes import KILL_AT_RENAME, run_python
 from tests.support.videos import write_clip
 
-KILL = """
-import os, shutil, signal, sys
-from pathlib import Path
+KILL = f"""{KILL_AT_RENAME}
+import shutil
 from fer_edge.cli import main
 
 folder, arguments = Path(sys.argv[1]), sys.argv[2:]
-rename = Path.replace
 
 
-def run(name, kill_at=0):
-    count = 0
-
-    def replace(path, target):
-        nonlocal count
-        count += 1
-        if count == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return rename(path, target)
-
-    Path.replace = replace
+def run(name, number=0):
+    kill_at(number)
     (folder / name).mkdir(exist_ok=True)
     os.chdir(folder / name)
     sys.argv = ["fer", *arguments]
     main()
 
 
-def in_child(*arguments):
-    # before this process runs a model, which starts threads
-    if not (child := os.fork()):
-        code = 1
-        try:
-            run(*arguments)
-        except SystemExit as stop:
-            code = stop.code or 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-assert in_child("unbroken") == 0
-kill_at = 1
-while (code := in_child(str(kill_at), kill_at)) == -signal.SIGKILL:
-    shutil.copytree(folder / str(kill_at), folder / f"killed {kill_at}")
-    assert in_child(str(kill_at)) == 0, kill_at
-    kill_at += 1
+assert in_child(run, "unbroken") == 0
+number = 1
+while (code := in_child(run, str(number), number)) == -signal.SIGKILL:
+    shutil.copytree(folder / str(number), folder / ("killed " + str(number)))
+    assert in_child(run, str(number)) == 0, number
+    number += 1
 assert code == 0, code
 """
 

@@ -45,6 +45,40 @@ def kill(self, trainer, module):
 EpochLog.on_train_epoch_start = kill
 """
 """Code for a training process to run first: it is killed as its second epoch starts."""
+KILL_AT_RENAME = """
+import os, signal, sys
+from pathlib import Path
+
+rename = Path.replace
+
+
+def kill_at(number):
+    count = 0
+
+    def replace(path, target):
+        nonlocal count
+        count += 1
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rename(path, target)
+
+    Path.replace = replace
+
+
+def in_child(work, *arguments):
+    # before this process runs a model, which starts threads
+    if not (child := os.fork()):
+        code = 1
+        try:
+            work(*arguments)
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+"""Code before that of a parent process: its children are killed as they rename their nth file."""
 
 
 def restore_interrupts() -> None:

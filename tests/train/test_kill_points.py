@@ -12,51 +12,29 @@ from safetensors.torch import load_file
 from fer_edge.train.callbacks import read_log
 from fer_edge.train.config import TrainConfig
 from tests.support.networks import make_checkpoint
-from tests.support.processes import run_python
+from tests.support.processes import KILL_AT_RENAME, run_python
 
-KILL = """
-import os, signal, sys
-from pathlib import Path
+KILL = f"""{KILL_AT_RENAME}
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.fit import fit
 from fer_edge.train.run_folder import is_run_folder
 
 config, runs = TrainConfig.load(Path(sys.argv[1])), Path(sys.argv[2])
-rename = Path.replace
 
 
-def train(output, kill_at=0):
-    count = 0
-
-    def replace(path, target):
-        nonlocal count
-        count += 1
-        if count == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return rename(path, target)
-
-    Path.replace = replace
+def train(output, number=0):
+    kill_at(number)
     resume = is_run_folder(output)
     # as the command does: the run's own settings, with what the initial checkpoint decided
     settings = TrainConfig.load(output / "config.json") if resume else config
     fit(settings, output, resume=resume)
 
 
-def in_child(*arguments):
-    # before the first step of this process, which starts no thread
-    if not (child := os.fork()):
-        try:
-            train(*arguments)
-        finally:
-            os._exit(0 if sys.exc_info()[0] is None else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-assert in_child(runs / "unbroken") == 0
-kill_at = 1
-while (code := in_child(runs / str(kill_at), kill_at)) == -signal.SIGKILL:
-    assert in_child(runs / str(kill_at)) == 0, kill_at
-    kill_at += 1
+assert in_child(train, runs / "unbroken") == 0
+number = 1
+while (code := in_child(train, runs / str(number), number)) == -signal.SIGKILL:
+    assert in_child(train, runs / str(number)) == 0, number
+    number += 1
 assert code == 0
 """
 """Trains in a child process that is killed as it renames its first, second, ... file."""
