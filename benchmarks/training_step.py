@@ -16,8 +16,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from fer_edge.spec import InputSpec
-from fer_edge.train.augment import augment
-from fer_edge.train.config import Augmentation
+from fer_edge.train.augment import DRAWS, augment
+from fer_edge.train.config import Augmentation, Corruption
+from fer_edge.train.corrupt import corrupt
 from fer_edge.train.networks.architectures import ARCHITECTURES
 from fer_edge.train.networks.classifier import MEAN, STD, build_classifier
 
@@ -35,7 +36,9 @@ labels = torch.randint(0, 7, (BATCH,))
 def step() -> dict[str, float]:
     """Take one step and return the seconds of each part."""
     marks = [time.perf_counter()]
-    pixels = augment(faces, Augmentation()).contiguous(memory_format=torch.channels_last)
+    pixels = augment(faces, Augmentation(), torch.rand(BATCH, DRAWS))
+    marks.append(time.perf_counter())
+    pixels = corrupt(pixels, Corruption()).contiguous(memory_format=torch.channels_last)
     marks.append(time.perf_counter())
     loss = cross_entropy(model.forward_pixels(pixels), labels)
     marks.append(time.perf_counter())
@@ -44,7 +47,7 @@ def step() -> dict[str, float]:
     marks.append(time.perf_counter())
     optimizer.step()
     marks.append(time.perf_counter())
-    parts = ("augment", "forward", "backward", "optimiser")
+    parts = ("augment", "corrupt", "forward", "backward", "optimiser")
     return {part: end - start for part, start, end in zip(parts, marks, marks[1:], strict=False)}
 
 

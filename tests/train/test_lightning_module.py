@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from fer_edge.errors import ConfigError
 from fer_edge.spec import InputSpec, Int8Recipe
-from fer_edge.train.config import Augmentation, TrainConfig
+from fer_edge.train.batches import Batch
+from fer_edge.train.config import Augmentation, Corruption, TrainConfig
 from fer_edge.train.lightning_module import LitClassifier
 from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.quantized import default_float_layers, quantize_model, quantized_layers
+from fer_edge.train.teachers import Teacher, make_teacher
 from tests.support.networks import make_network
 
 NO_AUGMENTATION = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
@@ -23,7 +26,7 @@ def network() -> FaceClassifier:
 
 
 def make_module(
-    network: FaceClassifier, config: TrainConfig, teachers: tuple[FaceClassifier, ...] = ()
+    network: FaceClassifier, config: TrainConfig, teachers: tuple[Teacher, ...] = ()
 ) -> LitClassifier:
     module = LitClassifier(network, config, torch.ones(7), 10, teachers)
     module.log = lambda *_, **__: None  # type: ignore[method-assign]
@@ -38,23 +41,76 @@ def config() -> TrainConfig:
         epochs=10,
         label_smoothing=0,
         augmentation=NO_AUGMENTATION,
+        corruption=Corruption(share=0),
     )
 
 
 @pytest.fixture
-def batch() -> tuple[torch.Tensor, torch.Tensor]:
+def batch() -> Batch:
     torch.manual_seed(3)
-    return torch.randint(0, 256, (8, 48, 48), dtype=torch.uint8), torch.eye(8)[:, :7] + 0.0
+    faces = torch.randint(0, 256, (8, 48, 48), dtype=torch.uint8)
+    return faces, torch.eye(8)[:, :7] + 0.0, torch.arange(8)
 
 
-def test_a_teacher_with_the_same_logits_adds_no_loss(
-    network: FaceClassifier, config: TrainConfig, batch: tuple[torch.Tensor, torch.Tensor]
+def test_teachers_are_a_part_of_the_target(
+    network: FaceClassifier, config: TrainConfig, batch: Batch
+) -> None:
+    faces, targets, _ = batch
+    teacher = make_teacher(make_network("tiny", SPEC), "", mirror=True)
+    logits = network(faces).detach()
+    wanted = teacher.predict(faces.unsqueeze(1).float()).softmax(1)
+    for weight in (0.0, 0.3, 1.0):
+        taught = replace(config, teachers=("t",), teacher_weight=weight)
+        loss = make_module(network, taught, (teacher,)).training_step(batch, 0)
+        mixed = (1 - weight) * targets + weight * wanted
+        expected = nn.functional.cross_entropy(logits, mixed)
+        assert torch.allclose(loss, expected, atol=1e-5)
+
+
+def test_a_mirrored_teacher_predicts_the_same_for_mirror_images(network: FaceClassifier) -> None:
+    pixels = torch.rand(4, 1, 48, 48) * 255
+    plain, mirrored = (make_teacher(network, "", mirror=mirror) for mirror in (False, True))
+    assert torch.allclose(mirrored.predict(pixels), mirrored.predict(pixels.flip(-1)), atol=1e-5)
+    assert not torch.allclose(plain.predict(pixels), plain.predict(pixels.flip(-1)), atol=1e-5)
+
+
+def test_a_float_network_with_the_same_logits_adds_no_loss(
+    network: FaceClassifier, config: TrainConfig, batch: Batch
 ) -> None:
     alone = make_module(network, config).training_step(batch, 0)
-    taught = make_module(network, config, (network,)).training_step(batch, 0)
-    assert torch.allclose(taught, alone, atol=1e-6)
-    mirrored = replace(config, teachers=("t",), mirror_teachers=True)
-    assert make_module(network, mirrored, (network,)).training_step(batch, 0) > alone + 1e-4
+    config = replace(config, qat_from="f")
+    own = make_teacher(network, "", mirror=False)
+    assert torch.allclose(make_module(network, config, (own,)).training_step(batch, 0), alone)
+    other = make_teacher(network, "", mirror=True)
+    assert make_module(network, config, (other,)).training_step(batch, 0) > alone + 1e-4
+
+
+def test_teachers_see_the_face_before_the_camera_does(
+    network: FaceClassifier, config: TrainConfig, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(
+        "fer_edge.train.lightning_module.mean_logits",
+        lambda _, pixels: seen.append(pixels) or torch.zeros(len(pixels), 7),
+    )
+    corrupted = replace(config, corruption=Corruption(share=1))
+    teacher = make_teacher(network, "", mirror=False)
+    clean = batch[0].unsqueeze(1).float()
+    make_module(network, replace(corrupted, teachers=("t",)), (teacher,)).training_step(batch, 0)
+    assert torch.allclose(seen.pop(), clean, atol=1e-2)
+    make_module(network, replace(corrupted, qat_from="f"), (teacher,)).training_step(batch, 0)
+    assert not torch.allclose(seen.pop(), clean, atol=1)
+
+
+def test_the_last_epochs_are_mild(
+    network: FaceClassifier, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(config, mild_fraction=0.2, augmentation=Augmentation(rotation=8))
+    module, angles = make_module(network, config), []
+    for epoch in (0, 7, 8, 9):
+        monkeypatch.setattr(LitClassifier, "current_epoch", epoch)
+        angles.append(module._get_augmentation().rotation)
+    assert angles == [8, 8, 4, 4]
 
 
 def test_the_first_epochs_use_a_smaller_side(
@@ -73,9 +129,7 @@ def test_the_first_epochs_use_a_smaller_side(
         assert not torch.allclose(network.forward_pixels(pixels, 24), own)
 
 
-def test_frozen_submodules_do_not_change(
-    config: TrainConfig, batch: tuple[torch.Tensor, torch.Tensor]
-) -> None:
+def test_frozen_submodules_do_not_change(config: TrainConfig, batch: Batch) -> None:
     network = make_network("tiny", SPEC)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     frozen = replace(config, lr=0.1, backbone_lr=1.0, frozen=("features.0", "features.1"))

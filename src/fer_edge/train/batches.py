@@ -15,7 +15,12 @@ from fer_edge.train.data.dataset import Faces
 _VALIDATION_BATCH_SIZE = 512
 
 
-class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Faces uint8 `[N, S, S]`; targets float32 `[N, labels]`, in validation labels int64 `[N]`; and the
+faces' indices in their split, int64 `[N]`."""
+
+
+class FaceDataset(Dataset[Batch]):
     """Faces in memory, indexed a batch at a time: `__getitems__` needs no collation."""
 
     def __init__(self, pixels: Tensor, targets: Tensor) -> None:
@@ -25,9 +30,9 @@ class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
+    def __getitems__(self, indices: list[int]) -> Batch:
         index = torch.tensor(indices)
-        return self.pixels[index], self.targets[index]
+        return self.pixels[index], self.targets[index], index
 
 
 def make_loader(
@@ -37,7 +42,7 @@ def make_loader(
     targets: Tensor | None = None,
     rank: int = 0,
     world_size: int = 1,
-) -> DataLoader[tuple[Tensor, Tensor]]:
+) -> DataLoader[Batch]:
     """Make a loader whose order depends on the seed and the epoch alone.
 
     In training the ranks share the batches of `config.batch_size` faces that one process would
@@ -51,7 +56,7 @@ def make_loader(
     labels = torch.from_numpy(faces.labels) if targets is None else targets
     dataset = FaceDataset(torch.from_numpy(faces.pixels), labels)
     batch_size = config.batch_size // world_size
-    sampler: DistributedSampler[tuple[Tensor, Tensor]] = DistributedSampler(
+    sampler: DistributedSampler[Batch] = DistributedSampler(
         dataset, world_size, rank, seed=config.seed, drop_last=True
     )
     return DataLoader(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from math import inf
 from pathlib import Path
@@ -49,6 +49,47 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         _check_bounds(self)
+
+    def halve(self) -> Augmentation:
+        """Halve all ranges but the probability of a mirror image."""
+        halved = {name: value / 2 for name, value in asdict(self).items()}
+        return Augmentation(**{**halved, "flip": self.flip})
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """Ranges of what a camera does to some faces in training, after their augmentation.
+
+    Each kind is drawn for each of these faces separately. Teachers see the face before it.
+
+    Attributes:
+        share: probability that a face is corrupted; 0 turns corruption off.
+        gamma: maximum exponent of the brightness, or its inverse; 1 changes nothing.
+        darkest: minimum factor of the brightness.
+        shade: maximum loss of brightness from one side to the other, as a fraction.
+        blur: maximum standard deviation of a Gaussian blur, in pixels.
+        motion: maximum length of a motion blur, in pixels.
+        smallest: minimum side to which a face is scaled and back, as a fraction of its side.
+        noise: maximum standard deviation of the sensor's noise, of pixels in [0, 255].
+        quality: minimum quality of JPEG compression, as libjpeg counts it.
+    """
+
+    share: float = 0.3
+    gamma: float = 2.0
+    darkest: float = 0.2
+    shade: float = 0.8
+    blur: float = 2.2
+    motion: float = 7.0
+    smallest: float = 0.3
+    noise: float = 25.0
+    quality: float = 8.0
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+
+    def halve(self) -> Corruption:
+        """Halve the share of corrupted faces."""
+        return replace(self, share=self.share / 2)
 
 
 @dataclass(frozen=True)
@@ -123,6 +164,23 @@ class TrainConfig:
         (), "Checkpoint to distil from; the logits of several are averaged."
     )
     mirror_teachers: bool = _setting(False, "Average teachers over a face and its mirror image.")
+    # Beyer et al., arXiv:2106.05237: teacher and student see the same augmented face
+    teacher_weight: float = _setting(
+        0.5, "Fraction of each target that follows the teachers instead of the label."
+    )
+    views: int = _setting(
+        0,
+        "Number of augmented views of each face on which the teachers predict once, before the "
+        "first epoch; epochs take them in turn. 0: the teachers predict in every step.",
+    )
+    views_folder: str = _setting(
+        "",
+        "Folder of the teachers' logits on these views, which other runs can share; by default "
+        "in the run's folder.",
+    )
+    mild_fraction: float = _setting(
+        0.0, "Fraction of the epochs, the last ones, with half of the augmentation's ranges."
+    )
     class_balance: float = _setting(
         0.0, "Exponent of the class weights: 0 weighs faces equally, 1 weighs classes equally."
     )
@@ -148,6 +206,9 @@ class TrainConfig:
     augmentation: Augmentation = field(
         default_factory=Augmentation, metadata={"help": "Ranges of the augmentation."}
     )
+    corruption: Corruption = field(
+        default_factory=Corruption, metadata={"help": "Ranges of the corruption by a camera."}
+    )
 
     def __post_init__(self) -> None:
         find_architecture(self.architecture)
@@ -171,6 +232,9 @@ class TrainConfig:
                 self.teachers or self.qat_from or not self.mirror_teachers,
                 "mirror_teachers needs teachers: --teacher, or --qat --from RUN",
             ),
+            (self.teachers or not self.views, "views needs teachers: --teacher"),
+            (not (self.views and self.qat_from), "views is for float networks, not for --qat"),
+            (self.views or not self.views_folder, "views_folder needs views above 0"),
         ):
             if not is_valid:
                 raise ConfigError(message)
@@ -197,17 +261,24 @@ _BOUNDS = {
     "batch_size": (2, inf),
     "rotation": (0, 180),
     **dict.fromkeys(
-        ("seed", "freeze_epochs", "weight_decay", "mixup", "ema", "patience"), (0, inf)
+        ("seed", "freeze_epochs", "weight_decay", "mixup", "ema", "patience", "views"), (0, inf)
     ),
     **dict.fromkeys(("side", "network_side", "first_side"), (16, 512)),
     **dict.fromkeys(("mean", "backbone_lr", "warmup", "first_fraction", "label_smoothing"), (0, 1)),
     **dict.fromkeys(("soft_targets", "class_balance", "scale", "shift", "flip"), (0, 1)),
     **dict.fromkeys(("brightness", "contrast", "erase", "erase_area"), (0, 1)),
+    **dict.fromkeys(("teacher_weight", "mild_fraction", "share", "shade"), (0, 1)),
+    **dict.fromkeys(("darkest", "smallest"), (0.05, 1)),
+    "gamma": (1, 10),
+    "blur": (0, 10),
+    "motion": (0, 20),
+    "noise": (0, 255),
+    "quality": (1, 90),
 }
 """Smallest and largest value of settings; None is allowed where a setting may be None."""
 
 
-def _check_bounds(settings: TrainConfig | Augmentation) -> None:
+def _check_bounds(settings: TrainConfig | Augmentation | Corruption) -> None:
     for name, (low, high) in _BOUNDS.items():
         value = getattr(settings, name, None)
         if value is not None and not low <= value <= high:

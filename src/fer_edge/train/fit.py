@@ -15,7 +15,6 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.fx.experimental.optimization import fuse
 
 from fer_edge.atomic import check_writable, named, write_text
 from fer_edge.errors import ConfigError, DataError
@@ -23,7 +22,6 @@ from fer_edge.train import distributed, provenance
 from fer_edge.train.batches import class_weights, make_loader
 from fer_edge.train.callbacks import EmaWeights, EpochLog, Patience, StepProgress, read_log
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation import plots
 from fer_edge.train.evaluation.evaluate import match_all_labels
@@ -31,8 +29,7 @@ from fer_edge.train.finalize import finalize_float, finalize_quantized
 from fer_edge.train.init_weights import build_initial_model
 from fer_edge.train.lightning_module import LitClassifier, get_submodules
 from fer_edge.train.networks import checkpoint as checkpoints
-from fer_edge.train.networks.checkpoint import Checkpoint
-from fer_edge.train.networks.classifier import FaceClassifier
+from fer_edge.train.networks.checkpoint import Checkpoint, sha256
 from fer_edge.train.progress import ProgressCallback, ignore_progress
 from fer_edge.train.qat import prepare_qat
 from fer_edge.train.run_checkpoints import (
@@ -41,9 +38,11 @@ from fer_edge.train.run_checkpoints import (
     WholeFileIO,
     find_resume_point,
 )
-from fer_edge.train.run_folder import CONFIG_FILE, MODEL_FILE, is_run_folder, lock_run
+from fer_edge.train.run_folder import CONFIG_FILE, MODEL_FILE, VIEWS_FOLDER, is_run_folder, lock_run
 from fer_edge.train.run_inputs import describe_inputs
 from fer_edge.train.targets import build_targets
+from fer_edge.train.teacher_views import TeacherViews
+from fer_edge.train.teachers import load_teachers, make_teacher
 
 _LOG = logging.getLogger(__name__)
 
@@ -134,7 +133,10 @@ def _fit_locked(
         model = build_initial_model(start, data.labels)
     train, val = data.split("train"), data.split("val")
     # every error in the settings is found before the folder holds a run
-    teachers = _load_teachers(config, data) + ((_fold(qat.source.model),) if qat else ())
+    teachers = load_teachers(config, data)
+    if qat:
+        digest = sha256(Path(config.qat_from))
+        teachers += (make_teacher(qat.source.model, digest, mirror=config.mirror_teachers),)
     targets = build_targets(config, data)
     get_submodules(model, config.frozen)
     # with what the initial checkpoint decided, since a resumed run doesn't read it
@@ -161,6 +163,11 @@ def _fit_locked(
         if is_rank_zero:
             _LOG.info("calibration on %s", qat.calibration)
         qat.calibrate(on_progress)
+    views = None
+    if config.views:
+        folder = Path(config.views_folder) if config.views_folder else output / VIEWS_FOLDER
+        pixels = torch.from_numpy(train.pixels)
+        views = TeacherViews(teachers, pixels, folder, config.seed, on_progress)
     saved = RunCheckpoints(output / FOLDER)
     callbacks: list[Callback] = [
         EpochLog(output / "metrics.csv", len(train)),
@@ -189,7 +196,8 @@ def _fit_locked(
         rank, world_size = trainer.global_rank, trainer.world_size
         batches = make_loader(train, config, targets=targets, rank=rank, world_size=world_size)
         weights = class_weights(train.labels, len(data.labels), config.class_balance)
-        module = LitClassifier(model, config, weights, len(batches) * config.epochs, teachers)
+        steps = len(batches) * config.epochs
+        module = LitClassifier(model, config, weights, steps, teachers, views)
         module.to(memory_format=torch.channels_last)
         trainer.fit(
             module,
@@ -220,22 +228,6 @@ def _fit_locked(
     if log := read_log(output / "metrics.csv"):
         plots.save_figure(plots.plot_curves(log), output / "curves.png")
     return FitResult(path, checkpoint)
-
-
-def _load_teachers(config: TrainConfig, data: FaceData) -> tuple[FaceClassifier, ...]:
-    teachers = []
-    for name in config.teachers:
-        teacher = checkpoints.load(Path(name))
-        if teacher.spec.labels != data.labels or teacher.spec.input.side != config.side:
-            raise ConfigError(f"{name}: its labels or its side differ from those of this run")
-        teachers.append(_fold(teacher.model))
-    return tuple(teachers)
-
-
-def _fold(model: FaceClassifier) -> FaceClassifier:
-    """Copy a model for inference, with batch norms folded, which saves a quarter of the time."""
-    folded = FaceClassifier(fuse(model.network.eval()), model.spec)
-    return folded.to(memory_format=torch.channels_last)
 
 
 @contextmanager

@@ -13,12 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from fer_edge.errors import ConfigError, ModelError
-from fer_edge.train.augment import augment
-from fer_edge.train.batches import mixup
-from fer_edge.train.config import TrainConfig
+from fer_edge.train.augment import DRAWS, augment
+from fer_edge.train.batches import Batch, mixup
+from fer_edge.train.config import Augmentation, TrainConfig
+from fer_edge.train.corrupt import corrupt
 from fer_edge.train.distributed import average_buffers
 from fer_edge.train.networks.classifier import FaceClassifier, is_finite, is_head_parameter
 from fer_edge.train.networks.quantized import quantized_layers
+from fer_edge.train.teacher_views import TeacherViews, View
+from fer_edge.train.teachers import Teacher, mean_logits
 
 _CHECK_EVERY = 20
 """Steps between two checks for NaN; on a GPU each waits for the step's end."""
@@ -30,9 +33,9 @@ _QUANTIZED_LR_FACTOR = 100
 class LitClassifier(lightning.LightningModule):
     """A network with its loss, optimizer and schedule.
 
-    With teachers, the distance to their mean logits is added to the loss: the squared difference of
-    the logits and the Kullback-Leibler divergence of the probabilities (Hinton et al.,
-    arXiv:1503.02531, at temperature 1).
+    Teachers see each face before it is corrupted, and their probabilities are a part of its target.
+    In quantization-aware training they see what the network sees, and the distance to their logits
+    is added to the loss.
 
     Args:
         model: the network to train, float or quantized.
@@ -40,6 +43,7 @@ class LitClassifier(lightning.LightningModule):
         weights: class weights, float32 `[labels]`.
         steps: number of training steps of the whole run.
         teachers: networks with the same labels.
+        views: what the teachers predict on fixed views of the faces, if `config.views` is set.
 
     Raises:
         ConfigError: `config.frozen` names an unknown submodule.
@@ -51,12 +55,15 @@ class LitClassifier(lightning.LightningModule):
         config: TrainConfig,
         weights: Tensor,
         steps: int,
-        teachers: tuple[FaceClassifier, ...] = (),
+        teachers: tuple[Teacher, ...] = (),
+        views: TeacherViews | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         # in a tuple, so that they are neither trained, nor averaged, nor saved with the run
         self.teachers = teachers
+        self.views = views
+        self.view: View | None = None
         self.config = config
         self.steps = steps
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=config.label_smoothing)
@@ -67,6 +74,26 @@ class LitClassifier(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         for module in self.frozen_modules:  # keeps their batch norm statistics as well
             module.eval()
+        if self.views:
+            number = self.current_epoch % self.config.views
+            if self._is_mild():  # views of their own
+                number += self.config.views
+            if self.global_rank == 0:  # computes it, and the others read it
+                self.view = self.views.get(number, self._get_augmentation())
+            self.trainer.strategy.barrier()
+            self.view = self.view or self.views.get(number, self._get_augmentation())
+
+    def on_train_epoch_end(self) -> None:
+        self.view = None
+        average_buffers(self)
+
+    def _is_mild(self) -> bool:
+        last = round(self.config.mild_fraction * self.config.epochs)
+        return self.current_epoch >= self.config.epochs - last
+
+    def _get_augmentation(self) -> Augmentation:
+        own = self.config.augmentation
+        return own.halve() if self._is_mild() else own
 
     def on_train_batch_start(self, *_: Any) -> None:
         # The random numbers of a step depend on its number alone, so a resumed run repeats an
@@ -75,16 +102,22 @@ class LitClassifier(lightning.LightningModule):
         step = self.config.seed * 10_000_000 + self.global_step
         torch.manual_seed(step + self.global_rank * 10**15)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        (faces, targets), config = batch, self.config
-        pixels = augment(faces, config.augmentation)
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        (faces, targets, index), config = batch, self.config
+        draws = torch.rand(len(faces), DRAWS) if self.view is None else self.view.draws[index.cpu()]
+        pixels = augment(faces, self._get_augmentation(), draws)
+        if self.teachers and not config.qat_from:
+            wanted = self._ask_teachers(pixels, index).softmax(1)
+            targets = targets.lerp(wanted, config.teacher_weight)
+        corruption = config.corruption.halve() if self._is_mild() else config.corruption
+        pixels = corrupt(pixels, corruption)
         if config.mixup:
             pixels, targets = mixup(pixels, targets, config.mixup)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         logits = self.model.forward_pixels(pixels, self._get_side())
         loss: Tensor = self.loss(logits, targets)
-        if self.teachers:
-            loss = loss + _distillation_loss(logits, self.teachers, pixels, config.mirror_teachers)
+        if config.qat_from:
+            loss = loss + _distance(logits, mean_logits(self.teachers, pixels))
         self.log("train_loss_step", loss)
         # ranks wait for each other once per epoch, not once per step
         self.log("train_loss_epoch", loss, on_step=False, on_epoch=True, sync_dist=True)
@@ -97,6 +130,12 @@ class LitClassifier(lightning.LightningModule):
         if (index + 1 == steps or index % _CHECK_EVERY == 0) and not is_finite(self.model):
             self._stop(f"after step {index + 1} of {steps}")
 
+    def _ask_teachers(self, pixels: Tensor, index: Tensor) -> Tensor:
+        """Return the teachers' logits of augmented faces, float32 `[N, labels]`."""
+        if self.view is None:
+            return mean_logits(self.teachers, pixels)
+        return self.view.logits[index.cpu()].to(pixels.device)
+
     def _stop(self, place: str) -> None:
         raise ModelError(
             f"the training diverged in epoch {self.current_epoch + 1}, {place} (its numbers are "
@@ -107,8 +146,8 @@ class LitClassifier(lightning.LightningModule):
         is_first = self.current_epoch < round(self.config.first_fraction * self.config.epochs)
         return self.config.first_side if is_first else None
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        faces, labels = batch
+    def validation_step(self, batch: Batch, _: int) -> None:
+        faces, labels, _index = batch
         logits = self.model(faces)
         loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
         correct = (logits.argmax(1) == labels).sum()
@@ -125,9 +164,6 @@ class LitClassifier(lightning.LightningModule):
             self._stop("in its validation")
         metrics = {"val_loss": loss / faces, "val_accuracy": correct / faces}
         self.log_dict(metrics, sync_dist=True)
-
-    def on_train_epoch_end(self) -> None:
-        average_buffers(self)
 
     def configure_optimizers(self) -> Any:
         config = self.config
@@ -169,13 +205,11 @@ def get_submodules(model: FaceClassifier, names: Sequence[str]) -> list[nn.Modul
     return [known[name] for name in names]
 
 
-def _distillation_loss(
-    logits: Tensor, teachers: tuple[FaceClassifier, ...], pixels: Tensor, mirror: bool
-) -> Tensor:
-    views = (pixels, pixels.flip(-1)) if mirror else (pixels,)
-    with torch.no_grad():
-        predictions = [t.to(pixels.device).forward_pixels(v) for t in teachers for v in views]
-        wanted = torch.stack(predictions).mean(0)
+def _distance(logits: Tensor, wanted: Tensor) -> Tensor:
+    """The squared difference of logits and the Kullback-Leibler divergence of probabilities.
+
+    The second is Hinton et al., arXiv:1503.02531, at temperature 1.
+    """
     divergence = nn.functional.kl_div(
         logits.log_softmax(1), wanted.log_softmax(1), reduction="batchmean", log_target=True
     )

@@ -19,9 +19,10 @@ CONFIG_FILE = "config.json"
 INPUTS_FILE = "inputs.json"
 """What the run was trained on, by content: see `RunInputs`."""
 MODEL_FILE = "model.safetensors"
+VIEWS_FOLDER = "teacher_views"
 LOCK_FILE = "lock"
 """In the folder of a run while a process trains in it."""
-PATH_SETTINGS = frozenset(("data", "ferplus", "qat_from", "teachers", "weights"))
+PATH_SETTINGS = frozenset(("data", "ferplus", "qat_from", "teachers", "views_folder", "weights"))
 """Settings that name files; a resumed run may find these elsewhere."""
 
 

@@ -50,6 +50,9 @@ ARCHITECTURES = {
     "vgg16_bn": Architecture(
         "fer_edge.train.networks.vgg:vgg16_bn", "features.0", "classifier.1", 48
     ),
+    "mobilenet_v1": Architecture(
+        "fer_edge.train.networks.mobilenet_v1:mobilenet_v1", "features.0.1", "classifier.1", 96
+    ),
     # for tests and tryouts
     "tiny": Architecture("fer_edge.train.networks.tiny:tiny", "features.0.0", "classifier.1", 32),
 }

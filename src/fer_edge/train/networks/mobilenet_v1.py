@@ -1,0 +1,97 @@
+"""MobileNetV1 (Howard et al., arXiv:1704.04861), a teacher: its weights for faces are published."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from fer_edge.errors import ConfigError
+
+_BLOCKS = (
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    *((512, 1),) * 5,
+    (1024, 2),
+    (1024, 1),
+)
+"""Output channels and stride of each depthwise separable block."""
+_MEANS = (103.939, 116.779, 123.68)
+MEAN, STD = sum(_MEANS) / 3 / 255, 1 / 255
+"""Mean and standard deviation of pixel / 255 that the published weights for faces expect."""
+
+
+class MobileNetV1(nn.Module):
+    """A stem and 13 depthwise separable blocks, padded as TensorFlow's "SAME" does even sides."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        channels = 32
+        layers = [_convolution(3, channels, 3, stride=2)]
+        for wider, stride in _BLOCKS:
+            layers.append(_convolution(channels, channels, 3, stride, groups=channels))
+            layers.append(_convolution(channels, wider, 1))
+            channels = wider
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(channels, num_classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `[N, num_classes]` of float images `[N, channels, S, S]`."""
+        logits: Tensor = self.classifier(self.features(x).mean((2, 3)))
+        return logits
+
+
+def mobilenet_v1(*, weights: str | None = None, num_classes: int = 1000) -> MobileNetV1:
+    """Build the network with torchvision's arguments.
+
+    Raises:
+        ConfigError: `weights` is set: torchvision has none of this network.
+    """
+    if weights is not None:
+        raise ConfigError("mobilenet_v1 has no ImageNet weights here: use a file or none")
+    return MobileNetV1(num_classes)
+
+
+def _convolution(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Module:
+    before = [nn.ZeroPad2d((0, 1, 0, 1))] if stride == 2 else [nn.Identity()]
+    padding = kernel // 2 if stride == 1 else 0
+    return nn.Sequential(
+        *before,
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU6(inplace=True),
+    )
+
+
+def read_published(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Convert 27 convolutions with biases to a state dict of the features, for gray pixels.
+
+    The published network takes blue, green and red, less 103.939, 116.779 and 123.68. Of a gray
+    pixel this one takes the difference to the mean of the three; the rest moves into the first
+    bias. The batch norms hold the biases, and statistics that change nothing.
+
+    Args:
+        tensors: `features.N.weight` and `features.N.bias`, N from 0 to 26.
+
+    Raises:
+        KeyError: a tensor is missing.
+    """
+    epsilon = nn.BatchNorm2d(1).eps
+    state = {}
+    for i in range(1 + 2 * len(_BLOCKS)):
+        weight, bias = (tensors[f"features.{i}.{kind}"].float() for kind in ("weight", "bias"))
+        if i == 0:
+            offset = torch.tensor(_MEANS) - 255 * MEAN
+            bias = bias - (weight.sum((2, 3)) * offset).sum(1)
+            weight = weight.sum(1, keepdim=True)
+        state[f"features.{i}.1.weight"] = weight
+        state[f"features.{i}.2.weight"] = torch.ones_like(bias)
+        state[f"features.{i}.2.bias"] = bias
+        state[f"features.{i}.2.running_mean"] = torch.zeros_like(bias)
+        state[f"features.{i}.2.running_var"] = torch.ones_like(bias) - epsilon
+    return state

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fer_edge.errors import DataError
+from fer_edge.spec import InputSpec
+from fer_edge.train.augment import augment
+from fer_edge.train.config import Augmentation
+from fer_edge.train.teacher_views import TeacherViews
+from fer_edge.train.teachers import Teacher, make_teacher, mean_logits
+from tests.support.data import draw_face
+from tests.support.networks import make_network
+
+RANGES = Augmentation()
+FACES = torch.stack([torch.from_numpy(draw_face(i % 7, i)) for i in range(300)])
+
+
+@pytest.fixture(scope="module")
+def teachers() -> tuple[Teacher, ...]:
+    model = make_network("tiny", InputSpec(side=48, network_side=32, mean=0.5, std=0.25))
+    return (make_teacher(model, "a", mirror=True), make_teacher(model, "b", mirror=False))
+
+
+def test_a_view_holds_what_the_teachers_predict_on_it(
+    teachers: tuple[Teacher, ...], tmp_path: Path
+) -> None:
+    view = TeacherViews(teachers, FACES, tmp_path, seed=1).get(3, RANGES)
+    seen = augment(FACES, RANGES, view.draws)
+    assert torch.allclose(view.logits, mean_logits(teachers, seen), atol=1e-4)
+    part = torch.tensor([7, 290, 3])
+    assert torch.allclose(augment(FACES[part], RANGES, view.draws[part]), seen[part], atol=1e-2)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_file_is_read_where_all_is_equal_and_not_otherwise(
+    teachers: tuple[Teacher, ...], tmp_path: Path
+) -> None:
+    steps: list[str] = []
+    first = teachers[:1]
+
+    def views(faces: torch.Tensor = FACES, seed: int = 1, of: tuple[Teacher, ...] = first) -> int:
+        steps.clear()
+        own = TeacherViews(of, faces, tmp_path, seed, lambda stage, *_: steps.append(stage))
+        own.get(0, RANGES)
+        return len(steps)
+
+    assert views() == 2
+    assert views() == 0
+    assert views(of=teachers) == 2
+    assert views(seed=2) == 2
+    assert views(faces=FACES.flip(-1)) == 2
+    own = TeacherViews(first, FACES, tmp_path, 1, lambda stage, *_: steps.append(stage))
+    steps.clear()
+    own.get(0, RANGES.halve())
+    own.get(1, RANGES)
+    assert steps == 2 * ["teachers, view 1"] + 2 * ["teachers, view 2"]
+
+
+@pytest.mark.parametrize("content", [b"", b"x", "short"])
+def test_a_damaged_file_is_named(
+    teachers: tuple[Teacher, ...], tmp_path: Path, content: bytes | str
+) -> None:
+    views = TeacherViews(teachers[:1], FACES, tmp_path, seed=1)
+    views.get(0, RANGES)
+    (path,) = tmp_path.iterdir()
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, np.zeros((5, 7), np.float32))
+    with pytest.raises(DataError, match=f"{path.name}.*remove it"):
+        views.get(0, RANGES)
