@@ -96,9 +96,12 @@ class DataSpec:
     licence: str
     faces: dict[str, int]
     """Number of faces by split."""
+    teachers: tuple[str, ...] = ()
+    """What the networks that taught this one were trained on, one text for each."""
 
     def __post_init__(self) -> None:
         check_texts(name=self.name, licence=self.licence)
+        check_texts(**{f"teachers[{i}]": text for i, text in enumerate(self.teachers)})
         check_entries(faces=self.faces)
         if min(self.faces.values(), default=0) < 0:
             raise ValueError(f"faces must be 0 or more, not {min(self.faces.values())}")

@@ -26,7 +26,7 @@ from fer_edge.train.callbacks import EpochLog, read_log
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.calibration_error import fit_temperature
-from fer_edge.train.fit import FitResult, _fold, fit
+from fer_edge.train.fit import FitResult, fit
 from fer_edge.train.lightning_module import LitClassifier
 from fer_edge.train.networks import checkpoint, quantized
 from fer_edge.train.networks.classifier import MEAN, STD
@@ -522,14 +522,3 @@ def test_wrong_settings_are_found_before_the_folder_holds_a_run(
         with pytest.raises(error, match=message):
             fit(wrong, tmp_path / "wrong")
         assert not (tmp_path / "wrong").exists()
-
-
-def test_a_folded_teacher_predicts_like_its_network() -> None:
-    network = make_network("mobilenet_v3_small", make_spec().input)
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    folded = _fold(network)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
-    faces = torch.from_numpy(FACES)
-    with torch.no_grad():
-        torch.testing.assert_close(folded(faces), network(faces), rtol=1e-4, atol=1e-4)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

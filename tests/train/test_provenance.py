@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import DataSpec, ModelSpec
@@ -12,6 +14,7 @@ from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData, Faces
 from fer_edge.train.provenance import (
     INITIAL_SPEC_FILE,
+    describe_initial_data,
     describe_start,
     describe_training_data,
     find_initial_checkpoint,
@@ -37,6 +40,23 @@ def test_what_weights_were_trained_on_is_kept() -> None:
     assert describe_training_data(both, data()) == both
     third = describe_training_data(both, data(name="yours"))
     assert third == DataSpec("FER2013, then mine, then yours", "research; own", counts)
+
+
+def test_what_teachers_and_weights_of_other_origin_were_trained_on_is_kept() -> None:
+    config = TrainConfig(
+        "x", weights="w.pth", weights_data="a million faces", weights_licence="CC0"
+    )
+    before = describe_initial_data(config, None)
+    assert describe_initial_data(replace(config, weights_data="", weights_licence=""), None) is None
+    teacher = describe_training_data(before, data(name="FER2013"))
+    assert (teacher.name, teacher.licence) == ("a million faces, then FER2013", "CC0; own")
+    taught = describe_training_data(None, data(), [teacher, teacher])
+    assert taught.name == "mine"
+    assert taught.teachers == ("a million faces, then FER2013",)
+    assert taught.licence == "own; CC0"
+    assert describe_training_data(taught, data(name="yours")).teachers == taught.teachers
+    with pytest.raises(ConfigError, match="belong together"):
+        replace(config, weights_licence="")
 
 
 def test_where_a_run_begins(tmp_path: Path, spec: ModelSpec) -> None:

@@ -10,10 +10,12 @@ from fer_edge.errors import DataError
 from fer_edge.spec import InputSpec
 from fer_edge.train.augment import augment
 from fer_edge.train.config import Augmentation
+from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.teacher_views import TeacherViews
 from fer_edge.train.teachers import Teacher, make_teacher, mean_logits
 from tests.support.data import draw_face
 from tests.support.networks import make_network
+from tests.support.specs import make_spec
 
 RANGES = Augmentation()
 FACES = torch.stack([torch.from_numpy(draw_face(i % 7, i)) for i in range(300)])
@@ -22,7 +24,8 @@ FACES = torch.stack([torch.from_numpy(draw_face(i % 7, i)) for i in range(300)])
 @pytest.fixture(scope="module")
 def teachers() -> tuple[Teacher, ...]:
     model = make_network("tiny", InputSpec(side=48, network_side=32, mean=0.5, std=0.25))
-    return (make_teacher(model, "a", mirror=True), make_teacher(model, "b", mirror=False))
+    source = Checkpoint(model, make_spec("tiny"))
+    return (make_teacher(source, "a", mirror=True), make_teacher(source, "b", mirror=False))
 
 
 def test_a_view_holds_what_the_teachers_predict_on_it(

@@ -31,6 +31,7 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
         + (f", {quantization.method}" if quantization.method else ""),
         "trained on": f"{spec.data.name}: {counts}",
         "data licence": spec.data.licence,
+        **({"taught by networks of": "; ".join(spec.data.teachers)} if spec.data.teachers else {}),
         **{f"on {m.split}": _metrics(m) for m in spec.metrics},
         "golden samples": str(len(spec.golden)),
         "made with": ", ".join(f"{k} {v}" for k, v in spec.tools.items()),

@@ -111,6 +111,10 @@ class TrainConfig:
         "(torchvision downloads them), none, or a file (.safetensors of fer-edge, .pth with "
         "torchvision's names).",
     )
+    weights_data: str = _setting(
+        "", "What the weights of another origin were trained on, for the spec."
+    )
+    weights_licence: str = _setting("", "Terms of the data that weights_data names, for the spec.")
     side: int = _setting(48, "Width and height in pixels of the face images that the model takes.")
     network_side: int | None = _setting(
         None,
@@ -215,6 +219,10 @@ class TrainConfig:
         _check_bounds(self)
         for is_valid, message in (
             (self.data and self.weights, "data and weights must not be empty"),
+            (
+                bool(self.weights_data) == bool(self.weights_licence),
+                "weights_data and weights_licence belong together",
+            ),
             (self.std is None or 0 < self.std <= 2, f"std must be in (0, 2], not {self.std}"),
             (self.lr > 0, f"lr must be above 0, not {self.lr}"),
             (self.ema < 1, f"ema must be below 1, not {self.ema}"),

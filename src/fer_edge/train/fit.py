@@ -136,7 +136,7 @@ def _fit_locked(
     teachers = load_teachers(config, data)
     if qat:
         digest = sha256(Path(config.qat_from))
-        teachers += (make_teacher(qat.source.model, digest, mirror=config.mirror_teachers),)
+        teachers += (make_teacher(qat.source, digest, mirror=config.mirror_teachers),)
     targets = build_targets(config, data)
     get_submodules(model, config.frozen)
     # with what the initial checkpoint decided, since a resumed run doesn't read it
@@ -216,11 +216,11 @@ def _fit_locked(
     if qat:
         checkpoint = finalize_quantized(qat.finish(trained, config.epochs), config, data)
     else:
-        before = initial_spec.data if initial_spec else None
+        before = provenance.describe_initial_data(config, initial_spec)
         checkpoint = finalize_float(
             trained,
             data,
-            provenance.describe_training_data(before, data),
+            provenance.describe_training_data(before, data, [one.data for one in teachers]),
             architecture=config.architecture,
             storage=config.storage,
         )

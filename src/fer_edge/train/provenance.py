@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fer_edge.documents import read_json
@@ -56,16 +56,37 @@ def read_initial_spec(config: TrainConfig, resumed: Path | None) -> ModelSpec | 
     return None if path is None else read_spec(path)
 
 
-def describe_training_data(before: DataSpec | None, data: FaceData) -> DataSpec:
+def describe_initial_data(config: TrainConfig, initial: ModelSpec | None) -> DataSpec | None:
+    """Describe what the initial weights were trained on; None if it isn't known."""
+    if initial is not None:
+        return initial.data
+    if not config.weights_data:
+        return None
+    return DataSpec(config.weights_data, config.weights_licence, {})
+
+
+def describe_training_data(
+    before: DataSpec | None, data: FaceData, teachers: Sequence[DataSpec] = ()
+) -> DataSpec:
     """Describe all data that weights were trained on, in order, with the counts of the last.
 
-    `before` is the data of the initial weights, None if they were not trained by fer-edge.
+    Args:
+        before: the data of the initial weights, None if it isn't known.
+        data: of this run.
+        teachers: the data of the run's teachers.
     """
-    if before is None:
-        return DataSpec(data.name, data.licence, data.counts())
-    names = [name for name in before.name.split(SEPARATOR) if name != data.name]
-    licences = dict.fromkeys([*before.licence.split("; "), data.licence])
-    return DataSpec(SEPARATOR.join([*names, data.name]), "; ".join(licences), data.counts())
+    names, licences, known = [data.name], [data.licence], [one.name for one in teachers]
+    if before is not None:
+        names = [*(name for name in before.name.split(SEPARATOR) if name != data.name), data.name]
+        licences = [*before.licence.split("; "), data.licence]
+        known = [*before.teachers, *known]
+    licences += [own for one in teachers for own in one.licence.split("; ")]
+    return DataSpec(
+        SEPARATOR.join(names),
+        "; ".join(dict.fromkeys(filter(None, licences))),
+        data.counts(),
+        tuple(dict.fromkeys(known)),
+    )
 
 
 def describe_start(data: FaceData, initial: ModelSpec | None) -> Iterator[str]:

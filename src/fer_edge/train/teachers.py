@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.fx.experimental.optimization import fuse
 
 from fer_edge.errors import ConfigError
+from fer_edge.spec import DataSpec
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.networks import checkpoint as checkpoints
-from fer_edge.train.networks.checkpoint import sha256
+from fer_edge.train.networks.checkpoint import Checkpoint, sha256
 from fer_edge.train.networks.classifier import FaceClassifier
 
 
@@ -25,11 +26,13 @@ class Teacher:
         model: the network with its batch norms folded, which saves a quarter of the time.
         sha256: of its checkpoint's file, in hex.
         mirror: average its logits over a face and its mirror image.
+        data: what it was trained on.
     """
 
     model: FaceClassifier
     sha256: str
     mirror: bool
+    data: DataSpec
 
     def predict(self, pixels: Tensor) -> Tensor:
         """Compute logits float32 `[N, labels]` of pixels float32 `[N, 1, S, S]` in [0, 255]."""
@@ -55,14 +58,15 @@ def load_teachers(config: TrainConfig, data: FaceData) -> tuple[Teacher, ...]:
         source = checkpoints.load(path)
         if source.spec.labels != data.labels or source.spec.input.side != config.side:
             raise ConfigError(f"{name}: its labels or its side differ from those of this run")
-        teachers.append(make_teacher(source.model, sha256(path), mirror=config.mirror_teachers))
+        teachers.append(make_teacher(source, sha256(path), mirror=config.mirror_teachers))
     return tuple(teachers)
 
 
-def make_teacher(model: FaceClassifier, digest: str, *, mirror: bool) -> Teacher:
-    """Copy a model for inference; `digest` is its file's SHA-256."""
-    folded = FaceClassifier(fuse(model.network.eval()), model.spec)
-    return Teacher(folded.to(memory_format=torch.channels_last), digest, mirror)
+def make_teacher(source: Checkpoint, digest: str, *, mirror: bool) -> Teacher:
+    """Copy the float network of a checkpoint for inference; `digest` is its file's SHA-256."""
+    folded = FaceClassifier(fuse(source.model.network.eval()), source.model.spec)
+    folded = folded.to(memory_format=torch.channels_last)
+    return Teacher(folded, digest, mirror, source.spec.data)
 
 
 def mean_logits(teachers: tuple[Teacher, ...], pixels: Tensor) -> Tensor:

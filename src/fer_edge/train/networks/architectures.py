@@ -53,6 +53,9 @@ ARCHITECTURES = {
     "mobilenet_v1": Architecture(
         "fer_edge.train.networks.mobilenet_v1:mobilenet_v1", "features.0.1", "classifier.1", 96
     ),
+    "resnet29": Architecture(
+        "fer_edge.train.networks.resnet29:resnet29", "stem.0", "classifier.1", 112
+    ),
     # for tests and tryouts
     "tiny": Architecture("fer_edge.train.networks.tiny:tiny", "features.0.0", "classifier.1", 32),
 }

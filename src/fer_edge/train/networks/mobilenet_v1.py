@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from fer_edge.errors import ConfigError
+from fer_edge.train.networks.folded import make_gray, read_convolution
 
 _BLOCKS = (
     (64, 1),
@@ -71,27 +71,16 @@ def _convolution(
 def read_published(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Convert 27 convolutions with biases to a state dict of the features, for gray pixels.
 
-    The published network takes blue, green and red, less 103.939, 116.779 and 123.68. Of a gray
-    pixel this one takes the difference to the mean of the three; the rest moves into the first
-    bias. The batch norms hold the biases, and statistics that change nothing.
-
     Args:
-        tensors: `features.N.weight` and `features.N.bias`, N from 0 to 26.
+        tensors: `features.N.weight` and `features.N.bias`, N from 0 to 26; the channels of the
+            first are blue, green and red.
 
     Raises:
         KeyError: a tensor is missing.
     """
-    epsilon = nn.BatchNorm2d(1).eps
-    state = {}
+    state: dict[str, Tensor] = {}
     for i in range(1 + 2 * len(_BLOCKS)):
-        weight, bias = (tensors[f"features.{i}.{kind}"].float() for kind in ("weight", "bias"))
-        if i == 0:
-            offset = torch.tensor(_MEANS) - 255 * MEAN
-            bias = bias - (weight.sum((2, 3)) * offset).sum(1)
-            weight = weight.sum(1, keepdim=True)
-        state[f"features.{i}.1.weight"] = weight
-        state[f"features.{i}.2.weight"] = torch.ones_like(bias)
-        state[f"features.{i}.2.bias"] = bias
-        state[f"features.{i}.2.running_mean"] = torch.zeros_like(bias)
-        state[f"features.{i}.2.running_var"] = torch.ones_like(bias) - epsilon
+        own = f"features.{i}"
+        state |= read_convolution(tensors, own, f"{own}.1", f"{own}.2")
+    make_gray(state, "features.0.1", "features.0.2", _MEANS)
     return state
