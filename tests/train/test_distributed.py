@@ -107,7 +107,9 @@ def test_two_processes_take_the_step_that_one_takes(
     """Of a QAT run: a quantized model has no batch norms, whose statistics differ by process."""
     recipe = tmp_path / "no_augmentation.toml"
     lines = "\n".join(f"{name} = {value}" for name, value in NO_AUGMENTATION.items())
-    recipe.write_text(f"epochs = 1\nbatch_size = 62\n[augmentation]\n{lines}\n")
+    recipe.write_text(
+        f"epochs = 1\nbatch_size = 62\n[augmentation]\n{lines}\n[corruption]\nshare = 0\n"
+    )
     given = ("train", "--qat", "--from", first, "--data", data, "--recipe", recipe)
     run(*TORCHRUN, "-m", "fer_edge", *given, "--output", tmp_path / "two")
     config = TrainConfig.load(tmp_path / "two" / "config.json")
@@ -139,8 +141,8 @@ def test_ranks_share_batches_and_no_face_is_seen_twice(data: Path, tmp_path: Pat
     for epoch in (0, 1):
         for one in (alone, *shared):
             one.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
-        batches = [set(found[:, 0].tolist()) for _, found in alone]
-        parts = zip(*([found[:, 0].tolist() for _, found in one] for one in shared), strict=True)
+        batches = [set(found[:, 0].tolist()) for _, found, _ in alone]
+        parts = zip(*([found[:, 0].tolist() for _, found, _ in one] for one in shared), strict=True)
         assert [set(itertools.chain(*part)) for part in parts] == batches
         assert all(len(batch) == 12 for batch in batches)
         assert len(set.union(*batches)) == 60

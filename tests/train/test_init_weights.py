@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+import copy
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
 
-from fer_edge.errors import ConfigError
+from fer_edge.errors import ConfigError, ModelError
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.init_weights import build_initial_model
 from fer_edge.train.networks import checkpoint
+from fer_edge.train.networks.architectures import ARCHITECTURES
 from fer_edge.train.networks.classifier import get_head
+from fer_edge.train.networks.published import published_range
 from tests.support.networks import make_checkpoint
+
+NO_FACES = np.zeros((0, 48, 48), np.uint8)
 
 
 @pytest.fixture
@@ -21,7 +30,7 @@ def source(tmp_path: Path) -> Path:
 def test_a_checkpoint_gives_the_features_and_the_rows_of_known_labels(source: Path) -> None:
     loaded = checkpoint.load(source)
     config = TrainConfig("d", architecture="tiny", weights=str(source), seed=5)
-    model = build_initial_model(config, ("sad", "bored", "happy"))
+    model = build_initial_model(config, ("sad", "bored", "happy"), NO_FACES)
     ours, theirs = model.network.state_dict(), loaded.model.network.state_dict()
     features = [name for name in theirs if name.startswith("features.")]
     assert all(torch.equal(ours[name], theirs[name]) for name in features)
@@ -35,10 +44,78 @@ def test_a_checkpoint_gives_the_features_and_the_rows_of_known_labels(source: Pa
 def test_a_checkpoint_of_another_architecture_is_refused(source: Path) -> None:
     config = TrainConfig("d", architecture="resnet18", weights=str(source))
     with pytest.raises(ConfigError, match="is a tiny, not a resnet18: use --weights imagenet"):
-        build_initial_model(config, ("sad", "happy"))
+        build_initial_model(config, ("sad", "happy"), NO_FACES)
 
 
 def test_tiny_has_no_imagenet_weights() -> None:
     config = TrainConfig("d", architecture="tiny", weights="imagenet")
     with pytest.raises(ConfigError, match="tiny has no ImageNet weights: use --weights none"):
-        build_initial_model(config, ("sad", "happy"))
+        build_initial_model(config, ("sad", "happy"), NO_FACES)
+
+
+def publish(architecture: str, path: Path) -> None:
+    """Save random convolutions with biases under the names of a published file."""
+    torch.manual_seed(1)
+    network = ARCHITECTURES[architecture].build(weights=None)
+    convolutions = [one for one in network.modules() if isinstance(one, nn.Conv2d)]
+    name = {"mobilenet_v1": "features", "resnet29": "conv"}[architecture]
+    tensors = {}
+    for i, one in enumerate(convolutions):
+        fan_in = one.weight[0].numel()
+        tensors[f"{name}.{i}.weight"] = torch.randn_like(one.weight) * (2 / fan_in) ** 0.5
+        tensors[f"{name}.{i}.bias"] = torch.rand(one.out_channels) * 0.2
+    save_file(tensors, path)
+
+
+@pytest.mark.parametrize("architecture", ["mobilenet_v1", "resnet29"])
+def test_published_weights_compute_the_same_with_their_batch_norms_restored(
+    architecture: str, tmp_path: Path
+) -> None:
+    publish(architecture, tmp_path / "w.safetensors")
+    random = np.random.default_rng(0)
+    faces = random.integers(0, 256, (40, 48, 48), dtype=np.uint8)
+    config = TrainConfig(
+        "d", architecture=architecture, weights=str(tmp_path / "w.safetensors"), network_side=64
+    )
+    model = build_initial_model(config, ("sad", "happy"), faces).eval()
+    assert (model.spec.mean, model.spec.std) == published_range(architecture)
+    # without batch norms: the convolutions of the published file in their place
+    plain = copy.deepcopy(model)
+    state = import_module(f"fer_edge.train.networks.{architecture}").read_published(
+        load_file(tmp_path / "w.safetensors")
+    )
+    plain.network.load_state_dict(state, strict=False)
+    given = torch.from_numpy(faces[:8])
+    ours, theirs = model(given), plain(given)
+    assert torch.allclose(ours, theirs, atol=1e-3, rtol=1e-3)
+    assert ours.std() > 0.01
+    seen = model.normalize(torch.from_numpy(faces).unsqueeze(1).float())
+    norm = next(one for one in model.network.modules() if isinstance(one, nn.BatchNorm2d))
+    stem = model.network.get_submodule(ARCHITECTURES[architecture].stem)
+    padded = nn.functional.pad(seen, (0, 1, 0, 1)) if architecture == "mobilenet_v1" else seen
+    maps = stem(padded)
+    assert norm.running_mean is not None
+    assert torch.allclose(norm.running_mean, maps.mean((0, 2, 3)), atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["mobilenet_v1", "resnet29"])
+def test_published_weights_of_another_network_are_refused(
+    architecture: str, tmp_path: Path
+) -> None:
+    other = {"mobilenet_v1": "resnet29", "resnet29": "mobilenet_v1"}[architecture]
+    path = tmp_path / "w.safetensors"
+    publish(other, path)
+    config = TrainConfig("d", architecture=architecture, weights=str(path))
+    with pytest.raises(ModelError, match=f"is missing: not weights of {architecture}"):
+        build_initial_model(config, ("sad", "happy"), NO_FACES)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ModelError, match=r"w\.safetensors: damaged or cut off"):
+        build_initial_model(config, ("sad", "happy"), NO_FACES)
+
+
+def test_a_checkpoint_of_a_published_architecture_is_a_checkpoint(tmp_path: Path) -> None:
+    source = make_checkpoint("resnet29", tmp_path)
+    config = TrainConfig("d", architecture="resnet29", weights=str(source))
+    model = build_initial_model(config, ("sad", "happy"), NO_FACES)
+    theirs = checkpoint.load(source).model.network.state_dict()
+    assert torch.equal(model.network.state_dict()["stem.0.weight"], theirs["stem.0.weight"])

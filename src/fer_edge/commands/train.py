@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
@@ -31,12 +31,10 @@ DEFAULTS = TrainConfig(data="-")
 QAT = read_recipe("qat")
 
 if TYPE_CHECKING:
-    Architecture: TypeAlias = str
     Storage: TypeAlias = str
     Schedule: TypeAlias = str
     Arithmetic: TypeAlias = str
 else:
-    Architecture = Literal[*ARCHITECTURES]
     Storage, Schedule, Arithmetic = (
         get_type_hints(TrainConfig)[name] for name in ("storage", "schedule", "precision")
     )
@@ -64,7 +62,14 @@ def train(
     data: DataOption = None,
     skip_bad: SkipBad = False,
     architecture: Annotated[
-        Architecture, setting(MODEL, "architecture", "--arch")
+        str,
+        setting(
+            MODEL,
+            "architecture",
+            "--arch",
+            metavar="NAME",
+            note=f"One of {', '.join(ARCHITECTURES)}.",
+        ),
     ] = DEFAULTS.architecture,
     weights: Annotated[
         str, setting(MODEL, "weights", "--weights", metavar="NAME|FILE")

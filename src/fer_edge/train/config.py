@@ -108,8 +108,8 @@ class TrainConfig:
     weights: str = _setting(
         "bundled",
         "Initial weights: bundled (the checkpoint in the package, a mobilenet_v2), imagenet "
-        "(torchvision downloads them), none, or a file (.safetensors of fer-edge, .pth with "
-        "torchvision's names).",
+        "(torchvision downloads them), none, or a file (.safetensors of fer-edge or, for "
+        "mobilenet_v1 and resnet29, of the published convolutions; .pth with torchvision's names).",
     )
     weights_data: str = _setting(
         "", "What the weights of another origin were trained on, for the spec."

@@ -130,7 +130,7 @@ def _fit_locked(
         initial_spec = provenance.read_initial_spec(config, output if resume else None)
         # the checkpoint holds every weight: a resumed run doesn't read its initial weights again
         start = replace(config, weights="none") if has_begun else config
-        model = build_initial_model(start, data.labels)
+        model = build_initial_model(start, data.labels, data.split("train").pixels)
     train, val = data.split("train"), data.split("val")
     # every error in the settings is found before the folder holds a run
     teachers = load_teachers(config, data)

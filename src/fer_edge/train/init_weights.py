@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from fer_edge.errors import ConfigError
@@ -19,15 +21,26 @@ from fer_edge.train.networks.classifier import (
     build_classifier,
     load_pretrained,
 )
-from fer_edge.train.provenance import find_initial_checkpoint
+from fer_edge.train.networks.published import load_published, published_range
+from fer_edge.train.provenance import find_initial_checkpoint, find_initial_file
+
+_PUBLISHED_FACES = 2048
 
 
-def build_initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceClassifier:
+def build_initial_model(
+    config: TrainConfig, labels: tuple[str, ...], faces: npt.NDArray[np.uint8]
+) -> FaceClassifier:
     """Build a network for `labels` with the initial weights that `config` names.
 
     From a fer-edge checkpoint it takes all weights but the head's, and of the head the rows of the
     labels that both networks have; its mean, std and network side are the defaults. The remaining
     weights are drawn with the config's seed.
+
+    Args:
+        config: the run's settings.
+        labels: of the data.
+        faces: uint8 `[N, S, S]` to train on; published weights get the statistics of the first
+            2,048 for their batch norms.
 
     Raises:
         ConfigError: the checkpoint or the architecture isn't what the settings say.
@@ -35,14 +48,19 @@ def build_initial_model(config: TrainConfig, labels: tuple[str, ...]) -> FaceCla
     """
     torch.manual_seed(config.seed)
     source = _load_source(config)
-    network_side = ARCHITECTURES[config.architecture].side
-    default = source.spec.input if source else InputSpec(config.side, network_side, MEAN, STD)
+    entry = ARCHITECTURES[config.architecture]
+    published = find_initial_file(config) if entry.is_published and not source else None
+    mean, std = published_range(config.architecture) if published else (MEAN, STD)
+    default = source.spec.input if source else InputSpec(config.side, entry.side, mean, std)
     names = ("side", "network_side", "mean", "std")
     given = {name: value for name in names if (value := getattr(config, name)) is not None}
     spec = replace(default, **given)
     model = build_classifier(config.architecture, len(labels), spec)
     if source:
         _copy_weights(model, source, labels, config.architecture)
+    elif published:
+        few = torch.from_numpy(faces[:_PUBLISHED_FACES])
+        load_published(model, config.architecture, published, few)
     elif config.weights != "none":
         load_pretrained(model, config.architecture, config.weights)
     return model

@@ -8,12 +8,13 @@ from pathlib import Path
 from fer_edge.documents import read_json
 from fer_edge.errors import ConfigError, SpecError
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.runtime.formats.spec_reader import has_spec, read_spec
 from fer_edge.spec import DataSpec, ModelSpec
 from fer_edge.train.config import INITIAL_WEIGHTS, TrainConfig
 from fer_edge.train.data import duplicates
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.evaluation.training_overlap import SEPARATOR
+from fer_edge.train.networks.architectures import ARCHITECTURES
 
 INITIAL_SPEC_FILE = "start.json"
 """File in a run's folder with the spec of the checkpoint that the run started from, if any."""
@@ -31,9 +32,16 @@ def find_initial_file(config: TrainConfig) -> Path | None:
 
 
 def find_initial_checkpoint(config: TrainConfig) -> Path | None:
-    """Return the fer-edge checkpoint with the initial weights; None if they are of another kind."""
+    """Return the fer-edge checkpoint with the initial weights; None if they are of another kind.
+
+    Raises:
+        ModelError: the file can't be read.
+    """
     path = find_initial_file(config)
-    return path if path is not None and path.suffix.lower() == ".safetensors" else None
+    if path is None or path.suffix.lower() != ".safetensors":
+        return None
+    may_be_published = ARCHITECTURES[config.architecture].is_published
+    return None if may_be_published and not has_spec(path) else path
 
 
 def read_initial_spec(config: TrainConfig, resumed: Path | None) -> ModelSpec | None:

@@ -11,7 +11,7 @@ from fer_edge.errors import ModelError
 from fer_edge.runtime.formats import ncnn_files
 from fer_edge.runtime.formats.model_files import check_file, model_type
 from fer_edge.runtime.formats.onnx_reader import read_header
-from fer_edge.spec import ModelSpec
+from fer_edge.spec import KEY, ModelSpec
 
 _LONGEST_HEADER = 100_000_000  # the format's own limit
 
@@ -54,6 +54,16 @@ _READERS: dict[str, Callable[[Path], ModelSpec]] = {
     ".xml": _inside(_openvino_metadata),
     ".param": ncnn_files.read_spec,
 }
+
+
+def has_spec(path: Path) -> bool:
+    """Whether a `.safetensors` file is a checkpoint of fer-edge, not another's.
+
+    Raises:
+        ModelError: there is no such file, or it is damaged.
+    """
+    check_file(path)
+    return KEY in _safetensors_metadata(path)
 
 
 def read_spec(path: Path) -> ModelSpec:

@@ -25,12 +25,15 @@ class Architecture:
         stem: name of the first convolution; its weights are summed over the input channels.
         head: name of the last linear layer, which is replaced to fit the number of labels.
         side: default side of the network's input, in pixels.
+        is_published: weights for faces are published that the constructor's module reads, by its
+            `read_published`, `MEAN` and `STD`.
     """
 
     constructor: str
     stem: str
     head: str
     side: int
+    is_published: bool = False
 
     def build(self, **options: object) -> nn.Module:
         """Build the network; `options` are torchvision's, such as `weights` and `num_classes`."""
@@ -51,10 +54,18 @@ ARCHITECTURES = {
         "fer_edge.train.networks.vgg:vgg16_bn", "features.0", "classifier.1", 48
     ),
     "mobilenet_v1": Architecture(
-        "fer_edge.train.networks.mobilenet_v1:mobilenet_v1", "features.0.1", "classifier.1", 96
+        "fer_edge.train.networks.mobilenet_v1:mobilenet_v1",
+        "features.0.1",
+        "classifier.1",
+        96,
+        is_published=True,
     ),
     "resnet29": Architecture(
-        "fer_edge.train.networks.resnet29:resnet29", "stem.0", "classifier.1", 112
+        "fer_edge.train.networks.resnet29:resnet29",
+        "stem.0",
+        "classifier.1",
+        112,
+        is_published=True,
     ),
     # for tests and tryouts
     "tiny": Architecture("fer_edge.train.networks.tiny:tiny", "features.0.0", "classifier.1", 32),
