@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.commands import Fer
+from fer_edge.runtime.recognizer import Recognizer
+from fer_edge.train.data.photographs import FaceLimits
+from tests.support.commands import Fer, plain_text
+from tests.support.data import draw_face
+from tests.support.files import EXAMPLE
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +68,47 @@ def test_inspect(fer: Fer, csv_file: Path) -> None:
     document = json.loads(fer("data", "inspect", csv_file, "--json").out)
     assert document["counts"]["train"]["happy"] == 6
     assert fer("data", "inspect", csv_file / "none").code == 1
+
+
+def test_crop_cuts_faces_out_of_photographs(fer: Fer, yunet: Path, tmp_path: Path) -> None:
+    photos, output = tmp_path / "photos", tmp_path / "faces"
+    photos.mkdir()
+    shutil.copy(EXAMPLE, photos)
+    (photos / "bad.jpg").write_bytes(b"no image")
+    given = ("data", "crop", photos, output, "--detector", yunet)
+    ran = fer(*given)
+    assert (ran.code, ran.err) == (0, f"{photos / 'bad.jpg'}: not an image\n")
+    assert ran.out == "1 photographs (1 more unreadable): 1 faces, 0 dropped, 1 written\n"
+    (face,) = output.iterdir()
+    (cropped,) = Recognizer.load(faces="detect", detector=yunet).prepare(EXAMPLE).crops.faces
+    assert np.array_equal(np.asarray(Image.open(face)), cropped)
+    (tmp_path / "known" / "test" / "happy").mkdir(parents=True)
+    shutil.copy(face, tmp_path / "known" / "test" / "happy")
+    (tmp_path / "known" / "test" / "sad").mkdir()
+    Image.fromarray(draw_face(4, 0)).save(tmp_path / "known" / "test" / "sad" / "0.png")
+    ran = fer(*given, "--not-in", tmp_path / "known")
+    assert ran.code == 1
+    assert "no face to write: " in ran.err
+    assert "1 near copies of held-out faces" in ran.err
+    ran = fer(*given, "--json")
+    assert (json.loads(ran.out)["present"], json.loads(ran.out)["written"]) == (1, 0)
+
+
+def test_crop_says_what_is_wrong(fer: Fer, tmp_path: Path) -> None:
+    for name in ("happy", "sad"):
+        (tmp_path / "known" / "train" / name).mkdir(parents=True)
+        for i in range(3):
+            Image.fromarray(draw_face(1, i)).save(tmp_path / "known" / "train" / name / f"{i}.png")
+    given = ("data", "crop", tmp_path / "none", tmp_path / "faces")
+    for more, message in (
+        (("--not-in", tmp_path / "known"), f"DataError: {tmp_path / 'none'}: not a folder"),
+        (("--min-score", 0.1), "ConfigError: min_score must be in [0.6, 1], not 0.1"),
+        (("--min-side", 0), "ConfigError: min_side must be 1 or more, not 0"),
+    ):
+        ran = fer(*given, *more)
+        assert (ran.code, ran.out) == (1 if message.startswith("Data") else 2, "")
+        assert message in ran.err
+    shown = plain_text(fer("data", "crop", "--help").out)
+    limits = FaceLimits()
+    assert f"[default: {limits.min_score}]" in shown
+    assert f"[default: {limits.min_side}]" in shown

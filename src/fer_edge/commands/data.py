@@ -1,4 +1,4 @@
-"""`fer data inspect`: what a data set holds."""
+"""`fer data`: what a data set holds, and faces cut out of photographs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from typing import Annotated
 
 from fer_edge.commands.console import print_json, show
 from fer_edge.commands.data_options import DATA, Ferplus, SkipBad
-from fer_edge.commands.options import Json, argument, command, group
+from fer_edge.commands.options import (
+    DETECTION,
+    INPUT,
+    OUTPUT,
+    DetectorOption,
+    Json,
+    argument,
+    command,
+    group,
+    option,
+)
+from fer_edge.commands.training_output import show_training
 from fer_edge.errors import DataError, requires_extra
 
-app = group("Inspect training data.")
+app = group("Inspect training data, and make some of photographs.")
 
 
 @command(app, "fer data inspect my_faces", "fer data inspect fer2013.tar.gz --json")
@@ -35,3 +46,77 @@ def inspect(
             f"{path}: {len(found.bad)} rows or images can't be read: repair or remove them, or "
             "leave them out with --skip-bad"
         )
+
+
+@command(
+    app,
+    "fer data crop photos/ faces/",
+    "fer data crop photos/ faces/ --min-side 48 --not-in fer2013.tar.gz",
+)
+def crop(
+    photographs: Annotated[
+        Path,
+        argument("Folder of photographs; its subfolders are searched.", metavar="PHOTOS"),
+    ],
+    output: Annotated[
+        Path, argument("Folder for the faces; it is made if missing.", metavar="OUTPUT")
+    ],
+    not_in: Annotated[
+        Path | None,
+        option(
+            INPUT,
+            "--not-in",
+            help="Data set of whose val and test splits no face may be a near copy: a FER2013 "
+            "file, or class folders.",
+        ),
+    ] = None,
+    detector: DetectorOption = None,
+    min_score: Annotated[
+        float,
+        option(DETECTION, "--min-score", help="Minimum score of the detector, from 0.6 to 1."),
+    ] = 0.7,
+    min_side: Annotated[
+        int,
+        option(
+            DETECTION,
+            "--min-side",
+            help="Minimum face size in the photograph (the shorter side), in pixels.",
+        ),
+    ] = 32,
+    side: Annotated[
+        int,
+        option(
+            OUTPUT,
+            "--side",
+            min=16,
+            max=512,
+            help="Width and height of the written faces, in pixels: the model's input side.",
+        ),
+    ] = 48,
+    as_json: Json = False,
+) -> None:
+    """Cut the faces of photographs out, as fer infer does, into gray PNG files.
+
+    The face number I of a/b.jpg becomes a/b-I.png. Files that are there already stay. Photographs
+    that cannot be read are named and left out.
+    """
+    with requires_extra("train"):
+        from fer_edge.train.data.loading import read_data
+        from fer_edge.train.data.photographs import FaceLimits, crop_photographs
+
+    limits = FaceLimits(min_score, min_side)
+    splits = read_data(not_in, side=side).splits if not_in else {}
+    held_out = [faces for name, faces in splits.items() if name != "train"]
+    if not_in and not held_out:
+        raise DataError(f"{not_in}: it has neither a val nor a test split")
+    with show_training("photographs") as on_progress:
+        found = crop_photographs(
+            photographs,
+            output,
+            side=side,
+            limits=limits,
+            detector=detector,
+            held_out=held_out,
+            on_progress=on_progress,
+        )
+    print_json(found.to_dict()) if as_json else print(found)

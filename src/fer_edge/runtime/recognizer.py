@@ -10,7 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
-from fer_edge.errors import ConfigError, ModelError, SourceError
+from fer_edge.errors import ConfigError, SourceError
 from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.detection import install
 from fer_edge.runtime.detection.detector import Detector
@@ -117,7 +117,7 @@ class Recognizer:
         )
         path = None if faces == "whole" else detector or install.find_detector()
         if path is None and faces == "detect":
-            raise ModelError("no face detector is installed: run fer detector install")
+            path = install.require_detector()
         open_detector = None
         if path is not None:
             open_detector = partial(

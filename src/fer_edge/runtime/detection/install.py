@@ -43,6 +43,17 @@ def find_detector() -> Path | None:
         return None
 
 
+def require_detector(path: Path | None = None) -> Path:
+    """The detector of this path, or the one of `find_detector`.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if path := path or find_detector():
+        return path
+    raise ModelError("no face detector is installed: run fer detector install")
+
+
 def is_installed() -> bool:
     """Whether the published detector is installed: its SHA-256 is the known one."""
     import hashlib

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.errors import ConfigError, DataError, ModelError, SourceError
+from fer_edge.errors import ConfigError, DataError, SourceError
 from fer_edge.runtime.detection.detector import Detector
 from fer_edge.runtime.detection.face_cropper import FaceCropper
-from fer_edge.runtime.detection.install import find_detector
+from fer_edge.runtime.detection.install import require_detector
 from fer_edge.runtime.inputs.images import hold_image
 from fer_edge.spec import ModelSpec
 from fer_edge.train.data import duplicates
@@ -136,10 +136,8 @@ def face_finder(spec: ModelSpec, detector: Path | None = None) -> ReadFace:
     Raises:
         ModelError: there is no detector, or it can't be opened.
     """
-    path = detector or find_detector()
-    if path is None:
-        raise ModelError("no face detector is installed: run fer detector install")
-    cropper = FaceCropper(spec, "detect", partial(Detector, path), align=True)
+    open_detector = partial(Detector, require_detector(detector))
+    cropper = FaceCropper(spec, "detect", open_detector, align=True)
     _ = cropper.detector  # opened now to fail now
 
     def read(image: Path) -> npt.NDArray[np.uint8] | str:
