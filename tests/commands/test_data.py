@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.runtime.recognizer import Recognizer
 from fer_edge.train.data.photographs import FaceLimits
 from tests.support.commands import Fer, plain_text
@@ -112,3 +113,29 @@ def test_crop_says_what_is_wrong(fer: Fer, tmp_path: Path) -> None:
     limits = FaceLimits()
     assert f"[default: {limits.min_score}]" in shown
     assert f"[default: {limits.min_side}]" in shown
+
+
+def test_a_network_is_distilled_from_the_logits_of_teachers(
+    fer: Fer, csv_file: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "own.toml"
+    recipe.write_text(
+        'architecture = "tiny"\nweights = "none"\nepochs = 2\nbatch_size = 16\n'
+        "[augmentation]\nrotation = 5\n"
+    )
+    given = ("--data", csv_file, "--recipe", recipe)
+    taught = fer("train", *given, "--output", tmp_path / "teacher")
+    assert taught.code == 0, taught.err
+    kept = tmp_path / "a.safetensors"
+    ask = ("data", "logits", csv_file, "--teacher", tmp_path / "teacher", "--views", 2)
+    asked = fer(*ask, "--recipe", recipe, "--output", kept)
+    assert asked.code == 0, asked.err
+    assert "2 views of 42 faces, by 1 teacher" in asked.err
+    student = fer("train", *given, "--teacher-logits", kept, "--output", tmp_path / "student")
+    assert student.code == 0, student.err
+    assert read_spec(tmp_path / "student" / "model.safetensors").data.teachers == ("FER2013",)
+    other = fer(*ask, "--output", kept)
+    assert other.code == 0, other.err
+    refused = fer("train", *given, "--teacher-logits", kept, "--output", tmp_path / "other")
+    assert refused.code == 2
+    assert "needs [augmentation] in the recipe with rotation = 12" in refused.err

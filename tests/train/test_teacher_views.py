@@ -11,6 +11,7 @@ from fer_edge.spec import InputSpec
 from fer_edge.train.augment import augment
 from fer_edge.train.config import Augmentation
 from fer_edge.train.networks.checkpoint import Checkpoint
+from fer_edge.train.progress import ProgressCallback
 from fer_edge.train.teacher_views import TeacherViews
 from fer_edge.train.teachers import Teacher, make_teacher, mean_logits
 from tests.support.data import draw_face
@@ -31,7 +32,7 @@ def teachers() -> tuple[Teacher, ...]:
 def test_a_view_holds_what_the_teachers_predict_on_it(
     teachers: tuple[Teacher, ...], tmp_path: Path
 ) -> None:
-    view = TeacherViews(teachers, FACES, tmp_path, seed=1).get(3, RANGES)
+    view = TeacherViews(teachers, FACES, tmp_path, RANGES, 4, seed=1).get(3, is_mild=False)
     seen = augment(FACES, RANGES, view.draws)
     assert torch.allclose(view.logits, mean_logits(teachers, seen), atol=1e-4)
     part = torch.tensor([7, 290, 3])
@@ -45,10 +46,14 @@ def test_a_file_is_read_where_all_is_equal_and_not_otherwise(
     steps: list[str] = []
     first = teachers[:1]
 
+    def make_views(
+        of: tuple[Teacher, ...], faces: torch.Tensor, seed: int, follow: ProgressCallback
+    ) -> TeacherViews:
+        return TeacherViews(of, faces, tmp_path, RANGES, 2, seed, follow)
+
     def views(faces: torch.Tensor = FACES, seed: int = 1, of: tuple[Teacher, ...] = first) -> int:
         steps.clear()
-        own = TeacherViews(of, faces, tmp_path, seed, lambda stage, *_: steps.append(stage))
-        own.get(0, RANGES)
+        make_views(of, faces, seed, lambda stage, *_: steps.append(stage)).get(2, is_mild=False)
         return len(steps)
 
     assert views() == 2
@@ -56,23 +61,23 @@ def test_a_file_is_read_where_all_is_equal_and_not_otherwise(
     assert views(of=teachers) == 2
     assert views(seed=2) == 2
     assert views(faces=FACES.flip(-1)) == 2
-    own = TeacherViews(first, FACES, tmp_path, 1, lambda stage, *_: steps.append(stage))
+    own = make_views(first, FACES, 1, lambda stage, *_: steps.append(stage))
     steps.clear()
-    own.get(0, RANGES.halve())
-    own.get(1, RANGES)
-    assert steps == 2 * ["teachers, view 1"] + 2 * ["teachers, view 2"]
+    own.get(0, is_mild=True)
+    own.get(1, is_mild=False)
+    assert steps == 2 * ["teachers, view 3"] + 2 * ["teachers, view 2"]
 
 
 @pytest.mark.parametrize("content", [b"", b"x", "short"])
 def test_a_damaged_file_is_named(
     teachers: tuple[Teacher, ...], tmp_path: Path, content: bytes | str
 ) -> None:
-    views = TeacherViews(teachers[:1], FACES, tmp_path, seed=1)
-    views.get(0, RANGES)
+    views = TeacherViews(teachers[:1], FACES, tmp_path, RANGES, 1, seed=1)
+    views.get(0, is_mild=False)
     (path,) = tmp_path.iterdir()
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
         np.save(path, np.zeros((5, 7), np.float32))
     with pytest.raises(DataError, match=f"{path.name}.*remove it"):
-        views.get(0, RANGES)
+        views.get(0, is_mild=False)

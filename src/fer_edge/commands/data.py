@@ -1,16 +1,18 @@
-"""`fer data`: what a data set holds, and faces cut out of photographs."""
+"""`fer data`: what a data set holds, faces cut out of photographs, and the logits of teachers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-from fer_edge.commands.console import print_json, show
+from fer_edge.atomic import check_writable
+from fer_edge.commands.console import note, print_json, show
 from fer_edge.commands.data_options import DATA, Ferplus, SkipBad
 from fer_edge.commands.options import (
     DETECTION,
     INPUT,
     OUTPUT,
+    TARGETS,
     DetectorOption,
     Json,
     argument,
@@ -19,9 +21,12 @@ from fer_edge.commands.options import (
     option,
 )
 from fer_edge.commands.training_output import show_training
-from fer_edge.errors import DataError, requires_extra
+from fer_edge.errors import ConfigError, DataError, requires_extra
+from fer_edge.schema import parse
+from fer_edge.train.config import TrainConfig, read_recipe
+from fer_edge.train.run_folder import VIEWS_FOLDER, find_checkpoint
 
-app = group("Inspect training data, and make some of photographs.")
+app = group("Inspect and prepare training data.")
 
 
 @command(app, "fer data inspect my_faces", "fer data inspect fer2013.tar.gz --json")
@@ -120,3 +125,58 @@ def crop(
             on_progress=on_progress,
         )
     print_json(found.to_dict()) if as_json else print(found)
+
+
+@command(
+    app, "fer data logits fer2013.tar.gz --teacher a --teacher b --output teachers.safetensors"
+)
+def logits(
+    path: Annotated[Path, argument(DATA, metavar="PATH")],
+    teachers: Annotated[
+        list[Path],
+        option(TARGETS, "--teacher", help="A run's folder or a checkpoint. May be repeated."),
+    ],
+    output: Annotated[Path, option(OUTPUT, "--output", "-o", help="File to write.")],
+    recipe: Annotated[
+        str | None,
+        option(TARGETS, "--recipe", metavar="NAME|FILE", help="Recipe with the augmentation."),
+    ] = None,
+    views: Annotated[
+        int, option(TARGETS, "--views", min=1, help="Number of augmented views of each face.")
+    ] = 8,
+    mirror: Annotated[
+        bool,
+        option(TARGETS, "--mirror", help="Average over each view and its mirror image."),
+    ] = False,
+    seed: Annotated[int, option(TARGETS, "--seed", min=0, help="Seed of the views.")] = 0,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Write the logits of teachers on views of the training faces, for `fer train`."""
+    with requires_extra("train"):
+        from fer_edge.train.data.loading import read_data
+        from fer_edge.train.teacher_logits import collect_logits
+
+    check_writable(output.parent)
+    settings = read_recipe(recipe) if recipe else {}
+    given = {name: settings[name] for name in ("side", "augmentation") if name in settings}
+    try:
+        config = parse(
+            TrainConfig,
+            {
+                **given,
+                "data": str(path),
+                "teachers": [str(find_checkpoint(one)) for one in teachers],
+                "mirror_teachers": mirror,
+                "views": views,
+                "seed": seed,
+            },
+            "settings",
+            unknown="reject",
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    data = read_data(path, side=config.side, skip_bad=skip_bad)
+    with show_training() as on_progress:
+        found = collect_logits(config, data, output.parent / VIEWS_FOLDER, on_progress)
+    found.save(output)
+    note(f"{output}: {views} views of {len(found.faces):,} faces, by {len(teachers)} teachers")

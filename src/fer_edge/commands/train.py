@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_type_hints
 
 import typer
 
@@ -31,10 +31,12 @@ DEFAULTS = TrainConfig(data="-")
 QAT = read_recipe("qat")
 
 if TYPE_CHECKING:
+    Architecture: TypeAlias = str
     Storage: TypeAlias = str
     Schedule: TypeAlias = str
     Arithmetic: TypeAlias = str
 else:
+    Architecture = Literal[*ARCHITECTURES]
     Storage, Schedule, Arithmetic = (
         get_type_hints(TrainConfig)[name] for name in ("storage", "schedule", "precision")
     )
@@ -62,7 +64,7 @@ def train(
     data: DataOption = None,
     skip_bad: SkipBad = False,
     architecture: Annotated[
-        str,
+        Architecture,
         setting(
             MODEL,
             "architecture",
@@ -125,6 +127,9 @@ def train(
     ] = DEFAULTS.soft_targets,
     teachers: Annotated[
         list[Path] | None, setting(TARGETS, "teachers", "--teacher", note="May be repeated.")
+    ] = None,
+    teacher_logits: Annotated[
+        Path | None, setting(TARGETS, "teacher_logits", "--teacher-logits")
     ] = None,
     class_balance: Annotated[
         float, setting(TARGETS, "class_balance", "--class-balance")

@@ -182,6 +182,11 @@ class TrainConfig:
         "Folder of the teachers' logits on these views, which other runs can share; by default "
         "in the run's folder.",
     )
+    teacher_logits: str = _setting(
+        "",
+        "File of teachers' logits, as `fer data logits` writes it, in place of the teachers; its "
+        "views have the same augmentation.",
+    )
     mild_fraction: float = _setting(
         0.0, "Fraction of the epochs, the last ones, with half of the augmentation's ranges."
     )
@@ -243,6 +248,10 @@ class TrainConfig:
             (self.teachers or not self.views, "views needs teachers: --teacher"),
             (not (self.views and self.qat_from), "views is for float networks, not for --qat"),
             (self.views or not self.views_folder, "views_folder needs views above 0"),
+            (
+                not (self.teacher_logits and (self.teachers or self.qat_from)),
+                "teacher_logits replaces teachers, and isn't for --qat",
+            ),
         ):
             if not is_valid:
                 raise ConfigError(message)

@@ -41,6 +41,7 @@ from fer_edge.train.run_checkpoints import (
 from fer_edge.train.run_folder import CONFIG_FILE, MODEL_FILE, VIEWS_FOLDER, is_run_folder, lock_run
 from fer_edge.train.run_inputs import describe_inputs
 from fer_edge.train.targets import build_targets
+from fer_edge.train.teacher_logits import StoredViews, load_logits
 from fer_edge.train.teacher_views import TeacherViews
 from fer_edge.train.teachers import load_teachers, make_teacher
 
@@ -137,6 +138,7 @@ def _fit_locked(
     if qat:
         digest = sha256(Path(config.qat_from))
         teachers += (make_teacher(qat.source, digest, mirror=config.mirror_teachers),)
+    stored = load_logits(config, data) if config.teacher_logits else None
     targets = build_targets(config, data)
     get_submodules(model, config.frozen)
     # with what the initial checkpoint decided, since a resumed run doesn't read it
@@ -163,11 +165,12 @@ def _fit_locked(
         if is_rank_zero:
             _LOG.info("calibration on %s", qat.calibration)
         qat.calibrate(on_progress)
-    views = None
+    views: TeacherViews | StoredViews | None = stored
     if config.views:
         folder = Path(config.views_folder) if config.views_folder else output / VIEWS_FOLDER
         pixels = torch.from_numpy(train.pixels)
-        views = TeacherViews(teachers, pixels, folder, config.seed, on_progress)
+        ranges, count = config.augmentation, config.views
+        views = TeacherViews(teachers, pixels, folder, ranges, count, config.seed, on_progress)
     saved = RunCheckpoints(output / FOLDER)
     callbacks: list[Callback] = [
         EpochLog(output / "metrics.csv", len(train)),
@@ -217,10 +220,13 @@ def _fit_locked(
         checkpoint = finalize_quantized(qat.finish(trained, config.epochs), config, data)
     else:
         before = provenance.describe_initial_data(config, initial_spec)
+        taught = [one.data for one in teachers]
+        if stored:
+            taught += stored.source.header.teachers
         checkpoint = finalize_float(
             trained,
             data,
-            provenance.describe_training_data(before, data, [one.data for one in teachers]),
+            provenance.describe_training_data(before, data, taught),
             architecture=config.architecture,
             storage=config.storage,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -20,6 +21,7 @@ from fer_edge.train.corrupt import corrupt
 from fer_edge.train.distributed import average_buffers
 from fer_edge.train.networks.classifier import FaceClassifier, is_finite, is_head_parameter
 from fer_edge.train.networks.quantized import quantized_layers
+from fer_edge.train.teacher_logits import StoredViews
 from fer_edge.train.teacher_views import TeacherViews, View
 from fer_edge.train.teachers import Teacher, mean_logits
 
@@ -43,7 +45,7 @@ class LitClassifier(lightning.LightningModule):
         weights: class weights, float32 `[labels]`.
         steps: number of training steps of the whole run.
         teachers: networks with the same labels.
-        views: what the teachers predict on fixed views of the faces, if `config.views` is set.
+        views: what teachers predict on fixed views of the faces, if the settings say so.
 
     Raises:
         ConfigError: `config.frozen` names an unknown submodule.
@@ -56,7 +58,7 @@ class LitClassifier(lightning.LightningModule):
         weights: Tensor,
         steps: int,
         teachers: tuple[Teacher, ...] = (),
-        views: TeacherViews | None = None,
+        views: TeacherViews | StoredViews | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -75,13 +77,11 @@ class LitClassifier(lightning.LightningModule):
         for module in self.frozen_modules:  # keeps their batch norm statistics as well
             module.eval()
         if self.views:
-            number = self.current_epoch % self.config.views
-            if self._is_mild():  # views of their own
-                number += self.config.views
+            get = partial(self.views.get, self.current_epoch, is_mild=self._is_mild())
             if self.global_rank == 0:  # computes it, and the others read it
-                self.view = self.views.get(number, self._get_augmentation())
+                self.view = get()
             self.trainer.strategy.barrier()
-            self.view = self.view or self.views.get(number, self._get_augmentation())
+            self.view = self.view or get()
 
     def on_train_epoch_end(self) -> None:
         self.view = None
@@ -106,7 +106,7 @@ class LitClassifier(lightning.LightningModule):
         (faces, targets, index), config = batch, self.config
         draws = torch.rand(len(faces), DRAWS) if self.view is None else self.view.draws[index.cpu()]
         pixels = augment(faces, self._get_augmentation(), draws)
-        if self.teachers and not config.qat_from:
+        if (self.teachers or self.view) and not config.qat_from:
             wanted = self._ask_teachers(pixels, index).softmax(1)
             targets = targets.lerp(wanted, config.teacher_weight)
         corruption = config.corruption.halve() if self._is_mild() else config.corruption

@@ -22,7 +22,9 @@ MODEL_FILE = "model.safetensors"
 VIEWS_FOLDER = "teacher_views"
 LOCK_FILE = "lock"
 """In the folder of a run while a process trains in it."""
-PATH_SETTINGS = frozenset(("data", "ferplus", "qat_from", "teachers", "views_folder", "weights"))
+PATH_SETTINGS = frozenset(
+    ("teacher_logits", "data", "ferplus", "qat_from", "teachers", "views_folder", "weights")
+)
 """Settings that name files; a resumed run may find these elsewhere."""
 
 

@@ -131,6 +131,7 @@ def _find_files(config: TrainConfig) -> dict[str, Path]:
         "weights": None if config.qat_from else find_initial_file(config),
         "ferplus": Path(config.ferplus) if config.ferplus else None,
         "qat_from": Path(config.qat_from) if config.qat_from else None,
+        "teacher_logits": Path(config.teacher_logits) if config.teacher_logits else None,
         **{f"teachers[{i}]": Path(name) for i, name in enumerate(config.teachers)},
     }
     return {name: path for name, path in found.items() if path is not None}

@@ -46,6 +46,8 @@ class TeacherViews:
         faces: uint8 `[N, S, S]`.
         folder: of the files, one for each teacher and view; made if missing. Their names are
             digests of all that the logits depend on, so runs can share the folder.
+        ranges: of the augmentation.
+        count: number of views.
         seed: of the views.
         on_progress: called after each batch.
     """
@@ -55,22 +57,33 @@ class TeacherViews:
         teachers: tuple[Teacher, ...],
         faces: Tensor,
         folder: Path,
+        ranges: Augmentation,
+        count: int,
         seed: int,
         on_progress: ProgressCallback = ignore_progress,
     ) -> None:
         self.teachers = teachers
         self.faces = faces
         self.folder = folder
+        self.ranges = ranges
+        self.count = count
         self.seed = seed
         self.on_progress = on_progress
         self.digest = hashlib.sha256(faces.numpy().tobytes()).hexdigest()
 
-    def get(self, number: int, ranges: Augmentation) -> View:
-        """Read a view, whose missing logits are computed and saved first.
+    def get(self, epoch: int, *, is_mild: bool) -> View:
+        """Read an epoch's view, whose missing logits are computed and saved first.
+
+        Args:
+            epoch: from 0; epochs take the views in turn.
+            is_mild: take a view with half of the ranges.
 
         Raises:
             DataError: a file is damaged.
         """
+        number, ranges = epoch % self.count, self.ranges
+        if is_mild:  # views of their own
+            number, ranges = number + self.count, ranges.halve()
         draws = draw_view(number, self.seed, len(self.faces))
         logits = [self._get_logits(teacher, number, ranges, draws) for teacher in self.teachers]
         return View(draws, torch.stack(logits).mean(0))
