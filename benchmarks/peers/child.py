@@ -34,6 +34,7 @@ class Reader:
         photograph: an image file to the labels of the faces found in it; None where it has no
             detector.
         packages: packages whose versions the table shows.
+        probabilities: as `face`, to the probabilities of `labels`. None where it has none.
     """
 
     labels: tuple[str, ...]
@@ -41,6 +42,7 @@ class Reader:
     face: Callable[[Any], str | None]
     photograph: Callable[[str], Iterable[str]] | None
     packages: tuple[str, ...]
+    probabilities: Callable[[Any], Any] | None = None
 
 
 def ours(*, engine: str, model: str | None = None) -> Reader:
@@ -104,11 +106,15 @@ def fer_litert() -> Reader:
 
     run = _litert("fer", "data/emotion_model_quantized.tflite")
 
-    def face(gray: Any) -> str:
+    def probabilities(gray: Any) -> Any:
         scaled = np.array([cv2.resize(gray, (64, 64))], dtype="float32") / 255.0
-        return FER2013[int(run(((scaled - 0.5) * 2.0)[..., None]).argmax())]
+        return run(((scaled - 0.5) * 2.0)[..., None])
 
-    return Reader(FER2013, _with_opencv, face, None, ("fer", "ai-edge-litert", "numpy"))
+    def face(gray: Any) -> str:
+        return FER2013[int(probabilities(gray).argmax())]
+
+    packages = ("fer", "ai-edge-litert", "numpy")
+    return Reader(FER2013, _with_opencv, face, None, packages, probabilities)
 
 
 def fer_whole(*, offsets: list[int], tflite: bool = True) -> Reader:
@@ -264,7 +270,7 @@ def timed(call: Callable[[], Any], *, warm: int, calls: int) -> tuple[Any, list[
 
 
 def respond(reader: Reader, request: dict[str, Any]) -> dict[str, Any]:
-    """The reply to "predict" (labels of faces), "time" (one face) or "photograph"."""
+    """The reply to "predict" or "probabilities" (of faces), "time" (one face) or "photograph"."""
     if request["do"] == "photograph":
         if reader.photograph is None:
             return {"labels": None, "seconds": None}
@@ -278,6 +284,10 @@ def respond(reader: Reader, request: dict[str, Any]) -> dict[str, Any]:
     faces = np.load(request["faces"], mmap_mode="r")
     if request["do"] == "predict":
         return {"labels": [reader.face(np.array(face)) for face in faces]}
+    if request["do"] == "probabilities":
+        if reader.probabilities is None:
+            return {"error": "it predicts labels alone"}
+        return {"probabilities": [reader.probabilities(np.array(face)).tolist() for face in faces]}
     face = np.array(faces[request["at"]])
     _, seconds = timed(lambda: reader.face(face), warm=request["warm"], calls=request["calls"])
     return {"seconds": seconds}

@@ -19,6 +19,7 @@ MTCNN = Environment("facial-emotion-recognition", ("facial-emotion-recognition",
 
 
 OURS = "fer-edge, ONNX Runtime"
+FER_LITERT = "`fer`'s model, LiteRT"
 TABLE = (
     Contender(OURS, BASE, {"adapter": "ours", "engine": "onnxruntime"}),
     Contender("fer-edge, OpenVINO", OPENVINO, {"adapter": "ours", "engine": "openvino"}),
@@ -44,7 +45,7 @@ TABLE = (
     Contender(
         "its checkpoint, torch.compile", TORCH, {"adapter": "torch_module", "compiled": True}
     ),
-    Contender("`fer`'s model, LiteRT", FER_MODEL, {"adapter": "fer_litert"}),
+    Contender(FER_LITERT, FER_MODEL, {"adapter": "fer_litert"}),
     Contender("`fer` as installed", FER, {"adapter": "fer_whole", "offsets": [10, 10]}),
     Contender("`fer`, `offsets=(0, 0)`", FER, {"adapter": "fer_whole", "offsets": [0, 0]}),
     Contender(

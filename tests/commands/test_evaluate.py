@@ -120,3 +120,27 @@ def test_photographs_are_searched_for_faces(fer: Fer, yunet: Path, tmp_path: Pat
     assert "left out: happy/empty.png: no face found" in ran.out
     ran = fer("evaluate", bundled("model"), "--data", tmp_path, "--detector", yunet)
     assert (ran.code, "--detector is for --faces detect" in ran.err) == (2, True)
+
+
+def test_corruptions(fer: Fer, csv_file: Path, tmp_path: Path) -> None:
+    """Of a checkpoint and an exported file; a report without them doesn't replace one with them."""
+    checkpoint = make_checkpoint("tiny", tmp_path)
+    for model in (bundled("model"), checkpoint):
+        folder = tmp_path / model.suffix
+        given = ("evaluate", model, "--data", csv_file, "--output", folder)
+        ran = fer(*given, "--corruptions", "--json")
+        assert ran.code == 0, ran.err
+        report = json.loads(ran.out)
+        assert len(report["corruptions"]["rows"]) == 20
+        assert report["corruptions"]["clean"]["accuracy"] == report["accuracy"]
+        assert json.loads((folder / "report.json").read_text()) == report
+        assert "corruptions.png" in ran.err
+        assert (folder / "corruptions.png").is_file()
+    ran = fer(*given)
+    assert (ran.code, "a report with corruptions, which this one lacks" in ran.err) == (2, True)
+    ran = fer(*given, "--corruptions")
+    assert ran.code == 0, ran.err
+    shown = plain_text(ran.out)
+    assert "corruption accuracy unchanged labels calibration error" in shown
+    assert "predicted labels, %" in shown
+    assert "mean, corrupted" in shown

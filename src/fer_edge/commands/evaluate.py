@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,6 +22,7 @@ from fer_edge.commands.options import (
     option,
     single,
 )
+from fer_edge.commands.training_output import show_training
 from fer_edge.errors import ConfigError, requires_extra
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ app = single()
     "fer evaluate run/model.safetensors --data fer2013.tar.gz",
     "fer evaluate model.onnx --data my_faces --ignore-class contempt",
     "fer evaluate runs/seed* --data my_faces --split val",
+    "fer evaluate model.onnx --data fer2013.tar.gz --corruptions",
 )
 def evaluate(
     models: Annotated[
@@ -71,6 +74,15 @@ def evaluate(
             INPUT,
             "--without-duplicates",
             help="Leave out faces that have a near-duplicate in the train split.",
+        ),
+    ] = False,
+    corruptions: Annotated[
+        bool,
+        option(
+            INPUT,
+            "--corruptions",
+            help="Also evaluate on the same faces with noise, blur, JPEG compression, few pixels, "
+            "other light or parts covered: 20 more evaluations.",
         ),
     ] = False,
     ferplus: Ferplus = None,
@@ -112,15 +124,23 @@ def evaluate(
     if detector and faces == "whole":
         raise ConfigError("--detector is for --faces detect")
     with requires_extra("train"):
+        from fer_edge.render.corruptions import corruption_tables
         from fer_edge.render.reports import annotator_tables, report_tables, variation_table
         from fer_edge.train.data.class_map import read_class_map
         from fer_edge.train.evaluation import plots  # noqa: F401 - fails here if it isn't installed
         from fer_edge.train.evaluation.annotator_agreement import compare_with_annotators
-        from fer_edge.train.evaluation.evaluate import evaluate, match_labels, open_model
+        from fer_edge.train.evaluation.corruption_report import measure_corruptions
+        from fer_edge.train.evaluation.evaluate import (
+            evaluate,
+            match_labels,
+            open_model,
+            predict_probabilities,
+        )
         from fer_edge.train.evaluation.evaluation_data import face_finder, load_evaluation_data
         from fer_edge.train.evaluation.report_folder import (
             check_report_folder,
             default_report_folder,
+            report_document,
             write_report,
         )
         from fer_edge.train.evaluation.seed_variance import distinct_names, measure_variation
@@ -173,18 +193,26 @@ def evaluate(
                 engine=model.engine,
                 device=model.device,
                 has_votes=ferplus is not None,
+                has_corruptions=corruptions,
             )
     reports = []
     for model, source, split_faces, folder in zip(opened, sources, matched, folders, strict=True):
         report = evaluate(model, split_faces, split, source.left_out, source.scope)
         agreement = None if source.votes is None else compare_with_annotators(report, source.votes)
-        files = write_report(report, split_faces, folder, agreement, force=force)
+        robustness = None
+        if corruptions:
+            predict = partial(predict_probabilities, model)
+            with show_training("corruptions") as on_progress:
+                robustness = measure_corruptions(
+                    report, predict, split_faces.pixels, model.spec.crop, on_progress
+                )
+        files = write_report(report, split_faces, folder, agreement, robustness, force=force)
         if as_json:
-            added = {"annotators": agreement.to_dict()} if agreement else {}
-            print_json(report.to_dict() | added)
+            print_json(report_document(report, agreement, robustness))
         else:
             show(report_tables(report))
             show(annotator_tables(agreement) if agreement else [])
+            show(corruption_tables(robustness) if robustness else [])
         note("wrote " + ", ".join(map(str, files)))
         reports.append(report)
     if len(reports) < 2:

@@ -129,6 +129,18 @@ def predict_all(predict: Predict, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[
     )
 
 
+def predict_probabilities(model: Model, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Predict any number of faces, uint8 `[N, S, S]`; float32 `[N, labels]`, at its temperature.
+
+    Raises:
+        ModelError: the model returned a NaN or an infinite logit.
+    """
+    logits = predict_all(model.predict, pixels)
+    if not np.isfinite(logits).all():
+        raise ModelError(f"{model.name}: the model returns logits that are NaN or infinite")
+    return softmax(logits, model.spec.temperature).astype(np.float32)
+
+
 def evaluate(
     model: Model, faces: Faces, split: str, left_out: LeftOut | None = None, scope: str = ""
 ) -> Report:
@@ -147,15 +159,12 @@ def evaluate(
     """
     if not len(faces):
         raise DataError(f"no face of {split} is left to evaluate {model.name} on")
-    logits = predict_all(model.predict, faces.pixels)
-    if not np.isfinite(logits).all():
-        raise ModelError(f"{model.name}: the model returns logits that are NaN or infinite")
     return Report(
         model.name,
         split,
         model.spec.labels,
         faces.labels,
-        softmax(logits, model.spec.temperature).astype(np.float32),
+        predict_probabilities(model, faces.pixels),
         left_out or LeftOut(),
         scope,
         size=model.size,

@@ -12,6 +12,7 @@ from fer_edge.documents import read_json
 from fer_edge.errors import ConfigError
 from fer_edge.train.data.dataset import Faces
 from fer_edge.train.evaluation.annotator_agreement import AnnotatorAgreement
+from fer_edge.train.evaluation.corruption_report import CorruptionReport
 from fer_edge.train.evaluation.metrics import Report
 from fer_edge.train.run_folder import is_run_folder
 
@@ -44,16 +45,18 @@ def check_report_folder(
     engine: str,
     device: str,
     has_votes: bool = False,
+    has_corruptions: bool = False,
 ) -> None:
     """Check that a report may be written to `folder`; to be called before the evaluation, too.
 
     A report of the same model on the same faces under the same engine and device may be replaced,
-    except that a report with FER+'s votes isn't replaced by one without.
+    except that a report with FER+'s votes or with corruptions isn't replaced by one without.
 
     Args:
         folder: where the report is to be written; need not exist.
         model_sha256, data_sha256, split, engine, device: of the new report.
         has_votes: the report compares the model with FER+'s annotators.
+        has_corruptions: the report has the model under corruptions.
 
     Raises:
         ConfigError: `folder` holds the report of another evaluation.
@@ -73,6 +76,10 @@ def check_report_folder(
         (its_engine == engine, f"under another engine, {its_engine}"),
         (its_device == device, f"on another device, {its_device}"),
         (has_votes or "annotators" not in previous, "with FER+'s votes, which this one lacks"),
+        (
+            has_corruptions or "corruptions" not in previous,
+            "with corruptions, which this one lacks",
+        ),
     ):
         if not is_same:
             raise ConfigError(
@@ -81,11 +88,22 @@ def check_report_folder(
             )
 
 
+def report_document(
+    report: Report,
+    agreement: AnnotatorAgreement | None = None,
+    corruptions: CorruptionReport | None = None,
+) -> dict[str, Any]:
+    """The document that `report.json` holds and `fer evaluate --json` prints."""
+    added = {"annotators": agreement, "corruptions": corruptions}
+    return report.to_dict() | {name: part.to_dict() for name, part in added.items() if part}
+
+
 def write_report(
     report: Report,
     faces: Faces,
     folder: Path,
     agreement: AnnotatorAgreement | None = None,
+    corruptions: CorruptionReport | None = None,
     *,
     force: bool = False,
 ) -> list[Path]:
@@ -99,6 +117,7 @@ def write_report(
         faces: the evaluated faces.
         folder: made if missing.
         agreement: adds `annotators.png`, and "annotators" to the JSON.
+        corruptions: adds `corruptions.png`, and "corruptions" to the JSON.
         force: replace the report of another evaluation.
 
     Returns:
@@ -110,6 +129,7 @@ def write_report(
         OSError: the folder can't be written.
     """
     from fer_edge.train.evaluation import plots
+    from fer_edge.train.evaluation.corruption_plot import plot_corruptions
     from fer_edge.train.evaluation.label_fonts import choose_fonts
 
     if not force:
@@ -121,6 +141,7 @@ def write_report(
             engine=report.engine,
             device=report.device,
             has_votes=agreement is not None,
+            has_corruptions=corruptions is not None,
         )
     for hint in choose_fonts(report.labels).hints:
         log.warning("%s", hint)
@@ -128,9 +149,12 @@ def write_report(
         "confusion.png": plots.plot_confusion(report),
         "reliability.png": plots.plot_reliability(report),
         "gallery.png": plots.plot_gallery(report, faces.pixels),
-        **({"annotators.png": plots.plot_annotators(report, agreement)} if agreement else {}),
     }
-    document = report.to_dict() | ({"annotators": agreement.to_dict()} if agreement else {})
+    if agreement:
+        figures["annotators.png"] = plots.plot_annotators(report, agreement)
+    if corruptions:
+        figures["corruptions.png"] = plot_corruptions(report, corruptions)
+    document = report_document(report, agreement, corruptions)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(folder.parent, named_as=folder) as beside:
         for name, figure in figures.items():

@@ -1,0 +1,71 @@
+"""The table of benchmarks/corruptions.py, and the predictions of a peer's process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.corruptions import Measured, format_rows, peer_predictor
+from benchmarks.peers.child import Reader, respond
+from benchmarks.peers.rows import Row
+from benchmarks.peers.table import TABLE
+
+from fer_edge.train.evaluation.corruption_report import CorruptionReport, CorruptionRow
+
+
+def reported(accuracy: float) -> CorruptionReport:
+    clean = CorruptionRow("clean", 0.9, 1.0, 0.01, (1.0,))
+    return CorruptionReport(("happy",), 10, clean, (CorruptionRow("b", accuracy, 1, 0.2, (1.0,)),))
+
+
+def test_a_row_for_each_corruption_and_two_columns_for_each_model() -> None:
+    columns, rows = format_rows(
+        [Measured("m", {}, reported(0.5)), Measured("o", {}, reported(0.1))]
+    )
+    assert columns == ["", "m: accuracy", "calibration error", "o: accuracy", "calibration error"]
+    assert rows == [
+        ["clean", "90.0 %", "0.010", "90.0 %", "0.010"],
+        ["b", "50.0 %", "0.200", "10.0 %", "0.200"],
+        ["mean, corrupted", "50.0 %", "0.200", "10.0 %", "0.200"],
+    ]
+
+
+class FakeRow(Row):
+    """A peer that runs in this process and knows two labels."""
+
+    def ask(self, **request: object) -> dict[str, object] | None:
+        reader = Reader(
+            ("sadness", "Happy"),
+            str,
+            lambda _: "sadness",
+            None,
+            (),
+            lambda face: np.array([face.mean() / 255, 1 - face.mean() / 255]),
+        )
+        return respond(reader, dict(request))
+
+
+def test_probabilities_of_a_peer_are_in_the_order_of_the_labels() -> None:
+    row = FakeRow(TABLE[0], labels=["sadness", "Happy"])
+    faces = np.stack([np.full((48, 48), level, np.uint8) for level in (0, 51, 255)])
+    with peer_predictor(row, ("happy", "sad")) as predict:
+        found = predict(faces)
+    assert found.dtype == np.float32
+    assert np.allclose(found, [[1, 0], [0.8, 0.2], [0, 1]])
+
+
+def test_a_peer_that_fails_is_named() -> None:
+    row = Row(TABLE[0], failure="it ended with (1)", labels=[])
+    with (
+        pytest.raises(SystemExit, match=r"ONNX Runtime: it ended with \(1\)"),
+        peer_predictor(row, ("happy",)),
+    ):
+        pass
+
+
+def test_a_peer_without_probabilities_says_so(tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", np.zeros((1, 48, 48), np.uint8))
+    reader = Reader(("happy",), str, lambda _: "happy", None, ())
+    reply = respond(reader, {"do": "probabilities", "faces": str(tmp_path / "f.npy")})
+    assert reply == {"error": "it predicts labels alone"}
