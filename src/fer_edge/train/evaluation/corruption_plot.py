@@ -51,8 +51,7 @@ def plot_corruptions(report: Report, corruptions: CorruptionReport) -> Figure:
     right.set(xlim=(0, 1), xlabel="fraction of the predictions")
     right.set_yticks(lines, [*names, _TRUTH])
     for axes in (left, right):
-        axes.invert_yaxis()
-        axes.margins(y=0.01)
+        axes.set_ylim(len(fractions) - 0.4, -0.6)  # rows beside each other, the first one above
     left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False, fontsize=9)
     right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4, frameon=False, fontsize=9)
     figure.suptitle(
