@@ -94,8 +94,12 @@ def report_document(
     corruptions: CorruptionReport | None = None,
 ) -> dict[str, Any]:
     """The document that `report.json` holds and `fer evaluate --json` prints."""
-    added = {"annotators": agreement, "corruptions": corruptions}
-    return report.to_dict() | {name: part.to_dict() for name, part in added.items() if part}
+    document = report.to_dict()
+    if agreement:
+        document["annotators"] = agreement.to_dict()
+    if corruptions:
+        document["corruptions"] = corruptions.to_dict()
+    return document
 
 
 def write_report(
