@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +72,7 @@ def _random(face: Face) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(face.tobytes()))
 
 
-def _to_bytes(values: npt.NDArray[np.float64]) -> Face:
+def _to_bytes(values: npt.NDArray[np.floating[Any]]) -> Face:
     return values.round().clip(0, 255).astype(np.uint8)
 
 
