@@ -154,10 +154,9 @@ def main() -> None:
         print("| " + " | ".join(map(str, cells)) + " |")
     if given.keep:
         command = "python -m benchmarks.ablation fer2013.tar.gz fer2013new.csv WEIGHTS RUNS --keep"
-        print(
-            f"written: {save_result('ablation', COLUMNS, rows, command=command)}",
-            file=sys.stderr,
-        )
+        model = read_spec(Path(given.weights)).title
+        path = save_result("ablation", COLUMNS, rows, command=command, model=model)
+        print(f"written: {path}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Does memory grow, or an answer change, in a long run? With the bundled model.
+"""Does memory grow, or an answer change, in a long run? With base.
 
 python -m benchmarks.endurance [--scale 0.01] [--only calls] [--keep]
 
@@ -29,6 +29,8 @@ from PIL import Image
 from benchmarks.lib.result_tables import save_result
 from benchmarks.lib.timing import print_table
 from fer_edge import Recognizer, Result
+from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 
 THREADS = 8
 CALLS, LOADS, FRAMES = 20_000, 1_000, 100_000
@@ -250,6 +252,7 @@ def main() -> None:
             COLUMNS,
             rows,
             command=f"python -m benchmarks.endurance{scale} --keep",
+            model=read_spec(bundled("model")).title,
             figures={name: thin_out(one["memory"]) for name, one in figures.items()},
         )
     sys.exit(any(one["different"] for one in figures.values()))

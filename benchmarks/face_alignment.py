@@ -4,13 +4,13 @@ FER2013=/path/to/fer2013.tar.gz FER_EDGE_DETECTOR=/path/to/yunet.onnx \\
     python -m benchmarks.face_alignment [--faces N] [--fill edge|gray] [--disc]
 
 Each validation face is enlarged four times, pasted on a canvas, rotated about its centre and given
-to the detector. Where it finds the face, the bundled model predicts it twice: the upright crop
+to the detector. Where it finds the face, base predicts it twice: the upright crop
 around the box, and the crop rotated until the eyes are level. The canvas around the face repeats
 its edge, or is gray. The upright crop of a rotated face contains more of this filling than the
 aligned one. With --disc both crops are gray outside the inscribed disc, which contains hardly any
 filling, so that only the rotation differs.
 
-Measured with the bundled model on all 3,589 faces, gray filling, alignment above a tilt of 10
+Measured with base 2 on all 3,589 faces, gray filling, alignment above a tilt of 10
 degrees, in percentage points of accuracy with the standard error of the difference: -0.1 ±0.3 on
 upright faces, +0.5 ±0.3 rotated by 10 degrees, +3.0 ±0.4 by 20, +7.2 ±0.5 by 30, +14.4 ±0.7 by 45.
 A repeated edge (+12.2 ±0.9 at 45 degrees) and, on 1,500 faces, the disc (+14.8 ±1.4) agree with
@@ -121,7 +121,7 @@ if __name__ == "__main__":
 
     model = open_backend(bundled("model"))
     data = read_data(Path(os.environ["FER2013"]))
-    split = match_labels(data, data.split("val"), model.spec, "the bundled model")
+    split = match_labels(data, data.split("val"), model.spec, model.spec.title)
     faces, labels = split.pixels[: options.faces], split.labels[: options.faces]
     detector = Detector(Path(os.environ["FER_EDGE_DETECTOR"]), min_face=1)
     whole = predict_all(model, faces).argmax(1) == labels

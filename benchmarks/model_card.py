@@ -1,4 +1,4 @@
-"""Update the bundled model's figures in README.md and docs/model-card.md, and its plot.
+"""Update base's figures in README.md and docs/model-card.md, and its plot.
 
 FER2013=/path/to/fer2013.tar.gz python -m benchmarks.model_card fer2013new.csv
 
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.data import duplicates
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.ferplus import read_votes
@@ -95,10 +96,13 @@ def annotators(report: Report, ferplus: Path, data: FaceData) -> str:
 
 def rewrite(path: Path, blocks: dict[str, str]) -> None:
     text = path.read_text("utf-8")
+    model = read_spec(bundled("model")).title
     for name, block in blocks.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         block = re.sub(r"(\d)%", r"\1 %", block)
-        text, count = re.subn(pattern, rf"\g<1>{block}\n\g<2>", text, flags=re.DOTALL)
+        text, count = re.subn(
+            pattern, rf"\g<1>{block}\n\nModel: {model}.\n\g<2>", text, flags=re.DOTALL
+        )
         if count != 1:
             raise SystemExit(f"{path}: expected one block '<!-- {name} -->', found {count}")
     path.write_text(text, "utf-8")

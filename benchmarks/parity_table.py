@@ -2,9 +2,9 @@
 
 FER2013=/path/to/fer2013.tar.gz python -m benchmarks.parity_table [CHECKPOINT] [--keep]
 
-Without an argument the bundled checkpoint. Each file is made and compared by `fer export`, as a
-user would do it, but with `--no-gate`, so that a file which misses a threshold is in the table too.
-`--keep` writes benchmarks/results/parity.json.
+CHECKPOINT is a file or the name of a model in the package, by default base. Each file is made and
+compared by `fer export`, as a user would do it, but with `--no-gate`, so that a file which misses a
+threshold is in the table too. `--keep` writes benchmarks/results/parity.json.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import Any
 
 from benchmarks.lib.result_tables import save_result
 from fer_edge.export.formats import FORMATS
-from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.model_files import DEFAULT_MODEL
+from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.train.run_folder import find_checkpoint
 
 COLUMNS = [
     "format",
@@ -64,18 +66,20 @@ def row(exported: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", nargs="?", type=Path, default=bundled("checkpoint"))
+    parser.add_argument("checkpoint", nargs="?", default=DEFAULT_MODEL)
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/parity.json")
     options = parser.parse_args()
-    rows = []
+    checkpoint, rows = find_checkpoint(options.checkpoint), []
     with tempfile.TemporaryDirectory() as folder:
         for format, kind in FORMATS.items():
             for precision in kind.precisions:
                 path = Path(folder) / f"{precision}{kind.suffix}"
-                rows.append(row(export(options.checkpoint, format, precision, path)))
+                rows.append(row(export(checkpoint, format, precision, path)))
                 print("  ".join(rows[-1]), flush=True)
     if options.keep:
-        save_result("parity", COLUMNS, rows, command="python -m benchmarks.parity_table --keep")
+        name = "" if options.checkpoint == DEFAULT_MODEL else f" {options.checkpoint}"
+        command = f"python -m benchmarks.parity_table{name} --keep"
+        save_result("parity", COLUMNS, rows, command=command, model=read_spec(checkpoint).title)
 
 
 if __name__ == "__main__":

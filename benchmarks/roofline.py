@@ -32,7 +32,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.lib.result_tables import save_result
 from benchmarks.lib.timing import open_session, print_table, time_call, time_in_turns
-from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.model_files import DEFAULT_MODEL, resolve_model
 from fer_edge.runtime.formats.spec_reader import read_spec
 
 SIDES = (128, 256, 384, 512)
@@ -220,15 +220,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", type=Path, nargs="?", default=bundled("model"))
+    parser.add_argument(
+        "model", nargs="?", default=DEFAULT_MODEL, help="name or file; by default base"
+    )
     parser.add_argument("--keep", metavar="NAME", help="write benchmarks/results/NAME.json")
     arguments = parser.parse_args()
-    spec = read_spec(arguments.model)
+    path = resolve_model(arguments.model)
+    spec = read_spec(path)
     int8 = spec.quantization.precision == "int8"
     peak, bytes_a_second = measure_peak(int8=int8), measure_copy()
     side = spec.input.side
     face = np.random.default_rng(0).integers(0, 256, (1, side, side), np.uint8)
-    *layers, (_, whole) = measure_layers(arguments.model, face)
+    *layers, (_, whole) = measure_layers(path, face)
     found = sum_by_kind(layers)
     total = [sum(row[i] for row in found.values()) for i in range(4)]
     alone = total[1] / peak
@@ -259,7 +262,7 @@ def main() -> None:
     print_table(columns, rows, 16)
     print(f"peak {peak / 1e9:.1f} G MAC/s, copy {bytes_a_second / 1e9:.1f} GB/s, one core")
     if arguments.keep:
-        model = "" if arguments.model == bundled("model") else f" {arguments.model.name}"
+        model = "" if arguments.model == DEFAULT_MODEL else f" {arguments.model}"
         figures = {
             "peak_macs": peak,
             "copy_bytes": bytes_a_second,
@@ -268,7 +271,9 @@ def main() -> None:
             "layers": [[one.kind, one.end, one.macs, seconds] for one, seconds in layers],
         }
         command = f"python -m benchmarks.roofline{model} --keep {arguments.keep}"
-        save_result(arguments.keep, columns, rows, command=command, figures=figures)
+        save_result(
+            arguments.keep, columns, rows, command=command, model=spec.title, figures=figures
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Would ONNX Runtime run the bundled model faster in another way?
+"""Would ONNX Runtime run base faster in another way?
 
 python -m benchmarks.session_options [--keep]
 
@@ -102,7 +102,8 @@ def main() -> None:
         "--keep", action="store_true", help="write benchmarks/results/session_options.json"
     )
     arguments = parser.parse_args()
-    side = read_spec(bundled("model")).input.side
+    spec = read_spec(bundled("model"))
+    side = spec.input.side
     face = np.random.default_rng(0).integers(0, 256, (1, side, side), np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         ways = list_ways(Path(folder))
@@ -125,7 +126,7 @@ def main() -> None:
     print_table(COLUMNS, rows, 24)
     if arguments.keep:
         command = "python -m benchmarks.session_options --keep"
-        save_result("session_options", COLUMNS, rows, command=command)
+        save_result("session_options", COLUMNS, rows, command=command, model=spec.title)
 
 
 if __name__ == "__main__":

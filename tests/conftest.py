@@ -89,7 +89,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def fp32_model(exporter: None, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
-    """The bundled checkpoint as an fp32 ONNX file."""
+    """Base's checkpoint as an fp32 ONNX file."""
     from fer_edge.export.exporter import export_checkpoint
     from fer_edge.runtime.formats.model_files import bundled
 

@@ -25,6 +25,14 @@ def test_json_round_trip(spec: ModelSpec) -> None:
     assert full.golden_logits().shape == (1, 7)
 
 
+def test_a_spec_without_a_version_has_none(spec: ModelSpec) -> None:
+    document = spec.to_dict()
+    del document["version"]
+    read = ModelSpec.from_document(document, "x")
+    assert (read.version, read.title) == ("", spec.name)
+    assert replace(spec, name="base", version="2").title == "base 2"
+
+
 def test_missing_spec_names_the_file() -> None:
     with pytest.raises(MissingSpecError, match=r"model\.onnx: no 'fer_edge' spec"):
         ModelSpec.from_metadata({"other": "x"}, "model.onnx")
@@ -60,6 +68,8 @@ PARITY = {
         ("crop", {"resize": "nearest"}, "'nearest' is none of"),
         ("golden", [{"face": "AAAA", "logits": [0.0] * 7}], "is not a face of 48 x 48 pixels"),
         ("golden", [{"face": "AAAA", "logits": [0.0] * 3}], "3 logits for 7 labels"),
+        ("version", 2, "expected str"),
+        ("version", "2" * 10**4, "version is over 5,000"),
         ("name", "../x", "name must be a plain name"),
         ("schema", None, "no schema number"),
         ("schema", -3, "no schema number"),

@@ -2,7 +2,7 @@
 
     python -m benchmarks.board.corrupt_model WRONG.onnx
 
-A copy of the bundled model in which one layer's scales are doubled. Its shapes, its spec and its
+A copy of base in which one layer's scales are doubled. Its shapes, its spec and its
 golden samples are right.
 """
 

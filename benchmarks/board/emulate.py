@@ -29,7 +29,7 @@ from benchmarks.lib.result_tables import save_result
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.detection.detector import detect_faces
 from fer_edge.runtime.detection.engines import open_network
-from fer_edge.runtime.formats.model_files import COMPANIONS, bundled
+from fer_edge.runtime.formats.model_files import BUNDLED, COMPANIONS, bundled
 from fer_edge.runtime.formats.ncnn_files import DIGESTS, format_document, read_spec
 
 ROOT = HERE.parent.parent
@@ -57,7 +57,7 @@ def faces(count: int) -> tuple[np.ndarray, str]:
 
 
 def export_cached(cache: Path, format: str = "onnx", precision: str = "fp32") -> Path | None:
-    """Export the bundled checkpoint, unless the cache has the file of this checkpoint and exporter.
+    """Export base's checkpoint, unless the cache has the file of this checkpoint and exporter.
 
     None: the extra `export` isn't installed.
     """
@@ -80,7 +80,7 @@ def export_cached(cache: Path, format: str = "onnx", precision: str = "fp32") ->
 
 
 def ncnn_files(cache: Path, scratch: Path) -> dict[str, Path]:
-    """By name: ncnn's files of the bundled checkpoint, and one for arithmetic in half precision."""
+    """By name: ncnn's files of base's checkpoint, and one for arithmetic in half precision."""
     made = {f"ncnn {one}": export_cached(cache, "ncnn", one) for one in ("fp32", "fp16")}
     found = {name: path for name, path in made.items() if path}
     if not found:
@@ -180,6 +180,7 @@ def keep(rows: list[tuple[str, ...]], versions: dict[str, str], what: str) -> No
         COLUMNS,
         sorted([list(row) for row in rows], key=lambda row: row[0]),
         command="benchmarks/board/run --ncnn --keep",
+        model=read_spec(bundled("model")).title,
         machine=f"emulated by QEMU {qemu_version()}, one thread, predictions for {what}",
         versions=versions,
     )
@@ -224,8 +225,9 @@ def main() -> None:
             )
             fp32 = made.result()
         of_ncnn = ncnn_files(cache, Path(scratch)) if chosen.ncnn else {}
-        models = {"shipped": bundled("model"), "fp32": fp32, **of_ncnn, EXTRA: chosen.model}
-        models = {name: path.resolve() for name, path in models.items() if path}
+        shipped = {name: bundled("model", name) for name in BUNDLED}
+        others = {"fp32": fp32, **of_ncnn, EXTRA: chosen.model}
+        models = {name: path.resolve() for name, path in {**shipped, **others}.items() if path}
         host_outputs = Path(scratch) / "outputs.npz"
         what = f"{FACES} {predict_here(models, detector, host_outputs)}"
         command = [sys.executable, "-m", "fer_edge", "infer", "--json", "--faces", "whole"]

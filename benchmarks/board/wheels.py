@@ -61,6 +61,7 @@ def main() -> None:
             ["system", "Python", *packages],
             rows,
             command="python -m benchmarks.board.wheels --keep",
+            model="",
             machine="the package index that pip uses",
             versions={"pip": version("pip")},
         )

@@ -38,6 +38,8 @@ from benchmarks.fuzz.totals import (
     save_totals,
 )
 from benchmarks.lib.result_tables import save_result
+from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 
 _SCRATCH_BYTES = 2 << 30
 
@@ -117,7 +119,9 @@ def main() -> None:
     if arguments.keep:
         cases = sum(counts.outcomes.total() for counts in totals.values())
         command = f"python -m benchmarks.fuzz --cases {cases} --seed {arguments.seed} --keep"
-        save_result("fuzz", COLUMNS, rows, command=command, figures=find_faults(totals))
+        faults_found = find_faults(totals)
+        model = read_spec(bundled("model")).title
+        save_result("fuzz", COLUMNS, rows, command=command, model=model, figures=faults_found)
     sys.exit(bool(find_faults(totals)) or not is_whole)
 
 

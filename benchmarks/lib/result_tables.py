@@ -5,8 +5,8 @@ python -m benchmarks.lib.result_tables --check  lists documents with outdated ta
 
 A benchmark calls `save_result(name, columns, rows, ...)` with its rows as they are shown. The
 block `<!-- results: NAME -->` ... `<!-- end -->` of a document is filled with the table, and with
-the command, the date, the machine and the versions below it. Lines between NAME and `-->` select
-rows by their first column.
+the command, the model, the date, the machine and the versions below it. Lines between NAME and
+`-->` select rows by their first column.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def save_result(
     rows: list[list[str | int | float]],
     *,
     command: str,
+    model: str,
     machine: str = "",
     versions: dict[str, str] | None = None,
     figures: object = None,
@@ -50,6 +51,8 @@ def save_result(
         columns: the table's header.
         rows: as many values each as there are columns; strings are shown as they are.
         command: the command that repeats the measurement.
+        model: name and version of the model that was measured, as `ModelSpec.title`; empty where
+            no model was.
         machine: a description of the machine; this one by default.
         versions: versions by package; this environment's by default.
         figures: more values, unrounded, that the table doesn't show.
@@ -64,6 +67,7 @@ def save_result(
     document = {
         "name": name,
         "command": command,
+        "model": model,
         "date": datetime.now(UTC).date().isoformat(),
         "commit": _commit(),
         "machine": machine or f"{here.cpu}, {cores}, {here.system}",
@@ -93,7 +97,10 @@ def format_table(document: dict[str, object], chosen: Sequence[str] = ()) -> str
     rows = [document["columns"], ["---"] * len(document["columns"]), *shown]
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
-    below = f"`{document['command']}`, {document['date']}, {document['machine']}; {versions}."
+    model = f"of {document['model']}, " if document["model"] else ""
+    below = (
+        f"`{document['command']}`, {model}{document['date']}, {document['machine']}; {versions}."
+    )
     below = textwrap.fill(below, 118, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines) + f"\n\n{below}\n"
 

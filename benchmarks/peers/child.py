@@ -46,13 +46,12 @@ class Reader:
 
 
 def ours(*, engine: str, model: str | None = None) -> Reader:
-    """An exported file under an engine; by default the one in the package."""
+    """A model of the package, by default base, or an exported file under an engine."""
     from fer_edge.runtime.backends import open_backend
-    from fer_edge.runtime.formats.model_files import bundled
+    from fer_edge.runtime.formats.model_files import resolve_model
     from fer_edge.runtime.preprocess import crop_face
 
-    path = bundled("model") if model is None else Path(model)
-    backend = open_backend(path, backend=engine, threads=1)
+    backend = open_backend(resolve_model(model), backend=engine, threads=1)
     side, crop = backend.spec.input.side, backend.spec.crop
 
     def face(gray: Any) -> str:
@@ -82,7 +81,7 @@ def ours_whole(*, detector: str | None = None) -> Reader:
 
 
 def torch_module(*, compiled: bool) -> Reader:
-    """The bundled checkpoint's float network in PyTorch."""
+    """Base's float network in PyTorch."""
     import torch
 
     from fer_edge.runtime.formats.model_files import bundled

@@ -58,6 +58,7 @@ from benchmarks.peers.rows import (
 )
 from benchmarks.peers.table import OURS, TABLE
 from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.data.loading import read_data
 
 FIRST_HALF = "first_half.json"
@@ -230,9 +231,9 @@ def read_first_half(rows: list[Row], cache: Path, faces: int) -> None:
 
 
 def digest() -> str:
-    """SHA-256 of the bundled model and checkpoint."""
-    both = (bundled(kind).read_bytes() for kind in ("model", "checkpoint"))
-    return hashlib.sha256(b"".join(both)).hexdigest()
+    """SHA-256 of base's model and checkpoint."""
+    both = bundled("model").read_bytes() + bundled("checkpoint").read_bytes()
+    return hashlib.sha256(both).hexdigest()
 
 
 def report(rows: list[Row], chosen: argparse.Namespace) -> None:
@@ -262,6 +263,7 @@ def report(rows: list[Row], chosen: argparse.Namespace) -> None:
                 columns,
                 lines,
                 command=f"{given} --runs {chosen.runs} --keep",
+                model=read_spec(bundled("model")).title,
                 versions=versions,
                 figures=numbers,
             )

@@ -84,7 +84,8 @@ def evaluate(
     """Measure a checkpoint or an exported model on a split.
 
     Args:
-        model: a checkpoint (`.safetensors`), a run's folder or an exported file.
+        model: "base", the model in the package; a checkpoint (`.safetensors`), a run's folder or
+            an exported file.
         data: see `train`; but class folders without `train`, `val` and `test` are all test, unless
             the model was trained on them: then test is what training held out.
         split: "train", "val" or "test".
@@ -114,7 +115,7 @@ def evaluate(
         if faces not in ("whole", "detect"):
             raise ConfigError(f"faces is {faces!r}: choose whole or detect")
         return evaluate_file(
-            find_checkpoint(Path(model)),
+            find_checkpoint(model, "model"),
             Path(data),
             split,
             backend=backend,
@@ -141,7 +142,7 @@ def export(
     """Export a checkpoint and keep the file only if it predicts as PyTorch does.
 
     Args:
-        checkpoint: a `.safetensors` file of fer-edge or a run's folder; None: the bundled one.
+        checkpoint: "base", the default; a `.safetensors` file of fer-edge, or a run's folder.
         format: "onnx", "openvino" or "ncnn".
         precision: "fp32", "fp16" or "int8", where the format has it.
         data: faces to compare on besides the golden samples; see `train`.
@@ -165,12 +166,11 @@ def export(
     with requires_extra("export"):
         from fer_edge.export.exporter import export_checkpoint
         from fer_edge.export.output import resolve_output
-        from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.data.loading import read_data
         from fer_edge.train.run_folder import find_checkpoint
 
-    source = bundled("checkpoint") if checkpoint is None else find_checkpoint(Path(checkpoint))
+    source = find_checkpoint(checkpoint)
     folder = None if output is None else Path(output)
     path = resolve_output(source, format=format, precision=precision, output=folder, name=name)
     side = read_spec(source).input.side

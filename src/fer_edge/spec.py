@@ -26,6 +26,7 @@ from fer_edge.spec_limits import (
     check_fraction,
     check_labels,
     check_logits,
+    check_name,
     check_temperature,
     check_texts,
 )
@@ -269,14 +270,16 @@ class ModelSpec:
     """Of an exported file: SHA-256 of its checkpoint."""
     ncnn: NcnnOptions | None = None
     """Of an ncnn model: its options."""
+    version: str = ""
+    """Of the model, such as "2"; empty: it has none."""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
-        if not self.name or any(mark in self.name for mark in "/\\\0"):
-            raise ValueError(f"name must be a plain name, not {self.name!r}")
+        check_name(self.name)
         check_labels(self.labels)
         check_texts(
             name=self.name,
+            version=self.version,
             architecture=self.architecture,
             intended_use=self.intended_use,
             source_sha256=self.source_sha256 or "",
@@ -293,6 +296,11 @@ class ModelSpec:
                 raise ValueError(
                     f"golden[{i}] is not a face of {self.input.side} x {self.input.side} pixels"
                 )
+
+    @property
+    def title(self) -> str:
+        """The name with the version, such as `base 2`."""
+        return f"{self.name} {self.version}".rstrip()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

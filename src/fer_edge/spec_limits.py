@@ -33,6 +33,12 @@ def check_labels(labels: Sequence[str]) -> None:
         raise ValueError(f"labels must be two or more different names, not {shown}")
 
 
+def check_name(name: str) -> None:
+    """Check that a model's name can begin a file's name. Raises `ValueError`."""
+    if not name or any(mark in name for mark in "/\\\0"):
+        raise ValueError(f"name must be a plain name, not {name!r}")
+
+
 def check_texts(**texts: str) -> None:
     """Check the number of characters of texts, by name. Raises `ValueError`."""
     for name, text in texts.items():

@@ -33,11 +33,11 @@ def test_a_gain_can_be_kept_and_a_missing_budget_fails() -> None:
 
 def test_writing_keeps_what_was_not_run(tmp_path: Path) -> None:
     path = tmp_path / "budget.json"
-    budget.write({"a72": {"shipped": 2, "fp32": 3}, "a53": {"shipped": 4}}, {"x": "1"}, path)
-    budget.write({"a72": {"shipped": 5}}, {"x": "2"}, path)
+    budget.write({"a72": {"base": 2, "fp32": 3}, "a53": {"base": 4}}, {"x": "1"}, path)
+    budget.write({"a72": {"base": 5}}, {"x": "2"}, path)
     assert budget.load(path) == {
         "versions": {"x": "2"},
-        "counts": {"a53": {"shipped": 4}, "a72": {"shipped": 5, "fp32": 3}},
+        "counts": {"a53": {"base": 4}, "a72": {"base": 5, "fp32": 3}},
     }
 
 
@@ -45,7 +45,7 @@ def test_every_board_has_a_budget_for_every_file() -> None:
     counts = budget.load()["counts"]
     assert counts.keys() == machine.BOARDS.keys()
     assert {frozenset(files) for files in counts.values()} == {
-        frozenset(("shipped", "fp32", "ncnn fp32", "ncnn fp16", checks.YUNET))
+        frozenset(("base", "fp32", "ncnn fp32", "ncnn fp16", checks.YUNET))
     }
 
 
@@ -71,7 +71,7 @@ def board_report(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_int8_must_be_the_same_and_float_near(more: dict[str, Any], right: bool) -> None:
-    assert checks.judge_model("shipped", "a72", board_report(**more)).passed is right
+    assert checks.judge_model("base", "a72", board_report(**more)).passed is right
 
 
 def test_a_model_with_a_wrong_scale_is_found(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_a_model_with_a_wrong_scale_is_found(tmp_path: Path) -> None:
 
 
 def test_milliseconds_are_a_range() -> None:
-    row = checks.judge_model("shipped", "a72", board_report()).row
-    assert row == ("Raspberry Pi 4", "shipped", "64 of 64", "none", "3.00", "70", "1.0 to 2.9")
+    row = checks.judge_model("base", "a72", board_report()).row
+    assert row == ("Raspberry Pi 4", "base", "64 of 64", "none", "3.00", "70", "1.0 to 2.9")
 
 
 def test_what_nobody_can_export_is_told_and_not_judged() -> None:

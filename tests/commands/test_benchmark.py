@@ -43,7 +43,7 @@ def test_really(fer: Fer) -> None:
         assert row["size"] == bundled("model").stat().st_size
     assert len(document["health"]) == 2
     assert ran.err == "".join(
-        f"default.onnx, {name}, 1 thread, batch 1 (round 1 of 1)\n"
+        f"base.onnx, {name}, 1 thread, batch 1 (round 1 of 1)\n"
         for name in ("onnxruntime", "openvino")
     )
 
@@ -54,9 +54,9 @@ def test_with_data_and_a_plot(fer: Fer, csv_file: Path, tmp_path: Path) -> None:
     ran = fer("benchmark", bundled("model"), *QUICK, *options)
     assert ran.code == 0, ran.err
     shown = plain_text(ran.out)
-    assert "default.onnx: int8, 2.5 MB; accuracy on val, 14 faces" in shown
+    assert "base.onnx: int8, 2.5 MB; accuracy on val, 14 faces" in shown
     assert f"engines: onnxruntime {version('onnxruntime')}" in shown
-    assert ran.err.endswith(f"default.onnx, onnxruntime: accuracy on val\nwrote {plot}\n")
+    assert ran.err.endswith(f"base.onnx, onnxruntime: accuracy on val\nwrote {plot}\n")
     with Image.open(plot) as image:
         assert min(image.size) > 300
 

@@ -24,7 +24,7 @@ def test_really(fer: Fer) -> None:
     assert document["choice"] is None
     assert [row["threads"] for row in document["rows"]] == [1, 1]
     assert document["rows"][0]["verdict"] == "right"
-    assert document["model"]["name"] == "fer-mobilenet_v2"
+    assert (document["model"]["name"], document["model"]["version"]) == ("base", "2")
     assert document["model"]["metrics"][0]["split"] == "test"
     assert ran.err == "testing onnxruntime, 1 thread\ntesting openvino, 1 thread\n"
 
@@ -38,7 +38,7 @@ def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     for text in (
         *("board", "CPU features", "memory", "cameras none", "PyAV is installed", "1.0: cpu"),
         "not installed: fer detector install",
-        "fer-mobilenet_v2, int8, 70.52% accuracy on FER2013 test",
+        "base 2, int8, 70.52% accuracy on FER2013 test",
         "onnxruntime 2 1.00 right: 16 of 16 same label, max |Δlogit| 1e-07",
         "openvino 1 1.00 close: 15 of 16 same label, max |Δlogit| 0.13",
         "close: some int8 values are rounded differently",

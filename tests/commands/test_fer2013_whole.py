@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.model_files import BUNDLED, bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from tests.support.commands import Fer
 
@@ -22,8 +22,11 @@ def test_the_official_counts(fer2013: Path, fer: Fer) -> None:
     assert document["bad"] == []
 
 
-def test_the_bundled_model_answers_as_its_checkpoint(fer2013: Path, fer: Fer) -> None:
-    ran = fer("parity", bundled("checkpoint"), bundled("model"), "--data", fer2013, "--json")
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_model_of_the_package_answers_as_its_checkpoint(
+    name: str, fer2013: Path, fer: Fer
+) -> None:
+    ran = fer("parity", name, name, "--data", fer2013, "--json")
     assert ran.code == 0, ran.out
     golden, test = map(json.loads, ran.out.splitlines())
     assert golden["passed"]
@@ -31,14 +34,15 @@ def test_the_bundled_model_answers_as_its_checkpoint(fer2013: Path, fer: Fer) ->
     assert test["max_abs_logit_diff"] <= 1e-4
 
 
-def test_the_bundled_model_is_as_good_as_its_spec_says(
-    fer2013: Path, fer: Fer, tmp_path: Path
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_model_of_the_package_is_as_good_as_its_spec_says(
+    name: str, fer2013: Path, fer: Fer, tmp_path: Path
 ) -> None:
-    ran = fer("evaluate", bundled("model"), "--data", fer2013, "--json", "--output", tmp_path)
+    ran = fer("evaluate", name, "--data", fer2013, "--json", "--output", tmp_path)
     assert ran.code == 0, ran.err
     document = json.loads(ran.out)
-    (claimed,) = (m for m in read_spec(bundled("model")).metrics if m.split == "test")
+    (claimed,) = (m for m in read_spec(bundled("model", name)).metrics if m.split == "test")
     assert document["n"] == claimed.n == 3_589
     assert document["accuracy"] >= 0.66
-    for name in ("accuracy", "balanced_accuracy", "macro_f1", "ece"):
-        assert document[name] == pytest.approx(getattr(claimed, name), abs=1e-3)
+    for metric in ("accuracy", "balanced_accuracy", "macro_f1", "ece"):
+        assert document[metric] == pytest.approx(getattr(claimed, metric), abs=1e-3)

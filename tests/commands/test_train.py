@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge.runtime.formats.spec_reader import read_spec
-from tests.support.commands import Fer
+from tests.support.commands import Fer, plain_text
 from tests.support.data import write_votes
 from tests.support.files import EXAMPLE
 
@@ -23,11 +23,12 @@ def test_train_evaluate_export_parity(
     monkeypatch.chdir(tmp_path)
     ran = fer(
         *("train", "--data", csv_file, "--arch", "tiny", "--weights", "none"),
-        *("--epochs", 1, "--batch-size", 14, "--output", "run"),
+        *("--epochs", 1, "--batch-size", 14, "--output", "run", "--version", "0.1"),
     )
     assert ran.code == 0, ran.err
     assert "epoch 1/1" in ran.err
     assert "fer-tiny" in ran.out
+    assert "version 0.1" in plain_text(fer("info", "run").out)
     ran = fer("train", "--data", csv_file, "--output", "run")
     assert ran.code == 2
     assert "--resume" in ran.err
@@ -117,8 +118,13 @@ def test_int8_as_it_is_typed(
         *("--epochs", 1, "--batch-size", 21, "--output", "run"),
     )
     assert ran.code == 0, ran.err
-    ran = fer("train", "--qat", "--from", "run", *data, "--epochs", 1, "--output", "qat")
+    named = ("--name", "face", "--version", "7")
+    ran = fer("train", "--qat", "--from", "run", *data, "--epochs", 1, "--output", "qat", *named)
     assert ran.code == 0, ran.err
+    assert [read_spec(Path(f"{run}/model.safetensors")).title for run in ("run", "qat")] == [
+        "fer-tiny",
+        "face 7",
+    ]
     assert "next: fer export qat/model.safetensors --precision int8 --data" in ran.err
     ran = fer("train", "--qat", "--from", "run/config.json", *data, "--output", "x")
     assert (ran.code, "--from run/config.json: neither a run's folder nor a .saf" in ran.err) == (

@@ -51,6 +51,8 @@ def test_what_is_asked_for_has_the_last_word(tmp_path: Path) -> None:
         ("ferplus = 'v.csv'", "ferplus needs soft_targets above 0: --soft-targets"),
         ("mixup = -1", "mixup must be at least 0, not -1"),
         ("seed = 100000000", "seed must be below 100,000,000, not 100000000"),
+        ("name = 'a/b'", "name must be a plain name, not 'a/b'"),
+        (f"version = '{'1' * 5001}'", "version is over 5,000 characters long"),
         ("weights = ''", "data and weights must not be empty"),
     ],
 )

@@ -60,7 +60,7 @@ def test_what_teachers_and_weights_of_other_origin_were_trained_on_is_kept() -> 
 
 
 def test_where_a_run_begins(tmp_path: Path, spec: ModelSpec) -> None:
-    for weights, first in (("bundled", bundled("checkpoint")), ("none", None), ("a.pth", None),
+    for weights, first in (("base", bundled("checkpoint")), ("none", None), ("a.pth", None),
                            ("a.safetensors", Path("a.safetensors"))):  # fmt: skip
         assert find_initial_checkpoint(TrainConfig("x", weights=weights)) == first
     config = TrainConfig("x")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge.errors import ConfigError
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.train.run_folder import (
     CONFIG_FILE,
     MODEL_FILE,
@@ -24,6 +25,8 @@ def test_a_run_folder_has_settings_and_names_its_checkpoint(tmp_path: Path) -> N
     assert is_run_folder(tmp_path)
     assert find_checkpoint(tmp_path) == tmp_path / MODEL_FILE
     assert find_checkpoint(tmp_path / "own.safetensors") == tmp_path / "own.safetensors"
+    assert find_checkpoint(None) == find_checkpoint("base") == bundled("checkpoint")
+    assert find_checkpoint("base", "model") == bundled("model")
 
 
 def test_a_run_is_resumed_with_its_own_recipe(tmp_path: Path) -> None:
@@ -43,20 +46,19 @@ def test_paths_are_absolute_names_of_weights_are_not_paths(
     monkeypatch.chdir(tmp_path)
     given: dict[str, object] = {
         "data": Path("faces"),
-        "teachers": ("one.safetensors", Path("two.safetensors")),
+        "teachers": ("one.safetensors", Path("two.safetensors"), "base"),
         "weights": "none",
     }
     config = resolve_config(given, tmp_path, resume=False)
     assert config.data == str(tmp_path / "faces")
-    assert config.teachers == tuple(str(tmp_path / f"{n}.safetensors") for n in ("one", "two"))
+    own = tuple(str(tmp_path / f"{n}.safetensors") for n in ("one", "two"))
+    assert config.teachers == (*own, str(bundled("checkpoint")))
     assert config.weights == "none"
-    with pytest.raises(
-        ConfigError, match=r"--weights .*own.pth: no such file, and none of bundled"
-    ):
+    with pytest.raises(ConfigError, match=r"--weights .*own.pth: no such file, and none of base"):
         resolve_config({**given, "weights": "own.pth"}, tmp_path, resume=False)
     (tmp_path / "own.pth").touch()
-    own = resolve_config({**given, "weights": "own.pth"}, tmp_path, resume=False)
-    assert own.weights == str(tmp_path / "own.pth")
+    config = resolve_config({**given, "weights": "own.pth"}, tmp_path, resume=False)
+    assert config.weights == str(tmp_path / "own.pth")
 
 
 @pytest.mark.parametrize("name", ["data", "weights", "ferplus", "teachers", "qat_from"])

@@ -63,7 +63,7 @@ class Target:
             if not option.is_flag:
                 line.append(self._make_value(random, folder, option))
         for _ in arguments:
-            # without a checkpoint, the bundled one would be exported or compared
+            # without a checkpoint, base would be exported or compared
             if random.random() < 0.8 or words[0] in _HEAVY:
                 line.append(self._make_argument(random, folder))
         return line

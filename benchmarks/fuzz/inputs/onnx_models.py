@@ -31,15 +31,15 @@ class Target:
     def __init__(self, _: Path) -> None:
         self._model = make_onnx()
         self._small = self._model.SerializeToString()
-        self._bundled = bundled("model").read_bytes()
+        self._base = bundled("model").read_bytes()
         self._face = np.asarray(make_image("L"))
         self._spec = json.loads(make_spec().to_json())
 
     def write(self, random: Random, folder: Path) -> Path:
-        """Damage the bundled model, a small one, or the small one's graph."""
+        """Damage base, a small one, or the small one's graph."""
         which = random.random()
         if which < 0.05:
-            content = mutate(random, self._bundled)
+            content = mutate(random, self._base)
         elif which < 0.4:
             content = mutate(random, self._small)
         else:

@@ -111,7 +111,7 @@ def make_onnx(spec: ModelSpec | None = None) -> Any:
 
 
 def write_onnx(folder: Path) -> Path:
-    """Write the model, which loads in a fiftieth of the bundled one's time; return its path."""
+    """Write the model, which loads in a fiftieth of base's time; return its path."""
     path = folder / "small.onnx"
     path.write_bytes(make_onnx().SerializeToString())
     return path

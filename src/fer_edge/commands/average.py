@@ -10,6 +10,7 @@ from fer_edge.commands.console import note, show_checkpoint
 from fer_edge.commands.data_options import DATA, SkipBad
 from fer_edge.commands.options import INPUT, OUTPUT, Json, argument, command, option, single
 from fer_edge.errors import ConfigError, requires_extra
+from fer_edge.runtime.formats.model_files import BUNDLED
 
 app = single()
 
@@ -17,9 +18,10 @@ app = single()
 @command(app, "fer average runs/seed0 runs/seed1 --data fer2013.tar.gz --output runs/mean")
 def average(
     runs: Annotated[
-        list[Path],
+        list[str],
         argument(
-            "Two or more runs that started from the same weights: their folders or checkpoints.",
+            "Two or more runs that started from the same weights: their folders or checkpoints, "
+            f"or models in the package ({', '.join(BUNDLED)}).",
             metavar="RUN...",
         ),
     ],

@@ -13,7 +13,9 @@ from fer_edge.commands.data_options import SkipBad, TestDataOption
 from fer_edge.commands.options import (
     INPUT,
     MEASUREMENT,
+    MODEL_NAMES,
     OUTPUT,
+    PACKAGED,
     Json,
     argument,
     command,
@@ -23,6 +25,7 @@ from fer_edge.commands.options import (
 )
 from fer_edge.errors import ConfigError, requires_extra
 from fer_edge.runtime.backends.registry import ENGINES
+from fer_edge.runtime.formats.model_files import DEFAULT_MODEL
 
 HeldOut = Literal["test", "val"]
 """Splits on which no model was trained."""
@@ -33,8 +36,11 @@ app = single()
 @command(app, "fer benchmark", "fer benchmark a.onnx b.xml --data my_faces --plot pareto.png")
 def benchmark(
     models: Annotated[
-        list[Path] | None,
-        argument("Exported models; by default the bundled model.", metavar="[MODEL...]"),
+        list[str] | None,
+        argument(
+            f"Models in the package ({PACKAGED}) or exported files. By default {DEFAULT_MODEL}.",
+            metavar=f"[{MODEL_NAMES}|FILE...]",
+        ),
     ] = None,
     data: TestDataOption = None,
     split: Annotated[
@@ -92,9 +98,9 @@ def benchmark(
         _check_plot(plot, data, threads, batches)
     from fer_edge.render.benchmark import benchmark_tables
     from fer_edge.runtime.diagnostics.benchmark import benchmark as measure
-    from fer_edge.runtime.formats.model_files import bundled
+    from fer_edge.runtime.formats.model_files import resolve_model
 
-    paths = models or (bundled("model"),)
+    paths = [resolve_model(model) for model in models or (DEFAULT_MODEL,)]
     if data is not None:
         with requires_extra("train"):
             from fer_edge.train.evaluation.benchmark_accuracy import add_accuracy, check

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fer_edge.commands.console import note, print_json, show
-from fer_edge.commands.options import MEASUREMENT, Json, argument, command, option, single
+from fer_edge.commands.options import (
+    EXPORTED_MODEL,
+    MEASUREMENT,
+    MODEL_NAMES,
+    Json,
+    argument,
+    command,
+    option,
+    single,
+)
 
 app = single()
 
 
 @command(app, "fer doctor", "fer doctor run/fer-mobilenet_v2-fp32.onnx --no-probe")
 def doctor(
-    model: Annotated[
-        Path | None, argument("An exported model; by default the bundled model.", metavar="[MODEL]")
-    ] = None,
+    model: Annotated[str | None, argument(EXPORTED_MODEL, metavar=f"[{MODEL_NAMES}|FILE]")] = None,
     no_probe: Annotated[
         bool,
         option(

@@ -24,6 +24,7 @@ from fer_edge.commands.options import (
 )
 from fer_edge.commands.training_output import show_training
 from fer_edge.errors import ConfigError, requires_extra
+from fer_edge.runtime.formats.model_files import BUNDLED
 
 if TYPE_CHECKING:
     from fer_edge.spec import CropSpec
@@ -34,6 +35,7 @@ app = single()
 
 @command(
     app,
+    "fer evaluate base --data fer2013.tar.gz",
     "fer evaluate run/model.safetensors --data fer2013.tar.gz",
     "fer evaluate model.onnx --data my_faces --ignore-class contempt",
     "fer evaluate runs/seed* --data my_faces --split val",
@@ -41,9 +43,10 @@ app = single()
 )
 def evaluate(
     models: Annotated[
-        list[Path],
+        list[str],
         argument(
-            "Checkpoints, runs' folders or exported files. Of several, such as runs with different "
+            f"Models in the package ({', '.join(BUNDLED)}), checkpoints, runs' folders or exported "
+            "files. Of several, such as runs with different "
             "seeds, the mean and the standard deviation are reported as well.",
             metavar="MODEL...",
         ),
@@ -146,11 +149,11 @@ def evaluate(
         from fer_edge.train.evaluation.seed_variance import distinct_names, measure_variation
         from fer_edge.train.run_folder import find_checkpoint
 
-    models = [find_checkpoint(model) for model in models]
-    if len({model.absolute() for model in models}) < len(models):
+    paths = [find_checkpoint(model, "model") for model in models]
+    if len({path.absolute() for path in paths}) < len(paths):
         raise ConfigError("a model is given twice")
     with requires_extra("train"):  # for checkpoints
-        opened = [open_model(model, backend=backend, device=device) for model in models]
+        opened = [open_model(model, backend=backend, device=device) for model in paths]
     classes = read_class_map(class_map, ignore_class or ())
     by_input: dict[tuple[int, CropSpec], list[Model]] = {}
     for model in opened:
@@ -176,12 +179,12 @@ def evaluate(
     if output is None:
         folders = [
             default_report_folder(path, model.sha256, split, without_duplicates=without_duplicates)
-            for path, model in zip(models, opened, strict=True)
+            for path, model in zip(paths, opened, strict=True)
         ]
-    elif len(models) == 1:
+    elif len(paths) == 1:
         folders = [output]
     else:
-        folders = [output / name for name in distinct_names(models)]
+        folders = [output / name for name in distinct_names(paths)]
     for model, split_faces, folder in zip(opened, matched, folders, strict=True):
         check_writable(folder)
         if not force:

@@ -20,7 +20,9 @@ from fer_edge.commands.gate_options import (
 )
 from fer_edge.commands.options import (
     MODEL,
+    MODEL_NAMES,
     OUTPUT,
+    PACKAGED,
     QUANTIZATION,
     THRESHOLDS,
     Json,
@@ -33,6 +35,7 @@ from fer_edge.commands.options import (
 from fer_edge.commands.training_output import show_training
 from fer_edge.errors import ConfigError, FerEdgeError, requires_extra
 from fer_edge.export.formats import FORMATS
+from fer_edge.runtime.formats.model_files import DEFAULT_MODEL
 from fer_edge.spec import Precision
 
 if TYPE_CHECKING:
@@ -54,10 +57,11 @@ app = single()
 )
 def export(
     checkpoint: Annotated[
-        Path | None,
+        str | None,
         argument(
-            "A checkpoint (.safetensors) or a run's folder; by default the bundled one.",
-            metavar="[CHECKPOINT]",
+            f"A model in the package ({PACKAGED}), a checkpoint (.safetensors) or a run's folder. "
+            f"By default {DEFAULT_MODEL}.",
+            metavar=f"[{MODEL_NAMES}|CHECKPOINT]",
         ),
     ] = None,
     data: DataOption = None,
@@ -157,12 +161,11 @@ def export(
         from fer_edge.export.int8_search import read_int8_recipe, search_int8_recipe
         from fer_edge.export.output import check_output, check_replaceable, resolve_output
         from fer_edge.render.reports import export_table, exported_text
-        from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.runtime.formats.spec_reader import read_spec
         from fer_edge.train.data.loading import read_data
         from fer_edge.train.run_folder import find_checkpoint
 
-    source = bundled("checkpoint") if checkpoint is None else find_checkpoint(checkpoint)
+    source = find_checkpoint(checkpoint)
     paths = {
         (format, precision): resolve_output(
             source, format=format, precision=precision, output=output, name=name

@@ -13,8 +13,10 @@ import typer
 from fer_edge.commands.console import complain, note
 from fer_edge.commands.options import (
     DETECTION,
+    EXPORTED_MODEL,
     INPUT,
     MODEL,
+    MODEL_NAMES,
     OUTPUT,
     VIDEO,
     Backend,
@@ -28,6 +30,7 @@ from fer_edge.commands.options import (
 )
 from fer_edge.errors import ConfigError, SourceError
 from fer_edge.runtime.device.cpu import MAX_THREADS
+from fer_edge.runtime.formats.model_files import resolve_model
 
 if TYPE_CHECKING:
     from fer_edge.commands.annotated_output import AnnotatedOutput
@@ -115,8 +118,8 @@ def infer(
         bool, option(DETECTION, "--align/--no-align", help="Rotate tilted faces upright.")
     ] = True,
     model: Annotated[
-        Path | None,
-        option(MODEL, "--model", help="An exported model; by default the bundled model."),
+        str | None,
+        option(MODEL, "--model", metavar=f"{MODEL_NAMES}|FILE", help=EXPORTED_MODEL),
     ] = None,
     backend: Annotated[
         Backend,
@@ -210,12 +213,11 @@ def infer(
         cut = Cut(every, max_fps, start, duration)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    if model is not None and (
-        model.suffix.lower() == CHECKPOINT or any(model.glob(f"*{CHECKPOINT}"))
-    ):
-        raise ConfigError(f"{model} is a checkpoint: export it first, with fer export {model}")
+    path = resolve_model(model)
+    if path.suffix.lower() == CHECKPOINT or any(path.glob(f"*{CHECKPOINT}")):
+        raise ConfigError(f"{path} is a checkpoint: export it first, with fer export {path}")
     recognizer = Recognizer.load(
-        model,
+        path,
         backend=backend,
         device=device,
         threads=threads,

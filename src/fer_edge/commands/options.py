@@ -12,6 +12,7 @@ import typer
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.backends import DEVICES
 from fer_edge.runtime.backends.registry import ENGINES
+from fer_edge.runtime.formats.model_files import BUNDLED, DEFAULT_MODEL
 
 Name = TypeVar("Name", bound=str)
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -20,6 +21,13 @@ INPUT, MODEL, DETECTION, VIDEO = "Input", "Model", "Face detection", "Video"
 TRAINING, TARGETS, QUANTIZATION = "Training", "Targets", "Quantization"
 THRESHOLDS, MEASUREMENT, OUTPUT = "Thresholds", "Measurement", "Output"
 """Panels of the help."""
+
+MODEL_NAMES = "|".join(BUNDLED)
+PACKAGED = "; ".join(f"{name}: {text}" for name, text in BUNDLED.items())
+EXPORTED_MODEL = (
+    f"A model in the package ({PACKAGED}) or an exported file. By default {DEFAULT_MODEL}."
+)
+"""Help of a model that is given by name or as an exported file."""
 
 if TYPE_CHECKING:
     Backend: TypeAlias = str

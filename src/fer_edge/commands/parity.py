@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ from fer_edge.commands.gate_options import (
 )
 from fer_edge.commands.options import BackendOption, DeviceOption, Json, argument, command, single
 from fer_edge.errors import ConfigError, requires_extra
+from fer_edge.runtime.formats.model_files import BUNDLED, resolve_model
 
 app = single()
 
@@ -30,9 +30,17 @@ app = single()
 )
 def parity(
     checkpoint: Annotated[
-        Path, argument("The checkpoint (.safetensors) or its run's folder.", metavar="CHECKPOINT")
+        str,
+        argument(
+            "The checkpoint (.safetensors), its run's folder, or a model in the package "
+            f"({', '.join(BUNDLED)}).",
+            metavar="CHECKPOINT",
+        ),
     ],
-    model: Annotated[Path, argument("An exported model.", metavar="MODEL")],
+    model: Annotated[
+        str,
+        argument("An exported model, or the name of one in the package.", metavar="MODEL"),
+    ],
     data: DataOption = None,
     split: SplitOption = "test",
     skip_bad: SkipBad = False,
@@ -59,14 +67,14 @@ def parity(
         from fer_edge.train.networks import checkpoint as checkpoints
         from fer_edge.train.run_folder import find_checkpoint
 
-        checkpoint = find_checkpoint(checkpoint)
-        if checkpoint.suffix.lower() != CHECKPOINT:
-            raise ConfigError(f"{checkpoint}: the first file is the checkpoint, a {CHECKPOINT}")
-        if model.suffix.lower() == CHECKPOINT:
-            raise ConfigError(f"{model}: the second file is the exported one, no {CHECKPOINT}")
-        exported = open_model(model, backend=backend, device=device, verify=False)
+        source, path = find_checkpoint(checkpoint), resolve_model(model)
+        if source.suffix.lower() != CHECKPOINT:
+            raise ConfigError(f"{source}: the first file is the checkpoint, a {CHECKPOINT}")
+        if path.suffix.lower() == CHECKPOINT:
+            raise ConfigError(f"{path}: the second file is the exported one, no {CHECKPOINT}")
+        exported = open_model(path, backend=backend, device=device, verify=False)
         reference, float_model = reference_models(
-            checkpoints.load(checkpoint), str(checkpoint), exported.spec
+            checkpoints.load(source), str(source), exported.spec
         )
     side = reference.spec.input.side
     faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
@@ -82,10 +90,10 @@ def parity(
         print_json(one.to_dict()) if as_json else print(parity_text(one))
     if all(one.passed for one in parities):
         return
-    expected, found = exported.spec.source_sha256, checkpoints.sha256(checkpoint)
+    expected, found = exported.spec.source_sha256, checkpoints.sha256(source)
     if expected not in (None, found):
         note(
-            f"{model} was exported from another checkpoint: its sha256 is {expected[:16]}..., "
-            f"that of {checkpoint} is {found[:16]}..."
+            f"{path} was exported from another checkpoint: its sha256 is {expected[:16]}..., "
+            f"that of {source} is {found[:16]}..."
         )
     raise typer.Exit(1)

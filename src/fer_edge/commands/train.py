@@ -22,6 +22,7 @@ from fer_edge.commands.options import (
 )
 from fer_edge.commands.training_output import show_training
 from fer_edge.errors import ConfigError, requires_extra
+from fer_edge.runtime.formats.model_files import BUNDLED, DEFAULT_MODEL
 from fer_edge.train.config import TrainConfig, list_recipes, read_recipe
 from fer_edge.train.networks.architectures import ARCHITECTURES
 from fer_edge.train.run_folder import find_checkpoint, resolve_config
@@ -126,7 +127,7 @@ def train(
         float, setting(TARGETS, "soft_targets", "--soft-targets")
     ] = DEFAULTS.soft_targets,
     teachers: Annotated[
-        list[Path] | None, setting(TARGETS, "teachers", "--teacher", note="May be repeated.")
+        list[str] | None, setting(TARGETS, "teachers", "--teacher", note="May be repeated.")
     ] = None,
     teacher_logits: Annotated[
         Path | None, setting(TARGETS, "teacher_logits", "--teacher-logits")
@@ -143,14 +144,17 @@ def train(
         ),
     ] = False,
     source: Annotated[
-        Path | None,
+        str | None,
         option(
             QUANTIZATION,
             "--from",
-            help="With --qat: the trained network, as a run's folder or a checkpoint; by default "
-            "the bundled checkpoint.",
+            metavar="NAME|FILE",
+            help="With --qat: the trained network, as a run's folder, a checkpoint or the name of "
+            f"a model in the package ({', '.join(BUNDLED)}); by default {DEFAULT_MODEL}.",
         ),
     ] = None,
+    name: Annotated[str, setting(OUTPUT, "name", "--name")] = DEFAULTS.name,
+    version: Annotated[str, setting(OUTPUT, "version", "--version")] = DEFAULTS.version,
     output: Annotated[Path, option(OUTPUT, "--output", "-o", help="Folder of the run.")] = Path(
         "run"
     ),
@@ -176,13 +180,12 @@ def train(
     if source is not None and not qat:
         raise ConfigError("--from needs --qat; the initial weights of a float network: --weights")
     with requires_extra("train"):
-        from fer_edge.runtime.formats.model_files import bundled
         from fer_edge.train.distributed import is_rank_zero
         from fer_edge.train.evaluation.evaluate import CHECKPOINT
         from fer_edge.train.fit import fit
 
     if source is not None or (qat and not resume):
-        chosen = bundled("checkpoint") if source is None else find_checkpoint(source)
+        chosen = find_checkpoint(source)
         if chosen.suffix.lower() != CHECKPOINT:
             raise ConfigError(f"--from {source}: neither a run's folder nor a {CHECKPOINT} file")
         given["qat_from"] = chosen

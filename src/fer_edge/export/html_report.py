@@ -115,7 +115,7 @@ def _facts(spec: ModelSpec, sizes: Mapping[str, int], savings: Savings | None) -
         details["Layers in float"] = ", ".join(quantization.int8.float_layers) or "none"
     gate = spec.parity.gate if spec.parity else "default"
     rows = [
-        ("Model", f"{spec.name} ({spec.architecture})"),
+        ("Model", f"{spec.title} ({spec.architecture})"),
         *((f"Size of the {name}", f"{size / 1e6:.2f} MB") for name, size in sizes.items()),
         *((name, value) for name, value in details.items() if value),
         *([("Savings", str(savings))] if savings else []),

@@ -71,7 +71,7 @@ def _tries(found: Diagnosis) -> Table:
     accuracies = "".join(
         f", {one.accuracy:.2%} accuracy on {spec.data.name} {one.split}" for one in spec.metrics
     )
-    name, precision = printable(spec.name), spec.quantization.precision
+    name, precision = printable(spec.title), spec.quantization.precision
     title = f"{printable(found.path)}\n{name}, {precision}{accuracies}"
     columns = ("engine", "threads", "ms/face", "self-test")
     table = Table(*columns, title=title, title_justify="left")

@@ -17,6 +17,7 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
     counts = ", ".join(f"{name} {count:,}" for name, count in spec.data.faces.items())
     rows: dict[str, str | Text] = {
         "name": f"{spec.name} ({spec.architecture}), schema {spec.schema}",
+        **({"version": spec.version} if spec.version else {}),
         "labels": ", ".join(spec.labels),
         "input": f"faces {face.dtype} [N, {face.side}, {face.side}] {face.colour}",
         "inside the graph": f"resize to {face.network_side} px, "

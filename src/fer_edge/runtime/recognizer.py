@@ -16,7 +16,7 @@ from fer_edge.runtime.detection import install
 from fer_edge.runtime.detection.detector import Detector
 from fer_edge.runtime.detection.engines import choose_engine
 from fer_edge.runtime.detection.face_cropper import FaceCropper, Faces
-from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.model_files import resolve_model
 from fer_edge.runtime.inputs.images import ImageSource, LoadedImage, hold_image, is_in_memory
 from fer_edge.runtime.inputs.limits import MAX_PIXELS
 from fer_edge.runtime.inputs.video import EVERY_FRAME, Cut, read_frames
@@ -81,10 +81,10 @@ class Recognizer:
         min_confidence: float = 0.0,
         max_pixels: int | None = None,
     ) -> Recognizer:
-        """Open the bundled model, or an exported one by path.
+        """Open a model of the package by name, or an exported file.
 
         Args:
-            model: an exported file; None: the bundled model.
+            model: "base", the default, or the path of an exported file; `./base` is a file too.
             backend: "onnxruntime", "openvino", "ncnn", or "auto": the one that `fer doctor` found
                 to be the fastest, else the first that reads the file and has the device.
             device: "cpu", "gpu", "npu", or "auto": the CPU, which predicts the same everywhere.
@@ -109,7 +109,7 @@ class Recognizer:
                 requested detector isn't there.
         """
         engine = open_backend(
-            bundled("model") if model is None else Path(model),
+            resolve_model(model),
             backend=backend,
             device=device,
             threads=threads,

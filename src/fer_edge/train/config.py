@@ -11,10 +11,12 @@ from typing import Any, Literal
 
 from fer_edge.documents import read_json, read_toml
 from fer_edge.errors import ConfigError
+from fer_edge.runtime.formats.model_files import BUNDLED, DEFAULT_MODEL
 from fer_edge.schema import parse
+from fer_edge.spec_limits import check_name, check_texts
 from fer_edge.train.networks.architectures import find_architecture
 
-INITIAL_WEIGHTS = ("bundled", "imagenet", "none")
+INITIAL_WEIGHTS = (*BUNDLED, "imagenet", "none")
 """Values of `weights` that are not files."""
 _RECIPES = files("fer_edge.train") / "recipes"
 
@@ -106,8 +108,8 @@ class TrainConfig:
     data: str = field(metadata={"help": "FER2013 file, or a folder with one folder per class."})
     architecture: str = _setting("mobilenet_v2", "Architecture of the network.")
     weights: str = _setting(
-        "bundled",
-        "Initial weights: bundled (the checkpoint in the package, a mobilenet_v2), imagenet "
+        DEFAULT_MODEL,
+        f"Initial weights: {', '.join(BUNDLED)} (the checkpoint in the package), imagenet "
         "(torchvision downloads them), none, or a file (.safetensors of fer-edge or, for "
         "mobilenet_v1 and resnet29, of the published convolutions; .pth with torchvision's names).",
     )
@@ -201,6 +203,10 @@ class TrainConfig:
     patience: int = _setting(
         0, "Epochs without a better validation accuracy after which to stop; 0 never stops early."
     )
+    name: str = _setting(
+        "", "Name of the model in its spec and in the names of exported files; by default fer-ARCH."
+    )
+    version: str = _setting("", "Version of the model, for its spec.")
     storage: Literal["fp16", "fp32"] = _setting(
         "fp16",
         "Precision in which the checkpoint stores its weights; the reported accuracy is theirs.",
@@ -222,6 +228,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         find_architecture(self.architecture)
         _check_bounds(self)
+        try:
+            check_name(self.name or "fer")
+            check_texts(version=self.version)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         for is_valid, message in (
             (self.data and self.weights, "data and weights must not be empty"),
             (

@@ -38,6 +38,11 @@ INTENDED_USE = (
 )
 
 
+def default_name(architecture: str) -> str:
+    """Name of a model whose run gives it none."""
+    return f"fer-{architecture}"
+
+
 def finalize_float(
     model: FaceClassifier,
     data: FaceData,
@@ -45,6 +50,8 @@ def finalize_float(
     *,
     architecture: str,
     storage: Literal["fp16", "fp32"],
+    name: str = "",
+    version: str = "",
 ) -> Checkpoint:
     """Round the weights for storage, fit the temperature on validation, write the spec.
 
@@ -52,7 +59,7 @@ def finalize_float(
         model: the trained network, changed in place.
         data: the data of this run.
         trained_on: all data that the weights were trained on, in this run and before.
-        architecture, storage: as in `TrainConfig`.
+        architecture, storage, name, version: as in `TrainConfig`.
 
     Raises:
         ModelError: the training diverged.
@@ -61,7 +68,8 @@ def finalize_float(
         checkpoints.round_to_half(model)
     val = data.split("val")
     spec = ModelSpec(
-        name=f"fer-{architecture}",
+        name=name or default_name(architecture),
+        version=version,
         architecture=architecture,
         labels=data.labels,
         input=model.spec,
@@ -84,7 +92,7 @@ def finalize_float(
 def finalize_quantized(trained: Checkpoint, config: TrainConfig, data: FaceData) -> Checkpoint:
     """Round the quantized model's float layers for storage and fit its temperature on validation.
 
-    The spec keeps the float model's temperature and metrics.
+    The spec keeps the float model's temperature and metrics; name and version are the run's own.
 
     Raises:
         ModelError: the training diverged.
@@ -99,6 +107,8 @@ def finalize_quantized(trained: Checkpoint, config: TrainConfig, data: FaceData)
     temperature = fit_temperature(int8.predict(val.pixels), val.labels)
     spec = replace(
         spec,
+        name=config.name or default_name(spec.architecture),
+        version=config.version,
         data=describe_training_data(spec.data, data),
         quantization=replace(spec.quantization, temperature=temperature),
         tools={**spec.tools, **TOOLS},

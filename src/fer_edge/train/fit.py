@@ -229,6 +229,8 @@ def _fit_locked(
             provenance.describe_training_data(before, data, taught),
             architecture=config.architecture,
             storage=config.storage,
+            name=config.name,
+            version=config.version,
         )
     checkpoints.save(checkpoint, path)
     if log := read_log(output / "metrics.csv"):

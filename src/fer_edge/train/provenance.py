@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fer_edge.documents import read_json
 from fer_edge.errors import ConfigError, SpecError
-from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.model_files import BUNDLED, bundled
 from fer_edge.runtime.formats.spec_reader import has_spec, read_spec
 from fer_edge.spec import DataSpec, ModelSpec
 from fer_edge.train.config import INITIAL_WEIGHTS, TrainConfig
@@ -26,8 +26,8 @@ _MAX_FACES = 20_000
 def find_initial_file(config: TrainConfig) -> Path | None:
     """Return the file with the initial weights; None if there is none in the package or of the
     user."""
-    if config.weights == "bundled":
-        return bundled("checkpoint")
+    if config.weights in BUNDLED:
+        return bundled("checkpoint", config.weights)
     return None if config.weights in INITIAL_WEIGHTS else Path(config.weights)
 
 

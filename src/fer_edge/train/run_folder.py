@@ -11,6 +11,7 @@ from typing import Any
 
 from fer_edge.atomic import try_lock
 from fer_edge.errors import ConfigError
+from fer_edge.runtime.formats.model_files import FileKind, resolve_model
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.schema import parse
 from fer_edge.train.config import INITIAL_WEIGHTS, TrainConfig, read_recipe
@@ -72,8 +73,17 @@ def _open_locked(path: Path) -> int:
         os.close(descriptor)
 
 
-def find_checkpoint(path: Path) -> Path:
-    """Return the checkpoint's path in a run's folder, or `path` itself if it isn't a folder."""
+def find_checkpoint(given: str | Path | None, kind: FileKind = "checkpoint") -> Path:
+    """Return the path of a model's file: in a run's folder, the checkpoint.
+
+    Args:
+        given: a folder or a file, or the name of a model in the package; None: base.
+        kind: which file of a model in the package.
+
+    Raises:
+        ModelError: as `resolve_model`.
+    """
+    path = resolve_model(given, kind)
     return path / MODEL_FILE if path.is_dir() else path
 
 
@@ -134,7 +144,8 @@ def _make_absolute(name: str, value: Any) -> object:
         return value  # also one of a wrong type, which `parse` names
     if name == "weights" and value in INITIAL_WEIGHTS:
         return value
-    return str(_check_utf8(Path(value).resolve()))
+    path = find_checkpoint(value) if name in ("qat_from", "teachers") else Path(value)
+    return str(_check_utf8(path.resolve()))
 
 
 def _check_utf8(path: Path) -> Path:

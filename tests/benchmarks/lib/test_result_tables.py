@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from benchmarks.lib import result_tables
 from benchmarks.lib.result_tables import BLOCK, DOCUMENTS, RESULTS, fill_tables, save_result
 
+NO_MODEL = ("wheels",)
+"""Results that are of no model."""
+
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_tables_and_results_agree(document: Path) -> None:
     text = document.read_text("utf-8")
     assert fill_tables(text) == text, "update it: make benchmark"
+
+
+def test_every_result_names_the_version_of_its_model() -> None:
+    for path in RESULTS.glob("*.json"):
+        model = json.loads(path.read_text("utf-8"))["model"]
+        assert path.stem in NO_MODEL if not model else re.search(r"\b(base|small) \d+$", model)
 
 
 def test_every_result_is_shown() -> None:
@@ -28,19 +38,20 @@ def test_a_place_whose_result_is_not_kept_says_so() -> None:
 
 def test_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(result_tables, "RESULTS", tmp_path)
-    path = save_result("x", ["a", "b"], [["one", 1.5]], command="python x.py", versions={"p": "1"})
+    given = {"command": "python x.py", "versions": {"p": "1"}}
+    path = save_result("x", ["a", "b"], [["one", 1.5]], **given, model="base 2")
     document = json.loads(path.read_text())
     assert document["commit"]
     before = "# T\n<!-- results: x -->\nold\n<!-- end -->\nrest\n"
     after = fill_tables(before)
     assert "| a | b |\n| --- | --- |\n| one | 1.5 |\n" in after
-    assert f"`python x.py`, {document['date']}, {document['machine']}; p 1." in after
+    assert f"`python x.py`, of base 2, {document['date']}, {document['machine']}; p 1." in after
     assert after.startswith("# T\n<!-- results: x -->\n")
     assert after.endswith("<!-- end -->\nrest\n")
     assert fill_tables(after) == after
-    save_result("x", ["a"], [["one"], ["two"], ["three"]], command="")
+    save_result("x", ["a"], [["one"], ["two"], ["three"]], command="", model="")
     after = fill_tables("<!-- results: x\none\nthree\n-->\n<!-- end -->\n")
-    assert "| one |\n| three |\n\n" in after
+    assert "| one |\n| three |\n\n``, 2" in after
     assert fill_tables(after) == after
     with pytest.raises(ValueError, match="'four' is not in list"):
         fill_tables("<!-- results: x\nfour\n-->\n<!-- end -->\n")
@@ -48,4 +59,4 @@ def test_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="a block of results isn't closed"):
             fill_tables(wrong)
     with pytest.raises(ValueError, match="has other than 2 values"):
-        save_result("x", ["a", "b"], [["one"]], command="")
+        save_result("x", ["a", "b"], [["one"]], command="", model="")

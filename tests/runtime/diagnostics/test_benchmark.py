@@ -70,7 +70,7 @@ def test_really() -> None:
         report=told.append,
     )
     assert told == [
-        f"default.onnx, onnxruntime, 1 thread, batch {batch} (round {turn} of 2)"
+        f"base.onnx, onnxruntime, 1 thread, batch {batch} (round {turn} of 2)"
         for turn, batch in ((1, 1), (1, 2), (2, 2), (2, 1))
     ]
     assert [row.batch for row in found.rows] == [1, 2]

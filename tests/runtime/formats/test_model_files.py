@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -10,28 +11,51 @@ import pytest
 import fer_edge
 from fer_edge.errors import ModelError
 from fer_edge.runtime.formats import model_files as module
-from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.model_files import BUNDLED, bundled, resolve_model
 from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.runtime.recognizer import Recognizer
 from tests.support.commands import Fer
-from tests.support.files import ROOT
+from tests.support.files import EXAMPLE, ROOT
 
 
-def test_the_model_came_from_the_checkpoint_beside_it() -> None:
+@pytest.fixture(params=BUNDLED)
+def name(request: pytest.FixtureRequest) -> str:
+    """The name of a model in the package, each in turn."""
+    return str(request.param)
+
+
+def test_the_model_came_from_the_checkpoint_beside_it(name: str) -> None:
     from fer_edge.train.networks.checkpoint import sha256
 
-    assert read_spec(bundled("model")).source_sha256 == sha256(bundled("checkpoint"))
+    assert read_spec(bundled("model", name)).source_sha256 == sha256(bundled("checkpoint", name))
 
 
-def test_the_files_are_small() -> None:
+def test_both_files_have_the_name_and_one_version(name: str) -> None:
+    specs = [read_spec(bundled(kind, name)) for kind in ("model", "checkpoint")]
+    assert {spec.name for spec in specs} == {name}
+    (version,) = {spec.version for spec in specs}
+    assert version
+
+
+def test_the_folder_holds_the_files_of_the_table_alone() -> None:
+    expected = [f"{name}{suffix}" for name in BUNDLED for suffix in module.SUFFIXES.values()]
+    found = [path.name for path in module.FOLDER.iterdir() if path.name != module.DIGESTS]
+    assert sorted(found) == sorted(expected)
+
+
+def test_the_files_are_small(name: str) -> None:
     folder = Path(fer_edge.__file__).parent / "models"
     assert sum(path.stat().st_size for path in folder.iterdir()) < 12_000_000
-    assert bundled("model").stat().st_size <= 2_500_000
+    assert bundled("model", name).stat().st_size <= 2_500_000
 
 
-def test_the_parity_of_the_whole_test_split_is_in_the_spec() -> None:
-    parity = read_spec(bundled("model")).parity
+def test_the_parity_of_the_whole_test_split_is_in_the_spec(name: str) -> None:
+    parity = read_spec(bundled("model", name)).parity
     assert parity is not None
     assert (parity.faces, parity.n, parity.agreement) == ("test", 3_589, 1.0)
+    report = json.loads(bundled("report", name).read_text("utf-8"))
+    assert (report["path"], report["report"]) == (f"{name}.onnx", f"{name}.onnx.parity.json")
+    assert report["bytes"] == bundled("model", name).stat().st_size
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/model-card.md"])
@@ -52,10 +76,10 @@ def test_the_table_of_digests_is_current() -> None:
 
 @pytest.fixture
 def damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder of the bundled files, each with a bit flipped where a weight is."""
+    """A folder of the package's model files, each with a bit flipped where a weight is."""
     for path in module.FOLDER.iterdir():
         content = bytearray(path.read_bytes())
-        if path.name in module.BUNDLED.values():
+        if path.suffix in (".onnx", ".safetensors"):
             content[len(content) // 2] ^= 1
         (tmp_path / path.name).write_bytes(content)
     monkeypatch.setattr(module, "FOLDER", tmp_path)
@@ -67,22 +91,25 @@ def damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     [
         ("doctor", "--no-probe"),
         ("export", "--format", "onnx", "-o", "{0}/out.onnx"),
-        ("parity", "{0}/default.safetensors", "{0}/default.onnx"),
-        ("evaluate", "{0}/default.safetensors", "--data", "{0}"),
+        ("parity", "{0}/base.safetensors", "{0}/base.onnx"),
+        ("parity", "base", "base"),
+        ("evaluate", "base", "--data", "{0}"),
     ],
     ids=lambda command: command[0],
 )
-def test_a_damaged_bundled_file_is_named(command: tuple[str, ...], fer: Fer, damaged: Path) -> None:
+def test_a_damaged_file_of_the_package_is_named(
+    command: tuple[str, ...], fer: Fer, damaged: Path
+) -> None:
     ran = fer(*(part.format(damaged) for part in command))
     assert (ran.code, ran.out) == (1, "")
     (line,) = ran.err.splitlines()
-    assert line.startswith(f"ModelError: {damaged}/default.")
+    assert line.startswith(f"ModelError: {damaged}/base.")
     assert line.endswith("damaged or changed since its release: reinstall fer-edge")
 
 
 def test_other_files_have_no_digest(tmp_path: Path) -> None:
-    (tmp_path / "default.onnx").write_bytes(b"own")
-    module.check_bundled(tmp_path / "default.onnx")
+    (tmp_path / "base.onnx").write_bytes(b"own")
+    module.check_bundled(tmp_path / "base.onnx")
     module.check_bundled(bundled("model"))
 
 
@@ -93,6 +120,41 @@ def test_a_table_of_digests_that_cannot_be_read(damaged: Path) -> None:
 
 
 def test_a_missing_file_says_reinstall(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(module.BUNDLED, "model", "none.onnx")
-    with pytest.raises(ModelError, match="the bundled model is missing: reinstall fer-edge"):
-        bundled("model")
+    monkeypatch.setitem(module.BUNDLED, "tiny", "a model without files")
+    with pytest.raises(ModelError, match=r"tiny\.onnx: the model of tiny is missing: reinstall"):
+        bundled("model", "tiny")
+
+
+def test_a_model_is_given_by_name_or_by_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert resolve_model(None) == resolve_model("base") == bundled("model", "base")
+    assert resolve_model("base", "checkpoint") == bundled("checkpoint")
+    for path in ("./base", Path("base"), "base.onnx", "runs/base", ""):
+        assert resolve_model(path) == Path(path)
+    for word in ("smal", "Base"):
+        with pytest.raises(ModelError, match=f"{word}: there is no such file, and the .* are base"):
+            resolve_model(word)
+    Path("smal").mkdir()
+    assert resolve_model("smal") == Path("smal")
+
+
+def test_a_model_of_the_table_is_known_by_name_everywhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fer: Fer
+) -> None:
+    """A second model needs a line of the table and its files."""
+    for path in module.FOLDER.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+        if path.name != module.DIGESTS:
+            (tmp_path / path.name.replace("base", "small")).symlink_to(path)
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    monkeypatch.setitem(module.BUNDLED, "small", "a copy")
+    assert Recognizer.load("small").spec == Recognizer.load("base").spec
+    for command in (
+        ("info", "small"),
+        ("doctor", "small", "--no-probe"),
+        ("infer", str(EXAMPLE), "--faces", "whole", "--model", "small"),
+        ("parity", "small", "small"),
+    ):
+        assert fer(*command).code == 0, command

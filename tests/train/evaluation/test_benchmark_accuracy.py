@@ -44,7 +44,7 @@ def test_once_for_each_model_and_engine(csv_file: Path) -> None:
     )
     told: list[str] = []
     rated = add_accuracy(found, csv_file, "val", report=told.append)
-    assert told == ["default.onnx, onnxruntime: accuracy on val"]
+    assert told == ["base.onnx, onnxruntime: accuracy on val"]
     first = rated.rows[0].accuracy
     assert first is not None
     assert 0 <= first <= 1

@@ -28,7 +28,7 @@ from fer_edge.runtime.diagnostics.self_test import (
     try_engine,
 )
 from fer_edge.runtime.diagnostics.worker import WorkerError, run_in_process
-from fer_edge.runtime.formats.model_files import bundled, check_bundled
+from fer_edge.runtime.formats.model_files import check_bundled, resolve_model
 from fer_edge.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ class Diagnosis:
         model = {
             "path": self.path,
             "name": self.spec.name,
+            "version": self.spec.version,
             "precision": self.spec.quantization.precision,
             "metrics": [dataclasses.asdict(one) for one in self.spec.metrics],
         }
@@ -87,22 +88,22 @@ class Diagnosis:
 
 
 def diagnose(
-    model: Path | None = None, *, speed: bool = True, report: Report = logger.info
+    model: str | Path | None = None, *, speed: bool = True, report: Report = logger.info
 ) -> Diagnosis:
     """Describe this machine and test a model under every engine, each in a process of its own.
 
     Args:
-        model: an exported file; None: the bundled one.
+        model: an exported file, or the name of a model in the package; None: base.
         speed: whether to measure with 1, 2, 4, ... threads and store the fastest for
             `backend="auto"`; False: only the self-test, with 1 thread.
         report: takes a line before each test.
 
     Raises:
-        ModelError: no engine reads such a file, it isn't there, or it is a bundled one that is
-            damaged.
+        ModelError: no engine reads such a file, it isn't there, or it is one of the package that
+            is damaged.
         SpecError: it holds no spec, or one that can't be used.
     """
-    path = bundled("model") if model is None else model
+    path = resolve_model(model)
     spec = read_model_spec(path)
     check_bundled(path)
     here = board.read_board()

@@ -1,15 +1,29 @@
-"""Which files a model consists of, and where the bundled ones are."""
+"""Which files a model consists of, and which models are in the package."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Literal
 
 from fer_edge.errors import ModelError
 
+BUNDLED = {"base": "MobileNetV2 at 96 px, int8, 2.46 MB"}
+"""The models in the package, by name, with a description of each; the first is the default.
+
+Each has three files in `FOLDER`: `NAME.onnx`, the checkpoint that it was exported from and the
+report of their comparison. Everything that takes a model takes these names.
+"""
+DEFAULT_MODEL = next(iter(BUNDLED))
+FileKind = Literal["model", "checkpoint", "report"]
+SUFFIXES: dict[FileKind, str] = {
+    "model": ".onnx",
+    "checkpoint": ".safetensors",
+    "report": ".onnx.parity.json",
+}
 FOLDER = Path(__file__).parents[2] / "models"
-BUNDLED = {"model": "default.onnx", "checkpoint": "default.safetensors"}
 DIGESTS = "SHA256SUMS"
-"""Name of the table of the bundled files' SHA-256, as `sha256sum` writes and checks it."""
+"""Name of the table of these files' SHA-256, as `sha256sum` writes and checks it."""
 COMPANIONS: dict[str, tuple[str, ...]] = {".xml": (".bin",), ".param": (".bin", ".json")}
 """By the suffix of the file that the engine opens: suffixes of the files that belong beside it."""
 MAX_BYTES = 1 << 30
@@ -17,25 +31,54 @@ MAX_BYTES = 1 << 30
 _LFS_POINTER = b"version https://git-lfs."
 
 
-def bundled(kind: str) -> Path:
-    """Path of the bundled "model" or "checkpoint".
+def bundled(kind: FileKind, name: str = DEFAULT_MODEL) -> Path:
+    """Path of a file of a model in the package.
+
+    Args:
+        kind: which of its files.
+        name: a key of `BUNDLED`.
 
     Raises:
         ModelError: this installation lacks it.
     """
-    path = FOLDER / BUNDLED[kind]
+    path = FOLDER / f"{name}{SUFFIXES[kind]}"
     if not path.is_file():
-        raise ModelError(f"{path}: the bundled {kind} is missing: reinstall fer-edge")
+        raise ModelError(f"{path}: the {kind} of {name} is missing: reinstall fer-edge")
     return path
 
 
+def resolve_model(given: str | Path | None, kind: FileKind = "model") -> Path:
+    """Path of a model that is given by name or as a file.
+
+    Args:
+        given: a key of `BUNDLED`, or the path of a file or folder, which is returned as it is; None
+            for the first of `BUNDLED`. A file that has the name of a model in the package is given
+            as a `Path`, or with its folder, as `./base`.
+        kind: which file of a model in the package.
+
+    Raises:
+        ModelError: a text of letters, digits and "-" is neither such a name nor a file or folder,
+            or this installation lacks the file.
+    """
+    if given is None or (isinstance(given, str) and given in BUNDLED):
+        return bundled(kind, given or DEFAULT_MODEL)
+    is_word = isinstance(given, str) and re.fullmatch(r"[\w-]{1,40}", given)
+    if is_word and not Path(given).exists():
+        raise ModelError(
+            f"{given}: there is no such file, and the models in the package are "
+            f"{', '.join(BUNDLED)}"
+        )
+    return Path(given)
+
+
 def check_bundled(path: Path) -> None:
-    """Check the SHA-256 of a model's file if it is a bundled one; it takes 1 ms per megabyte.
+    """Check the SHA-256 of a file if it is of a model in the package; 1 ms per megabyte.
 
     Raises:
         ModelError: it differs from the one in `DIGESTS`, or that can't be read.
     """
-    if path.resolve() not in {(FOLDER / name).resolve() for name in BUNDLED.values()}:
+    files = (FOLDER / f"{name}{end}" for name in BUNDLED for end in SUFFIXES.values())
+    if path.resolve() not in {file.resolve() for file in files}:
         return
     import hashlib  # here: the start doesn't check
 
