@@ -55,7 +55,7 @@ def test_misspelt_names_are_suggested(fer: Fer) -> None:
         (("infre", "x"), "No such command 'infre'. Did you mean 'infer'"),
         (("infer", "--modle", "x"), "No such option: --modle"),
         (("infer", "--backend", "onxruntime", "x"), "'onxruntime' is not one of 'auto', 'onnx"),
-        (("train", "--arch", "efficientnet"), "is not one of 'mobilenet_v2', 'mobilenet_v3_small'"),
+        (("train", "--storage", "fp8"), "'fp8' is not one of 'fp16', 'fp32'"),
         (("infer",), "Missing argument 'SOURCE...'"),
     ):
         ran = fer(*arguments)
