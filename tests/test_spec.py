@@ -91,6 +91,11 @@ PARITY = {
         ("tools", {"a\ud800": "1"}, "half a character"),
         ("tools", {"a": "1" * 10**6}, "tools.a is over 5,000 characters long"),
         ("data", {"name": "d", "licence": "l", "faces": {"train": -1}}, "faces must be 0 or more"),
+        (
+            "data",
+            {"name": "d", "licence": "l", "faces": {}, "unlabelled": {"web": -1}},
+            "unlabelled must be 0 or more",
+        ),
         ("data", {"name": "d" * 10**6, "licence": "l", "faces": {}}, "name is over 5,000"),
         ("golden", [{"face": "AAAA" * 768, "logits": [1e300] * 7}], "isn't a finite float32"),
         ("golden", [{"face": "é" * 3072, "logits": [0.0] * 7}], "is not a face of 48 x 48 pixels"),

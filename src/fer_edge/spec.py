@@ -99,13 +99,16 @@ class DataSpec:
     """Number of faces by split."""
     teachers: tuple[str, ...] = ()
     """What the networks that taught this one were trained on, one text for each."""
+    unlabelled: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Number of faces without labels in train, which teachers labelled, by their origin."""
 
     def __post_init__(self) -> None:
         check_texts(name=self.name, licence=self.licence)
         check_texts(**{f"teachers[{i}]": text for i, text in enumerate(self.teachers)})
-        check_entries(faces=self.faces)
-        if min(self.faces.values(), default=0) < 0:
-            raise ValueError(f"faces must be 0 or more, not {min(self.faces.values())}")
+        check_entries(faces=self.faces, unlabelled=self.unlabelled)
+        for name, counts in (("faces", self.faces), ("unlabelled", self.unlabelled)):
+            if min(counts.values(), default=0) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {min(counts.values())}")
 
 
 @dataclasses.dataclass(frozen=True)

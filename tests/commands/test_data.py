@@ -102,7 +102,10 @@ def test_crop_says_what_is_wrong(fer: Fer, tmp_path: Path) -> None:
             Image.fromarray(draw_face(1, i)).save(tmp_path / "known" / "train" / name / f"{i}.png")
     given = ("data", "crop", tmp_path / "none", tmp_path / "faces")
     for more, message in (
-        (("--not-in", tmp_path / "known"), f"DataError: {tmp_path / 'none'}: not a folder"),
+        (
+            ("--not-in", tmp_path / "known"),
+            f"DataError: {tmp_path / 'none'}: there is no such folder",
+        ),
         (("--min-score", 0.1), "ConfigError: min_score must be in [0.6, 1], not 0.1"),
         (("--min-side", 0), "ConfigError: min_side must be 1 or more, not 0"),
     ):

@@ -31,6 +31,16 @@ def test_recipes_of_the_package_are_settings(name: str, tmp_path: Path) -> None:
             assert kept[key] == value
 
 
+def test_faces_without_labels_need_teachers() -> None:
+    with pytest.raises(ConfigError, match="unlabelled needs teachers: --teacher"):
+        TrainConfig("d", unlabelled="web")
+    for own in ({"teachers": ("t",)}, {"qat_from": "f"}, {"teacher_logits": "l"}):
+        assert TrainConfig("d", unlabelled="web", unlabelled_data="x", **own)  # type: ignore[arg-type]
+        for name in ("unlabelled_data", "unlabelled_licence"):
+            with pytest.raises(ConfigError, match="need unlabelled: --unlabelled FOLDER"):
+                TrainConfig("d", **own, **{name: "x"})  # type: ignore[arg-type]
+
+
 def test_what_is_asked_for_has_the_last_word(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text("epochs = 7\nlr = 1\n[augmentation]\nflip = 0.25\n")
     recipe = read_recipe(str(tmp_path / "r.toml"))

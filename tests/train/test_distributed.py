@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -132,12 +131,10 @@ def test_ranks_share_batches_and_no_face_is_seen_twice(data: Path, tmp_path: Pat
     read = read_data(data)
     given: dict[str, object] = {"data": str(data), "batch_size": 12}
     config = resolve_config(given, tmp_path, resume=False)
-    numbered = replace(read.split("train"), labels=np.arange(63))
-    targets = torch.arange(63.0)[:, None].expand(63, 7)
-    alone = make_loader(numbered, config, targets=targets)
-    shared = [
-        make_loader(numbered, config, targets=targets, rank=i, world_size=3) for i in range(3)
-    ]
+    pixels, targets = read.split("train").pixels, torch.arange(63.0)[:, None].expand(63, 7)
+    train = partial(make_loader, pixels, targets, config, is_training=True)
+    alone = train()
+    shared = [train(rank=i, world_size=3) for i in range(3)]
     for epoch in (0, 1):
         for one in (alone, *shared):
             one.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
@@ -146,7 +143,17 @@ def test_ranks_share_batches_and_no_face_is_seen_twice(data: Path, tmp_path: Pat
         assert [set(itertools.chain(*part)) for part in parts] == batches
         assert all(len(batch) == 12 for batch in batches)
         assert len(set.union(*batches)) == 60
-    val = [make_loader(read.split("val"), config, rank=i, world_size=4) for i in range(4)]
+    val = [
+        make_loader(
+            read.split("val").pixels,
+            torch.from_numpy(read.split("val").labels),
+            config,
+            is_training=False,
+            rank=i,
+            world_size=4,
+        )
+        for i in range(4)
+    ]
     assert [len(one.sampler) for one in val] == [6, 5, 5, 5]  # type: ignore[arg-type]
     assert sorted(place for one in val for place in one.sampler) == list(range(21))
     assert build_targets(config, read).shape == (63, 7)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
@@ -22,9 +23,11 @@ from fer_edge.errors import ConfigError, DataError, ModelError
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import InputSpec
 from fer_edge.train import qat
+from fer_edge.train.batches import Batch
 from fer_edge.train.callbacks import EpochLog, read_log
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.loading import read_data
+from fer_edge.train.data.unlabelled import read_unlabelled
 from fer_edge.train.evaluation.calibration_error import fit_temperature
 from fer_edge.train.fit import FitResult, fit
 from fer_edge.train.lightning_module import LitClassifier
@@ -32,6 +35,7 @@ from fer_edge.train.networks import checkpoint, quantized
 from fer_edge.train.networks.classifier import MEAN, STD
 from fer_edge.train.progress import ignore_progress
 from fer_edge.train.run_folder import lock_run, resolve_config
+from fer_edge.train.teacher_logits import collect_logits
 from tests.support.data import csv_row, draw_face, write_csv
 from tests.support.networks import make_checkpoint, make_network
 from tests.support.processes import KILL_IN_SECOND_EPOCH, run_python
@@ -217,6 +221,100 @@ def test_an_interrupted_distillation_resumed_ends_like_an_unbroken_one(
     interrupt(own, folder)
     resume(folder)
     check_same_run(folder, tmp_path / "unbroken")
+
+
+@pytest.fixture
+def unlabelled(tmp_path: Path) -> Path:
+    """A folder of 17 faces without labels."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    for i in range(17):
+        Image.fromarray(draw_face(i % 7, 500 + i)).save(folder / f"{i:02}.png")
+    return folder
+
+
+@pytest.mark.parametrize("views", [0, 2])
+def test_faces_without_labels_join_the_training(
+    run: Path, config: TrainConfig, unlabelled: Path, tmp_path: Path, views: int
+) -> None:
+    own = replace(
+        config,
+        teachers=(str(run / "model.safetensors"),),
+        unlabelled=str(unlabelled),
+        unlabelled_licence="CC0",
+        class_balance=0.5,
+        views=views,
+    )
+    seen: list[tuple[torch.Tensor, ...]] = []
+    step = LitClassifier.training_step
+
+    def note(self: LitClassifier, batch: Batch, number: int) -> torch.Tensor:
+        seen.append(batch)
+        return step(self, batch, number)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LitClassifier, "training_step", note)
+        done = fit(own, tmp_path / "unbroken")
+    # 59 faces: four steps of 14 in each of three epochs
+    assert len(seen) == 12
+    _, targets, index = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    assert torch.equal(targets.sum(1) > 0, index < 42)
+    assert index.max() == 58
+    assert done.checkpoint
+    data = done.checkpoint.spec.data
+    assert (data.faces, data.unlabelled) == ({"train": 42, "val": 14, "test": 14}, {"web": 17})
+    assert "CC0" in data.licence
+    assert done.checkpoint.spec.metrics[0].n == 14
+    assert len(list(tmp_path.glob("unbroken/teacher_views/*.npy"))) == 2 * views
+
+    folder = tmp_path / "run"
+    interrupt(own, folder)
+    moved = unlabelled.rename(tmp_path / "moved")
+    with pytest.raises(DataError, match="web: there is no such folder"):
+        resume(folder)
+    again = resolve_config({"unlabelled": moved}, folder, resume=True)
+    other = moved / "17.png"
+    Image.fromarray(FACES[0]).save(other)
+    with pytest.raises(ConfigError, match=r"moved: not what the run in .* as unlabelled"):
+        fit(again, folder, resume=True)
+    other.unlink()
+    fit(again, folder, resume=True)
+    check_same_run(folder, tmp_path / "unbroken")
+
+
+def test_faces_without_labels_have_logits_in_the_teachers_file(
+    run: Path, config: TrainConfig, unlabelled: Path, tmp_path: Path
+) -> None:
+    asked = replace(config, teachers=(str(run / "model.safetensors"),), views=2)
+    data, faces = read_data(Path(config.data)), read_unlabelled(unlabelled, side=48)
+    kept = collect_logits(asked, data, tmp_path / "views", ignore_progress, faces)
+    kept.save(tmp_path / "logits.safetensors")
+    assert kept.levels.shape == (2, 59, 7)
+    student = replace(
+        config,
+        epochs=1,
+        teacher_logits=str(tmp_path / "logits.safetensors"),
+        unlabelled=str(unlabelled),
+    )
+    done = fit(student, tmp_path / "run")
+    assert done.checkpoint
+    assert done.checkpoint.spec.data.unlabelled == {"web": 17}
+    collect_logits(asked, data, tmp_path / "views", ignore_progress).save(
+        tmp_path / "logits.safetensors"
+    )
+    with pytest.raises(DataError, match=r"logits\.safetensors: .* lack 17 of 59 faces"):
+        fit(student, tmp_path / "other")
+
+
+def test_faces_without_labels_join_quantization_aware_training(
+    qat_config: TrainConfig, unlabelled: Path, tmp_path: Path
+) -> None:
+    own = replace(qat_config, epochs=1, unlabelled=str(unlabelled), unlabelled_data="photographs")
+    done = fit(own, tmp_path / "run")
+    assert done.checkpoint
+    spec = done.checkpoint.spec
+    assert spec.data.unlabelled == {"photographs": 17}
+    assert "faces of FER2013 train" in str(spec.quantization.calibration)
 
 
 @pytest.fixture(scope="module")
@@ -518,6 +616,11 @@ def test_wrong_settings_are_found_before_the_folder_holds_a_run(
         (replace(config, frozen=("stem",)), ConfigError, "no submodule 'stem'"),
         (other_side, ConfigError, "its labels or its side differ"),
         (replace(config, ferplus=str(votes), soft_targets=0.5), DataError, "votes.csv"),
+        (
+            replace(other_side, side=48, unlabelled=str(tmp_path / "none")),
+            DataError,
+            "none: there is no such folder",
+        ),
     ):
         with pytest.raises(error, match=message):
             fit(wrong, tmp_path / "wrong")

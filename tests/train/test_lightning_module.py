@@ -55,7 +55,7 @@ def config() -> TrainConfig:
 def batch() -> Batch:
     torch.manual_seed(3)
     faces = torch.randint(0, 256, (8, 48, 48), dtype=torch.uint8)
-    return faces, torch.eye(8)[:, :7] + 0.0, torch.arange(8)
+    return faces, torch.eye(7)[[*range(7), 2]], torch.arange(8)
 
 
 def test_teachers_are_a_part_of_the_target(
@@ -71,6 +71,45 @@ def test_teachers_are_a_part_of_the_target(
         mixed = (1 - weight) * targets + weight * wanted
         expected = nn.functional.cross_entropy(logits, mixed)
         assert torch.allclose(loss, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_the_target_of_a_face_without_a_label_is_the_teachers_alone(
+    network: FaceClassifier, config: TrainConfig, batch: Batch, weight: float
+) -> None:
+    faces, targets, index = batch
+    targets = targets.clone()
+    targets[3:5] = 0
+    teacher = teacher_of(make_network("tiny", SPEC), mirror=True)
+    logits = network(faces).detach()
+    wanted = teacher.predict(faces.unsqueeze(1).float()).softmax(1)
+    expected = targets.lerp(wanted, weight)
+    expected[3:5] = wanted[3:5]
+    taught = replace(config, teachers=("t",), teacher_weight=weight, unlabelled="f")
+    loss = make_module(network, taught, (teacher,)).training_step((faces, targets, index), 0)
+    assert torch.allclose(loss, nn.functional.cross_entropy(logits, expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.4])
+def test_in_qat_a_face_without_a_label_has_the_float_networks_probabilities(
+    network: FaceClassifier, config: TrainConfig, batch: Batch, mixup: float
+) -> None:
+    faces, targets, index = batch
+    config = replace(config, qat_from="f", unlabelled="g", mixup=mixup)
+    module = make_module(network, config, (teacher_of(make_network("tiny", SPEC), mirror=False),))
+    seen: list[torch.Tensor] = []
+    loss = module.loss.forward
+    module.loss.forward = lambda *given: seen.append(given[1]) or loss(*given)  # type: ignore[method-assign, func-returns-value]
+    for labels in (targets, targets * (index < 4)[:, None], torch.zeros_like(targets)):
+        torch.manual_seed(1)
+        assert module.training_step((faces, labels, index), 0).isfinite()
+    labelled, mixed, without = seen
+    assert torch.allclose(without.sum(1), torch.ones(8), atol=1e-5)
+    assert (without > 0).all()
+    if not mixup:
+        assert torch.allclose(labelled, targets, atol=1e-6)
+        assert torch.allclose(mixed, torch.cat([targets[:4], without[4:]]), atol=1e-6)
+    assert torch.allclose(mixed.sum(1), torch.ones(8), atol=1e-5)
 
 
 def test_a_float_network_with_the_same_logits_adds_no_loss(

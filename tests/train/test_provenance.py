@@ -12,6 +12,7 @@ from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import DataSpec, ModelSpec
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData, Faces
+from fer_edge.train.data.unlabelled import UnlabelledFaces
 from fer_edge.train.provenance import (
     INITIAL_SPEC_FILE,
     describe_initial_data,
@@ -57,6 +58,20 @@ def test_what_teachers_and_weights_of_other_origin_were_trained_on_is_kept() -> 
     assert describe_training_data(taught, data(name="yours")).teachers == taught.teachers
     with pytest.raises(ConfigError, match="belong together"):
         replace(config, weights_licence="")
+
+
+def test_faces_without_labels_are_counted_by_their_origin() -> None:
+    faces = UnlabelledFaces(np.zeros((3, 48, 48), np.uint8), "web photographs", "research; CC0")
+    first = describe_training_data(None, data(), unlabelled=faces)
+    assert first.unlabelled == {"web photographs": 3}
+    assert first.faces == {"train": 30, "val": 10}
+    assert (first.name, first.licence) == ("mine", "own; research; CC0")
+    assert describe_training_data(first, data(), unlabelled=faces) == first
+    more = UnlabelledFaces(faces.pixels[:1], "films", "own")
+    both = describe_training_data(first, data(), unlabelled=more)
+    assert both.unlabelled == {"web photographs": 3, "films": 1}
+    lines = list(describe_start(data(), None, faces))
+    assert "web photographs: 3 faces without labels join train" in lines
 
 
 def test_where_a_run_begins(tmp_path: Path, spec: ModelSpec) -> None:

@@ -11,6 +11,7 @@ from fer_edge.errors import ConfigError, DataError
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData, Faces
+from fer_edge.train.data.unlabelled import UnlabelledFaces
 from fer_edge.train.networks.checkpoint import sha256
 from fer_edge.train.run_inputs import INPUTS_FILE, describe_inputs
 
@@ -74,7 +75,7 @@ def test_files_are_the_same_wherever_they_lie(tmp_path: Path) -> None:
     ):
         before = path.read_text()
         path.write_text("other")
-        with pytest.raises(ConfigError, match=rf"{path}: not the file .* as {setting}: restore it"):
+        with pytest.raises(ConfigError, match=rf"{path}: not what .* as {setting}: restore it"):
             check(config, has_begun=False)
         if path == Path(first):  # the first epoch's checkpoint holds all weights
             check(config)
@@ -82,6 +83,22 @@ def test_files_are_the_same_wherever_they_lie(tmp_path: Path) -> None:
     for teachers in ((two, str(moved)), (str(moved),), (str(moved), two, two)):
         with pytest.raises(ConfigError, match=r"as teachers\["):
             check(replace(config, teachers=teachers))
+
+
+def test_faces_without_labels_are_the_same(tmp_path: Path) -> None:
+    own = {"teachers": (str(tmp_path / "t"),), "unlabelled": "photographs"}
+    (tmp_path / "t").touch()
+    config = TrainConfig("d", weights="none", **own)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
+    describe_inputs(config, make_data(), UnlabelledFaces(pixels), has_begun=False).save(tmp_path)
+    for has_begun in (False, True):
+        same = UnlabelledFaces(pixels.copy(), "moved")
+        found = describe_inputs(config, make_data(), same, has_begun=has_begun)
+        found.check_resumed(tmp_path, config, has_begun=has_begun)
+        for other in (UnlabelledFaces(pixels[:2]), UnlabelledFaces(pixels[::-1]), None):
+            found = describe_inputs(config, make_data(), other, has_begun=has_begun)
+            with pytest.raises(ConfigError, match=r"photographs: not what .* as unlabelled: rest"):
+                found.check_resumed(tmp_path, config, has_begun=has_begun)
 
 
 def test_settings_that_were_edited_are_named(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def test_without_votes_a_target_is_the_label(data: FaceData, config: TrainConfig
     labels = torch.from_numpy(data.split("train").labels)
     assert torch.equal(targets.argmax(1), labels)
     assert targets.sum() == targets.max(1).values.sum() == len(labels)
+    assert torch.equal(build_targets(config, data, 5), torch.cat([targets, torch.zeros(5, 7)]))
 
 
 def test_votes_take_their_share_of_the_target(

@@ -79,7 +79,7 @@ def crop(
     min_score: Annotated[
         float,
         option(DETECTION, "--min-score", help="Minimum score of the detector, from 0.6 to 1."),
-    ] = 0.7,
+    ] = 0.8,
     min_side: Annotated[
         int,
         option(
@@ -104,6 +104,8 @@ def crop(
 
     The face number I of a/b.jpg becomes a/b-I.png. Files that are there already stay. Photographs
     that cannot be read are named and left out.
+
+    fer train --unlabelled trains on these faces with the probabilities of teachers as targets.
     """
     with requires_extra("train"):
         from fer_edge.train.data.loading import read_data
@@ -149,34 +151,39 @@ def logits(
         option(TARGETS, "--mirror", help="Average over each view and its mirror image."),
     ] = False,
     seed: Annotated[int, option(TARGETS, "--seed", min=0, help="Seed of the views.")] = 0,
+    unlabelled: Annotated[
+        Path | None,
+        option(
+            TARGETS, "--unlabelled", help="Folder of face images without labels, which join train."
+        ),
+    ] = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Write the logits of teachers on views of the training faces, for `fer train`."""
     with requires_extra("train"):
         from fer_edge.train.data.loading import read_data
+        from fer_edge.train.data.unlabelled import read_unlabelled
         from fer_edge.train.teacher_logits import collect_logits
 
     check_writable(output.parent)
     settings = read_recipe(recipe) if recipe else {}
-    given = {name: settings[name] for name in ("side", "augmentation") if name in settings}
+    given: dict[str, object] = {
+        **{name: settings[name] for name in ("side", "augmentation") if name in settings},
+        "data": str(path),
+        "teachers": [str(find_checkpoint(one)) for one in teachers],
+        "mirror_teachers": mirror,
+        "views": views,
+        "seed": seed,
+    }
     try:
-        config = parse(
-            TrainConfig,
-            {
-                **given,
-                "data": str(path),
-                "teachers": [str(find_checkpoint(one)) for one in teachers],
-                "mirror_teachers": mirror,
-                "views": views,
-                "seed": seed,
-            },
-            "settings",
-            unknown="reject",
-        )
+        config = parse(TrainConfig, given, "settings", unknown="reject")
     except ValueError as error:
         raise ConfigError(str(error)) from None
     data = read_data(path, side=config.side, skip_bad=skip_bad)
+    folder, extra = output.parent / VIEWS_FOLDER, None
+    if unlabelled:
+        extra = read_unlabelled(unlabelled, side=config.side, skip_bad=skip_bad)
     with show_training() as on_progress:
-        found = collect_logits(config, data, output.parent / VIEWS_FOLDER, on_progress)
+        found = collect_logits(config, data, folder, on_progress, extra)
     found.save(output)
     note(f"{output}: {views} views of {len(found.faces):,} faces, by {len(teachers)} teachers")

@@ -132,6 +132,7 @@ def train(
     teacher_logits: Annotated[
         Path | None, setting(TARGETS, "teacher_logits", "--teacher-logits")
     ] = None,
+    unlabelled: Annotated[Path | None, setting(TARGETS, "unlabelled", "--unlabelled")] = None,
     class_balance: Annotated[
         float, setting(TARGETS, "class_balance", "--class-balance")
     ] = DEFAULTS.class_balance,

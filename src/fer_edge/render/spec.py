@@ -15,6 +15,7 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
     table = Table("", "", title=printable(where), show_header=False, title_justify="left")
     face, quantization = spec.input, spec.quantization
     counts = ", ".join(f"{name} {count:,}" for name, count in spec.data.faces.items())
+    unlabelled = ", ".join(f"{name} {count:,}" for name, count in spec.data.unlabelled.items())
     rows: dict[str, str | Text] = {
         "name": f"{spec.name} ({spec.architecture}), schema {spec.schema}",
         **({"version": spec.version} if spec.version else {}),
@@ -33,6 +34,7 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
         "trained on": f"{spec.data.name}: {counts}",
         "data licence": spec.data.licence,
         **({"taught by networks of": "; ".join(spec.data.teachers)} if spec.data.teachers else {}),
+        **({"taught on, without labels": unlabelled} if unlabelled else {}),
         **{f"on {m.split}": _metrics(m) for m in spec.metrics},
         "golden samples": str(len(spec.golden)),
         "made with": ", ".join(f"{k} {v}" for k, v in spec.tools.items()),

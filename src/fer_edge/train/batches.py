@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from fer_edge.train.config import TrainConfig
-from fer_edge.train.data.dataset import Faces
 
 _VALIDATION_BATCH_SIZE = 512
 
@@ -36,10 +36,11 @@ class FaceDataset(Dataset[Batch]):
 
 
 def make_loader(
-    faces: Faces,
+    pixels: npt.NDArray[np.uint8],
+    targets: Tensor,
     config: TrainConfig,
     *,
-    targets: Tensor | None = None,
+    is_training: bool,
     rank: int = 0,
     world_size: int = 1,
 ) -> DataLoader[Batch]:
@@ -49,12 +50,11 @@ def make_loader(
     get; in validation they share the faces, and no face is seen twice.
 
     Args:
-        targets: float32 `[N, labels]` for training, in shuffled order; None for validation, with
-            the labels as targets, int64 `[N]`.
+        pixels: uint8 `[N, S, S]`.
+        targets: float32 `[N, labels]` in training, in validation the labels, int64 `[N]`.
+        is_training: shuffle the faces.
     """
-    is_training = targets is not None
-    labels = torch.from_numpy(faces.labels) if targets is None else targets
-    dataset = FaceDataset(torch.from_numpy(faces.pixels), labels)
+    dataset = FaceDataset(torch.from_numpy(pixels), targets)
     batch_size = config.batch_size // world_size
     sampler: DistributedSampler[Batch] = DistributedSampler(
         dataset, world_size, rank, seed=config.seed, drop_last=True

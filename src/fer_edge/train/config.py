@@ -189,6 +189,15 @@ class TrainConfig:
         "File of teachers' logits, as `fer data logits` writes it, in place of the teachers; its "
         "views have the same augmentation.",
     )
+    unlabelled: str = _setting(
+        "",
+        "Folder of face images without labels, which join the train split; their targets are the "
+        "teachers' probabilities alone.",
+    )
+    unlabelled_data: str = _setting(
+        "", "What the unlabelled faces are, for the spec; by default the name of their folder."
+    )
+    unlabelled_licence: str = _setting("", "Terms of the unlabelled faces, for the spec.")
     mild_fraction: float = _setting(
         0.0, "Fraction of the epochs, the last ones, with half of the augmentation's ranges."
     )
@@ -262,6 +271,14 @@ class TrainConfig:
             (
                 not (self.teacher_logits and (self.teachers or self.qat_from)),
                 "teacher_logits replaces teachers, and isn't for --qat",
+            ),
+            (
+                self.teachers or self.teacher_logits or self.qat_from or not self.unlabelled,
+                "unlabelled needs teachers: --teacher, --teacher-logits, or --qat --from RUN",
+            ),
+            (
+                self.unlabelled or not (self.unlabelled_data or self.unlabelled_licence),
+                "unlabelled_data and unlabelled_licence need unlabelled: --unlabelled FOLDER",
             ),
         ):
             if not is_valid:

@@ -16,6 +16,7 @@ from fer_edge.runtime.results import softmax
 from fer_edge.spec import CropSpec, DataSpec, ModelSpec, Quantization
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.unlabelled import UnlabelledFaces
 from fer_edge.train.evaluation.calibration_error import fit_temperature
 from fer_edge.train.evaluation.metrics import Report
 from fer_edge.train.networks import checkpoint as checkpoints
@@ -89,10 +90,21 @@ def finalize_float(
     return Checkpoint(model, replace(spec, temperature=temperature, metrics=(report.metrics(),)))
 
 
-def finalize_quantized(trained: Checkpoint, config: TrainConfig, data: FaceData) -> Checkpoint:
+def finalize_quantized(
+    trained: Checkpoint,
+    config: TrainConfig,
+    data: FaceData,
+    unlabelled: UnlabelledFaces | None = None,
+) -> Checkpoint:
     """Round the quantized model's float layers for storage and fit its temperature on validation.
 
     The spec keeps the float model's temperature and metrics; name and version are the run's own.
+
+    Args:
+        trained: the float checkpoint with the trained quantized model.
+        config: settings of the run.
+        data: of the run.
+        unlabelled: faces that joined train without labels, if there are any.
 
     Raises:
         ModelError: the training diverged.
@@ -109,7 +121,7 @@ def finalize_quantized(trained: Checkpoint, config: TrainConfig, data: FaceData)
         spec,
         name=config.name or default_name(spec.architecture),
         version=config.version,
-        data=describe_training_data(spec.data, data),
+        data=describe_training_data(spec.data, data, unlabelled=unlabelled),
         quantization=replace(spec.quantization, temperature=temperature),
         tools={**spec.tools, **TOOLS},
     )

@@ -8,10 +8,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -23,6 +25,7 @@ from fer_edge.train.batches import class_weights, make_loader
 from fer_edge.train.callbacks import EmaWeights, EpochLog, Patience, StepProgress, read_log
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.loading import read_data
+from fer_edge.train.data.unlabelled import read_unlabelled
 from fer_edge.train.evaluation import plots
 from fer_edge.train.evaluation.evaluate import match_all_labels
 from fer_edge.train.finalize import finalize_float, finalize_quantized
@@ -138,13 +141,22 @@ def _fit_locked(
     if qat:
         digest = sha256(Path(config.qat_from))
         teachers += (make_teacher(qat.source, digest, mirror=config.mirror_teachers),)
-    stored = load_logits(config, data) if config.teacher_logits else None
-    targets = build_targets(config, data)
+    unlabelled = None
+    if config.unlabelled:
+        unlabelled = read_unlabelled(
+            Path(config.unlabelled),
+            side=config.side,
+            skip_bad=config.skip_bad,
+            name=config.unlabelled_data,
+            licence=config.unlabelled_licence,
+        )
+    stored = load_logits(config, data, unlabelled) if config.teacher_logits else None
+    targets = build_targets(config, data, len(unlabelled or ()))
     get_submodules(model, config.frozen)
     # with what the initial checkpoint decided, since a resumed run doesn't read it
     chosen = {name: getattr(model.spec, name) for name in ("network_side", "mean", "std")}
     config = config if has_begun else replace(config, **chosen)
-    inputs = describe_inputs(config, data, has_begun=has_begun)
+    inputs = describe_inputs(config, data, unlabelled, has_begun=has_begun)
     if resume:
         inputs.check_resumed(output, config, has_begun=has_begun)
     if resumed:
@@ -154,7 +166,7 @@ def _fit_locked(
         if initial_spec:
             write_text(output / provenance.INITIAL_SPEC_FILE, initial_spec.to_json())
         write_text(output / CONFIG_FILE, config.to_json())
-        for line in provenance.describe_start(data, initial_spec):
+        for line in provenance.describe_start(data, initial_spec, unlabelled):
             _LOG.info("%s", line)
     elif is_rank_zero and resumed:
         write_text(output / CONFIG_FILE, config.to_json())  # files may have moved
@@ -165,15 +177,16 @@ def _fit_locked(
         if is_rank_zero:
             _LOG.info("calibration on %s", qat.calibration)
         qat.calibrate(on_progress)
+    parts = [train.pixels, *([unlabelled.pixels] if unlabelled else ())]
     views: TeacherViews | StoredViews | None = stored
     if config.views:
         folder = Path(config.views_folder) if config.views_folder else output / VIEWS_FOLDER
-        pixels = torch.from_numpy(train.pixels)
+        faces = [torch.from_numpy(part) for part in parts]
         ranges, count = config.augmentation, config.views
-        views = TeacherViews(teachers, pixels, folder, ranges, count, config.seed, on_progress)
+        views = TeacherViews(teachers, faces, folder, ranges, count, config.seed, on_progress)
     saved = RunCheckpoints(output / FOLDER)
     callbacks: list[Callback] = [
-        EpochLog(output / "metrics.csv", len(train)),
+        EpochLog(output / "metrics.csv", len(targets)),
         StepProgress(on_progress),
         saved,
     ]
@@ -194,10 +207,11 @@ def _fit_locked(
             enable_progress_bar=False,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
-            log_every_n_steps=min(20, max(1, len(train) // config.batch_size)),
+            log_every_n_steps=min(20, max(1, len(targets) // config.batch_size)),
         )
         rank, world_size = trainer.global_rank, trainer.world_size
-        batches = make_loader(train, config, targets=targets, rank=rank, world_size=world_size)
+        load = partial(make_loader, config=config, rank=rank, world_size=world_size)
+        batches = load(np.concatenate(parts), targets, is_training=True)
         weights = class_weights(train.labels, len(data.labels), config.class_balance)
         steps = len(batches) * config.epochs
         module = LitClassifier(model, config, weights, steps, teachers, views)
@@ -205,7 +219,7 @@ def _fit_locked(
         trainer.fit(
             module,
             batches,
-            make_loader(val, config, rank=rank, world_size=world_size),
+            load(val.pixels, torch.from_numpy(val.labels), is_training=False),
             ckpt_path=resumed.path if resumed else None,
             weights_only=True,
         )
@@ -217,7 +231,9 @@ def _fit_locked(
     module.load_state_dict(saved.load_best()["state_dict"])
     trained = module.model.cpu().to(memory_format=torch.contiguous_format)
     if qat:
-        checkpoint = finalize_quantized(qat.finish(trained, config.epochs), config, data)
+        checkpoint = finalize_quantized(
+            qat.finish(trained, config.epochs), config, data, unlabelled
+        )
     else:
         before = provenance.describe_initial_data(config, initial_spec)
         taught = [one.data for one in teachers]
@@ -226,7 +242,7 @@ def _fit_locked(
         checkpoint = finalize_float(
             trained,
             data,
-            provenance.describe_training_data(before, data, taught),
+            provenance.describe_training_data(before, data, taught, unlabelled),
             architecture=config.architecture,
             storage=config.storage,
             name=config.name,

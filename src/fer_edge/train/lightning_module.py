@@ -37,7 +37,8 @@ class LitClassifier(lightning.LightningModule):
 
     Teachers see each face before it is corrupted, and their probabilities are a part of its target.
     In quantization-aware training they see what the network sees, and the distance to their logits
-    is added to the loss.
+    is added to the loss. Faces without labels, whose targets are 0, have the teachers'
+    probabilities alone as their target.
 
     Args:
         model: the network to train, float or quantized.
@@ -108,16 +109,21 @@ class LitClassifier(lightning.LightningModule):
         pixels = augment(faces, self._get_augmentation(), draws)
         if (self.teachers or self.view) and not config.qat_from:
             wanted = self._ask_teachers(pixels, index).softmax(1)
-            targets = targets.lerp(wanted, config.teacher_weight)
+            is_labelled = targets.sum(1, keepdim=True) > 0
+            targets = targets.lerp(wanted, torch.where(is_labelled, config.teacher_weight, 1.0))
         corruption = config.corruption.halve() if self._is_mild() else config.corruption
         pixels = corrupt(pixels, corruption)
         if config.mixup:
             pixels, targets = mixup(pixels, targets, config.mixup)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         logits = self.model.forward_pixels(pixels, self._get_side())
-        loss: Tensor = self.loss(logits, targets)
         if config.qat_from:
-            loss = loss + _distance(logits, mean_logits(self.teachers, pixels))
+            wanted = mean_logits(self.teachers, pixels)
+            if config.unlabelled:  # mixup gives faces that are partly labelled
+                targets = targets + (1 - targets.sum(1, keepdim=True)) * wanted.softmax(1)
+            loss: Tensor = self.loss(logits, targets) + _distance(logits, wanted)
+        else:
+            loss = self.loss(logits, targets)
         self.log("train_loss_step", loss)
         # ranks wait for each other once per epoch, not once per step
         self.log("train_loss_epoch", loss, on_step=False, on_epoch=True, sync_dist=True)

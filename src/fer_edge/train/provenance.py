@@ -13,6 +13,7 @@ from fer_edge.spec import DataSpec, ModelSpec
 from fer_edge.train.config import INITIAL_WEIGHTS, TrainConfig
 from fer_edge.train.data import duplicates
 from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.unlabelled import UnlabelledFaces
 from fer_edge.train.evaluation.training_overlap import SEPARATOR
 from fer_edge.train.networks.architectures import ARCHITECTURES
 
@@ -74,7 +75,10 @@ def describe_initial_data(config: TrainConfig, initial: ModelSpec | None) -> Dat
 
 
 def describe_training_data(
-    before: DataSpec | None, data: FaceData, teachers: Sequence[DataSpec] = ()
+    before: DataSpec | None,
+    data: FaceData,
+    teachers: Sequence[DataSpec] = (),
+    unlabelled: UnlabelledFaces | None = None,
 ) -> DataSpec:
     """Describe all data that weights were trained on, in order, with the counts of the last.
 
@@ -82,26 +86,36 @@ def describe_training_data(
         before: the data of the initial weights, None if it isn't known.
         data: of this run.
         teachers: the data of the run's teachers.
+        unlabelled: faces that joined train without labels, if there are any.
     """
+    joined = {} if before is None else before.unlabelled
     names, licences, known = [data.name], [data.licence], [one.name for one in teachers]
     if before is not None:
         names = [*(name for name in before.name.split(SEPARATOR) if name != data.name), data.name]
         licences = [*before.licence.split("; "), data.licence]
         known = [*before.teachers, *known]
     licences += [own for one in teachers for own in one.licence.split("; ")]
+    if unlabelled:
+        licences += unlabelled.licence.split("; ")
+        joined = {**joined, unlabelled.name: len(unlabelled)}
     return DataSpec(
         SEPARATOR.join(names),
         "; ".join(dict.fromkeys(filter(None, licences))),
         data.counts(),
         tuple(dict.fromkeys(known)),
+        joined,
     )
 
 
-def describe_start(data: FaceData, initial: ModelSpec | None) -> Iterator[str]:
+def describe_start(
+    data: FaceData, initial: ModelSpec | None, unlabelled: UnlabelledFaces | None = None
+) -> Iterator[str]:
     """Yield the lines that a run logs before its first epoch: data, new labels, warnings."""
     counts = ", ".join(f"{split} {n:,}" for split, n in data.counts().items())
     cut = f"; {' and '.join(data.derived_splits)} taken from train" if data.derived_splits else ""
     yield f"{data.name}: {len(data.labels)} labels; {counts} faces{cut}"
+    if unlabelled:
+        yield f"{unlabelled.name}: {len(unlabelled):,} faces without labels join train"
     if initial is not None and initial.labels != data.labels:
         known = [label for label in data.labels if label in initial.labels]
         new = [label for label in data.labels if label not in initial.labels]

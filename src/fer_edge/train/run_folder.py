@@ -24,9 +24,18 @@ VIEWS_FOLDER = "teacher_views"
 LOCK_FILE = "lock"
 """In the folder of a run while a process trains in it."""
 PATH_SETTINGS = frozenset(
-    ("teacher_logits", "data", "ferplus", "qat_from", "teachers", "views_folder", "weights")
+    (
+        "data",
+        "ferplus",
+        "qat_from",
+        "teacher_logits",
+        "teachers",
+        "unlabelled",
+        "views_folder",
+        "weights",
+    )
 )
-"""Settings that name files; a resumed run may find these elsewhere."""
+"""Settings that name files or folders; a resumed run may find these elsewhere."""
 
 
 def is_run_folder(path: Path) -> bool:

@@ -14,6 +14,7 @@ from fer_edge.errors import ConfigError, DataError
 from fer_edge.schema import parse
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.unlabelled import UnlabelledFaces
 from fer_edge.train.networks.checkpoint import sha256
 from fer_edge.train.provenance import find_initial_file
 from fer_edge.train.run_folder import CONFIG_FILE, INPUTS_FILE, PATH_SETTINGS
@@ -29,7 +30,8 @@ class RunInputs:
         labels: of the data, in the order of their numbers.
         faces: number of faces by split.
         sha256: of the pixels and labels by split, as `Faces.sha256` computes it.
-        files: SHA-256 of the other files by the setting that names them, as "teachers[0]".
+        files: SHA-256 of the other files by the setting that names them, as "teachers[0]", and of
+            the pixels of the unlabelled faces.
         settings: the other settings, each as JSON.
     """
 
@@ -83,12 +85,14 @@ class RunInputs:
                     f"{difference}; restore it, or {_ANEW}"
                 )
         paths = _find_files(config)
+        if config.unlabelled:
+            paths["unlabelled"] = Path(config.unlabelled)
         for name in before.files.keys() | self.files.keys():
             is_needed = name != "weights" or not has_begun
             if is_needed and before.files.get(name) != self.files.get(name):
                 raise ConfigError(
-                    f"{paths.get(name, name)}: not the file that the run in {output} started with "
-                    f"as {name}: restore it, or {_ANEW}"
+                    f"{paths.get(name, name)}: not what the run in {output} started with as "
+                    f"{name}: restore it, or {_ANEW}"
                 )
 
 
@@ -103,11 +107,19 @@ def _complete(value: str | None, default: object) -> str:
     return value
 
 
-def describe_inputs(config: TrainConfig, data: FaceData, *, has_begun: bool) -> RunInputs:
+def describe_inputs(
+    config: TrainConfig,
+    data: FaceData,
+    unlabelled: UnlabelledFaces | None = None,
+    *,
+    has_begun: bool,
+) -> RunInputs:
     """Compute the digests of the data and of the files that the settings name.
 
     Args:
         config: the settings as `config.json` holds them.
+        data: labelled faces.
+        unlabelled: faces without labels, if there are any.
         has_begun: as in `check_resumed`; the initial weights may be gone by then.
 
     Raises:
@@ -116,11 +128,14 @@ def describe_inputs(config: TrainConfig, data: FaceData, *, has_begun: bool) -> 
     files = _find_files(config)
     if has_begun:
         files.pop("weights", None)
+    digests = {name: sha256(path) for name, path in files.items()}
+    if unlabelled:
+        digests["unlabelled"] = unlabelled.sha256()
     return RunInputs(
         data.labels,
         data.counts(),
         {name: faces.sha256() for name, faces in data.splits.items()},
-        {name: sha256(path) for name, path in files.items()},
+        digests,
         {k: json.dumps(v) for k, v in asdict(config).items() if k not in PATH_SETTINGS},
     )
 

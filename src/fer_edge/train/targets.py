@@ -1,4 +1,7 @@
-"""Training targets: the label of a face, and the votes of ten annotators on it."""
+"""Training targets: the label of a face, and the votes of ten annotators on it.
+
+A face without a label has none here: what its teachers predict becomes its target.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,22 @@ from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.ferplus import Votes, read_votes
 
 
-def build_targets(config: TrainConfig, data: FaceData) -> Tensor:
-    """Build the targets of train, float32 `[N, labels]`, each row summing to 1.
+def build_targets(config: TrainConfig, data: FaceData, unlabelled: int = 0) -> Tensor:
+    """Build the targets of train, float32 `[N + unlabelled, labels]`.
+
+    Each of the first N rows sums to 1. Those of the faces without labels, after them, are 0: the
+    teachers fill them in each step.
 
     Raises:
         DataError: FER+'s file isn't one, or isn't of this data.
     """
     labels = torch.from_numpy(data.split("train").labels)
     hard = nn.functional.one_hot(labels, len(data.labels)).float()
-    if not config.soft_targets:
-        return hard
-    votes = read_votes(Path(config.ferplus), data)["train"]
-    predict = fit_votes_to_labels(votes, labels, hard.shape[1])
-    return hard.lerp(predict(votes), config.soft_targets)
+    if config.soft_targets:
+        votes = read_votes(Path(config.ferplus), data)["train"]
+        predict = fit_votes_to_labels(votes, labels, hard.shape[1])
+        hard = hard.lerp(predict(votes), config.soft_targets)
+    return torch.cat([hard, hard.new_zeros(unlabelled, hard.shape[1])])
 
 
 def fit_votes_to_labels(votes: Votes, labels: Tensor, count: int) -> Callable[[Votes], Tensor]:

@@ -27,6 +27,7 @@ from fer_edge.spec import DataSpec
 from fer_edge.train.augment import draw_view
 from fer_edge.train.config import Augmentation, TrainConfig
 from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.unlabelled import UnlabelledFaces
 from fer_edge.train.progress import ProgressCallback
 from fer_edge.train.teacher_views import TeacherViews, View
 from fer_edge.train.teachers import load_teachers
@@ -153,7 +154,11 @@ class StoredViews:
 
 
 def collect_logits(
-    config: TrainConfig, data: FaceData, folder: Path, on_progress: ProgressCallback
+    config: TrainConfig,
+    data: FaceData,
+    folder: Path,
+    on_progress: ProgressCallback,
+    unlabelled: UnlabelledFaces | None = None,
 ) -> TeacherLogits:
     """Ask the teachers of a run's settings for their logits on its views of the training faces.
 
@@ -162,24 +167,29 @@ def collect_logits(
         data: has the teachers' labels.
         folder: of the views that are ready, so that an interrupted run goes on.
         on_progress: called after each batch.
+        unlabelled: further faces, if there are any.
 
     Raises:
         ConfigError, ModelError, SpecError: as `load_teachers`.
         DataError: a file in `folder` is damaged.
     """
     teachers = load_teachers(config, data)
-    faces = torch.from_numpy(data.split("train").pixels)
+    parts = _get_parts(data, unlabelled)
     ranges, count = config.augmentation, config.views
-    views = TeacherViews(teachers, faces, folder, ranges, count, config.seed, on_progress)
+    views = TeacherViews(teachers, parts, folder, ranges, count, config.seed, on_progress)
     known = tuple(one.data for one in teachers)
     header = Header(data.labels, config.seed, config.augmentation, known)
     return TeacherLogits.collect(
-        header, faces, count, lambda number: views.get(number, is_mild=False).logits
+        header, torch.cat(parts), count, lambda number: views.get(number, is_mild=False).logits
     )
 
 
-def load_logits(config: TrainConfig, data: FaceData) -> StoredViews:
+def load_logits(
+    config: TrainConfig, data: FaceData, unlabelled: UnlabelledFaces | None = None
+) -> StoredViews:
     """Read the logits that `config.teacher_logits` names, for the training faces.
+
+    Those without labels come last.
 
     Raises:
         DataError, ModelError: the file can't be read, or is of other labels or faces.
@@ -197,9 +207,15 @@ def load_logits(config: TrainConfig, data: FaceData) -> StoredViews:
             f"{config.teacher_logits}: needs [augmentation] in the recipe with {wanted}"
         )
     try:
-        return StoredViews(source, torch.from_numpy(data.split("train").pixels))
+        return StoredViews(source, torch.cat(_get_parts(data, unlabelled)))
     except DataError as error:
         raise DataError(f"{config.teacher_logits}: {error}") from None
+
+
+def _get_parts(data: FaceData, unlabelled: UnlabelledFaces | None) -> list[Tensor]:
+    """The faces of train, and those without labels if there are any, uint8 `[N, S, S]` each."""
+    parts = [data.split("train").pixels, *([unlabelled.pixels] if unlabelled else ())]
+    return [torch.from_numpy(part) for part in parts]
 
 
 def _quantize(logits: Tensor) -> Tensor:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +30,7 @@ _BATCH_SIZE = 256
 
 @dataclass(frozen=True)
 class View:
-    """One view of all faces, in their order.
+    """One view of all faces: the parts one after the other, each in its order.
 
     Attributes:
         draws: the augmentation's random numbers, float32 `[N, DRAWS]`.
@@ -38,12 +41,29 @@ class View:
     logits: Tensor
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Faces uint8 `[N, S, S]`, and the place of the first among all faces."""
+
+    faces: Tensor
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.faces)
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(self.faces.numpy().tobytes()).hexdigest()
+
+
 class TeacherViews:
     """The views of a run's faces.
 
     Args:
         teachers: one or more.
-        faces: uint8 `[N, S, S]`.
+        parts: of the faces, uint8 `[N, S, S]` each, one or more. Each has files of its own, so
+            runs that begin with the same part share its files.
         folder: of the files, one for each teacher and view; made if missing. Their names are
             digests of all that the logits depend on, so runs can share the folder.
         ranges: of the augmentation.
@@ -55,7 +75,7 @@ class TeacherViews:
     def __init__(
         self,
         teachers: tuple[Teacher, ...],
-        faces: Tensor,
+        parts: Sequence[Tensor],
         folder: Path,
         ranges: Augmentation,
         count: int,
@@ -63,13 +83,13 @@ class TeacherViews:
         on_progress: ProgressCallback = ignore_progress,
     ) -> None:
         self.teachers = teachers
-        self.faces = faces
+        starts = [0, *accumulate(len(part) for part in parts)]
+        self.parts = [_Part(*one) for one in zip(parts, starts[:-1], strict=True)]
         self.folder = folder
         self.ranges = ranges
         self.count = count
         self.seed = seed
         self.on_progress = on_progress
-        self.digest = hashlib.sha256(faces.numpy().tobytes()).hexdigest()
 
     def get(self, epoch: int, *, is_mild: bool) -> View:
         """Read an epoch's view, whose missing logits are computed and saved first.
@@ -84,18 +104,25 @@ class TeacherViews:
         number, ranges = epoch % self.count, self.ranges
         if is_mild:  # views of their own
             number, ranges = number + self.count, ranges.halve()
-        draws = draw_view(number, self.seed, len(self.faces))
-        logits = [self._get_logits(teacher, number, ranges, draws) for teacher in self.teachers]
-        return View(draws, torch.stack(logits).mean(0))
+        draws = draw_view(number, self.seed, self.parts[-1].end)
+        logits = []
+        for part in self.parts:
+            own = draws[part.start : part.end]
+            each = [self._get_logits(one, number, ranges, part, own) for one in self.teachers]
+            logits.append(torch.stack(each).mean(0))
+        return View(draws, torch.cat(logits))
 
     def _get_logits(
-        self, teacher: Teacher, number: int, ranges: Augmentation, draws: Tensor
+        self, teacher: Teacher, number: int, ranges: Augmentation, part: _Part, draws: Tensor
     ) -> Tensor:
-        known = [teacher.sha256, teacher.mirror, self.digest, asdict(ranges), self.seed, number]
+        faces = part.faces
+        known = [teacher.sha256, teacher.mirror, part.digest, asdict(ranges), self.seed, number]
+        known += [part.start] if part.start else []
         name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
         path = self.folder / f"{name}.npy"
         if not path.exists():
-            logits = self._predict(teacher, ranges, draws, f"teachers, view {number + 1}")
+            stage = f"teachers, view {number + 1}"
+            logits = self._predict(teacher, ranges, faces, draws, stage)
             self.folder.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as beside, beside.open("wb") as stream:
                 np.save(stream, logits.numpy(), allow_pickle=False)
@@ -104,15 +131,17 @@ class TeacherViews:
             read = torch.from_numpy(np.load(path, allow_pickle=False))
         except (ValueError, EOFError) as error:
             raise DataError(f"{path}: damaged ({error}): remove it") from None
-        if read.dtype != torch.float32 or read.ndim != 2 or len(read) != len(self.faces):
-            raise DataError(f"{path}: not the logits of {len(self.faces):,} faces: remove it")
+        if read.dtype != torch.float32 or read.ndim != 2 or len(read) != len(faces):
+            raise DataError(f"{path}: not the logits of {len(faces):,} faces: remove it")
         return read
 
-    def _predict(self, teacher: Teacher, ranges: Augmentation, draws: Tensor, stage: str) -> Tensor:
+    def _predict(
+        self, teacher: Teacher, ranges: Augmentation, faces: Tensor, draws: Tensor, stage: str
+    ) -> Tensor:
         logits = []
-        parts = (torch.split(whole, _BATCH_SIZE) for whole in (self.faces, draws))
-        batches = list(zip(*parts, strict=True))
-        for i, (faces, own) in enumerate(batches):
-            logits.append(teacher.predict(augment(faces, ranges, own)))
+        split = (torch.split(whole, _BATCH_SIZE) for whole in (faces, draws))
+        batches = list(zip(*split, strict=True))
+        for i, (some, own) in enumerate(batches):
+            logits.append(teacher.predict(augment(some, ranges, own)))
             self.on_progress(stage, i + 1, len(batches))
         return torch.cat(logits)
