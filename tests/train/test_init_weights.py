@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -45,6 +46,29 @@ def test_a_checkpoint_of_another_architecture_is_refused(source: Path) -> None:
     config = TrainConfig("d", architecture="resnet18", weights=str(source))
     with pytest.raises(ConfigError, match="is a tiny, not a resnet18: use --weights imagenet"):
         build_initial_model(config, ("sad", "happy"), NO_FACES)
+
+
+def test_a_smaller_network_takes_the_blocks_of_a_larger_one(tmp_path: Path) -> None:
+    path = make_checkpoint("mobilenet_v2", tmp_path)
+    larger = checkpoint.load(path)
+    config = TrainConfig("d", architecture="mobilenet_v2_small", weights=str(path))
+    model = build_initial_model(config, ("sad", "happy"), NO_FACES)
+    stem = "features.0.0.weight"
+    assert torch.equal(model.network.state_dict()[stem], larger.model.network.state_dict()[stem])
+    side = ARCHITECTURES["mobilenet_v2_small"].side
+    assert model.spec == replace(larger.spec.input, network_side=side)
+    given = replace(config, network_side=64)
+    assert build_initial_model(given, ("sad", "happy"), NO_FACES).spec.network_side == 64
+
+
+def test_a_larger_network_takes_nothing_of_a_smaller_one(source: Path, tmp_path: Path) -> None:
+    config = TrainConfig("d", architecture="mobilenet_v2_small", weights=str(source))
+    message = "is a tiny, not a mobilenet_v2_small or a mobilenet_v2: use --weights"
+    with pytest.raises(ConfigError, match=message):
+        build_initial_model(config, ("sad", "happy"), NO_FACES)
+    path = make_checkpoint("mobilenet_v2_small", tmp_path)
+    with pytest.raises(ConfigError, match="is a mobilenet_v2_small, not a mobilenet_v2: use"):
+        build_initial_model(TrainConfig("d", weights=str(path)), ("sad", "happy"), NO_FACES)
 
 
 def test_tiny_has_no_imagenet_weights() -> None:

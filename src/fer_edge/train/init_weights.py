@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from fer_edge.train.networks.classifier import (
     load_pretrained,
 )
 from fer_edge.train.networks.published import load_published, published_range
+from fer_edge.train.networks.shrink import shrink
 from fer_edge.train.provenance import find_initial_checkpoint, find_initial_file
 
 _PUBLISHED_FACES = 2048
@@ -33,8 +35,9 @@ def build_initial_model(
     """Build a network for `labels` with the initial weights that `config` names.
 
     From a fer-edge checkpoint it takes all weights but the head's, and of the head the rows of the
-    labels that both networks have; its mean, std and network side are the defaults. The remaining
-    weights are drawn with the config's seed.
+    labels that both networks have; its mean, std and network side are the defaults. From one of
+    the larger architecture that this one shrinks it takes the blocks and channels that remain, its
+    mean and std. The remaining weights are drawn with the config's seed.
 
     Args:
         config: the run's settings.
@@ -52,11 +55,17 @@ def build_initial_model(
     published = find_initial_file(config) if entry.is_published and not source else None
     mean, std = published_range(config.architecture) if published else (MEAN, STD)
     default = source.spec.input if source else InputSpec(config.side, entry.side, mean, std)
+    is_larger = source is not None and source.spec.architecture != config.architecture
+    if is_larger:
+        default = replace(default, network_side=entry.side)
     names = ("side", "network_side", "mean", "std")
     given = {name: value for name in names if (value := getattr(config, name)) is not None}
     spec = replace(default, **given)
     model = build_classifier(config.architecture, len(labels), spec)
-    if source:
+    if source and is_larger:
+        sources = import_module(entry.constructor.partition(":")[0]).SOURCES
+        shrink(source.model.network, model.network, sources)
+    elif source:
         _copy_weights(model, source, labels, config.architecture)
     elif published:
         few = torch.from_numpy(faces[:_PUBLISHED_FACES])
@@ -71,9 +80,11 @@ def _load_source(config: TrainConfig) -> Checkpoint | None:
     if path is None:
         return None
     source = checkpoints.load(path)
-    if source.spec.architecture != config.architecture:
+    larger = ARCHITECTURES[config.architecture].shrinks
+    allowed = [config.architecture, *([larger] if larger else [])]
+    if source.spec.architecture not in allowed:
         raise ConfigError(
-            f"{path} is a {source.spec.architecture}, not a {config.architecture}: "
+            f"{path} is a {source.spec.architecture}, not a {' or a '.join(allowed)}: "
             "use --weights imagenet, --weights none, or a file of that architecture"
         )
     return source

@@ -25,6 +25,8 @@ class Architecture:
         stem: name of the first convolution; its weights are summed over the input channels.
         head: name of the last linear layer, which is replaced to fit the number of labels.
         side: default side of the network's input, in pixels.
+        shrinks: a larger architecture, from whose checkpoints `shrink` takes initial weights; the
+            constructor's module has `SOURCES`, the positions.
         is_published: weights for faces are published that the constructor's module reads, by its
             `read_published`, `MEAN` and `STD`.
     """
@@ -33,6 +35,7 @@ class Architecture:
     stem: str
     head: str
     side: int
+    shrinks: str | None = None
     is_published: bool = False
 
     def build(self, **options: object) -> nn.Module:
@@ -46,6 +49,13 @@ _V3_LAYERS = ("features.0.0", "classifier.3", 96)
 ARCHITECTURES = {
     "mobilenet_v2": Architecture(
         "torchvision.models:mobilenet_v2", "features.0.0", "classifier.1", 64
+    ),
+    "mobilenet_v2_small": Architecture(
+        "fer_edge.train.networks.mobilenet_v2_small:mobilenet_v2_small",
+        "features.0.0",
+        "classifier.1",
+        48,
+        shrinks="mobilenet_v2",
     ),
     "mobilenet_v3_small": Architecture("torchvision.models:mobilenet_v3_small", *_V3_LAYERS),
     "mobilenet_v3_large": Architecture("torchvision.models:mobilenet_v3_large", *_V3_LAYERS),
