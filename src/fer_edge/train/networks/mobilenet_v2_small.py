@@ -90,5 +90,5 @@ def mobilenet_v2_small(*, weights: str | None = None, num_classes: int = 1000) -
     return MobileNetV2Small(num_classes)
 
 
-def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module:
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> Conv2dNormActivation:
     return Conv2dNormActivation(inputs, outputs, kernel, stride, activation_layer=nn.ReLU6)

@@ -68,7 +68,7 @@ def _output_variances(features: list[nn.Module], position: int) -> Tensor:
 def _hidden_deviations(layers: _Layers) -> Tensor:
     """The standard deviation of what each hidden channel of a block adds to its output."""
     (_, norm), (projection, _) = layers[-2:]
-    return norm.weight.detach().abs() * projection.weight.detach().flatten(1).norm(dim=0)
+    return norm.weight.detach().abs() * projection.weight.detach().square().sum((0, 2, 3)).sqrt()
 
 
 def _largest(values: Tensor, count: int) -> Tensor:
