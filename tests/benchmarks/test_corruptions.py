@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.corruptions import Measured, format_rows, peer_predictor
+from benchmarks.corruptions import Measured, format_rows, main, peer_predictor
+from benchmarks.lib import result_tables
 from benchmarks.peers.child import Reader, respond
 from benchmarks.peers.rows import Row
 from benchmarks.peers.table import TABLE
 
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.train.evaluation.corruption_report import CorruptionReport, CorruptionRow
 
 
@@ -69,3 +73,20 @@ def test_a_peer_without_probabilities_says_so(tmp_path: Path) -> None:
     reader = Reader(("happy",), str, lambda _: "happy", None, ())
     reply = respond(reader, {"do": "probabilities", "faces": str(tmp_path / "f.npy")})
     assert reply == {"error": "it predicts labels alone"}
+
+
+def test_the_kept_result_names_the_models_and_the_split(
+    csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(result_tables, "RESULTS", tmp_path)
+    monkeypatch.setenv("FER2013", str(csv_file))
+    monkeypatch.setattr(sys, "argv", ["corruptions", f"old={bundled('model')}", "--keep"])
+    main()
+    kept = json.loads((tmp_path / "corruptions.json").read_text())
+    assert kept["command"] == (
+        f"python -m benchmarks.corruptions old={bundled('model').name} --split val --keep"
+    )
+    assert kept["columns"] == ["val, 14 faces", "old: accuracy", "calibration error"]
+    assert (kept["model"], len(kept["rows"])) == ("old", 22)
+    assert len(kept["figures"]["old"]["rows"]) == 20
+    assert "onnxruntime)" in kept["versions"][bundled("model").name]
