@@ -71,6 +71,8 @@ def measure_file(given: str, data: FaceData, split: str) -> Measured:
     """Measure a checkpoint or an exported file; `given` as on the command line."""
     named, _, file = given.rpartition("=")
     path = resolve_model(file)
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     model = open_model(path, threads=1)
     faces = match_labels(data, data.split(split), model.spec, model.name)
     name = named or model.spec.title
@@ -81,8 +83,6 @@ def measure_file(given: str, data: FaceData, split: str) -> Measured:
         model.spec.crop,
         partial(report_progress, name),
     )
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return Measured(name, {path.name: f"(sha256 {digest[:8]}, {model.engine})"}, found)
 
 
