@@ -97,7 +97,7 @@ def format_table(document: dict[str, object], chosen: Sequence[str] = ()) -> str
     rows = [document["columns"], ["---"] * len(document["columns"]), *shown]
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
-    model = f"of {document['model']}, " if document["model"] else ""
+    model = f"of {document['model']}, " if document.get("model") else ""
     below = (
         f"`{document['command']}`, {model}{document['date']}, {document['machine']}; {versions}."
     )

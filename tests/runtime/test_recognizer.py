@@ -31,7 +31,7 @@ def test_a_path_an_image_and_an_array_give_the_same_faces(recognizer: Recognizer
     assert tuple(face.probabilities) == recognizer.spec.labels
 
 
-def test_the_bundled_model_gives_its_golden_logits() -> None:
+def test_base_gives_its_golden_logits() -> None:
     from fer_edge.runtime.backends import open_backend
     from fer_edge.runtime.formats.model_files import bundled
 

@@ -137,7 +137,7 @@ def test_settings_that_an_older_version_lacks_have_their_defaults(tmp_path: Path
             found.check_resumed(tmp_path, edited, has_begun=True)
 
 
-def test_the_bundled_checkpoint_is_a_file_too() -> None:
+def test_the_checkpoint_in_the_package_is_a_file_too() -> None:
     config = TrainConfig("d")
     expected = {"weights": sha256(bundled("checkpoint"))}
     assert describe_inputs(config, make_data(), has_begun=False).files == expected

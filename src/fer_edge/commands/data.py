@@ -22,6 +22,7 @@ from fer_edge.commands.options import (
 )
 from fer_edge.commands.training_output import show_training
 from fer_edge.errors import ConfigError, DataError, requires_extra
+from fer_edge.runtime.formats.model_files import BUNDLED
 from fer_edge.schema import parse
 from fer_edge.train.config import TrainConfig, read_recipe
 from fer_edge.train.run_folder import VIEWS_FOLDER, find_checkpoint
@@ -135,8 +136,14 @@ def crop(
 def logits(
     path: Annotated[Path, argument(DATA, metavar="PATH")],
     teachers: Annotated[
-        list[Path],
-        option(TARGETS, "--teacher", help="A run's folder or a checkpoint. May be repeated."),
+        list[str],
+        option(
+            TARGETS,
+            "--teacher",
+            metavar="NAME|FILE",
+            help=f"A run's folder, a checkpoint or a model in the package ({', '.join(BUNDLED)}). "
+            "May be repeated.",
+        ),
     ],
     output: Annotated[Path, option(OUTPUT, "--output", "-o", help="File to write.")],
     recipe: Annotated[

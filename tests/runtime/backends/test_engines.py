@@ -222,7 +222,7 @@ def test_one_engine_is_enough_for_the_detector(ncnn_model: Path, yunet: Path) ->
     assert face["emotion"] == expected.emotion
 
 
-def test_the_bundled_model_alone_says_what_to_do(ncnn_model: Path) -> None:  # noqa: ARG001
+def test_base_alone_says_what_to_do(ncnn_model: Path) -> None:  # noqa: ARG001
     done = alone("infer", EXAMPLE)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"MissingExtraError: {bundled('model')}: no engine that works")

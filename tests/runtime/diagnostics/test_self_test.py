@@ -23,7 +23,7 @@ from fer_edge.runtime.formats.model_files import bundled
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01])
-def test_the_bundled_model(seconds: float) -> None:
+def test_base(seconds: float) -> None:
     measured = measure_model(str(bundled("model")), "onnxruntime", 1, seconds)
     assert (measured.samples, measured.labels_differ) == (16, 0)
     assert measured.max_abs_logit_diff is not None
