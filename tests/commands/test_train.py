@@ -160,7 +160,7 @@ def test_wrong_usage(fer: Fer) -> None:
         ((), "--data is missing"),
         (("--data", "x", "--from", "y"), "--from needs --qat"),
         (("--data", "x", "--epochs", 0), "epochs must be at least 1, not 0"),
-        (("--data", "x", "--recipe", "fine"), "the recipes are finer, "),
+        (("--data", "x", "--recipe", "fine"), "the recipes are base, "),
     ):
         ran = fer("train", *arguments)
         assert (ran.code, ran.out) == (2, "")

@@ -14,7 +14,15 @@ from fer_edge.train.corrupt import corrupt
 from tests.support.data import draw_face
 
 NOTHING = Corruption(
-    share=1, gamma=1, darkest=1, shade=0, blur=0, motion=0, smallest=1, noise=0, quality=90
+    fraction=1,
+    gamma=1,
+    min_brightness=1,
+    shade=0,
+    blur=0,
+    motion=0,
+    min_side=1,
+    noise=0,
+    quality=90,
 )
 FACES = torch.stack([torch.from_numpy(draw_face(i % 7, i)) for i in range(40)])[:, None].float()
 
@@ -33,12 +41,19 @@ def sharpness(pixels: torch.Tensor) -> float:
 
 def test_nothing_changes_nothing() -> None:
     assert torch.allclose(corrupt(FACES, NOTHING), FACES, atol=0.01)
-    assert corrupt(FACES, replace(Corruption(), share=0)) is FACES
+    assert corrupt(FACES, replace(Corruption(), fraction=0)) is FACES
 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("gamma", 3), ("darkest", 0.2), ("shade", 0.9), ("blur", 3), ("motion", 7), ("smallest", 0.2)],
+    [
+        ("gamma", 3),
+        ("min_brightness", 0.2),
+        ("shade", 0.9),
+        ("blur", 3),
+        ("motion", 7),
+        ("min_side", 0.2),
+    ],
 )
 def test_each_kind_differs_from_face_to_face(setting: str, value: float) -> None:
     changed = corrupt(FACES, replace(NOTHING, **{setting: value}))
@@ -49,8 +64,8 @@ def test_each_kind_differs_from_face_to_face(setting: str, value: float) -> None
     assert difference.std() > 0.1
 
 
-def test_the_share_is_the_share_of_faces() -> None:
-    changed = corrupt(FACES, Corruption(share=0.25))
+def test_the_fraction_of_faces() -> None:
+    changed = corrupt(FACES, Corruption(fraction=0.25))
     same = (changed == FACES).all(3).all(2).all(1).sum()
     assert 22 <= same <= 38
 
@@ -76,7 +91,7 @@ def test_blur_is_a_gaussian(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_scaling_is_pillows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corruption, "_draw", lambda faces, **_: torch.ones(len(faces)))
-    scaled = corruption._scale_and_sense(FACES[:, 0], replace(NOTHING, smallest=0.5))
+    scaled = corruption._scale_and_sense(FACES[:, 0], replace(NOTHING, min_side=0.5))
     for face, ours in zip(FACES[:3, 0].numpy(), scaled[:3].numpy(), strict=True):
         image = Image.fromarray(face.astype(np.uint8))
         small = image.resize((24, 24), Image.Resampling.BILINEAR)
@@ -111,12 +126,12 @@ def test_motion_blurs_along_one_direction() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [{"share": 1.1}, {"gamma": 0.5}, {"smallest": 0}, {"quality": 0}, {"noise": -1}]
+    "setting", [{"fraction": 1.1}, {"gamma": 0.5}, {"min_side": 0}, {"quality": 0}, {"noise": -1}]
 )
 def test_out_of_range(setting: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be in"):
         Corruption(**setting)
 
 
-def test_half_the_share() -> None:
-    assert asdict(Corruption(share=0.4).halve()) == asdict(Corruption(share=0.2))
+def test_half_the_fraction() -> None:
+    assert asdict(Corruption(fraction=0.4).halve()) == asdict(Corruption(fraction=0.2))

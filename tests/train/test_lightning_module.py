@@ -47,7 +47,7 @@ def config() -> TrainConfig:
         epochs=10,
         label_smoothing=0,
         augmentation=NO_AUGMENTATION,
-        corruption=Corruption(share=0),
+        corruption=Corruption(fraction=0),
     )
 
 
@@ -131,7 +131,7 @@ def test_teachers_see_the_face_before_the_camera_does(
         "fer_edge.train.lightning_module.mean_logits",
         lambda _, pixels: seen.append(pixels) or torch.zeros(len(pixels), 7),
     )
-    corrupted = replace(config, corruption=Corruption(share=1))
+    corrupted = replace(config, corruption=Corruption(fraction=1))
     teacher = teacher_of(network, mirror=False)
     clean = batch[0].unsqueeze(1).float()
     make_module(network, replace(corrupted, teachers=("t",)), (teacher,)).training_step(batch, 0)

@@ -65,24 +65,24 @@ class Corruption:
     Each kind is drawn for each of these faces separately. Teachers see the face before it.
 
     Attributes:
-        share: probability that a face is corrupted; 0 turns corruption off.
+        fraction: probability that a face is corrupted; 0 turns corruption off.
         gamma: maximum exponent of the brightness, or its inverse; 1 changes nothing.
-        darkest: minimum factor of the brightness.
+        min_brightness: minimum factor of the brightness.
         shade: maximum loss of brightness from one side to the other, as a fraction.
         blur: maximum standard deviation of a Gaussian blur, in pixels.
         motion: maximum length of a motion blur, in pixels.
-        smallest: minimum side to which a face is scaled and back, as a fraction of its side.
+        min_side: minimum side to which a face is scaled and back, as a fraction of its side.
         noise: maximum standard deviation of the sensor's noise, of pixels in [0, 255].
         quality: minimum quality of JPEG compression, as libjpeg counts it.
     """
 
-    share: float = 0.3
+    fraction: float = 0.3
     gamma: float = 2.0
-    darkest: float = 0.2
+    min_brightness: float = 0.2
     shade: float = 0.8
     blur: float = 2.2
     motion: float = 7.0
-    smallest: float = 0.3
+    min_side: float = 0.3
     noise: float = 25.0
     quality: float = 8.0
 
@@ -90,8 +90,8 @@ class Corruption:
         _check_bounds(self)
 
     def halve(self) -> Corruption:
-        """Halve the share of corrupted faces."""
-        return replace(self, share=self.share / 2)
+        """Halve the fraction of corrupted faces."""
+        return replace(self, fraction=self.fraction / 2)
 
 
 @dataclass(frozen=True)
@@ -312,8 +312,8 @@ _BOUNDS = {
     **dict.fromkeys(("mean", "backbone_lr", "warmup", "first_fraction", "label_smoothing"), (0, 1)),
     **dict.fromkeys(("soft_targets", "class_balance", "scale", "shift", "flip"), (0, 1)),
     **dict.fromkeys(("brightness", "contrast", "erase", "erase_area"), (0, 1)),
-    **dict.fromkeys(("teacher_weight", "mild_fraction", "share", "shade"), (0, 1)),
-    **dict.fromkeys(("darkest", "smallest"), (0.05, 1)),
+    **dict.fromkeys(("teacher_weight", "mild_fraction", "fraction", "shade"), (0, 1)),
+    **dict.fromkeys(("min_brightness", "min_side"), (0.05, 1)),
     "gamma": (1, 10),
     "blur": (0, 10),
     "motion": (0, 20),

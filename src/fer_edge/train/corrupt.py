@@ -39,7 +39,7 @@ def corrupt(pixels: Tensor, ranges: Corruption) -> Tensor:
     Returns:
         float32 `[N, 1, S, S]` in [0, 255].
     """
-    chosen = (torch.rand(len(pixels)) < ranges.share).nonzero().flatten().to(pixels.device)
+    chosen = (torch.rand(len(pixels)) < ranges.fraction).nonzero().flatten().to(pixels.device)
     if not len(chosen):
         return pixels
     faces = pixels[chosen, 0]
@@ -64,7 +64,7 @@ def _light(faces: Tensor, ranges: Corruption) -> Tensor:
     gamma = torch.exp((2 * torch.rand(len(faces)) - 1).to(faces.device) * math.log(ranges.gamma))
     gamma = torch.where(_draw(faces) > 0, gamma, 1.0)[:, None, None]
     faces = 255 * (faces / 255).clamp_min(0) ** gamma
-    factor = torch.exp(_draw(faces) * math.log(max(ranges.darkest, 1e-3)))
+    factor = torch.exp(_draw(faces) * math.log(ranges.min_brightness))
     brighter = torch.rand(len(faces)).to(faces.device) < 0.3
     factor = torch.where(brighter, 1 + 0.6 * (1 - factor), factor)
     angle = (2 * math.pi * torch.rand(len(faces))).to(faces.device)[:, None, None]
@@ -116,8 +116,8 @@ def _scale_and_sense(faces: Tensor, ranges: Corruption) -> Tensor:
     """Scale down, add the sensor's noise before or after it, and scale up again."""
     side = faces.shape[-1]
     down, up = (table.to(faces.device) for table in _scalings(side))
-    smallest = min(round(ranges.smallest * side), side)
-    size = (side - (_draw(faces, power=0.7) * (side - smallest))).round().long()
+    min_side = round(ranges.min_side * side)
+    size = (side - (_draw(faces, power=0.7) * (side - min_side))).round().long()
     down, up = down[size], up[size]
     sigma = (_draw(faces, power=1.5) * ranges.noise)[:, None, None]
     # a face of few pixels in a photograph has noise in these; another was noisy at its own size
@@ -129,7 +129,7 @@ def _scale_and_sense(faces: Tensor, ranges: Corruption) -> Tensor:
 
 
 def _add_noise(faces: Tensor, sigma: Tensor) -> Tensor:
-    """Add Gaussian noise, half of the faces' with a photon's share: more where it is bright."""
+    """Add Gaussian noise, half of the faces' as photons have it: more where it is bright."""
     noise = torch.randn(faces.shape).to(faces.device)
     is_photon = (torch.rand(len(faces)) < 0.5).to(faces.device)[:, None, None]
     brightness = (faces.clamp(0, 255) / 127.5).sqrt()

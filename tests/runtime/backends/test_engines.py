@@ -139,7 +139,7 @@ def test_a_damaged_file_is_named_rather_than_passed_over(
 
 
 def test_ncnn_does_not_read_what_has_no_file_for_it() -> None:
-    message = r"default\.onnx: ncnn does not read \.onnx, only \.param: fer export --format ncnn"
+    message = r"base\.onnx: ncnn does not read \.onnx, only \.param: fer export --format ncnn"
     for call in (Recognizer.load, lambda backend: open_backend(bundled("model"), backend=backend)):
         with pytest.raises(ModelError, match=message):
             call(backend="ncnn")  # type: ignore[operator]

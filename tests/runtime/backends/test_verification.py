@@ -281,7 +281,7 @@ def test_an_engine_that_is_not_offered_on_arm_is_refused(
 ) -> None:
     assert ARM_CASES == [("openvino", "int8")]
     model = bundled("model")
-    with pytest.raises(DeviceError, match=r"default\.onnx: OpenVINO's int8 on ARM"):
+    with pytest.raises(DeviceError, match=r"base\.onnx: OpenVINO's int8 on ARM"):
         open_backend(model, backend="openvino")
     with pytest.raises(DeviceError, match="OpenVINO's int8 on ARM"):
         open_backend(model, backend="openvino", verify=False)

@@ -153,7 +153,7 @@ def test_unsupported_operators_are_refused(parts: list, message: str, tmp_path: 
 
 def test_another_model_is_no_detector() -> None:
     pytest.importorskip("ncnn", reason="ncnn isn't installed")
-    with pytest.raises(ModelError, match=r"default\.onnx: not a face detector \(YuNet has no "):
+    with pytest.raises(ModelError, match=r"base\.onnx: not a face detector \(YuNet has no "):
         open_network(bundled("model"), engine="ncnn")
 
 
