@@ -21,6 +21,7 @@ from fer_edge.train.networks.published import published_range
 from tests.support.networks import make_checkpoint
 
 NO_FACES = np.zeros((0, 48, 48), np.uint8)
+ORIGIN = {"weights_data": "many faces", "weights_licence": "CC0"}
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_smaller_network_takes_the_blocks_of_a_larger_one(tmp_path: Path) -> N
 
 def test_a_larger_network_takes_nothing_of_a_smaller_one(source: Path, tmp_path: Path) -> None:
     config = TrainConfig("d", architecture="mobilenet_v2_small", weights=str(source))
-    message = "is a tiny, not a mobilenet_v2_small or a mobilenet_v2: use --weights"
+    message = "is a tiny, not a mobilenet_v2_small or a mobilenet_v2: use --weights none"
     with pytest.raises(ConfigError, match=message):
         build_initial_model(config, ("sad", "happy"), NO_FACES)
     path = make_checkpoint("mobilenet_v2_small", tmp_path)
@@ -99,7 +100,11 @@ def test_published_weights_compute_the_same_with_their_batch_norms_restored(
     random = np.random.default_rng(0)
     faces = random.integers(0, 256, (40, 48, 48), dtype=np.uint8)
     config = TrainConfig(
-        "d", architecture=architecture, weights=str(tmp_path / "w.safetensors"), network_side=64
+        "d",
+        architecture=architecture,
+        weights=str(tmp_path / "w.safetensors"),
+        network_side=64,
+        **ORIGIN,
     )
     model = build_initial_model(config, ("sad", "happy"), faces).eval()
     assert (model.spec.mean, model.spec.std) == published_range(architecture)
@@ -129,7 +134,7 @@ def test_published_weights_of_another_network_are_refused(
     other = {"mobilenet_v1": "resnet29", "resnet29": "mobilenet_v1"}[architecture]
     path = tmp_path / "w.safetensors"
     publish(other, path)
-    config = TrainConfig("d", architecture=architecture, weights=str(path))
+    config = TrainConfig("d", architecture=architecture, weights=str(path), **ORIGIN)
     with pytest.raises(ModelError, match=f"is missing: not weights of {architecture}"):
         build_initial_model(config, ("sad", "happy"), NO_FACES)
     path.write_bytes(path.read_bytes()[:-9])
@@ -143,3 +148,66 @@ def test_a_checkpoint_of_a_published_architecture_is_a_checkpoint(tmp_path: Path
     model = build_initial_model(config, ("sad", "happy"), NO_FACES)
     theirs = checkpoint.load(source).model.network.state_dict()
     assert torch.equal(model.network.state_dict()["stem.0.weight"], theirs["stem.0.weight"])
+
+
+def test_every_module_is_in_training_mode_whatever_a_network_starts_from(
+    source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "larger").mkdir()
+    larger = make_checkpoint("mobilenet_v2", tmp_path / "larger")
+    publish("resnet29", tmp_path / "w.safetensors")
+    state = ARCHITECTURES["mobilenet_v1"].build(weights=None).state_dict()
+    torch.save(state, tmp_path / "w.pth")
+    faces = np.random.default_rng(0).integers(0, 256, (9, 48, 48), dtype=np.uint8)
+    for architecture, weights in (
+        ("tiny", "none"),
+        ("tiny", source),
+        ("mobilenet_v2_small", larger),
+        ("resnet29", tmp_path / "w.safetensors"),
+        ("mobilenet_v1", tmp_path / "w.pth"),
+    ):
+        own = ORIGIN if Path(weights).stem == "w" else {}
+        config = TrainConfig("d", architecture=architecture, weights=str(weights), **own)
+        model = build_initial_model(config, ("sad", "happy"), faces)
+        assert all(module.training for module in model.modules())
+    assert torch.equal(
+        model.network.state_dict()["features.1.1.weight"], state["features.1.1.weight"]
+    )
+
+
+def test_batch_norms_get_the_statistics_of_a_sample_over_all_faces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("mobilenet_v1", tmp_path / "w.safetensors")
+    seen = []
+    monkeypatch.setattr(
+        "fer_edge.train.init_weights.load_published", lambda *given: seen.append(given[3])
+    )
+    faces = np.zeros((5000, 16, 16), np.uint8)
+    faces[:, 0, 0], faces[:, 0, 1] = np.arange(5000) % 256, np.arange(5000) // 256
+    config = TrainConfig(
+        "d", architecture="mobilenet_v1", weights=str(tmp_path / "w.safetensors"), **ORIGIN
+    )
+    for seed in (0, 0, 1):
+        build_initial_model(replace(config, seed=seed), ("sad", "happy"), faces)
+    first, same, other = (one[:, 0, 0].int() + 256 * one[:, 0, 1].int() for one in seen)
+    assert len(first.unique()) == 2048
+    assert first.max() > 4900
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_weights_of_another_origin_need_a_word_on_their_data(tmp_path: Path) -> None:
+    publish("resnet29", tmp_path / "w.safetensors")
+    torch.save(ARCHITECTURES["tiny"].build(weights=None).state_dict(), tmp_path / "w.pth")
+    for architecture, name in (("resnet29", "w.safetensors"), ("tiny", "w.pth")):
+        config = TrainConfig("d", architecture=architecture, weights=str(tmp_path / name))
+        with pytest.raises(ConfigError, match=f"{name}: .* set weights_data and weights_licence"):
+            build_initial_model(config, ("sad", "happy"), NO_FACES)
+
+
+@pytest.mark.parametrize("architecture", ["mobilenet_v1", "resnet29"])
+def test_what_a_published_network_takes_instead_of_the_default_weights(architecture: str) -> None:
+    message = f"is a mobilenet_v2, not a {architecture}: use --weights FILE with its published"
+    with pytest.raises(ConfigError, match=message):
+        build_initial_model(TrainConfig("d", architecture=architecture), ("sad", "happy"), NO_FACES)

@@ -42,8 +42,8 @@ def build_initial_model(
     Args:
         config: the run's settings.
         labels: of the data.
-        faces: uint8 `[N, S, S]` to train on; published weights get the statistics of the first
-            2,048 for their batch norms.
+        faces: uint8 `[N, S, S]` to train on; published weights get the statistics of 2,048
+            of them, drawn with the seed, for their batch norms.
 
     Raises:
         ConfigError: the checkpoint or the architecture isn't what the settings say.
@@ -52,7 +52,14 @@ def build_initial_model(
     torch.manual_seed(config.seed)
     source = _load_source(config)
     entry = ARCHITECTURES[config.architecture]
-    published = find_initial_file(config) if entry.is_published and not source else None
+    file = None if source else find_initial_file(config)
+    if file and not config.weights_data:
+        raise ConfigError(
+            f"{file}: weights of another origin: set weights_data and weights_licence in a recipe, "
+            "for the spec: what they were trained on, and its terms"
+        )
+    is_published = entry.is_published and file and file.suffix.lower() == ".safetensors"
+    published = file if is_published else None
     mean, std = published_range(config.architecture) if published else (MEAN, STD)
     default = source.spec.input if source else InputSpec(config.side, entry.side, mean, std)
     is_larger = source is not None and source.spec.architecture != config.architecture
@@ -68,7 +75,8 @@ def build_initial_model(
     elif source:
         _copy_weights(model, source, labels, config.architecture)
     elif published:
-        few = torch.from_numpy(faces[:_PUBLISHED_FACES])
+        chosen = np.random.default_rng(config.seed).permutation(len(faces))[:_PUBLISHED_FACES]
+        few = torch.from_numpy(faces[np.sort(chosen)])
         load_published(model, config.architecture, published, few)
     elif config.weights != "none":
         load_pretrained(model, config.architecture, config.weights)
@@ -85,9 +93,19 @@ def _load_source(config: TrainConfig) -> Checkpoint | None:
     if source.spec.architecture not in allowed:
         raise ConfigError(
             f"{path} is a {source.spec.architecture}, not a {' or a '.join(allowed)}: "
-            "use --weights imagenet, --weights none, or a file of that architecture"
+            f"use {_describe_choice(config.architecture)}"
         )
     return source
+
+
+def _describe_choice(architecture: str) -> str:
+    """Say which initial weights an architecture takes."""
+    entry = ARCHITECTURES[architecture]
+    if entry.is_published:
+        return "--weights FILE with its published convolutions, a file of it, or --weights none"
+    if entry.shrinks:
+        return f"--weights none, or a file of {architecture} or {entry.shrinks}"
+    return "--weights imagenet, --weights none, or a file of that architecture"
 
 
 def _copy_weights(

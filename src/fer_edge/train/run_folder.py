@@ -11,7 +11,7 @@ from typing import Any
 
 from fer_edge.atomic import try_lock
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.formats.model_files import FileKind, resolve_model
+from fer_edge.runtime.formats.model_files import DEFAULT_MODEL, FileKind, resolve_model
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.schema import parse
 from fer_edge.train.config import INITIAL_WEIGHTS, TrainConfig, read_recipe
@@ -126,7 +126,11 @@ def resolve_config(
             raise ConfigError(str(error)) from None
         if config.weights not in INITIAL_WEIGHTS and not Path(config.weights).is_file():
             known = ", ".join(INITIAL_WEIGHTS)
-            raise ConfigError(f"--weights {config.weights}: no such file, and none of {known}")
+            renamed = Path(config.weights).name == "bundled"
+            hint = f"; bundled is {DEFAULT_MODEL} now" if renamed else ""
+            raise ConfigError(
+                f"--weights {config.weights}: no such file, and none of {known}{hint}"
+            )
         return config
     if not path.exists():
         raise ConfigError(f"{output}: no run to resume: it has no {path.name}")

@@ -72,6 +72,7 @@ def restore_batch_norms(network: nn.Module, inputs: Tensor) -> None:
 
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     hooks = [norm.register_forward_hook(observe) for norm in norms]
+    modes = {module: module.training for module in network.modules()}
     network.eval()
     with torch.no_grad():
         for batch in torch.split(inputs, _BATCH_SIZE):
@@ -88,3 +89,5 @@ def restore_batch_norms(network: nn.Module, inputs: Tensor) -> None:
             norm.weight.copy_(scale * (variance + norm.eps).sqrt())
             norm.running_mean.copy_(mean)
             norm.running_var.copy_(variance)
+    for module, mode in modes.items():  # Lightning trains in the mode that it finds
+        module.training = mode
