@@ -7,7 +7,7 @@ import json
 import pytest
 
 from fer_edge.errors import MAX_LENGTH, ConfigError, MissingExtraError, ModelError
-from fer_edge.text import format_json, one_line, printable, shorten
+from fer_edge.text import format_count, format_json, one_line, printable, shorten
 
 HARMFUL = {
     "\x1b[2J": r"\x1b[2J",
@@ -59,3 +59,8 @@ def test_an_error_is_one_line_of_bounded_length() -> None:
     assert str(ModelError("a\n\x1b[2J.onnx: damaged")) == r"a\n\x1b[2J.onnx: damaged"
     assert len(str(ConfigError("x" * 10 * MAX_LENGTH))) <= MAX_LENGTH
     assert str(MissingExtraError("av", "video")).startswith("av is not installed")
+
+
+def test_a_count_has_its_noun() -> None:
+    counts = [format_count(count, "face") for count in (0, 1, 1200)]
+    assert counts == ["0 faces", "1 face", "1,200 faces"]

@@ -98,7 +98,7 @@ class DataSpec:
     faces: dict[str, int]
     """Number of faces by split."""
     teachers: tuple[str, ...] = ()
-    """What the networks that taught this one were trained on, one text for each."""
+    """What the teachers were trained on, one text for each."""
     unlabelled: dict[str, int] = dataclasses.field(default_factory=dict)
     """Number of faces without labels in train, which teachers labelled, by their origin."""
 

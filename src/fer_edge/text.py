@@ -41,6 +41,11 @@ def shorten(text: str, limit: int) -> str:
     return f"{text[:half]} ... {text[-half:]}"
 
 
+def format_count(count: int, noun: str) -> str:
+    """Write a number and what it counts: "1 face", "1,200 faces"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def format_json(document: Mapping[str, Any]) -> str:
     """One line of JSON that holds no control character; reading it gives the exact texts."""
     # by itself, it escapes only the characters before a space

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_edge.errors import DataError
+from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.runtime.recognizer import Recognizer
-from fer_edge.train.data.photographs import FaceLimits
+from fer_edge.train.config import TrainConfig
+from fer_edge.train.data.cropped_faces import FaceLimits
 from tests.support.commands import Fer, plain_text
 from tests.support.data import draw_face
 from tests.support.files import EXAMPLE
@@ -133,7 +136,7 @@ def test_a_network_is_distilled_from_the_logits_of_teachers(
     ask = ("data", "logits", csv_file, "--teacher", tmp_path / "teacher", "--views", 2)
     asked = fer(*ask, "--recipe", recipe, "--output", kept)
     assert asked.code == 0, asked.err
-    assert "2 views of 42 faces, by 1 teacher" in asked.err
+    assert asked.err.endswith("2 views of 42 faces, by 1 teacher\n")
     student = fer("train", *given, "--teacher-logits", kept, "--output", tmp_path / "student")
     assert student.code == 0, student.err
     assert read_spec(tmp_path / "student" / "model.safetensors").data.teachers == ("FER2013",)
@@ -142,3 +145,39 @@ def test_a_network_is_distilled_from_the_logits_of_teachers(
     refused = fer("train", *given, "--teacher-logits", kept, "--output", tmp_path / "other")
     assert refused.code == 2
     assert "needs [augmentation] in the recipe with rotation = 12" in refused.err
+
+
+def test_the_settings_of_a_recipe_hold_unless_an_option_overrides_them(
+    fer: Fer, csv_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[TrainConfig] = []
+
+    def collect(config: TrainConfig, *_: object) -> None:
+        seen.append(config)
+        raise DataError("enough")
+
+    monkeypatch.setattr("fer_edge.train.teacher_logits.collect_logits", collect)
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    Image.fromarray(draw_face(1, 1)).save(faces / "1.png")
+    recipe = tmp_path / "own.toml"
+    recipe.write_text(
+        f'teachers = ["base"]\nmirror_teachers = true\nviews = 3\nseed = 5\nside = 40\n'
+        f'unlabelled = "{faces}"\nepochs = 2\n[augmentation]\nrotation = 5\n'
+    )
+    given = ("data", "logits", csv_file, "--output", tmp_path / "a.safetensors")
+    checkpoint = str(bundled("checkpoint"))
+    expected = {
+        "teachers": (checkpoint,), "mirror_teachers": True, "views": 3, "seed": 5, "side": 40,
+        "unlabelled": str(faces),
+    }  # fmt: skip
+    assert "enough" in fer(*given, "--recipe", recipe).err
+    assert vars(seen[0]).items() >= expected.items()
+    assert seen[0].augmentation.rotation == 5
+    fer(*given, "--recipe", recipe, "--views", 2, "--seed", 0, "--no-mirror")
+    assert (seen[1].views, seen[1].seed, seen[1].mirror_teachers) == (2, 0, False)
+    fer(*given, "--teacher", "base")
+    assert (seen[2].views, seen[2].seed, seen[2].side) == (8, 0, 48)
+    refused = fer(*given)
+    assert (refused.code, len(seen)) == (2, 3)
+    assert "--teacher is missing" in refused.err

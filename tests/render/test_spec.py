@@ -34,7 +34,7 @@ def test_info_shows_a_file_that_was_not_proved_in_red(spec: ModelSpec) -> None:
         assert red in shown(bad)
 
 
-def test_info_names_what_a_model_was_taught_on(spec: ModelSpec) -> None:
+def test_info_names_teachers_and_unlabelled_faces(spec: ModelSpec) -> None:
     from fer_edge.render.spec import spec_table
 
     def rows(spec: ModelSpec) -> dict[str, str]:
@@ -43,7 +43,7 @@ def test_info_names_what_a_model_was_taught_on(spec: ModelSpec) -> None:
 
     taught = replace(spec.data, teachers=("faces", "more"), unlabelled={"web": 4321, "films": 5})
     assert rows(replace(spec, data=taught)).items() >= {
-        ("taught by networks of", "faces; more"),
-        ("taught on, without labels", "web 4,321, films 5"),
+        ("teachers trained on", "faces; more"),
+        ("unlabelled faces", "web 4,321, films 5"),
     }
-    assert not {name for name in rows(spec) if name.startswith("taught")}
+    assert not {name for name in rows(spec) if name in ("teachers trained on", "unlabelled faces")}

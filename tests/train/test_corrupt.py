@@ -135,3 +135,13 @@ def test_out_of_range(setting: dict[str, float]) -> None:
 
 def test_half_the_fraction() -> None:
     assert asdict(Corruption(fraction=0.4).halve()) == asdict(Corruption(fraction=0.2))
+
+
+def test_scalings_are_made_as_they_are_drawn_and_few_are_kept() -> None:
+    corruption._make_scaling.cache_clear()
+    faces = FACES[:2].repeat(1, 1, 8, 8)
+    corrupt(faces, replace(NOTHING, min_side=0.2))
+    kept = corruption._make_scaling.cache_info()
+    assert 1 <= kept.currsize <= 2
+    down, up = corruption._make_scaling(faces.shape[-1], 100)
+    assert kept.maxsize * (down.nbytes + up.nbytes) < 150e6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,8 +25,13 @@ from fer_edge.commands.training_output import show_training
 from fer_edge.errors import ConfigError, DataError, requires_extra
 from fer_edge.runtime.formats.model_files import BUNDLED
 from fer_edge.schema import parse
+from fer_edge.text import format_count
 from fer_edge.train.config import TrainConfig, read_recipe
 from fer_edge.train.run_folder import VIEWS_FOLDER, find_checkpoint
+
+_OF_RECIPE = ("teachers", "mirror_teachers", "views", "seed", "side", "unlabelled")
+"""Settings of a recipe that `fer data logits` takes, beside the augmentation."""
+_VIEWS = 8
 
 app = group("Inspect and prepare training data.")
 
@@ -109,8 +115,9 @@ def crop(
     fer train --unlabelled trains on these faces with the probabilities of teachers as targets.
     """
     with requires_extra("train"):
+        from fer_edge.train.data.cropped_faces import FaceLimits
         from fer_edge.train.data.loading import read_data
-        from fer_edge.train.data.photographs import FaceLimits, crop_photographs
+        from fer_edge.train.data.photographs import crop_photographs
 
     limits = FaceLimits(min_score, min_side)
     splits = read_data(not_in, side=side).splits if not_in else {}
@@ -135,8 +142,9 @@ def crop(
 )
 def logits(
     path: Annotated[Path, argument(DATA, metavar="PATH")],
+    output: Annotated[Path, option(OUTPUT, "--output", "-o", help="File to write.")],
     teachers: Annotated[
-        list[str],
+        list[str] | None,
         option(
             TARGETS,
             "--teacher",
@@ -144,20 +152,35 @@ def logits(
             help=f"A run's folder, a checkpoint or a model in the package ({', '.join(BUNDLED)}). "
             "May be repeated.",
         ),
-    ],
-    output: Annotated[Path, option(OUTPUT, "--output", "-o", help="File to write.")],
+    ] = None,
     recipe: Annotated[
         str | None,
-        option(TARGETS, "--recipe", metavar="NAME|FILE", help="Recipe with the augmentation."),
+        option(
+            TARGETS,
+            "--recipe",
+            metavar="NAME|FILE",
+            help=f"Recipe with [augmentation]. Its {', '.join(_OF_RECIPE)} are the defaults of "
+            "this command; options override them.",
+        ),
     ] = None,
     views: Annotated[
-        int, option(TARGETS, "--views", min=1, help="Number of augmented views of each face.")
-    ] = 8,
-    mirror: Annotated[
-        bool,
-        option(TARGETS, "--mirror", help="Average over each view and its mirror image."),
-    ] = False,
-    seed: Annotated[int, option(TARGETS, "--seed", min=0, help="Seed of the views.")] = 0,
+        int | None,
+        option(
+            TARGETS,
+            "--views",
+            min=1,
+            help=f"Number of augmented views of each face; by default {_VIEWS}.",
+        ),
+    ] = None,
+    mirror_teachers: Annotated[
+        bool | None,
+        option(
+            TARGETS, "--mirror/--no-mirror", help="Average over each view and its mirror image."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, option(TARGETS, "--seed", min=0, help="Seed of the views; by default 0.")
+    ] = None,
     unlabelled: Annotated[
         Path | None,
         option(
@@ -166,31 +189,46 @@ def logits(
     ] = None,
     skip_bad: SkipBad = False,
 ) -> None:
-    """Write the logits of teachers on views of the training faces, for `fer train`."""
+    """Write the logits of teachers on views of the training faces, for `fer train`.
+
+    Finished views are saved in the folder teacher_views beside the file. An interrupted command
+    that is repeated does not compute them again.
+    """
+    typed = {
+        "teachers": teachers,
+        "views": views,
+        "mirror_teachers": mirror_teachers,
+        "seed": seed,
+        "unlabelled": unlabelled and str(unlabelled),
+    }
+    settings = read_recipe(recipe) if recipe else {}
+    given = {name: settings[name] for name in (*_OF_RECIPE, "augmentation") if name in settings}
+    given |= {name: value for name, value in typed.items() if value is not None}
+    if not given.get("teachers"):
+        raise ConfigError("--teacher is missing: the checkpoints that predict")
+    if not given.get("views"):
+        given["views"] = _VIEWS
+    try:
+        config = parse(TrainConfig, {**given, "data": str(path)}, "settings", unknown="reject")
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    config = replace(config, teachers=tuple(str(find_checkpoint(one)) for one in config.teachers))
     with requires_extra("train"):
         from fer_edge.train.data.loading import read_data
         from fer_edge.train.data.unlabelled import read_unlabelled
         from fer_edge.train.teacher_logits import collect_logits
 
     check_writable(output.parent)
-    settings = read_recipe(recipe) if recipe else {}
-    given: dict[str, object] = {
-        **{name: settings[name] for name in ("side", "augmentation") if name in settings},
-        "data": str(path),
-        "teachers": [str(find_checkpoint(one)) for one in teachers],
-        "mirror_teachers": mirror,
-        "views": views,
-        "seed": seed,
-    }
-    try:
-        config = parse(TrainConfig, given, "settings", unknown="reject")
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
     data = read_data(path, side=config.side, skip_bad=skip_bad)
     folder, extra = output.parent / VIEWS_FOLDER, None
-    if unlabelled:
-        extra = read_unlabelled(unlabelled, side=config.side, skip_bad=skip_bad)
+    if config.unlabelled:
+        extra = read_unlabelled(Path(config.unlabelled), side=config.side, skip_bad=skip_bad)
     with show_training() as on_progress:
         found = collect_logits(config, data, folder, on_progress, extra)
     found.save(output)
-    note(f"{output}: {views} views of {len(found.faces):,} faces, by {len(teachers)} teachers")
+    counts = (
+        format_count(config.views, "view"),
+        format_count(len(found.faces), "face"),
+        format_count(len(config.teachers), "teacher"),
+    )
+    note("{}: {} of {}, by {}".format(output, *counts))

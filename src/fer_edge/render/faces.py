@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fer_edge.runtime.results import UNCERTAIN, Face, Result, Track
 from fer_edge.runtime.summary import Summary
 from fer_edge.spec import ModelSpec
-from fer_edge.text import format_json, printable
+from fer_edge.text import format_count, format_json, printable
 
 BAR = 24
 FACE_COLUMNS = ("source", "face", "x", "y", "w", "h", "emotion", "confidence")
@@ -113,7 +113,7 @@ def summary_text(summary: Summary) -> str:
     seconds = summary.seconds
     unit = "frame" if 0 < summary.frames == summary.images else "image"
     lines = [
-        f"{_number(summary.images, unit)} in {seconds:.1f} s, "
+        f"{format_count(summary.images, unit)} in {seconds:.1f} s, "
         f"{summary.images / max(seconds, 1e-9):.1f} {unit}s/s; per {unit} "
         f"{1e3 * summary.durations.percentile(0.5):.1f} ms (median), "
         f"{1e3 * summary.durations.percentile(0.95):.1f} ms (95th percentile)"
@@ -122,16 +122,12 @@ def summary_text(summary: Summary) -> str:
     fractions = ", ".join(
         f"{printable(emotion)} {count / summary.faces:.0%}" for emotion, count in emotions
     )
-    tracks = f", {_number(summary.tracked, 'track')}" if summary.tracked else ""
-    faces = f"{_number(summary.faces, 'face')}{tracks}"
+    tracks = f", {format_count(summary.tracked, 'track')}" if summary.tracked else ""
+    faces = f"{format_count(summary.faces, 'face')}{tracks}"
     lines.append(f"{faces}: {fractions}" if fractions else faces)
     if summary.failed:
         lines.append(f"{summary.failed:,} could not be read")
     return "\n".join(lines)
-
-
-def _number(count: int, unit: str) -> str:
-    return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
 def _csv_row(values: Iterable[object]) -> str:

@@ -7,7 +7,7 @@ Blur and scaling are linear and separable, so each is one matrix from the left a
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from fer_edge.train.config import Corruption
 
 _PART = 0.4
 """Probability of each kind of corruption in a face that is corrupted."""
+_MAX_SCALINGS = 64
+"""Pairs of matrices that are kept: all sizes of faces of 48 px, and 130 MB at 512 px."""
 _LUMINANCE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -43,8 +45,8 @@ def corrupt(pixels: Tensor, ranges: Corruption) -> Tensor:
     if not len(chosen):
         return pixels
     faces = pixels[chosen, 0]
-    faces = _light(faces, ranges)
-    faces = _move(_blur(faces, ranges), ranges)
+    faces = _change_light(faces, ranges)
+    faces = _blur_along_line(_blur(faces, ranges), ranges)
     faces = _scale_and_sense(faces, ranges)
     faces = _compress(faces.clamp(0, 255), ranges)
     result = pixels.clone()
@@ -59,7 +61,7 @@ def _draw(faces: Tensor, *, power: float = 1.0) -> Tensor:
     return strength.to(faces.device)
 
 
-def _light(faces: Tensor, ranges: Corruption) -> Tensor:
+def _change_light(faces: Tensor, ranges: Corruption) -> Tensor:
     """Change gamma and brightness, and let light fall from one side."""
     gamma = torch.exp((2 * torch.rand(len(faces)) - 1).to(faces.device) * math.log(ranges.gamma))
     gamma = torch.where(_draw(faces) > 0, gamma, 1.0)[:, None, None]
@@ -89,7 +91,7 @@ def _blur(faces: Tensor, ranges: Corruption) -> Tensor:
     return matrix @ faces @ matrix.mT
 
 
-def _move(faces: Tensor, ranges: Corruption) -> Tensor:
+def _blur_along_line(faces: Tensor, ranges: Corruption) -> Tensor:
     """Blur along a line, as a face or a camera that moves."""
     length = _draw(faces) * ranges.motion
     moved = (length > 1).nonzero().flatten()
@@ -115,10 +117,12 @@ def _move(faces: Tensor, ranges: Corruption) -> Tensor:
 def _scale_and_sense(faces: Tensor, ranges: Corruption) -> Tensor:
     """Scale down, add the sensor's noise before or after it, and scale up again."""
     side = faces.shape[-1]
-    down, up = (table.to(faces.device) for table in _scalings(side))
     min_side = round(ranges.min_side * side)
-    size = (side - (_draw(faces, power=0.7) * (side - min_side))).round().long()
-    down, up = down[size], up[size]
+    sizes = (side - (_draw(faces, power=0.7) * (side - min_side))).round().int().tolist()
+    down, up = (
+        torch.stack(matrices).to(faces.device)
+        for matrices in zip(*(_make_scaling(side, n) for n in sizes), strict=True)
+    )
     sigma = (_draw(faces, power=1.5) * ranges.noise)[:, None, None]
     # a face of few pixels in a photograph has noise in these; another was noisy at its own size
     is_early = (torch.rand(len(faces)) < 0.5).to(faces.device)[:, None, None]
@@ -136,16 +140,15 @@ def _add_noise(faces: Tensor, sigma: Tensor) -> Tensor:
     return faces + sigma * noise * torch.where(is_photon, brightness, 1.0)
 
 
-@cache
-def _scalings(side: int) -> tuple[Tensor, Tensor]:
-    """Matrices float32 `[side + 1, side, side]` that scale a line down to n pixels, and up again.
+@lru_cache(_MAX_SCALINGS)
+def _make_scaling(side: int, n: int) -> tuple[Tensor, Tensor]:
+    """Matrices float32 `[side, side]` that scale a line down to n pixels, and up again.
 
     They are antialiased and bilinear, as Pillow's; rows and columns beyond n are zero.
     """
-    down, up = torch.zeros(side + 1, side, side), torch.zeros(side + 1, side, side)
-    for n in range(1, side + 1):
-        down[n, :n] = _scale_line(torch.eye(side), n)
-        up[n, :, :n] = _scale_line(torch.eye(n), side)
+    down, up = torch.zeros(side, side), torch.zeros(side, side)
+    down[:n] = _scale_line(torch.eye(side), n)
+    up[:, :n] = _scale_line(torch.eye(n), side)
     return down, up
 
 
@@ -173,7 +176,7 @@ def _compress(faces: Tensor, ranges: Corruption) -> Tensor:
     blocks = nn.functional.pad(faces[chosen][:, None], (0, rest, 0, rest), mode="replicate")[:, 0]
     n, across = len(chosen), (side + rest) // 8
     blocks = blocks.round().view(n, across, 8, across, 8).transpose(2, 3) - 128
-    basis = _cosines().to(faces.device)
+    basis = _make_cosines().to(faces.device)
     levels = (basis @ blocks @ basis.T / table[:, None, None]).round()
     blocks = basis.T @ (levels * table[:, None, None]) @ basis + 128
     result = faces.clone()
@@ -182,7 +185,7 @@ def _compress(faces: Tensor, ranges: Corruption) -> Tensor:
 
 
 @cache
-def _cosines() -> Tensor:
+def _make_cosines() -> Tensor:
     """The orthonormal discrete cosine transform (DCT-II) of 8 values, float32 `[8, 8]`."""
     k = torch.arange(8, dtype=torch.float64)
     matrix = torch.cos(math.pi / 8 * (k + 0.5) * k[:, None]) / 2

@@ -11,13 +11,14 @@ from PIL import Image
 
 from fer_edge.errors import ConfigError, DataError, ModelError
 from fer_edge.runtime.detection.detector import Detection
-from fer_edge.train.data import photographs
+from fer_edge.train.data import cropped_faces, photographs
+from fer_edge.train.data.cropped_faces import CropSummary, FaceLimits
 from fer_edge.train.data.dataset import Faces
-from fer_edge.train.data.photographs import FaceLimits, crop_photographs
+from fer_edge.train.data.photographs import crop_photographs
 from tests.support.data import draw_face
 from tests.support.files import EXAMPLE
 
-Crop = Callable[..., photographs.CropSummary]
+Crop = Callable[..., CropSummary]
 
 
 def draw_photograph(path: Path, *faces: int) -> Path:
@@ -49,7 +50,7 @@ def crop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Crop:
     draw_photograph(photos / "trip" / "b.bmp", 5)
     draw_photograph(photos / "empty.png")
 
-    def run(output: Path = tmp_path / "faces", **options: Any) -> photographs.CropSummary:
+    def run(output: Path = tmp_path / "faces", **options: Any) -> CropSummary:
         return crop_photographs(photos, output, detector=EXAMPLE, **options)
 
     return run
@@ -167,3 +168,32 @@ def test_the_real_detector_finds_the_example(yunet: Path, tmp_path: Path) -> Non
     Image.open(EXAMPLE).save(photos / "one.png")
     found = crop_photographs(photos, tmp_path / "faces", detector=yunet)
     assert (found.faces, found.written) == (1, 1)
+
+
+def test_names_are_unique_whatever_the_suffixes(crop: Crop, tmp_path: Path) -> None:
+    draw_photograph(tmp_path / "photos" / "trip" / "b.png.bmp", 6)
+    crop()
+    faces = tmp_path / "faces" / "trip"
+    names = sorted(path.name for path in faces.iterdir())
+    assert names == ["b.bmp-0.png", "b.png-0.png", "b.png.bmp-0.png"]
+    for name, label in zip(names, (5, 4, 6), strict=True):
+        assert np.array_equal(read(faces / name), draw_face(label, label))
+
+
+def test_held_out_faces_are_prepared_once(crop: Crop, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Faces] = []
+
+    class Counted(cropped_faces.NearCopies):
+        def __init__(self, others: Faces) -> None:
+            made.append(others)
+            super().__init__(others)
+
+    monkeypatch.setattr(cropped_faces, "NearCopies", Counted)
+    monkeypatch.setattr(photographs, "_BATCH_SIZE", 1)
+    held_out = Faces(draw_face(1, 1)[None], np.zeros(1, np.int64), np.zeros(1, np.int64))
+    assert crop(held_out=[held_out]).dropped["near copies of held-out faces"] == 1
+    assert len(made) == 1
+
+
+def test_one_photograph_and_one_face_are_singular() -> None:
+    assert str(CropSummary(1, 0, 1, written=1)) == "1 photograph: 1 face, 0 dropped, 1 written"

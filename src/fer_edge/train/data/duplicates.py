@@ -29,14 +29,7 @@ def find_nearest(
     Returns:
         The correlation, float32 `[len(faces)]` in [-1, 1], and the index into `others`, int64.
     """
-    ours = _thumbnails(faces.pixels)
-    theirs = np.concatenate([_thumbnails(others.pixels), _thumbnails(others.pixels[:, :, ::-1])]).T
-    highest = np.empty(len(faces), np.float32)
-    index = np.empty(len(faces), np.int64)
-    for i in range(0, len(faces), _BATCH_SIZE):
-        correlation = ours[i : i + _BATCH_SIZE] @ theirs
-        index[i : i + _BATCH_SIZE] = correlation.argmax(1)
-        highest[i : i + _BATCH_SIZE] = correlation.max(1)
+    highest, index = _correlate(_thumbnails(faces.pixels), _thumbnails_and_mirrored(others.pixels))
     return highest, index % len(others)
 
 
@@ -66,7 +59,35 @@ def find_nearest_before(faces: Faces) -> tuple[npt.NDArray[np.float32], npt.NDAr
 
 def find_near_copies(faces: Faces, others: Faces) -> npt.NDArray[np.bool_]:
     """Mask of the faces of which `others` holds a near copy, exact ones included."""
-    return find_nearest(faces, others)[0] >= NEAR_COPY_THRESHOLD
+    return NearCopies(others).find(faces.pixels)
+
+
+class NearCopies:
+    """Finds near copies of the same faces in many batches; their thumbnails are computed once."""
+
+    def __init__(self, others: Faces) -> None:
+        self._thumbnails = _thumbnails_and_mirrored(others.pixels)
+
+    def find(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Mask `[N]` of the faces uint8 `[N, S, S]` that are near copies, or exact ones."""
+        return _correlate(_thumbnails(pixels), self._thumbnails)[0] >= NEAR_COPY_THRESHOLD
+
+
+def _correlate(
+    ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """The highest correlation of each of our thumbnails with one of theirs, and its index."""
+    highest = np.empty(len(ours), np.float32)
+    index = np.empty(len(ours), np.int64)
+    for i in range(0, len(ours), _BATCH_SIZE):
+        correlation = ours[i : i + _BATCH_SIZE] @ theirs.T
+        index[i : i + _BATCH_SIZE] = correlation.argmax(1)
+        highest[i : i + _BATCH_SIZE] = correlation.max(1)
+    return highest, index
+
+
+def _thumbnails_and_mirrored(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    return np.concatenate([_thumbnails(pixels), _thumbnails(pixels[:, :, ::-1])])
 
 
 def _thumbnails(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

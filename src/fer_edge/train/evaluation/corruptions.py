@@ -1,4 +1,4 @@
-"""What a camera does to a face, in fixed strengths, to measure how a model bears it.
+"""What a camera does to a face, in fixed strengths, to measure its effect on a model.
 
 A corruption depends on the face alone: where it draws at random, its seed is a checksum of the
 face's bytes. So any subset, order or batch of faces, and every model, has the same corrupted faces.
