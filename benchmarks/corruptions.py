@@ -67,9 +67,20 @@ def report_progress(name: str, stage: str, done: int, total: int) -> None:
         print(f"{name}: {stage}", file=sys.stderr, flush=True)
 
 
+def split_name(given: str) -> tuple[str, str]:
+    """Split NAME=FILE into name and file; the name is empty where there is none.
+
+    A file that exists, or a "/" before the first "=", is a path with "=" in it.
+    """
+    name, equals, file = given.partition("=")
+    if not equals or "/" in name or Path(given).exists():
+        return "", given
+    return name, file
+
+
 def measure_file(given: str, data: FaceData, split: str) -> Measured:
     """Measure a checkpoint or an exported file; `given` as on the command line."""
-    named, _, file = given.rpartition("=")
+    named, file = split_name(given)
     path = resolve_model(file)
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -163,7 +174,7 @@ def main() -> None:
     given = options.parse_args()
     data = read_data(Path(os.environ["FER2013"]), side=48)
     measured = [measure_file(model, data, given.split) for model in given.models]
-    titles = ", ".join(one.name for one in measured)
+    titles = [one.name for one in measured]
     if given.fer:
         measured.append(measure_fer(data, given.split, given.cache.absolute()))
     columns, rows = format_rows(measured)
@@ -174,7 +185,7 @@ def main() -> None:
     if given.keep:
         names = [
             f"{name}={Path(file).name}" if name else Path(file).name
-            for name, _, file in (model.rpartition("=") for model in given.models)
+            for name, file in map(split_name, given.models)
         ]
         command = ["python -m benchmarks.corruptions", *names]
         command += [*(["--fer"] if given.fer else []), "--split", given.split, "--keep"]

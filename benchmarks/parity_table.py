@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lib.result_tables import save_result
+from benchmarks.lib.result_tables import format_model, save_result
 from fer_edge.export.formats import FORMATS
 from fer_edge.runtime.formats.model_files import DEFAULT_MODEL
 from fer_edge.runtime.formats.spec_reader import read_spec
@@ -77,8 +77,7 @@ def main() -> None:
                 rows.append(row(export(checkpoint, format, precision, path)))
                 print("  ".join(rows[-1]), flush=True)
     if options.keep:
-        name = "" if options.checkpoint == DEFAULT_MODEL else f" {options.checkpoint}"
-        command = f"python -m benchmarks.parity_table{name} --keep"
+        command = f"python -m benchmarks.parity_table{format_model(options.checkpoint)} --keep"
         save_result("parity", COLUMNS, rows, command=command, model=read_spec(checkpoint).title)
 
 

@@ -30,7 +30,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.lib.result_tables import save_result
+from benchmarks.lib.result_tables import format_model, save_result
 from benchmarks.lib.timing import open_session, print_table, time_call, time_in_turns
 from fer_edge.runtime.formats.model_files import DEFAULT_MODEL, resolve_model
 from fer_edge.runtime.formats.spec_reader import read_spec
@@ -262,7 +262,6 @@ def main() -> None:
     print_table(columns, rows, 16)
     print(f"peak {peak / 1e9:.1f} G MAC/s, copy {bytes_a_second / 1e9:.1f} GB/s, one core")
     if arguments.keep:
-        model = "" if arguments.model == DEFAULT_MODEL else f" {arguments.model}"
         figures = {
             "peak_macs": peak,
             "copy_bytes": bytes_a_second,
@@ -270,7 +269,9 @@ def main() -> None:
             "seconds": whole,
             "layers": [[one.kind, one.end, one.macs, seconds] for one, seconds in layers],
         }
-        command = f"python -m benchmarks.roofline{model} --keep {arguments.keep}"
+        command = (
+            f"python -m benchmarks.roofline{format_model(arguments.model)} --keep {arguments.keep}"
+        )
         save_result(
             arguments.keep, columns, rows, command=command, model=spec.title, figures=figures
         )

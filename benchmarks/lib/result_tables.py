@@ -23,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 
 from fer_edge.runtime.device.board import read_board
+from fer_edge.runtime.formats.model_files import DEFAULT_MODEL
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -33,13 +34,18 @@ BLOCK = re.compile(
 PACKAGES = ("fer-edge", "numpy", "pillow", "onnxruntime", "openvino", "torch", "ai-edge-litert")
 
 
+def format_model(given: str) -> str:
+    """A model as an argument in a saved command: nothing for the default one, no folders."""
+    return "" if given == DEFAULT_MODEL else f" {Path(given).name}"
+
+
 def save_result(
     name: str,
     columns: list[str],
     rows: list[list[str | int | float]],
     *,
     command: str,
-    model: str,
+    model: str | Sequence[str],
     machine: str = "",
     versions: dict[str, str] | None = None,
     figures: object = None,
@@ -51,8 +57,8 @@ def save_result(
         columns: the table's header.
         rows: as many values each as there are columns; strings are shown as they are.
         command: the command that repeats the measurement.
-        model: name and version of the model that was measured, as `ModelSpec.title`; empty where
-            no model was.
+        model: name and version of the model that was measured, as `ModelSpec.title`, or those
+            of several; empty where no model was.
         machine: a description of the machine; this one by default.
         versions: versions by package; this environment's by default.
         figures: more values, unrounded, that the table doesn't show.
@@ -67,7 +73,7 @@ def save_result(
     document = {
         "name": name,
         "command": command,
-        "model": model,
+        "model": model if isinstance(model, str) else list(model),
         "date": datetime.now(UTC).date().isoformat(),
         "commit": _commit(),
         "machine": machine or f"{here.cpu}, {cores}, {here.system}",
@@ -97,7 +103,9 @@ def format_table(document: dict[str, object], chosen: Sequence[str] = ()) -> str
     rows = [document["columns"], ["---"] * len(document["columns"]), *shown]
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
-    model = f"of {document['model']}, " if document.get("model") else ""
+    models = document.get("model") or []
+    titles = models if isinstance(models, str) else ", ".join(models)
+    model = f"of {titles}, " if titles else ""
     below = (
         f"`{document['command']}`, {model}{document['date']}, {document['machine']}; {versions}."
     )

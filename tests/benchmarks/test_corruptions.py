@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.corruptions import Measured, format_rows, main, peer_predictor
+from benchmarks.corruptions import Measured, format_rows, main, peer_predictor, split_name
 from benchmarks.lib import result_tables
 from benchmarks.peers.child import Reader, respond
 from benchmarks.peers.rows import Row
@@ -87,6 +87,19 @@ def test_the_kept_result_names_the_models_and_the_split(
         f"python -m benchmarks.corruptions old={bundled('model').name} --split val --keep"
     )
     assert kept["columns"] == ["val, 14 faces", "old: accuracy", "calibration error"]
-    assert (kept["model"], len(kept["rows"])) == ("old", 22)
+    assert (kept["model"], len(kept["rows"])) == (["old"], 22)
     assert len(kept["figures"]["old"]["rows"]) == 20
     assert "onnxruntime)" in kept["versions"][bundled("model").name]
+
+
+def test_a_path_may_have_an_equals_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lr=1.onnx").touch()
+    for given, expected in {
+        "base": ("", "base"),
+        "old=runs/m.onnx": ("old", "runs/m.onnx"),
+        "runs/lr=0.1/m.onnx": ("", "runs/lr=0.1/m.onnx"),
+        "old=runs/lr=0.1/m.onnx": ("old", "runs/lr=0.1/m.onnx"),
+        "lr=1.onnx": ("", "lr=1.onnx"),
+    }.items():
+        assert split_name(given) == expected

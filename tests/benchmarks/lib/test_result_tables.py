@@ -8,10 +8,20 @@ from pathlib import Path
 
 import pytest
 from benchmarks.lib import result_tables
-from benchmarks.lib.result_tables import BLOCK, DOCUMENTS, RESULTS, fill_tables, save_result
+from benchmarks.lib.result_tables import (
+    BLOCK,
+    DOCUMENTS,
+    RESULTS,
+    fill_tables,
+    format_model,
+    save_result,
+)
+
+from fer_edge.runtime.formats.model_files import BUNDLED
 
 NO_MODEL = ("wheels",)
 """Results that are of no model."""
+TITLE = re.compile(rf"(the first network of )?({'|'.join(BUNDLED)}) \d+")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -23,7 +33,10 @@ def test_tables_and_results_agree(document: Path) -> None:
 def test_every_result_names_the_version_of_its_model() -> None:
     for path in RESULTS.glob("*.json"):
         model = json.loads(path.read_text("utf-8"))["model"]
-        assert path.stem in NO_MODEL if not model else re.search(r"\b(base|small) \d+$", model)
+        models = [model] if isinstance(model, str) else model
+        for one in models:
+            assert path.stem in NO_MODEL if not one else TITLE.fullmatch(one), path.name
+        assert models, path.name
 
 
 def test_every_result_is_shown() -> None:
@@ -53,6 +66,8 @@ def test_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     after = fill_tables("<!-- results: x\none\nthree\n-->\n<!-- end -->\n")
     assert "| one |\n| three |\n\n``, 2" in after
     assert fill_tables(after) == after
+    save_result("x", ["a"], [["three"]], command="", model=["base 2", "small 1"])
+    assert "of base 2, small 1, " in fill_tables(before)
     with pytest.raises(ValueError, match="'four' is not in list"):
         fill_tables("<!-- results: x\nfour\n-->\n<!-- end -->\n")
     for wrong in ("<!-- results: x -->\n", "<!-- results x -->\n<!-- end -->\n"):
@@ -60,3 +75,8 @@ def test_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             fill_tables(wrong)
     with pytest.raises(ValueError, match="has other than 2 values"):
         save_result("x", ["a", "b"], [["one"]], command="", model="")
+
+
+def test_a_saved_command_has_no_folders() -> None:
+    models = [format_model(given) for given in ("base", "/home/me/m.onnx", "other")]
+    assert models == ["", " m.onnx", " other"]

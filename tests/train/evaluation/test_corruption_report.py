@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.container import BarContainer
 
 from fer_edge.spec import CropSpec, ModelSpec
 from fer_edge.train.data.dataset import Faces
@@ -103,8 +104,21 @@ def test_progress(model: Model, faces: Faces) -> None:
 
 def test_the_plot(model: Model, faces: Faces, tmp_path: Path) -> None:
     report, found = measure(model, faces)
-    save_figure(plot_corruptions(report, found), tmp_path / "c.png")
-    assert (tmp_path / "c.png").stat().st_size > 20_000
+    figure = plot_corruptions(report, found)
+    left, right = figure.axes
+    names = [row.name for row in found.all_rows]
+    assert [text.get_text() for text in left.get_yticklabels()] == names
+    assert [text.get_text() for text in right.get_yticklabels()] == [*names, "true labels"]
+    bars = next(one for one in left.containers if isinstance(one, BarContainer))
+    widths = [bar.get_width() for bar in bars]
+    assert widths == pytest.approx([row.accuracy for row in found.all_rows])
+    assert [bars.get_label() for bars in right.containers] == list(report.labels)
+    truth = np.bincount(report.truth, minlength=len(report.labels)) / len(report.truth)
+    for number, bars in enumerate(right.containers):
+        assert isinstance(bars, BarContainer)
+        expected = [*(row.predicted[number] for row in found.all_rows), truth[number]]
+        assert [bar.get_width() for bar in bars] == pytest.approx(expected)
+    save_figure(figure, tmp_path / "c.png")
     many = tuple(f"class {i}" for i in range(23))
     row = replace(found.clean, predicted=(1.0, *[0.0] * 22))
     wide = CorruptionReport(many, found.n, row, tuple(replace(row, name=n) for n in "ab"))
