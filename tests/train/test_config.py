@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.train.config import TrainConfig, list_recipes, read_recipe
+from fer_edge.train.config import Corruption, TrainConfig, list_recipes, read_recipe
 from fer_edge.train.run_folder import resolve_config
 from tests.support.processes import run_python
 
@@ -18,6 +18,10 @@ def test_recipes_of_the_package_are_settings(name: str, tmp_path: Path) -> None:
     recipe = read_recipe(name)
     votes = {"ferplus": "v.csv"} if "soft_targets" in recipe else {}
     given = {"data": "d", **votes}
+    if "teacher_weight" in recipe:
+        with pytest.raises(ConfigError, match="teacher_weight needs teachers: --teacher, --teach"):
+            resolve_config(given, tmp_path, resume=False, recipe=recipe)
+        given["teacher_logits"] = "l.safetensors"
     if "mirror_teachers" in recipe:
         with pytest.raises(ConfigError, match="mirror_teachers needs teachers"):
             resolve_config(given, tmp_path, resume=False, recipe=recipe)
@@ -63,6 +67,17 @@ def test_what_is_asked_for_has_the_last_word(tmp_path: Path) -> None:
         ("seed = 100000000", "seed must be below 100,000,000, not 100000000"),
         ("name = 'a/b'", "name must be a plain name, not 'a/b'"),
         (f"version = '{'1' * 5001}'", "version is over 5,000 characters long"),
+        ("teacher_weight = 0.7", "teacher_weight needs teachers: --teacher, --teacher-logits"),
+        ("name = 'a\u202eb'", "name must be at most 1,000 characters without control"),
+        (
+            f"weights = 'imagenet'\nweights_licence = 'x'\nweights_data = '{'1' * 1001}'",
+            "weights_data must be at most 1,000 characters",
+        ),
+        (
+            'weights = "imagenet"\nweights_data = "x"\nweights_licence = "a\\nb"',
+            "weights_licence must be at most 1,000 characters without control",
+        ),
+        ("weights_data = 'x'\nweights_licence = 'y'", "weights_data is for weights of another"),
         ("weights = ''", "data and weights must not be empty"),
     ],
 )
@@ -102,6 +117,23 @@ def test_a_damaged_config_is_named(tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text(text)
         with pytest.raises(ConfigError, match=r"config\.json"):
             resolve_config({}, tmp_path, resume=True)
+
+
+def test_faces_and_weights_for_the_spec_have_its_limits() -> None:
+    for name in ("unlabelled_data", "unlabelled_licence"):
+        with pytest.raises(ConfigError, match=f"{name} must be at most 1,000 characters"):
+            TrainConfig("d", unlabelled="web", teachers=("t",), **{name: "\x1b"})
+    for own in ({"weights": "none"}, {"weights": "w.pth", "qat_from": "f"}):
+        with pytest.raises(ConfigError, match="not for those of the package, none or --qat"):
+            TrainConfig("d", weights_data="x", weights_licence="y", **own)
+
+
+def test_a_run_from_before_corruption_existed_has_none(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"data": "x"}')
+    config = TrainConfig.load(tmp_path / "config.json")
+    assert config == replace(TrainConfig("x"), corruption=Corruption(fraction=0.0))
+    (tmp_path / "config.json").write_text(TrainConfig("x").to_json())
+    assert TrainConfig.load(tmp_path / "config.json") == TrainConfig("x")
 
 
 def test_an_unknown_architecture_is_named_when_the_config_is_made() -> None:

@@ -28,9 +28,13 @@ def network() -> FaceClassifier:
 
 
 def make_module(
-    network: FaceClassifier, config: TrainConfig, teachers: tuple[Teacher, ...] = ()
+    network: FaceClassifier,
+    config: TrainConfig,
+    teachers: tuple[Teacher, ...] = (),
+    weights: torch.Tensor | None = None,
 ) -> LitClassifier:
-    module = LitClassifier(network, config, torch.ones(7), 10, teachers)
+    weights = torch.ones(7) if weights is None else weights
+    module = LitClassifier(network, config, weights, 10, teachers)
     module.log = lambda *_, **__: None  # type: ignore[method-assign]
     return module.eval()
 
@@ -71,6 +75,28 @@ def test_teachers_are_a_part_of_the_target(
         mixed = (1 - weight) * targets + weight * wanted
         expected = nn.functional.cross_entropy(logits, mixed)
         assert torch.allclose(loss, expected, atol=1e-5)
+
+
+def test_labels_are_smoothed_and_teachers_are_not(
+    network: FaceClassifier, config: TrainConfig, batch: Batch
+) -> None:
+    faces, targets, index = batch
+    weights = torch.arange(1.0, 8.0)
+    config = replace(config, label_smoothing=0.2)
+    logits = network(faces).detach()
+    loss = make_module(network, config, weights=weights).training_step(batch, 0)
+    expected = nn.functional.cross_entropy(logits, targets, weights, label_smoothing=0.2)
+    assert torch.allclose(loss, expected, atol=1e-5)
+    teacher = teacher_of(make_network("tiny", SPEC), mirror=True)
+    wanted = teacher.predict(faces.unsqueeze(1).float()).softmax(1)
+    taught = replace(config, teachers=("t",), teacher_weight=0.3, unlabelled="f")
+    targets = targets.clone()
+    targets[3:5] = 0
+    mixed = 0.7 * (0.8 * targets + 0.2 / 7) + 0.3 * wanted
+    mixed[3:5] = wanted[3:5]
+    module = make_module(network, taught, (teacher,), weights)
+    loss = module.training_step((faces, targets, index), 0)
+    assert torch.allclose(loss, nn.functional.cross_entropy(logits, mixed, weights), atol=1e-5)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])

@@ -56,6 +56,12 @@ def test_what_teachers_and_weights_of_other_origin_were_trained_on_is_kept() -> 
     assert taught.teachers == ("a million faces, then FER2013",)
     assert taught.licence == "own; CC0"
     assert describe_training_data(taught, data(name="yours")).teachers == taught.teachers
+    web = DataSpec("mine", "own", {"train": 5}, ("faces of films",), {"web": 7})
+    assert describe_training_data(None, data(), [web]).teachers == (
+        "mine",
+        "faces of films",
+        "web (without labels)",
+    )
     with pytest.raises(ConfigError, match="belong together"):
         replace(config, weights_licence="")
 

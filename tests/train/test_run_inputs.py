@@ -9,7 +9,7 @@ import pytest
 
 from fer_edge.errors import ConfigError, DataError
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.train.config import TrainConfig
+from fer_edge.train.config import Corruption, TrainConfig
 from fer_edge.train.data.dataset import FaceData, Faces
 from fer_edge.train.data.unlabelled import UnlabelledFaces
 from fer_edge.train.networks.checkpoint import sha256
@@ -135,6 +135,30 @@ def test_settings_that_an_older_version_lacks_have_their_defaults(tmp_path: Path
         found = describe_inputs(edited, make_data(), has_begun=True)
         with pytest.raises(ConfigError, match=message):
             found.check_resumed(tmp_path, edited, has_begun=True)
+
+
+def test_a_run_from_before_a_setting_existed_goes_on_as_it_began(tmp_path: Path) -> None:
+    def forget(name: str) -> None:
+        document = json.loads((tmp_path / INPUTS_FILE).read_text())
+        del document["settings"][name]
+        (tmp_path / INPUTS_FILE).write_text(json.dumps(document))
+
+    def check(config: TrainConfig) -> None:
+        found = describe_inputs(config, make_data(), has_begun=True)
+        found.check_resumed(tmp_path, config, has_begun=True)
+
+    config = TrainConfig("d", weights="none")
+    describe_inputs(config, make_data(), has_begun=False).save(tmp_path)
+    forget("corruption")
+    check(replace(config, corruption=Corruption(fraction=0.0)))
+    with pytest.raises(ConfigError, match=r"corruption is .* but was"):
+        check(config)
+    (tmp_path / "t").touch()
+    taught = replace(config, teachers=(str(tmp_path / "t"),))
+    describe_inputs(taught, make_data(), has_begun=False).save(tmp_path)
+    forget("teacher_weight")
+    with pytest.raises(ConfigError, match="the run's teachers count otherwise in this version"):
+        check(taught)
 
 
 def test_the_checkpoint_in_the_package_is_a_file_too() -> None:

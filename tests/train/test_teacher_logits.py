@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from fer_edge.errors import ConfigError, DataError, ModelError
@@ -12,6 +16,7 @@ from fer_edge.spec import DataSpec
 from fer_edge.train.augment import draw_view
 from fer_edge.train.config import Augmentation, TrainConfig
 from fer_edge.train.data.loading import read_data
+from fer_edge.train.data.unlabelled import UnlabelledFaces
 from fer_edge.train.teacher_logits import Header, StoredViews, TeacherLogits, load_logits
 from tests.support.data import draw_face
 
@@ -76,6 +81,22 @@ def test_a_damaged_file_is_named(kept: TeacherLogits, tmp_path: Path, size: int)
         TeacherLogits.load(path)
 
 
+def test_a_file_without_a_version_has_views_of_the_first(
+    kept: TeacherLogits, tmp_path: Path
+) -> None:
+    kept.save(tmp_path / "a.safetensors")
+    with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
+        (key, text), *_ = file.metadata().items()
+    header = json.loads(text)
+    del header["views_version"]
+    save_file(
+        {"faces": kept.faces, "levels": kept.levels},
+        tmp_path / "b.safetensors",
+        metadata={key: json.dumps(header)},
+    )
+    assert TeacherLogits.load(tmp_path / "b.safetensors").header == HEADER
+
+
 def test_a_file_of_another_kind_is_named(kept: TeacherLogits, tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     with pytest.raises(ModelError, match=r"a\.safetensors: there is no such file"):
@@ -83,12 +104,19 @@ def test_a_file_of_another_kind_is_named(kept: TeacherLogits, tmp_path: Path) ->
     save_file({"faces": kept.faces}, path)
     with pytest.raises(DataError, match="holds no logits of teachers"):
         TeacherLogits.load(path)
-    replace(kept, levels=kept.levels[:, :5].contiguous()).save(path)
-    with pytest.raises(DataError, match="its tensors don't belong together"):
+    levels = kept.levels
+    for other in (levels[:, :5], levels[0], levels[0, 0, 0], levels[:0], levels.float()):
+        replace(kept, levels=other.contiguous()).save(path)
+        with pytest.raises(DataError, match=r"damaged .its tensors don't belong together"):
+            TeacherLogits.load(path)
+    replace(kept, faces=kept.faces[0]).save(path)
+    with pytest.raises(DataError, match=r"damaged .its tensors don't belong together"):
         TeacherLogits.load(path)
 
 
-def test_logits_of_other_runs_are_refused(tmp_path: Path, csv_file: Path) -> None:
+def test_logits_of_other_runs_are_refused(
+    tmp_path: Path, csv_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     data = read_data(csv_file)
     faces = torch.from_numpy(data.split("train").pixels)
     config = TrainConfig(
@@ -103,15 +131,28 @@ def test_logits_of_other_runs_are_refused(tmp_path: Path, csv_file: Path) -> Non
 
     right = replace(HEADER, labels=data.labels)
     put(right)
-    assert load_logits(config, data).get(0, is_mild=False).logits.shape == (
-        len(faces),
-        len(data.labels),
-    )
+    views, _ = load_logits(config, data)
+    assert views.get(0, is_mild=False).logits.shape == (len(faces), len(data.labels))
+    web = UnlabelledFaces(255 - data.split("train").pixels[:5], "web")
+    put(right, torch.cat([faces, torch.from_numpy(web.pixels[[3, 1]])]))
+    with caplog.at_level(logging.WARNING):
+        views, known = load_logits(config, data, web)
+    assert "web: 3 of 5 faces without labels are left out: " in caplog.text
+    assert "a.safetensors has no logits of them" in caplog.text
+    assert known is not None
+    assert np.array_equal(known.pixels, web.pixels[[1, 3]])
+    assert views.places.tolist() == [*range(len(faces)), len(faces) + 1, len(faces)]
+    put(right)
+    with pytest.raises(DataError, match="web: no face without a label remains"):
+        load_logits(config, data, web)
     put(HEADER)
     with pytest.raises(DataError, match="of the labels happy, sad, angry, not the data's"):
         load_logits(config, data)
     put(right, faces[1:])
     with pytest.raises(DataError, match=r"a\.safetensors: .*lack 1 of"):
+        load_logits(config, data)
+    put(replace(right, views_version=2))
+    with pytest.raises(DataError, match="its views are of version 2, not 1: write it again"):
         load_logits(config, data)
     put(replace(right, augmentation=Augmentation()))
     with pytest.raises(

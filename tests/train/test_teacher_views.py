@@ -58,6 +58,9 @@ def test_a_file_is_read_where_all_is_equal_and_not_otherwise(
 
     assert views() == 2
     assert views() == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fer_edge.train.teacher_views.VIEWS_VERSION", 2)
+        assert views() == 2
     assert views(of=teachers) == 2
     assert views(seed=2) == 2
     assert views(faces=FACES.flip(-1)) == 2

@@ -215,7 +215,7 @@ def logits(
     config = replace(config, teachers=tuple(str(find_checkpoint(one)) for one in config.teachers))
     with requires_extra("train"):
         from fer_edge.train.data.loading import read_data
-        from fer_edge.train.data.unlabelled import read_unlabelled
+        from fer_edge.train.data.unlabelled import leave_out_copies, read_unlabelled
         from fer_edge.train.teacher_logits import collect_logits
 
     check_writable(output.parent)
@@ -223,6 +223,7 @@ def logits(
     folder, extra = output.parent / VIEWS_FOLDER, None
     if config.unlabelled:
         extra = read_unlabelled(Path(config.unlabelled), side=config.side, skip_bad=skip_bad)
+        extra = leave_out_copies(extra, data)
     with show_training() as on_progress:
         found = collect_logits(config, data, folder, on_progress, extra)
     found.save(output)

@@ -33,6 +33,10 @@ def augment(faces: Tensor, ranges: Augmentation, draws: Tensor) -> Tensor:
     return _erase(_change_light(pixels, ranges, light), ranges, erase)
 
 
+VIEWS_VERSION = 1
+"""Number of the arithmetic of `draw_view` and `augment`: logits of one see no faces of another."""
+
+
 def draw_view(view: int, seed: int, n: int) -> Tensor:
     """Draw the numbers of one view of `n` faces, float32 `[n, DRAWS]`; torch's generator stays.
 

@@ -14,10 +14,17 @@ from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.model_files import BUNDLED, DEFAULT_MODEL
 from fer_edge.schema import parse
 from fer_edge.spec_limits import check_name, check_texts
+from fer_edge.text import printable, shorten
 from fer_edge.train.networks.architectures import find_architecture
 
 INITIAL_WEIGHTS = (*BUNDLED, "imagenet", "none")
 """Values of `weights` that are not files."""
+VALUES_BEFORE: dict[str, object] = {"corruption": {"fraction": 0.0}}
+"""What a run did before a setting existed, where that isn't the default."""
+_SPEC_TEXTS = ("name", "weights_data", "weights_licence", "unlabelled_data", "unlabelled_licence")
+_MAX_SPEC_TEXT = 1000
+"""Largest number of characters of one: the spec joins several."""
+_TEACHER_WEIGHT = 0.5
 _RECIPES = files("fer_edge.train") / "recipes"
 
 
@@ -172,7 +179,7 @@ class TrainConfig:
     mirror_teachers: bool = _setting(False, "Average teachers over a face and its mirror image.")
     # Beyer et al., arXiv:2106.05237: teacher and student see the same augmented face
     teacher_weight: float = _setting(
-        0.5, "Fraction of each target that follows the teachers instead of the label."
+        _TEACHER_WEIGHT, "Fraction of each target that follows the teachers instead of the label."
     )
     views: int = _setting(
         0,
@@ -239,14 +246,27 @@ class TrainConfig:
         _check_bounds(self)
         try:
             check_name(self.name or "fer")
-            check_texts(version=self.version)
+            texts = {name: getattr(self, name) for name in _SPEC_TEXTS}
+            check_texts(version=self.version, **texts)
         except ValueError as error:
             raise ConfigError(str(error)) from None
+        for name, text in texts.items():
+            if text != printable(text) or len(text) > _MAX_SPEC_TEXT:
+                raise ConfigError(
+                    f"{name} must be at most {_MAX_SPEC_TEXT:,} characters without control "
+                    f"characters, not {printable(shorten(text, 60))}"
+                )
+        has_teachers = bool(self.teachers or self.teacher_logits or self.qat_from)
         for is_valid, message in (
             (self.data and self.weights, "data and weights must not be empty"),
             (
                 bool(self.weights_data) == bool(self.weights_licence),
                 "weights_data and weights_licence belong together",
+            ),
+            (
+                not self.weights_data or not (self.qat_from or self.weights in (*BUNDLED, "none")),
+                "weights_data is for weights of another origin: not for those of the package, "
+                "none or --qat",
             ),
             (self.std is None or 0 < self.std <= 2, f"std must be in (0, 2], not {self.std}"),
             (self.lr > 0, f"lr must be above 0, not {self.lr}"),
@@ -273,7 +293,11 @@ class TrainConfig:
                 "teacher_logits replaces teachers, and isn't for --qat",
             ),
             (
-                self.teachers or self.teacher_logits or self.qat_from or not self.unlabelled,
+                has_teachers or self.teacher_weight == _TEACHER_WEIGHT,
+                "teacher_weight needs teachers: --teacher, --teacher-logits, or --qat --from RUN",
+            ),
+            (
+                has_teachers or not self.unlabelled,
                 "unlabelled needs teachers: --teacher, --teacher-logits, or --qat --from RUN",
             ),
             (
@@ -296,7 +320,10 @@ class TrainConfig:
             ConfigError: the file isn't such a document.
         """
         try:
-            return parse(cls, read_json(path), path.name, unknown="reject")
+            document = read_json(path)
+            if isinstance(document, dict):
+                document = {**VALUES_BEFORE, **document}
+            return parse(cls, document, path.name, unknown="reject")
         except ValueError as error:
             raise ConfigError(f"{path}: {error}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -95,6 +96,7 @@ def finalize_quantized(
     config: TrainConfig,
     data: FaceData,
     unlabelled: UnlabelledFaces | None = None,
+    teachers: Sequence[DataSpec] = (),
 ) -> Checkpoint:
     """Round the quantized model's float layers for storage and fit its temperature on validation.
 
@@ -105,6 +107,7 @@ def finalize_quantized(
         config: settings of the run.
         data: of the run.
         unlabelled: faces that joined train without labels, if there are any.
+        teachers: the data of the teachers besides the float network.
 
     Raises:
         ModelError: the training diverged.
@@ -121,7 +124,7 @@ def finalize_quantized(
         spec,
         name=config.name or default_name(spec.architecture),
         version=config.version,
-        data=describe_training_data(spec.data, data, unlabelled=unlabelled),
+        data=describe_training_data(spec.data, data, teachers, unlabelled),
         quantization=replace(spec.quantization, temperature=temperature),
         tools={**spec.tools, **TOOLS},
     )

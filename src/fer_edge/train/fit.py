@@ -25,7 +25,7 @@ from fer_edge.train.batches import class_weights, make_loader
 from fer_edge.train.callbacks import EmaWeights, EpochLog, Patience, StepProgress, read_log
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.loading import read_data
-from fer_edge.train.data.unlabelled import read_unlabelled
+from fer_edge.train.data.unlabelled import join_faces, leave_out_copies, read_unlabelled
 from fer_edge.train.evaluation import plots
 from fer_edge.train.evaluation.evaluate import match_all_labels
 from fer_edge.train.finalize import finalize_float, finalize_quantized
@@ -44,8 +44,8 @@ from fer_edge.train.run_checkpoints import (
 from fer_edge.train.run_folder import CONFIG_FILE, MODEL_FILE, VIEWS_FOLDER, is_run_folder, lock_run
 from fer_edge.train.run_inputs import describe_inputs
 from fer_edge.train.targets import build_targets
-from fer_edge.train.teacher_logits import StoredViews, load_logits
-from fer_edge.train.teacher_views import TeacherViews
+from fer_edge.train.teacher_logits import load_logits
+from fer_edge.train.teacher_views import TeacherViews, Views
 from fer_edge.train.teachers import load_teachers, make_teacher
 
 _LOG = logging.getLogger(__name__)
@@ -133,11 +133,13 @@ def _fit_locked(
     else:
         initial_spec = provenance.read_initial_spec(config, output if resume else None)
         # the checkpoint holds every weight: a resumed run doesn't read its initial weights again
-        start = replace(config, weights="none") if has_begun else config
+        unread = {"weights": "none", "weights_data": "", "weights_licence": ""}
+        start = replace(config, **unread) if has_begun else config  # type: ignore[arg-type]
         model = build_initial_model(start, data.labels, data.split("train").pixels)
     train, val = data.split("train"), data.split("val")
     # every error in the settings is found before the folder holds a run
     teachers = load_teachers(config, data)
+    taught = [one.data for one in teachers]
     if qat:
         digest = sha256(Path(config.qat_from))
         teachers += (make_teacher(qat.source, digest, mirror=config.mirror_teachers),)
@@ -150,7 +152,10 @@ def _fit_locked(
             name=config.unlabelled_data,
             licence=config.unlabelled_licence,
         )
-    stored = load_logits(config, data, unlabelled) if config.teacher_logits else None
+        unlabelled = leave_out_copies(unlabelled, data)
+    stored = None
+    if config.teacher_logits:
+        stored, unlabelled = load_logits(config, data, unlabelled)
     targets = build_targets(config, data, len(unlabelled or ()))
     get_submodules(model, config.frozen)
     # with what the initial checkpoint decided, since a resumed run doesn't read it
@@ -177,8 +182,8 @@ def _fit_locked(
         if is_rank_zero:
             _LOG.info("calibration on %s", qat.calibration)
         qat.calibrate(on_progress)
-    parts = [train.pixels, *([unlabelled.pixels] if unlabelled else ())]
-    views: TeacherViews | StoredViews | None = stored
+    parts = join_faces(data, unlabelled)
+    views: Views | None = stored
     if config.views:
         folder = Path(config.views_folder) if config.views_folder else output / VIEWS_FOLDER
         faces = [torch.from_numpy(part) for part in parts]
@@ -232,11 +237,10 @@ def _fit_locked(
     trained = module.model.cpu().to(memory_format=torch.contiguous_format)
     if qat:
         checkpoint = finalize_quantized(
-            qat.finish(trained, config.epochs), config, data, unlabelled
+            qat.finish(trained, config.epochs), config, data, unlabelled, taught
         )
     else:
         before = provenance.describe_initial_data(config, initial_spec)
-        taught = [one.data for one in teachers]
         if stored:
             taught += stored.source.header.teachers
         checkpoint = finalize_float(

@@ -21,8 +21,7 @@ from fer_edge.train.corrupt import corrupt
 from fer_edge.train.distributed import average_buffers
 from fer_edge.train.networks.classifier import FaceClassifier, is_finite, is_head_parameter
 from fer_edge.train.networks.quantized import quantized_layers
-from fer_edge.train.teacher_logits import StoredViews
-from fer_edge.train.teacher_views import TeacherViews, View
+from fer_edge.train.teacher_views import View, Views
 from fer_edge.train.teachers import Teacher, mean_logits
 
 _CHECK_EVERY = 20
@@ -35,7 +34,8 @@ _QUANTIZED_LR_FACTOR = 100
 class LitClassifier(lightning.LightningModule):
     """A network with its loss, optimizer and schedule.
 
-    Teachers see each face before it is corrupted, and their probabilities are a part of its target.
+    Teachers see each face before it is corrupted, and their probabilities are a part of its target;
+    label smoothing changes the other part alone.
     In quantization-aware training they see what the network sees, and the distance to their logits
     is added to the loss. Faces without labels, whose targets are 0, have the teachers'
     probabilities alone as their target.
@@ -59,7 +59,7 @@ class LitClassifier(lightning.LightningModule):
         weights: Tensor,
         steps: int,
         teachers: tuple[Teacher, ...] = (),
-        views: TeacherViews | StoredViews | None = None,
+        views: Views | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -69,7 +69,7 @@ class LitClassifier(lightning.LightningModule):
         self.view: View | None = None
         self.config = config
         self.steps = steps
-        self.loss = nn.CrossEntropyLoss(weights, label_smoothing=config.label_smoothing)
+        self.loss = nn.CrossEntropyLoss(weights)
         self.frozen_modules = get_submodules(model, config.frozen)
         for module in self.frozen_modules:
             module.requires_grad_(False)
@@ -105,6 +105,7 @@ class LitClassifier(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         (faces, targets, index), config = batch, self.config
+        targets = _smooth(targets, config.label_smoothing)
         draws = torch.rand(len(faces), DRAWS) if self.view is None else self.view.draws[index.cpu()]
         pixels = augment(faces, self._get_augmentation(), draws)
         if (self.teachers or self.view) and not config.qat_from:
@@ -209,6 +210,11 @@ def get_submodules(model: FaceClassifier, names: Sequence[str]) -> list[nn.Modul
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(f"frozen: the network has no submodule {unknown[0]!r}")
     return [known[name] for name in names]
+
+
+def _smooth(targets: Tensor, smoothing: float) -> Tensor:
+    """Spread a fraction of each target over all labels; targets of 0 stay 0."""
+    return targets.lerp(targets.mean(1, keepdim=True).expand_as(targets), smoothing)
 
 
 def _distance(logits: Tensor, wanted: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def describe_training_data(
     Args:
         before: the data of the initial weights, None if it isn't known.
         data: of this run.
-        teachers: the data of the run's teachers.
+        teachers: the data of the run's teachers; what they were taught with is named as well.
         unlabelled: faces that joined train without labels, if there are any.
     """
     joined = {} if before is None else before.unlabelled
@@ -94,6 +94,8 @@ def describe_training_data(
         names = [*(name for name in before.name.split(SEPARATOR) if name != data.name), data.name]
         licences = [*before.licence.split("; "), data.licence]
         known = [*before.teachers, *known]
+    for one in teachers:
+        known += [*one.teachers, *(f"{origin} (without labels)" for origin in one.unlabelled)]
     licences += [own for one in teachers for own in one.licence.split("; ")]
     if unlabelled:
         licences += unlabelled.licence.split("; ")

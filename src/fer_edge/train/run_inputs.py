@@ -12,7 +12,7 @@ from fer_edge.atomic import write_text
 from fer_edge.documents import read_json
 from fer_edge.errors import ConfigError, DataError
 from fer_edge.schema import parse
-from fer_edge.train.config import TrainConfig
+from fer_edge.train.config import VALUES_BEFORE, TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.unlabelled import UnlabelledFaces
 from fer_edge.train.networks.checkpoint import sha256
@@ -67,8 +67,12 @@ class RunInputs:
         except ValueError as error:
             raise ConfigError(f"{path}: damaged ({error}): {_ANEW}") from None
         defaults = asdict(TrainConfig(config.data))
+        if config.teachers and not config.qat_from and "teacher_weight" not in before.settings:
+            raise ConfigError(
+                f"{output}: the run's teachers count otherwise in this version: {_ANEW}"
+            )
         for name, value in self.settings.items():
-            old = _complete(before.settings.get(name), defaults[name])
+            old = _complete(name, before.settings.get(name), defaults[name])
             if old != value:
                 raise ConfigError(
                     f"{output / CONFIG_FILE}: {name} is {value}, but was {old} when the run "
@@ -96,10 +100,12 @@ class RunInputs:
                 )
 
 
-def _complete(value: str | None, default: object) -> str:
-    """A setting as JSON, with the defaults of what the version that wrote it did not have."""
+def _complete(name: str, value: str | None, default: object) -> str:
+    """A setting as JSON, with what the version that wrote it did not have."""
     if value is None:
-        return json.dumps(default)
+        before = VALUES_BEFORE.get(name, default)
+        is_table = isinstance(before, dict) and isinstance(default, dict)
+        return json.dumps({**default, **before} if is_table else before)  # type: ignore[dict-item]
     if isinstance(default, dict):
         with suppress(ValueError):  # it was edited: no setting is like it
             if isinstance(own := json.loads(value), dict):

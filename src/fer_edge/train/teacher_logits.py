@@ -24,10 +24,10 @@ from fer_edge.errors import ConfigError, DataError
 from fer_edge.runtime.formats.model_files import check_file
 from fer_edge.schema import parse
 from fer_edge.spec import DataSpec
-from fer_edge.train.augment import draw_view
+from fer_edge.train.augment import VIEWS_VERSION, draw_view
 from fer_edge.train.config import Augmentation, TrainConfig
 from fer_edge.train.data.dataset import FaceData
-from fer_edge.train.data.unlabelled import UnlabelledFaces
+from fer_edge.train.data.unlabelled import UnlabelledFaces, join_faces
 from fer_edge.train.progress import ProgressCallback
 from fer_edge.train.teacher_views import TeacherViews, View
 from fer_edge.train.teachers import load_teachers
@@ -46,12 +46,14 @@ class Header:
         seed: of the views.
         augmentation: ranges of the views.
         teachers: what each teacher was trained on.
+        views_version: `VIEWS_VERSION` of the views.
     """
 
     labels: tuple[str, ...]
     seed: int
     augmentation: Augmentation
     teachers: tuple[DataSpec, ...]
+    views_version: int = 1
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,17 @@ class TeacherLogits:
                 faces, levels = file.get_tensor("faces"), file.get_tensor("levels")
         except (SafetensorError, ValueError) as error:
             raise DataError(f"{path}: damaged ({error}): copy it again") from None
-        shape = (len(levels), len(faces), len(header.labels))
-        if levels.dtype != torch.uint8 or faces.dtype != torch.int64 or levels.shape != shape:
+        is_right = faces.dtype == torch.int64 and faces.ndim == 1
+        is_right &= levels.dtype == torch.uint8 and levels.ndim == 3 and bool(len(levels))
+        if not is_right or levels.shape[1:] != (len(faces), len(header.labels)):
             raise DataError(f"{path}: damaged (its tensors don't belong together): copy it again")
         return cls(header, faces, levels)
+
+    def find(self, faces: Tensor) -> Tensor:
+        """Return the places of faces uint8 `[N, S, S]`, int64 `[N]`; -1: it has no logits."""
+        places = {digest: i for i, digest in enumerate(self.faces.tolist())}
+        found = [places.get(digest, -1) for digest in _digest(faces).tolist()]
+        return torch.tensor(found, dtype=torch.int64)
 
 
 class StoredViews:
@@ -125,15 +134,13 @@ class StoredViews:
     """
 
     def __init__(self, source: TeacherLogits, faces: Tensor) -> None:
-        places = {digest: i for i, digest in enumerate(source.faces.tolist())}
-        found = [places.get(digest) for digest in _digest(faces).tolist()]
-        if missing := found.count(None):
+        self.places = source.find(faces)
+        if missing := int((self.places < 0).sum()):
             raise DataError(
                 f"the teachers' logits lack {missing:,} of {len(faces):,} faces: they are of "
                 "other data"
             )
         self.source = source
-        self.places = torch.tensor(found)
         self.mean = -source.levels.float().mean(0)[self.places] / _STEPS
 
     def get(self, epoch: int, *, is_mild: bool) -> View:
@@ -174,11 +181,11 @@ def collect_logits(
         DataError: a file in `folder` is damaged.
     """
     teachers = load_teachers(config, data)
-    parts = _get_parts(data, unlabelled)
+    parts = [torch.from_numpy(part) for part in join_faces(data, unlabelled)]
     ranges, count = config.augmentation, config.views
     views = TeacherViews(teachers, parts, folder, ranges, count, config.seed, on_progress)
     known = tuple(one.data for one in teachers)
-    header = Header(data.labels, config.seed, config.augmentation, known)
+    header = Header(data.labels, config.seed, config.augmentation, known, VIEWS_VERSION)
     return TeacherLogits.collect(
         header, torch.cat(parts), count, lambda number: views.get(number, is_mild=False).logits
     )
@@ -186,10 +193,14 @@ def collect_logits(
 
 def load_logits(
     config: TrainConfig, data: FaceData, unlabelled: UnlabelledFaces | None = None
-) -> StoredViews:
+) -> tuple[StoredViews, UnlabelledFaces | None]:
     """Read the logits that `config.teacher_logits` names, for the training faces.
 
-    Those without labels come last.
+    Faces without labels that the file lacks are left out, and a warning counts them: cut out of the
+    same photographs on another processor, a face can differ in a pixel.
+
+    Returns:
+        The views of the faces, those without labels last, and the latter that have logits.
 
     Raises:
         DataError, ModelError: the file can't be read, or is of other labels or faces.
@@ -206,16 +217,20 @@ def load_logits(
         raise ConfigError(
             f"{config.teacher_logits}: needs [augmentation] in the recipe with {wanted}"
         )
+    if header.views_version != VIEWS_VERSION:
+        raise DataError(
+            f"{config.teacher_logits}: its views are of version {header.views_version}, not "
+            f"{VIEWS_VERSION}: write it again with fer data logits"
+        )
+    if unlabelled:
+        is_known = (source.find(torch.from_numpy(unlabelled.pixels)) >= 0).numpy()
+        reason = f"{config.teacher_logits} has no logits of them"
+        unlabelled = unlabelled.leave_out(~is_known, reason)
+    faces = [torch.from_numpy(part) for part in join_faces(data, unlabelled)]
     try:
-        return StoredViews(source, torch.cat(_get_parts(data, unlabelled)))
+        return StoredViews(source, torch.cat(faces)), unlabelled
     except DataError as error:
         raise DataError(f"{config.teacher_logits}: {error}") from None
-
-
-def _get_parts(data: FaceData, unlabelled: UnlabelledFaces | None) -> list[Tensor]:
-    """The faces of train, and those without labels if there are any, uint8 `[N, S, S]` each."""
-    parts = [data.split("train").pixels, *([unlabelled.pixels] if unlabelled else ())]
-    return [torch.from_numpy(part) for part in parts]
 
 
 def _quantize(logits: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from fer_edge.atomic import whole_file
 from fer_edge.errors import DataError
-from fer_edge.train.augment import augment, draw_view
+from fer_edge.train.augment import VIEWS_VERSION, augment, draw_view
 from fer_edge.train.config import Augmentation
 from fer_edge.train.progress import ProgressCallback, ignore_progress
 from fer_edge.train.teachers import Teacher
@@ -39,6 +40,13 @@ class View:
 
     draws: Tensor
     logits: Tensor
+
+
+class Views(Protocol):
+    """Views of a run's faces, wherever their logits come from."""
+
+    def get(self, epoch: int, *, is_mild: bool) -> View:
+        """Return an epoch's view; a mild one has half of the ranges. Epochs count from 0."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,8 @@ class TeacherViews:
         faces = part.faces
         known = [teacher.sha256, teacher.mirror, part.digest, asdict(ranges), self.seed, number]
         known += [part.start] if part.start else []
+        if VIEWS_VERSION != 1:  # files of the first version name none
+            known += [f"version {VIEWS_VERSION}"]
         name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
         path = self.folder / f"{name}.npy"
         if not path.exists():

@@ -8,7 +8,13 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import DataError
-from fer_edge.train.data.unlabelled import UnlabelledFaces, list_images, read_unlabelled
+from fer_edge.train.data.dataset import FaceData, Faces
+from fer_edge.train.data.unlabelled import (
+    UnlabelledFaces,
+    leave_out_copies,
+    list_images,
+    read_unlabelled,
+)
 from tests.support.data import draw_face
 
 
@@ -36,6 +42,28 @@ def test_the_digest_is_that_of_the_pixels_in_their_order() -> None:
     assert UnlabelledFaces(pixels.copy(), "other name").sha256() == digest
     for other in (pixels[:2], pixels[::-1], pixels.reshape(6, 24, 48), pixels + 1):
         assert UnlabelledFaces(other).sha256() != digest
+
+
+def test_near_copies_of_held_out_faces_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (9, 48, 48), dtype=np.uint8)
+    some = Faces(pixels, np.zeros(9, np.int64), np.arange(9))
+    splits = {"train": some.take(np.arange(3)), "test": some.take(np.arange(6, 9))}
+    data = FaceData("mine", "own", Path("x"), ("happy", "sad"), splits)
+    near = np.clip(pixels.astype(int) + random.integers(-3, 4, pixels.shape), 0, 255)
+    faces = UnlabelledFaces(near.astype(np.uint8)[:, :, ::-1], "web", "CC0")
+    for _ in range(2):
+        with caplog.at_level(logging.WARNING):
+            kept = leave_out_copies(faces, data)
+        assert np.array_equal(kept.pixels, faces.pixels[:6])
+    assert (kept.name, kept.licence) == ("web", "CC0")
+    reason = "3 of 9 faces without labels are left out: near copies of faces in val or test"
+    assert reason in caplog.text
+    with pytest.raises(DataError, match="web: no face without a label remains: near copies"):
+        leave_out_copies(UnlabelledFaces(pixels[6:], "web"), data)
+    caplog.clear()
+    assert leave_out_copies(kept, data) is kept
+    assert not caplog.text
 
 
 def test_an_unreadable_image_is_refused_or_left_out(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,14 @@ from fer_edge.errors import DataError, SourceError
 from fer_edge.runtime.inputs.listing import expand_source
 from fer_edge.runtime.inputs.video_source import is_video
 from fer_edge.text import printable
+from fer_edge.train.data import duplicates
+from fer_edge.train.data.dataset import FaceData, Faces
 from fer_edge.train.data.folders import LICENCE, refuse_bad
 from fer_edge.train.data.loading import read_classes
+
+_HELD_OUT = ("val", "test")
+_AT_ONCE = 16_384
+"""Faces that are compared with held-out ones together."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,6 +48,19 @@ class UnlabelledFaces:
         digest.update(self.pixels.tobytes())
         return digest.hexdigest()
 
+    def leave_out(self, is_out: npt.NDArray[np.bool_], reason: str) -> UnlabelledFaces:
+        """Leave faces out by a mask `[N]`; a warning counts them.
+
+        Raises:
+            DataError: none remains.
+        """
+        if is_out.all():
+            raise DataError(f"{self.name}: no face without a label remains: {reason}")
+        if count := int(is_out.sum()):
+            message = "%s: %d of %d faces without labels are left out: %s"
+            _LOG.warning(message, self.name, count, len(self), reason)
+        return replace(self, pixels=self.pixels[~is_out]) if count else self
+
 
 def read_unlabelled(
     folder: Path, *, side: int, skip_bad: bool = False, name: str = "", licence: str = ""
@@ -64,6 +83,28 @@ def read_unlabelled(
     if not len(pixels):
         raise DataError(f"{folder}: no readable image in this folder")
     return UnlabelledFaces(pixels, name or printable(folder.resolve().name), licence or LICENCE)
+
+
+def leave_out_copies(faces: UnlabelledFaces, data: FaceData) -> UnlabelledFaces:
+    """Leave out near copies of the faces in val and test; a warning counts them.
+
+    Raises:
+        DataError: none remains.
+    """
+    is_copy = np.zeros(len(faces), np.bool_)
+    held_out = [own for name, own in data.splits.items() if name in _HELD_OUT and len(own)]
+    for i in range(0, len(faces), _AT_ONCE):
+        pixels = faces.pixels[i : i + _AT_ONCE]
+        unknown = np.zeros(len(pixels), np.int64)
+        some = Faces(pixels, unknown, unknown)
+        for own in held_out:
+            is_copy[i : i + _AT_ONCE] |= duplicates.find_near_copies(some, own)
+    return faces.leave_out(is_copy, f"near copies of faces in {' or '.join(_HELD_OUT)}")
+
+
+def join_faces(data: FaceData, unlabelled: UnlabelledFaces | None) -> list[npt.NDArray[np.uint8]]:
+    """The faces of train, and those without labels if there are any, uint8 `[N, S, S]` each."""
+    return [data.split("train").pixels, *([unlabelled.pixels] if unlabelled else ())]
 
 
 def list_images(folder: Path) -> list[Path]:
