@@ -13,7 +13,7 @@ from benchmarks.board import budget, checks, corrupt_model, machine
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.backends.verification import MAX_DIFF
 from fer_edge.runtime.device.cpu import core_names
-from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.model_files import BUNDLED, bundled
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_every_board_has_a_budget_for_every_file() -> None:
     counts = budget.load()["counts"]
     assert counts.keys() == machine.BOARDS.keys()
     assert {frozenset(files) for files in counts.values()} == {
-        frozenset(("base", "fp32", "ncnn fp32", "ncnn fp16", checks.YUNET))
+        frozenset((*BUNDLED, "fp32", "ncnn fp32", "ncnn fp16", checks.YUNET))
     }
 
 
