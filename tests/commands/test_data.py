@@ -82,7 +82,7 @@ def test_crop_cuts_faces_out_of_photographs(fer: Fer, yunet: Path, tmp_path: Pat
     given = ("data", "crop", photos, output, "--detector", yunet)
     ran = fer(*given)
     assert (ran.code, ran.err) == (0, f"{photos / 'bad.jpg'}: not an image\n")
-    assert ran.out == "1 photographs (1 more unreadable): 1 faces, 0 dropped, 1 written\n"
+    assert ran.out == "1 photograph (1 more unreadable): 1 face, 0 dropped, 1 written\n"
     (face,) = output.iterdir()
     (cropped,) = Recognizer.load(faces="detect", detector=yunet).prepare(EXAMPLE).crops.faces
     assert np.array_equal(np.asarray(Image.open(face)), cropped)
