@@ -29,7 +29,9 @@ def find_nearest(
     Returns:
         The correlation, float32 `[len(faces)]` in [-1, 1], and the index into `others`, int64.
     """
-    highest, index = _correlate(_thumbnails(faces.pixels), _thumbnails_and_mirrored(others.pixels))
+    highest, index = _correlate(
+        _make_thumbnails(faces.pixels), _make_both_thumbnails(others.pixels)
+    )
     return highest, index % len(others)
 
 
@@ -42,8 +44,8 @@ def find_earlier_copies(faces: Faces) -> npt.NDArray[np.int64]:
 
 def find_nearest_before(faces: Faces) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Find for each face the most similar one before it; as `find_nearest`, -1 for the first."""
-    ours = _thumbnails(faces.pixels)
-    mirrored = _thumbnails(faces.pixels[:, :, ::-1])
+    ours = _make_thumbnails(faces.pixels)
+    mirrored = _make_thumbnails(faces.pixels[:, :, ::-1])
     highest = np.full(len(faces), -1, np.float32)
     index = np.full(len(faces), -1, np.int64)
     for start in range(0, len(faces), _BATCH_SIZE):
@@ -66,11 +68,11 @@ class NearCopies:
     """Finds near copies of the same faces in many batches; their thumbnails are computed once."""
 
     def __init__(self, others: Faces) -> None:
-        self._thumbnails = _thumbnails_and_mirrored(others.pixels)
+        self._thumbnails = _make_both_thumbnails(others.pixels)
 
     def find(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
         """Mask `[N]` of the faces uint8 `[N, S, S]` that are near copies, or exact ones."""
-        return _correlate(_thumbnails(pixels), self._thumbnails)[0] >= NEAR_COPY_THRESHOLD
+        return _correlate(_make_thumbnails(pixels), self._thumbnails)[0] >= NEAR_COPY_THRESHOLD
 
 
 def _correlate(
@@ -86,11 +88,11 @@ def _correlate(
     return highest, index
 
 
-def _thumbnails_and_mirrored(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    return np.concatenate([_thumbnails(pixels), _thumbnails(pixels[:, :, ::-1])])
+def _make_both_thumbnails(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    return np.concatenate([_make_thumbnails(pixels), _make_thumbnails(pixels[:, :, ::-1])])
 
 
-def _thumbnails(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _make_thumbnails(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Block means on a 24 x 24 grid, mean 0 and length 1; float32 `[N, 576]`."""
     side = pixels.shape[-1]
     edges = np.linspace(0, side, min(THUMBNAIL_SIDE, side), endpoint=False).astype(int)
