@@ -26,6 +26,11 @@ def test_recipes_of_the_package_are_settings(name: str, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="mirror_teachers needs teachers"):
             resolve_config(given, tmp_path, resume=False, recipe=recipe)
         given["qat_from"] = str(bundled("checkpoint"))
+    if "weights_data" in recipe:
+        with pytest.raises(ConfigError, match="weights_data is for weights of another origin"):
+            resolve_config(given, tmp_path, resume=False, recipe=recipe)
+        (tmp_path / "w.safetensors").touch()
+        given["weights"] = str(tmp_path / "w.safetensors")
     config = resolve_config(given, tmp_path, resume=False, recipe=recipe)
     kept = json.loads(config.to_json())
     for key, value in recipe.items():
