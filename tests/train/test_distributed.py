@@ -107,7 +107,7 @@ def test_two_processes_take_the_step_that_one_takes(
     recipe = tmp_path / "no_augmentation.toml"
     lines = "\n".join(f"{name} = {value}" for name, value in NO_AUGMENTATION.items())
     recipe.write_text(
-        f"epochs = 1\nbatch_size = 62\n[augmentation]\n{lines}\n[corruption]\nshare = 0\n"
+        f"epochs = 1\nbatch_size = 62\n[augmentation]\n{lines}\n[corruption]\nfraction = 0\n"
     )
     given = ("train", "--qat", "--from", first, "--data", data, "--recipe", recipe)
     run(*TORCHRUN, "-m", "fer_edge", *given, "--output", tmp_path / "two")
