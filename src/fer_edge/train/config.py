@@ -118,7 +118,7 @@ class TrainConfig:
         DEFAULT_MODEL,
         f"Initial weights: {', '.join(BUNDLED)} (the checkpoint in the package), imagenet "
         "(torchvision downloads them), none, or a file (.safetensors of fer-edge or, for "
-        "mobilenet_v1 and resnet29, of the published convolutions; .pth with torchvision's names).",
+        "mobilenet_v1, of the published convolutions; .pth with torchvision's names).",
     )
     weights_data: str = _setting(
         "", "What the weights of another origin were trained on, for the spec."

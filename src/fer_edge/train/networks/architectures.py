@@ -70,13 +70,6 @@ ARCHITECTURES = {
         96,
         is_published=True,
     ),
-    "resnet29": Architecture(
-        "fer_edge.train.networks.resnet29:resnet29",
-        "stem.0",
-        "classifier.1",
-        112,
-        is_published=True,
-    ),
     # for tests and tryouts
     "tiny": Architecture("fer_edge.train.networks.tiny:tiny", "features.0.0", "classifier.1", 32),
 }
