@@ -14,8 +14,8 @@ from fer_edge.errors import DataError, SourceError
 from fer_edge.runtime.inputs.listing import expand_source
 from fer_edge.runtime.inputs.video_source import is_video
 from fer_edge.text import printable
-from fer_edge.train.data import duplicates
-from fer_edge.train.data.dataset import FaceData, Faces
+from fer_edge.train.data.dataset import FaceData
+from fer_edge.train.data.duplicates import NearCopies
 from fer_edge.train.data.folders import LICENCE, refuse_bad
 from fer_edge.train.data.loading import read_classes
 
@@ -92,13 +92,12 @@ def leave_out_copies(faces: UnlabelledFaces, data: FaceData) -> UnlabelledFaces:
         DataError: none remains.
     """
     is_copy = np.zeros(len(faces), np.bool_)
-    held_out = [own for name, own in data.splits.items() if name in _HELD_OUT and len(own)]
+    splits = [own for name, own in data.splits.items() if name in _HELD_OUT and len(own)]
+    held_out = [NearCopies(own) for own in splits]
     for i in range(0, len(faces), _AT_ONCE):
-        pixels = faces.pixels[i : i + _AT_ONCE]
-        unknown = np.zeros(len(pixels), np.int64)
-        some = Faces(pixels, unknown, unknown)
-        for own in held_out:
-            is_copy[i : i + _AT_ONCE] |= duplicates.find_near_copies(some, own)
+        part = slice(i, i + _AT_ONCE)
+        for copies in held_out:
+            is_copy[part] |= copies.find(faces.pixels[part])
     return faces.leave_out(is_copy, f"near copies of faces in {' or '.join(_HELD_OUT)}")
 
 

@@ -1,8 +1,8 @@
 """A MobileNetV2 (Sandler et al., arXiv:1801.04381) of few narrow blocks, for 48 pixels.
 
 It was chosen by the instructions that an emulated Cortex-A72 executes and by time, not by
-multiplications: `docs/training.md` has the table. A face isn't resized, and its blocks see the
-grids that MobileNetV2 has at 96 pixels from its second stage on: 24, 12, 6 and 3 cells a side.
+multiplications. A face isn't resized, and its blocks see the grids that MobileNetV2 has at 96
+pixels from its second stage on: 24, 12, 6 and 3 cells a side.
 """
 
 from __future__ import annotations
