@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.container import BarContainer
 
-from fer_edge.spec import CropSpec, ModelSpec
+from fer_edge.spec import CropSpec
 from fer_edge.train.data.dataset import Faces
-from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.corruption_plot import plot_corruptions
 from fer_edge.train.evaluation.corruption_report import (
     CorruptionReport,
@@ -22,22 +21,6 @@ from fer_edge.train.evaluation.corruptions import make_corruptions
 from fer_edge.train.evaluation.evaluate import Model, evaluate, predict_probabilities
 from fer_edge.train.evaluation.metrics import Report
 from fer_edge.train.evaluation.plots import save_figure
-
-
-@pytest.fixture
-def faces(csv_file: Path) -> Faces:
-    return read_data(csv_file).split("test")
-
-
-@pytest.fixture
-def model(spec: ModelSpec) -> Model:
-    """It predicts by brightness alone: what keeps the brightness keeps the labels."""
-
-    def by_brightness(pixels: np.ndarray) -> np.ndarray:
-        levels = pixels.mean((1, 2))[:, None] / 37 - np.arange(7)
-        return (-np.abs(levels)).astype(np.float32)
-
-    return Model("m.onnx", spec, by_brightness)
 
 
 def measure(model: Model, faces: Faces) -> tuple[Report, CorruptionReport]:

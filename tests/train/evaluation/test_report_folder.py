@@ -9,10 +9,8 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import ConfigError
-from fer_edge.spec import ModelSpec
 from fer_edge.train.data.dataset import Faces
 from fer_edge.train.data.ferplus import COLUMNS, Votes
-from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation import plots
 from fer_edge.train.evaluation.annotator_agreement import compare_with_annotators
 from fer_edge.train.evaluation.evaluate import Model, evaluate
@@ -21,20 +19,6 @@ from fer_edge.train.evaluation.report_folder import (
     default_report_folder,
     write_report,
 )
-
-
-@pytest.fixture
-def faces(csv_file: Path) -> Faces:
-    return read_data(csv_file).split("test")
-
-
-@pytest.fixture
-def model(spec: ModelSpec) -> Model:
-    def by_brightness(pixels: np.ndarray) -> np.ndarray:
-        levels = pixels.mean((1, 2))[:, None] / 37 - np.arange(7)
-        return (-np.abs(levels)).astype(np.float32)
-
-    return Model("m.onnx", spec, by_brightness, sha256="aa", engine="onnxruntime")
 
 
 def check(folder: Path, model: Model, faces: Faces, split: str = "test", **votes: bool) -> None:
