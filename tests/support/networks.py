@@ -75,3 +75,9 @@ def with_float32_weights(path: Path, folder: Path) -> Path:
     plain = Quantization(loaded.spec.quantization.precision)
     checkpoint.save(Checkpoint(loaded.model, replace(loaded.spec, quantization=plain)), changed)
     return changed
+
+
+def predict_by_brightness(faces: np.ndarray) -> np.ndarray:
+    """Logits float32 `[N, 7]` of faces `[N, S, S]` by brightness alone."""
+    levels = faces.mean((1, 2))[:, None] / 37 - np.arange(7)
+    return (-np.abs(levels)).astype(np.float32)

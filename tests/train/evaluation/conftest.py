@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fer_edge.spec import ModelSpec
 from fer_edge.train.data.dataset import Faces
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.evaluate import Model
+from tests.support.networks import predict_by_brightness
 
 
 @pytest.fixture
@@ -21,9 +21,4 @@ def faces(csv_file: Path) -> Faces:
 @pytest.fixture
 def model(spec: ModelSpec) -> Model:
     """It predicts by brightness alone: what keeps the brightness keeps the labels."""
-
-    def by_brightness(pixels: np.ndarray) -> np.ndarray:
-        levels = pixels.mean((1, 2))[:, None] / 37 - np.arange(7)
-        return (-np.abs(levels)).astype(np.float32)
-
-    return Model("m.onnx", spec, by_brightness, sha256="aa", engine="onnxruntime")
+    return Model("m.onnx", spec, predict_by_brightness, sha256="aa", engine="onnxruntime")

@@ -19,12 +19,7 @@ from fer_edge.train.evaluation.evaluate import (
 from fer_edge.train.evaluation.plots import plot_curves, save_figure
 from fer_edge.train.networks import checkpoint
 from fer_edge.train.networks.classifier import get_head
-from tests.support.networks import make_checkpoint
-
-
-def predict_by_brightness(faces: np.ndarray) -> np.ndarray:
-    levels = faces.mean((1, 2))[:, None] / 37 - np.arange(7)
-    return (-np.abs(levels)).astype(np.float32)
+from tests.support.networks import make_checkpoint, predict_by_brightness
 
 
 def test_labels_in_another_order_are_matched_by_name(spec: ModelSpec, csv_file: Path) -> None:
