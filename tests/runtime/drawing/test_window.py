@@ -56,6 +56,17 @@ def close_late(window: Window) -> list[bool]:
     return never
 
 
+def press(window: Window, key: str) -> None:
+    """Press a key until the window has it: one pressed before it has the focus is lost."""
+
+    def try_again() -> None:
+        window._root.event_generate("<Key>", keysym=key)
+        if not window._pressed:
+            window._root.after(50, try_again)
+
+    window._root.after(50, try_again)
+
+
 def test_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
@@ -109,7 +120,7 @@ def test_images_appear_one_after_the_other(display: str) -> None:
 def test_an_image_stays_until_a_key_is_pressed(key: str, more: bool) -> None:
     with Window() as window:
         never = close_late(window)
-        window._root.after(50, lambda: window._root.event_generate("<Key>", keysym=key))
+        press(window, key)
         assert window.show(plain(300, 200), hold=True) is more
         assert not never
         assert window.show(plain(300, 200)) is more
