@@ -73,7 +73,9 @@ def _damage_place(random: Random, holder: Any, key: Any) -> None:
         text = mutate(random, holder[key].encode("utf-8", "surrogatepass"))
         holder[key] = text.decode("utf-8", "replace")
     elif action == 4 and isinstance(holder[key], (int, float)):
-        holder[key] = random.choice((-holder[key], holder[key] * 1.5, str(holder[key])))
+        # no factor of 1.5, which integers beyond the floats don't have
+        more = holder[key] + holder[key] // 2
+        holder[key] = random.choice((-holder[key], more, str(holder[key])))
     else:
         holder[key] = copy.deepcopy(random.choice(VALUES))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -52,3 +53,9 @@ def test_damaged_settings_are_mostly_still_toml() -> None:
         except (ValueError, RecursionError):
             continue
     assert 100 < readable < 300
+
+
+@pytest.mark.parametrize("damage", [damage_json, damage_toml])
+def test_integers_beyond_the_floats_can_be_damaged(damage: Callable[..., bytes]) -> None:
+    for seed in range(300):
+        damage(Random(seed), {"a": 10**400, "b": [float("nan"), True]})
