@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,6 +145,15 @@ def test_a_run_from_before_corruption_existed_has_none(tmp_path: Path) -> None:
 def test_an_unknown_architecture_is_named_when_the_config_is_made() -> None:
     with pytest.raises(ConfigError, match="unknown architecture 'lenet': choose from mobilenet_v2"):
         TrainConfig("d", architecture="lenet")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("weights", "w" * 5001), ("architecture", "\x08" * 5001), ("views_folder", "v" * 5001)],
+)
+def test_a_text_without_end_is_named_by_its_setting(name: str, value: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is over 5,000 characters long$"):
+        resolve_config({"data": "x"}, tmp_path, resume=False, recipe={name: value})
 
 
 def test_settings_and_their_help_need_no_torch() -> None:

@@ -71,16 +71,19 @@ def test_a_larger_network_takes_nothing_of_a_smaller_one(source: Path, tmp_path:
         build_initial_model(TrainConfig("d", weights=str(path)), ("sad", "happy"), NO_FACES)
 
 
-def test_tiny_has_no_imagenet_weights() -> None:
-    config = TrainConfig("d", architecture="tiny", weights="imagenet")
-    with pytest.raises(ConfigError, match="tiny has no ImageNet weights: use --weights none"):
+@pytest.mark.parametrize(
+    "name", [name for name, entry in ARCHITECTURES.items() if not entry.has_imagenet]
+)
+def test_an_architecture_without_imagenet_weights(name: str) -> None:
+    config = TrainConfig("d", architecture=name, weights="imagenet")
+    with pytest.raises(ConfigError, match=f"{name} has no ImageNet weights: use --weights none"):
         build_initial_model(config, ("sad", "happy"), NO_FACES)
 
 
 def publish(path: Path) -> None:
     """Save random convolutions with biases under the names of a published file."""
     torch.manual_seed(1)
-    network = ARCHITECTURES["mobilenet_v1"].build(weights=None)
+    network = ARCHITECTURES["mobilenet_v1"].build()
     convolutions = [one for one in network.modules() if isinstance(one, nn.Conv2d)]
     tensors = {}
     for i, one in enumerate(convolutions):
@@ -144,7 +147,7 @@ def test_every_module_is_in_training_mode_whatever_a_network_starts_from(
     (tmp_path / "larger").mkdir()
     larger = make_checkpoint("mobilenet_v2", tmp_path / "larger")
     publish(tmp_path / "w.safetensors")
-    state = ARCHITECTURES["mobilenet_v1"].build(weights=None).state_dict()
+    state = ARCHITECTURES["mobilenet_v1"].build().state_dict()
     torch.save(state, tmp_path / "w.pth")
     faces = np.random.default_rng(0).integers(0, 256, (9, 48, 48), dtype=np.uint8)
     for architecture, weights in (
@@ -187,7 +190,7 @@ def test_batch_norms_get_the_statistics_of_a_sample_over_all_faces(
 
 def test_weights_of_another_origin_need_a_word_on_their_data(tmp_path: Path) -> None:
     publish(tmp_path / "w.safetensors")
-    torch.save(ARCHITECTURES["tiny"].build(weights=None).state_dict(), tmp_path / "w.pth")
+    torch.save(ARCHITECTURES["tiny"].build().state_dict(), tmp_path / "w.pth")
     for architecture, name in (("mobilenet_v1", "w.safetensors"), ("tiny", "w.pth")):
         config = TrainConfig("d", architecture=architecture, weights=str(tmp_path / name))
         with pytest.raises(ConfigError, match=f"{name}: .* set weights_data and weights_licence"):

@@ -133,6 +133,12 @@ def train(
         Path | None, setting(TARGETS, "teacher_logits", "--teacher-logits")
     ] = None,
     unlabelled: Annotated[Path | None, setting(TARGETS, "unlabelled", "--unlabelled")] = None,
+    unlabelled_data: Annotated[
+        str, setting(TARGETS, "unlabelled_data", "--unlabelled-data")
+    ] = DEFAULTS.unlabelled_data,
+    unlabelled_licence: Annotated[
+        str, setting(TARGETS, "unlabelled_licence", "--unlabelled-licence")
+    ] = DEFAULTS.unlabelled_licence,
     class_balance: Annotated[
         float, setting(TARGETS, "class_balance", "--class-balance")
     ] = DEFAULTS.class_balance,

@@ -13,7 +13,7 @@ from fer_edge.documents import read_json, read_toml
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.model_files import BUNDLED, DEFAULT_MODEL
 from fer_edge.schema import parse
-from fer_edge.spec_limits import check_name, check_texts
+from fer_edge.spec_limits import MAX_TEXT, check_name, check_texts
 from fer_edge.text import printable, shorten
 from fer_edge.train.networks.architectures import find_architecture
 
@@ -242,6 +242,10 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            parts = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(part, str) and len(part) > MAX_TEXT for part in parts):
+                raise ConfigError(f"{name} is over {MAX_TEXT:,} characters long")
         find_architecture(self.architecture)
         _check_bounds(self)
         try:

@@ -105,7 +105,8 @@ def _describe_choice(architecture: str) -> str:
         return "--weights FILE with its published convolutions, a file of it, or --weights none"
     if entry.shrinks:
         return f"--weights none, or a file of {architecture} or {entry.shrinks}"
-    return "--weights imagenet, --weights none, or a file of that architecture"
+    imagenet = "--weights imagenet, " if entry.has_imagenet else ""
+    return f"{imagenet}--weights none, or a file of that architecture"
 
 
 def _copy_weights(

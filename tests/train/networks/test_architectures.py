@@ -36,7 +36,7 @@ def test_the_gray_stem_computes_the_same(name: str, tmp_path: Path) -> None:
     """A gray image in three equal channels through the RGB network, and through the gray one."""
     torch.manual_seed(0)
     entry = ARCHITECTURES[name]
-    colour = entry.build(weights=None, num_classes=7).eval()
+    colour = entry.build(num_classes=7).eval()
     torch.save(colour.state_dict(), tmp_path / "w.pth")
     gray = build_classifier(name, 7, SPEC).eval()
     load_pretrained(gray, name, str(tmp_path / "w.pth"))
@@ -57,7 +57,7 @@ def test_unknown_architecture() -> None:
 def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
     model = build_classifier("mobilenet_v2", 7, SPEC)
     path = tmp_path / "w.pth"
-    torch.save(ARCHITECTURES["resnet18"].build(weights=None).state_dict(), path)
+    torch.save(ARCHITECTURES["resnet18"].build().state_dict(), path)
     with pytest.raises(ModelError, match=r"w\.pth: .* is missing: .*not weights of mobilenet_v2"):
         load_pretrained(model, "mobilenet_v2", str(path))
     torch.save(ARCHITECTURES["mobilenet_v2"].build(width_mult=0.5).state_dict(), path)
@@ -107,7 +107,7 @@ def test_code_in_a_weights_file_is_never_run(tmp_path: Path) -> None:
 
 
 def test_a_features_file_leaves_the_classifier_untrained(tmp_path: Path) -> None:
-    whole = ARCHITECTURES["mobilenet_v3_small"].build(weights=None).state_dict()
+    whole = ARCHITECTURES["mobilenet_v3_small"].build().state_dict()
     features = {k: v for k, v in whole.items() if not k.startswith("classifier.3")}
     torch.save(features, tmp_path / "w.pth")
     model = build_classifier("mobilenet_v3_small", 7, SPEC)

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import MobileNetV2
 
-from fer_edge.errors import ConfigError
 from fer_edge.train.networks.architectures import ARCHITECTURES
 from fer_edge.train.networks.mobilenet_v2_small import SOURCES, MobileNetV2Small
 from fer_edge.train.networks.shrink import shrink
@@ -86,7 +85,7 @@ def _silence(norm: nn.BatchNorm2d, channels: list[int] | slice) -> None:
 
 
 def test_the_small_network_starts_from_a_mobilenet_v2() -> None:
-    source = ARCHITECTURES["mobilenet_v2"].build(weights=None)
+    source = ARCHITECTURES["mobilenet_v2"].build()
     target = MobileNetV2Small(7)
     assert len(SOURCES) == len(target.features)
     before = [{k: v.clone() for k, v in m.state_dict().items()} for m in target.features]
@@ -98,12 +97,7 @@ def test_the_small_network_starts_from_a_mobilenet_v2() -> None:
 
 @pytest.mark.parametrize(("side", "cells"), [(48, 3), (64, 4)])
 def test_the_grid_of_the_small_network(side: int, cells: int) -> None:
-    network = ARCHITECTURES["mobilenet_v2_small"].build(weights=None, num_classes=5).eval()
+    network = ARCHITECTURES["mobilenet_v2_small"].build(num_classes=5).eval()
     images = torch.zeros(2, 3, side, side)
     assert network.get_submodule("features")(images).shape[2:] == (cells, cells)
     assert network(images).shape == (2, 5)
-
-
-def test_the_small_network_has_no_imagenet_weights() -> None:
-    with pytest.raises(ConfigError, match="mobilenet_v2_small has no ImageNet weights: use --w"):
-        ARCHITECTURES["mobilenet_v2_small"].build(weights="DEFAULT")

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fer_edge.errors import ConfigError
+from fer_edge.text import shorten
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,8 +21,7 @@ class Architecture:
     """How to build a network and where its first and last layers are.
 
     Attributes:
-        constructor: `module:function`, a function with torchvision's arguments `weights` and
-            `num_classes`.
+        constructor: `module:function`, a function with torchvision's arguments.
         stem: name of the first convolution; its weights are summed over the input channels.
         head: name of the last linear layer, which is replaced to fit the number of labels.
         side: default side of the network's input, in pixels.
@@ -29,6 +29,7 @@ class Architecture:
             constructor's module has `SOURCES`, the positions.
         is_published: weights for faces are published that the constructor's module reads, by its
             `read_published`, `MEAN` and `STD`.
+        has_imagenet: torchvision has ImageNet weights of it.
     """
 
     constructor: str
@@ -37,9 +38,13 @@ class Architecture:
     side: int
     shrinks: str | None = None
     is_published: bool = False
+    has_imagenet: bool = True
 
     def build(self, **options: object) -> nn.Module:
-        """Build the network; `options` are torchvision's, such as `weights` and `num_classes`."""
+        """Build the network; `options` are torchvision's, such as `num_classes`.
+
+        Without `weights`, which only architectures with `has_imagenet` take, they are random.
+        """
         module, _, function = self.constructor.partition(":")
         network: nn.Module = getattr(import_module(module), function)(**options)
         return network
@@ -51,11 +56,12 @@ ARCHITECTURES = {
         "torchvision.models:mobilenet_v2", "features.0.0", "classifier.1", 64
     ),
     "mobilenet_v2_small": Architecture(
-        "fer_edge.train.networks.mobilenet_v2_small:mobilenet_v2_small",
+        "fer_edge.train.networks.mobilenet_v2_small:MobileNetV2Small",
         "features.0.0",
         "classifier.1",
         48,
         shrinks="mobilenet_v2",
+        has_imagenet=False,
     ),
     "mobilenet_v3_small": Architecture("torchvision.models:mobilenet_v3_small", *_V3_LAYERS),
     "mobilenet_v3_large": Architecture("torchvision.models:mobilenet_v3_large", *_V3_LAYERS),
@@ -64,14 +70,17 @@ ARCHITECTURES = {
         "fer_edge.train.networks.vgg:vgg16_bn", "features.0", "classifier.1", 48
     ),
     "mobilenet_v1": Architecture(
-        "fer_edge.train.networks.mobilenet_v1:mobilenet_v1",
+        "fer_edge.train.networks.mobilenet_v1:MobileNetV1",
         "features.0.1",
         "classifier.1",
         96,
         is_published=True,
+        has_imagenet=False,
     ),
     # for tests and tryouts
-    "tiny": Architecture("fer_edge.train.networks.tiny:tiny", "features.0.0", "classifier.1", 32),
+    "tiny": Architecture(
+        "fer_edge.train.networks.tiny:Tiny", "features.0.0", "classifier.1", 32, has_imagenet=False
+    ),
 }
 
 
@@ -82,5 +91,7 @@ def find_architecture(name: str) -> Architecture:
         ConfigError: the name isn't in the table; the message lists the names that are.
     """
     if name not in ARCHITECTURES:
-        raise ConfigError(f"unknown architecture {name!r}: choose from {', '.join(ARCHITECTURES)}")
+        raise ConfigError(
+            f"unknown architecture {shorten(name, 60)!r}: choose from {', '.join(ARCHITECTURES)}"
+        )
     return ARCHITECTURES[name]

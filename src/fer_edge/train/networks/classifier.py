@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fer_edge.errors import ModelError
+from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.formats.model_files import check_file
 from fer_edge.spec import InputSpec
 from fer_edge.train.networks.architectures import find_architecture
@@ -58,7 +58,7 @@ def build_classifier(architecture: str, labels: int, spec: InputSpec) -> FaceCla
         ConfigError: the architecture isn't in the table.
     """
     entry = find_architecture(architecture)
-    network = entry.build(weights=None)
+    network = entry.build()
     _make_stem_gray(network, entry.stem)
     model = FaceClassifier(network, spec)
     head = get_head(model, architecture)
@@ -79,10 +79,15 @@ def load_pretrained(model: FaceClassifier, architecture: str, weights: str) -> N
             file's name, or the path of a `.pth` state dict with torchvision's names.
 
     Raises:
+        ConfigError: there are no ImageNet weights of this architecture.
         ModelError: the file isn't a state dict, or isn't of this architecture.
     """
     entry = find_architecture(architecture)
     if weights == "imagenet":
+        if not entry.has_imagenet:
+            raise ConfigError(
+                f"{architecture} has no ImageNet weights: use --weights none, or a checkpoint"
+            )
         state: dict[str, Tensor] = entry.build(weights="DEFAULT").state_dict()
     else:
         state = _read_state(Path(weights))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from fer_edge.errors import ConfigError
 from fer_edge.train.networks.folded import make_gray, read_convolution
 
 _BLOCKS = (
@@ -27,7 +26,7 @@ MEAN, STD = sum(_MEANS) / 3 / 255, 1 / 255
 class MobileNetV1(nn.Module):
     """A stem and 13 depthwise separable blocks, padded as TensorFlow's "SAME" does even sides."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         channels = 32
         layers = [_convolution(3, channels, 3, stride=2)]
@@ -42,17 +41,6 @@ class MobileNetV1(nn.Module):
         """Logits `[N, num_classes]` of float images `[N, channels, S, S]`."""
         logits: Tensor = self.classifier(self.features(x).mean((2, 3)))
         return logits
-
-
-def mobilenet_v1(*, weights: str | None = None, num_classes: int = 1000) -> MobileNetV1:
-    """Build the network with torchvision's arguments.
-
-    Raises:
-        ConfigError: `weights` is set: torchvision has none of this network.
-    """
-    if weights is not None:
-        raise ConfigError("mobilenet_v1 has no ImageNet weights here: use a file or none")
-    return MobileNetV1(num_classes)
 
 
 def _convolution(

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.ops import Conv2dNormActivation
 
-from fer_edge.errors import ConfigError
-
 
 @dataclass(frozen=True)
 class Block:
@@ -54,7 +52,7 @@ SOURCES = (0, *(block.source for block in _BLOCKS), None)
 class MobileNetV2Small(nn.Module):
     """A stem, inverted residual blocks and a last convolution, named as in torchvision."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         channels = _STEM
         layers: list[nn.Module] = [_convolution(3, _STEM, 3, stride=2)]
@@ -74,20 +72,6 @@ class MobileNetV2Small(nn.Module):
         pooled = nn.functional.adaptive_avg_pool2d(self.features(x), (1, 1))
         logits: Tensor = self.classifier(torch.flatten(pooled, 1))
         return logits
-
-
-def mobilenet_v2_small(*, weights: str | None = None, num_classes: int = 1000) -> MobileNetV2Small:
-    """Build the network with torchvision's arguments.
-
-    Raises:
-        ConfigError: `weights` is set: nobody has trained it on ImageNet.
-    """
-    if weights is not None:
-        raise ConfigError(
-            "mobilenet_v2_small has no ImageNet weights: use --weights none, or a checkpoint of "
-            "this architecture or of mobilenet_v2"
-        )
-    return MobileNetV2Small(num_classes)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> Conv2dNormActivation:

@@ -7,13 +7,11 @@ from torch import Tensor, nn
 from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.ops import Conv2dNormActivation
 
-from fer_edge.errors import ConfigError
-
 
 class Tiny(nn.Module):
     """A stem and two inverted residual blocks (arXiv:1801.04381), the second with a residual."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
         self.features = nn.Sequential(
             Conv2dNormActivation(3, 8, stride=2, activation_layer=nn.ReLU6),
@@ -27,14 +25,3 @@ class Tiny(nn.Module):
         pooled = nn.functional.adaptive_avg_pool2d(self.features(x), (1, 1))
         logits: Tensor = self.classifier(torch.flatten(pooled, 1))
         return logits
-
-
-def tiny(*, weights: str | None = None, num_classes: int = 1000) -> Tiny:
-    """Build the network with torchvision's arguments.
-
-    Raises:
-        ConfigError: `weights` is set: nobody has trained it on ImageNet.
-    """
-    if weights is not None:
-        raise ConfigError("tiny has no ImageNet weights: use --weights none or a checkpoint")
-    return Tiny(num_classes)
