@@ -89,7 +89,7 @@ def _damage_node(random: Random, model: Any) -> None:
 
 def _damage_tensor(random: Random, model: Any) -> None:
     tensor = random.choice(model.graph.initializer)
-    if random.random() < 0.5:
+    if random.random() < 0.5 and _is_readable(tensor):
         values = numpy_helper.to_array(tensor).copy().astype(np.float32)
         values.flat[random.randrange(values.size)] = random.choice((np.nan, np.inf, 1e38, -1e38, 0))
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
@@ -97,6 +97,14 @@ def _damage_tensor(random: Random, model: Any) -> None:
         tensor.dims[random.randrange(len(tensor.dims))] = random.choice(_SIZES)
     else:
         tensor.data_type = random.randrange(25)
+
+
+def _is_readable(tensor: Any) -> bool:
+    """Whether shape and type fit the bytes: one may have been damaged before."""
+    try:
+        return numpy_helper.to_array(tensor).size > 0
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _damage_shape(random: Random, model: Any) -> None:
