@@ -1,10 +1,10 @@
 """Compare every file that a checkpoint exports to with PyTorch, on the whole test split.
 
-FER2013=/path/to/fer2013.tar.gz python -m benchmarks.parity_table [CHECKPOINT] [--keep]
+FER2013=/path/to/fer2013.tar.gz python -m benchmarks.parity_table [CHECKPOINT...] [--keep]
 
-CHECKPOINT is a file or the name of a model in the package, by default base. Each file is made and
-compared by `fer export`, as a user would do it, but with `--no-gate`, so that a file which misses a
-threshold is in the table too. `--keep` writes benchmarks/results/parity.json.
+CHECKPOINT is a file or the name of a model in the package, by default each of these. A file is made
+and compared by `fer export`, as a user would do it, but with `--no-gate`, so that one which misses
+a threshold is in the table too. `--keep` writes benchmarks/results/parity.json.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from typing import Any
 
 from benchmarks.lib.result_tables import format_model, save_result
 from fer_edge.export.formats import FORMATS
-from fer_edge.runtime.formats.model_files import DEFAULT_MODEL
+from fer_edge.runtime.formats.model_files import BUNDLED
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.run_folder import find_checkpoint
 
 COLUMNS = [
+    "model",
     "format",
     "precision",
     "size",
@@ -47,11 +48,12 @@ def export(checkpoint: Path, format: str, precision: str, path: Path) -> dict[st
     return document
 
 
-def row(exported: dict[str, Any]) -> list[str]:
+def row(title: str, exported: dict[str, Any]) -> list[str]:
     parity = exported["parity"]
     same = round(parity["agreement"] * parity["n"])
     accuracy_float = parity["accuracy_float"] or parity["accuracy_reference"]
     return [
+        title,
         exported["format"],
         exported["precision"],
         f"{exported['bytes'] / 1e6:.2f} MB",
@@ -66,19 +68,22 @@ def row(exported: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", nargs="?", default=DEFAULT_MODEL)
+    parser.add_argument("checkpoints", nargs="*", default=list(BUNDLED), metavar="CHECKPOINT")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/parity.json")
     options = parser.parse_args()
-    checkpoint, rows = find_checkpoint(options.checkpoint), []
-    with tempfile.TemporaryDirectory() as folder:
+    rows, titles = [], []
+    for checkpoint in map(find_checkpoint, options.checkpoints):
+        titles.append(read_spec(checkpoint).title)
         for format, kind in FORMATS.items():
             for precision in kind.precisions:
-                path = Path(folder) / f"{precision}{kind.suffix}"
-                rows.append(row(export(checkpoint, format, precision, path)))
+                with tempfile.TemporaryDirectory() as folder:
+                    path = Path(folder) / f"{precision}{kind.suffix}"
+                    rows.append(row(titles[-1], export(checkpoint, format, precision, path)))
                 print("  ".join(rows[-1]), flush=True)
     if options.keep:
-        command = f"python -m benchmarks.parity_table{format_model(options.checkpoint)} --keep"
-        save_result("parity", COLUMNS, rows, command=command, model=read_spec(checkpoint).title)
+        given = "".join(map(format_model, options.checkpoints))
+        command = f"python -m benchmarks.parity_table{given} --keep"
+        save_result("parity", COLUMNS, rows, command=command, model=titles)
 
 
 if __name__ == "__main__":

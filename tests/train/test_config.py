@@ -96,7 +96,7 @@ def test_a_wrong_recipe_is_named(text: str, message: str, tmp_path: Path) -> Non
 
 
 def test_no_recipe(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nothing: no such file; the recipes are .*student"):
+    with pytest.raises(ConfigError, match=r"nothing: no such file; the recipes are base, .*teacher"):
         read_recipe("nothing")
     (tmp_path / "r.toml").write_text("epochs =")
     with pytest.raises(ConfigError, match=r"r\.toml: not TOML"):
