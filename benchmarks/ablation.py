@@ -25,7 +25,7 @@ from benchmarks.lib.result_tables import save_result
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import Metrics
 from fer_edge.train.callbacks import read_log
-from fer_edge.train.config import read_recipe
+from fer_edge.train.recipe_files import read_recipe
 
 COMMON = {
     **read_recipe("finer"),

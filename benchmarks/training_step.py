@@ -17,10 +17,10 @@ from torch.nn.functional import cross_entropy
 
 from fer_edge.spec import InputSpec
 from fer_edge.train.augment import DRAWS, augment
-from fer_edge.train.config import Augmentation, Corruption
 from fer_edge.train.corrupt import corrupt
 from fer_edge.train.networks.architectures import ARCHITECTURES
 from fer_edge.train.networks.classifier import MEAN, STD, build_classifier
+from fer_edge.train.ranges import Augmentation, Corruption
 
 BATCH, WARM_UP, STEPS = 64, 3, 20
 

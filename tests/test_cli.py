@@ -15,8 +15,9 @@ import fer_edge
 from fer_edge import errors
 from fer_edge.export.formats import FORMATS
 from fer_edge.runtime.backends.registry import ENGINES
-from fer_edge.train.config import TrainConfig, list_recipes, read_recipe
+from fer_edge.train.config import TrainConfig
 from fer_edge.train.networks.architectures import ARCHITECTURES
+from fer_edge.train.recipe_files import list_recipes, read_recipe
 from tests.support.commands import Fer, plain_text
 from tests.support.data import draw_face
 from tests.support.files import EXAMPLE

@@ -57,8 +57,8 @@ def train(
         MissingExtraError: the extra `train` is not installed.
     """
     with requires_extra("train"):
-        from fer_edge.train.config import read_recipe
         from fer_edge.train.fit import fit
+        from fer_edge.train.recipe_files import read_recipe
         from fer_edge.train.run_folder import resolve_config
 
     if data is not None:

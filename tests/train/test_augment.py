@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fer_edge.train.augment import DRAWS, augment, draw_view
-from fer_edge.train.config import Augmentation
+from fer_edge.train.ranges import Augmentation
 from tests.support.data import draw_face
 
 NOTHING = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)

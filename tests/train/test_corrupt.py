@@ -9,8 +9,8 @@ import torch
 from PIL import Image, ImageFilter
 
 from fer_edge.train import corrupt as corruption
-from fer_edge.train.config import Corruption
 from fer_edge.train.corrupt import corrupt
+from fer_edge.train.ranges import Corruption
 from tests.support.data import draw_face
 
 NOTHING = Corruption(

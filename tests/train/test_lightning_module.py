@@ -9,11 +9,12 @@ from torch import nn
 from fer_edge.errors import ConfigError
 from fer_edge.spec import InputSpec, Int8Recipe
 from fer_edge.train.batches import Batch
-from fer_edge.train.config import Augmentation, Corruption, TrainConfig
+from fer_edge.train.config import TrainConfig
 from fer_edge.train.lightning_module import LitClassifier
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.quantized import default_float_layers, quantize_model, quantized_layers
+from fer_edge.train.ranges import Augmentation, Corruption
 from fer_edge.train.teachers import Teacher, make_teacher
 from tests.support.networks import make_network
 from tests.support.specs import make_spec

@@ -9,10 +9,11 @@ import pytest
 
 from fer_edge.errors import ConfigError, DataError
 from fer_edge.runtime.formats.model_files import bundled
-from fer_edge.train.config import Corruption, TrainConfig
+from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData, Faces
 from fer_edge.train.data.unlabelled import UnlabelledFaces
 from fer_edge.train.networks.checkpoint import sha256
+from fer_edge.train.ranges import Corruption
 from fer_edge.train.run_inputs import INPUTS_FILE, describe_inputs
 
 

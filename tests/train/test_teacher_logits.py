@@ -14,9 +14,10 @@ from safetensors.torch import save_file
 from fer_edge.errors import ConfigError, DataError, ModelError
 from fer_edge.spec import DataSpec
 from fer_edge.train.augment import draw_view
-from fer_edge.train.config import Augmentation, TrainConfig
+from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.data.unlabelled import UnlabelledFaces
+from fer_edge.train.ranges import Augmentation
 from fer_edge.train.teacher_logits import Header, StoredViews, TeacherLogits, load_logits
 from tests.support.data import draw_face
 

@@ -9,9 +9,9 @@ import torch
 from fer_edge.errors import DataError
 from fer_edge.spec import InputSpec
 from fer_edge.train.augment import augment, draw_view
-from fer_edge.train.config import Augmentation
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.progress import ProgressCallback
+from fer_edge.train.ranges import Augmentation
 from fer_edge.train.teacher_views import TeacherViews, View
 from fer_edge.train.teachers import Teacher, make_teacher, mean_logits
 from tests.support.data import draw_face

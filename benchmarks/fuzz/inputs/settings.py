@@ -10,8 +10,9 @@ from random import Random
 
 from benchmarks.fuzz.documents import damage_json, damage_toml
 from fer_edge.export.thresholds import DEFAULT_THRESHOLDS, read_gate
-from fer_edge.train.config import TrainConfig, list_recipes, read_recipe
+from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.class_map import read_class_map
+from fer_edge.train.recipe_files import list_recipes, read_recipe
 from fer_edge.train.run_folder import CONFIG_FILE, resolve_config
 
 _CLASSES = {"smiling": "happy", "AN": "angry", "other": "-", "ignore": ["x", "y z"]}

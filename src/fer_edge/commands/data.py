@@ -26,7 +26,8 @@ from fer_edge.errors import ConfigError, DataError, requires_extra
 from fer_edge.runtime.formats.model_files import BUNDLED
 from fer_edge.schema import parse
 from fer_edge.text import format_count
-from fer_edge.train.config import TrainConfig, read_recipe
+from fer_edge.train.config import TrainConfig
+from fer_edge.train.recipe_files import read_recipe
 from fer_edge.train.run_folder import VIEWS_FOLDER, find_checkpoint
 
 _OF_RECIPE = ("teachers", "mirror_teachers", "views", "seed", "side", "unlabelled")

@@ -23,8 +23,9 @@ from fer_edge.commands.options import (
 from fer_edge.commands.training_output import show_training
 from fer_edge.errors import ConfigError, requires_extra
 from fer_edge.runtime.formats.model_files import BUNDLED, DEFAULT_MODEL
-from fer_edge.train.config import TrainConfig, list_recipes, read_recipe
+from fer_edge.train.config import TrainConfig
 from fer_edge.train.networks.architectures import ARCHITECTURES
+from fer_edge.train.recipe_files import list_recipes, read_recipe
 from fer_edge.train.run_folder import find_checkpoint, resolve_config
 
 FIELDS = TrainConfig.__dataclass_fields__

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from fer_edge.train.config import Augmentation
+from fer_edge.train.ranges import Augmentation
 
 DRAWS = 12
 """Random numbers that a view of a face takes."""

@@ -1,21 +1,20 @@
-"""Settings of a training run: defaults, recipes, and checks. Importing it needs no torch."""
+"""Settings of a training run: defaults and checks. Importing it needs no torch."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
-from importlib.resources import files
-from math import inf
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from fer_edge.documents import read_json, read_toml
+from fer_edge.documents import read_json
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.model_files import BUNDLED, DEFAULT_MODEL
 from fer_edge.schema import parse
 from fer_edge.spec_limits import MAX_TEXT, check_name, check_texts
 from fer_edge.text import printable, shorten
 from fer_edge.train.networks.architectures import find_architecture
+from fer_edge.train.ranges import Augmentation, Corruption, check_bounds
 
 INITIAL_WEIGHTS = (*BUNDLED, "imagenet", "none")
 """Values of `weights` that are not files."""
@@ -25,80 +24,10 @@ _SPEC_TEXTS = ("name", "weights_data", "weights_licence", "unlabelled_data", "un
 _MAX_SPEC_TEXT = 1000
 """Largest number of characters of one: the spec joins several."""
 _TEACHER_WEIGHT = 0.5
-_RECIPES = files("fer_edge.train") / "recipes"
 
 
 def _setting(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Ranges of the random changes to each face in training; 0 turns one off.
-
-    Attributes:
-        rotation: maximum rotation in degrees, either way.
-        scale: maximum relative change of size: 0.1 for 0.9 to 1.1.
-        shift: maximum shift in x and in y, as a fraction of the side.
-        flip: probability of a left-right mirror image.
-        brightness: maximum change of brightness, as a fraction of 255.
-        contrast: maximum relative change of contrast about the face's mean.
-        erase: probability that a rectangle is filled with the face's mean.
-        erase_area: maximum area of that rectangle, as a fraction of the face.
-    """
-
-    rotation: float = 12.0
-    scale: float = 0.1
-    shift: float = 0.06
-    flip: float = 0.5
-    brightness: float = 0.15
-    contrast: float = 0.25
-    erase: float = 0.25
-    erase_area: float = 0.15
-
-    def __post_init__(self) -> None:
-        _check_bounds(self)
-
-    def halve(self) -> Augmentation:
-        """Halve all ranges but the probability of a mirror image."""
-        halved = {name: value / 2 for name, value in asdict(self).items()}
-        return Augmentation(**{**halved, "flip": self.flip})
-
-
-@dataclass(frozen=True)
-class Corruption:
-    """Ranges of what a camera does to some faces in training, after their augmentation.
-
-    Each kind is drawn for each of these faces separately. Teachers see the face before it.
-
-    Attributes:
-        fraction: probability that a face is corrupted; 0 turns corruption off.
-        gamma: maximum exponent of the brightness, or its inverse; 1 changes nothing.
-        min_brightness: minimum factor of the brightness.
-        shade: maximum loss of brightness from one side to the other, as a fraction.
-        blur: maximum standard deviation of a Gaussian blur, in pixels.
-        motion: maximum length of a motion blur, in pixels.
-        min_side: minimum side to which a face is scaled and back, as a fraction of its side.
-        noise: maximum standard deviation of the sensor's noise, of pixels in [0, 255].
-        quality: minimum quality of JPEG compression, as libjpeg counts it.
-    """
-
-    fraction: float = 0.3
-    gamma: float = 2.0
-    min_brightness: float = 0.2
-    shade: float = 0.8
-    blur: float = 2.2
-    motion: float = 7.0
-    min_side: float = 0.3
-    noise: float = 25.0
-    quality: float = 8.0
-
-    def __post_init__(self) -> None:
-        _check_bounds(self)
-
-    def halve(self) -> Corruption:
-        """Halve the fraction of corrupted faces."""
-        return replace(self, fraction=self.fraction / 2)
 
 
 @dataclass(frozen=True)
@@ -183,8 +112,9 @@ class TrainConfig:
     )
     views: int = _setting(
         0,
-        "Number of augmented views of each face on which the teachers predict once, before the "
-        "first epoch; epochs take them in turn. 0: the teachers predict in every step.",
+        "Number of augmented views of each face on which the teachers predict once, at the "
+        "start of the first epoch that needs it; epochs take them in turn. 0: the teachers "
+        "predict in every step.",
     )
     views_folder: str = _setting(
         "",
@@ -247,7 +177,7 @@ class TrainConfig:
             if any(isinstance(part, str) and len(part) > MAX_TEXT for part in parts):
                 raise ConfigError(f"{name} is over {MAX_TEXT:,} characters long")
         find_architecture(self.architecture)
-        _check_bounds(self)
+        check_bounds(self)
         try:
             check_name(self.name or "fer")
             texts = {name: getattr(self, name) for name in _SPEC_TEXTS}
@@ -330,58 +260,3 @@ class TrainConfig:
             return parse(cls, document, path.name, unknown="reject")
         except ValueError as error:
             raise ConfigError(f"{path}: {error}") from None
-
-
-_BOUNDS = {
-    "epochs": (1, inf),
-    "batch_size": (2, inf),
-    "rotation": (0, 180),
-    **dict.fromkeys(
-        ("seed", "freeze_epochs", "weight_decay", "mixup", "ema", "patience", "views"), (0, inf)
-    ),
-    **dict.fromkeys(("side", "network_side", "first_side"), (16, 512)),
-    **dict.fromkeys(("mean", "backbone_lr", "warmup", "first_fraction", "label_smoothing"), (0, 1)),
-    **dict.fromkeys(("soft_targets", "class_balance", "scale", "shift", "flip"), (0, 1)),
-    **dict.fromkeys(("brightness", "contrast", "erase", "erase_area"), (0, 1)),
-    **dict.fromkeys(("teacher_weight", "mild_fraction", "fraction", "shade"), (0, 1)),
-    **dict.fromkeys(("min_brightness", "min_side"), (0.05, 1)),
-    "gamma": (1, 10),
-    "blur": (0, 10),
-    "motion": (0, 20),
-    "noise": (0, 255),
-    "quality": (1, 90),
-}
-"""Smallest and largest value of settings; None is allowed where a setting may be None."""
-
-
-def _check_bounds(settings: TrainConfig | Augmentation | Corruption) -> None:
-    for name, (low, high) in _BOUNDS.items():
-        value = getattr(settings, name, None)
-        if value is not None and not low <= value <= high:
-            allowed = f"in [{low}, {high}]" if high < inf else f"at least {low}"
-            raise ConfigError(f"{name} must be {allowed}, not {value}")
-
-
-def list_recipes() -> list[str]:
-    """List the names of the recipes in the package."""
-    return sorted(p.name.removesuffix(".toml") for p in _RECIPES.iterdir() if ".toml" in p.name)
-
-
-def read_recipe(name: str) -> dict[str, object]:
-    """Read a recipe: settings by the names of `TrainConfig`, not yet checked.
-
-    Args:
-        name: a name of `list_recipes`, else the path of a TOML file.
-
-    Raises:
-        ConfigError: there is no such recipe, or it isn't TOML.
-    """
-    source = _RECIPES / f"{name}.toml" if name in list_recipes() else Path(name)
-    try:
-        return read_toml(source)
-    except FileNotFoundError:
-        raise ConfigError(
-            f"--recipe {name}: no such file; the recipes are {', '.join(list_recipes())}"
-        ) from None
-    except ValueError as error:
-        raise ConfigError(f"--recipe {name}: not TOML ({error})") from None

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 import torch
 from torch import Tensor, nn
 
-from fer_edge.train.config import Corruption
+from fer_edge.train.ranges import Corruption
 
 _PART = 0.4
 """Probability of each kind of corruption in a face that is corrupted."""

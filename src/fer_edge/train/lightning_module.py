@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from fer_edge.errors import ConfigError, ModelError
 from fer_edge.train.augment import DRAWS, augment
 from fer_edge.train.batches import Batch, mixup
-from fer_edge.train.config import Augmentation, TrainConfig
+from fer_edge.train.config import TrainConfig
 from fer_edge.train.corrupt import corrupt
 from fer_edge.train.distributed import average_buffers
 from fer_edge.train.networks.classifier import FaceClassifier, is_finite, is_head_parameter
 from fer_edge.train.networks.quantized import quantized_layers
+from fer_edge.train.ranges import Augmentation
 from fer_edge.train.teacher_views import View, Views
 from fer_edge.train.teachers import Teacher, mean_logits
 

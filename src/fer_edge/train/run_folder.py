@@ -14,7 +14,8 @@ from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.model_files import DEFAULT_MODEL, FileKind, resolve_model
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.schema import parse
-from fer_edge.train.config import INITIAL_WEIGHTS, TrainConfig, read_recipe
+from fer_edge.train.config import INITIAL_WEIGHTS, TrainConfig
+from fer_edge.train.recipe_files import read_recipe
 
 CONFIG_FILE = "config.json"
 INPUTS_FILE = "inputs.json"

@@ -25,10 +25,11 @@ from fer_edge.runtime.formats.model_files import check_file
 from fer_edge.schema import parse
 from fer_edge.spec import DataSpec
 from fer_edge.train.augment import VIEWS_VERSION, draw_view
-from fer_edge.train.config import Augmentation, TrainConfig
+from fer_edge.train.config import TrainConfig
 from fer_edge.train.data.dataset import FaceData
 from fer_edge.train.data.unlabelled import UnlabelledFaces, join_faces
 from fer_edge.train.progress import ProgressCallback
+from fer_edge.train.ranges import Augmentation
 from fer_edge.train.teacher_views import TeacherViews, View
 from fer_edge.train.teachers import load_teachers
 

@@ -22,8 +22,8 @@ from torch import Tensor
 from fer_edge.atomic import whole_file
 from fer_edge.errors import DataError
 from fer_edge.train.augment import VIEWS_VERSION, augment, draw_view
-from fer_edge.train.config import Augmentation
 from fer_edge.train.progress import ProgressCallback, ignore_progress
+from fer_edge.train.ranges import Augmentation
 from fer_edge.train.teachers import Teacher
 
 _BATCH_SIZE = 256
