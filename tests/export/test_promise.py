@@ -35,13 +35,7 @@ CELLS: list[Cell] = [
     if kind.suffix.endswith(ENGINES[engine].suffixes)
 ]
 EXACT = Thresholds(agreement=1.0, max_abs_logit_diff=1e-4)
-"""For fp32, and for int8 under ONNX Runtime."""
-MISSED = {("base", "openvino", "int8-qat"): ("recall of sad on test falls",)}
-"""The one threshold that base misses, by 0.4 points: the quantized model has lost 2.9
-of the 3 points allowed, and OpenVINO loses the rest, because the scales of this model have more
-bits than float32 can multiply exactly; those of models trained now don't."""
-MISSED_THRESHOLDS = Thresholds(agreement=0.997, accuracy_loss=0.005, recall_loss=0.035)
-"""What such a file must reach nevertheless."""
+"""For fp32 and int8 under every engine."""
 
 
 @pytest.fixture(scope="module", params=BUNDLED)
@@ -89,7 +83,6 @@ class References:
     def check(
         self,
         model: Model,
-        engine: str,
         got: npt.NDArray[np.float32],
         pixels: npt.NDArray[np.uint8],
         truth: npt.NDArray[np.int64] | None = None,
@@ -102,13 +95,9 @@ class References:
         )
         expected = self.logits(reference, pixels)
         parity = measure(expected, got, model.spec, "test", truth, *baseline)
-        exact = kind == "fp32" or (kind == "int8-qat" and engine == "onnxruntime")
-        for thresholds in (DEFAULT_THRESHOLDS[kind], *([EXACT] if exact else [])):
-            missed = MISSED.get((self.name, engine, kind), ())
-            failures = check_thresholds(parity, thresholds).failures
-            assert [failure for failure in failures if not failure.startswith(missed)] == []
-            if missed and truth is not None:
-                assert check_thresholds(parity, MISSED_THRESHOLDS).failures == ()
+        exact = [EXACT] if kind in ("fp32", "int8-qat") else []
+        for thresholds in (DEFAULT_THRESHOLDS[kind], *exact):
+            assert check_thresholds(parity, thresholds).failures == ()
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +117,7 @@ def test_golden_samples_in_any_batch_with_any_threads(
         for batch in (1, 7, 64):
             batches = range(0, len(pixels), batch)
             got = np.concatenate([model.predict(pixels[i : i + batch]) for i in batches])
-            references.check(model, engine, got, pixels)
+            references.check(model, got, pixels)
 
 
 @pytest.mark.slow
@@ -141,7 +130,7 @@ def test_the_whole_test_split(
     faces = read_data(fer2013).split("test")
     model = open_model(files[format, precision], backend=engine, threads=os.cpu_count() or 1)
     got = predict_all(model.predict, faces.pixels)
-    references.check(model, engine, got, faces.pixels, faces.labels)
+    references.check(model, got, faces.pixels, faces.labels)
 
 
 def test_the_spec_describes_the_file(files: dict[tuple[str, Precision], Path]) -> None:
