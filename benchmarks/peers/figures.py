@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fer_edge.train.data.class_folders import SYNONYMS
 from fer_edge.train.data.fer2013 import LABELS
-from fer_edge.train.data.folders import SYNONYMS
 
 NOT_IN_FER2013 = frozenset({"contempt"})
 

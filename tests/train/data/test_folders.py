@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import DataError
-from fer_edge.train.data.folders import find_images, find_splits, read_folders
+from fer_edge.train.data.class_folders import find_images, find_splits
+from fer_edge.train.data.folders import read_folders
 from fer_edge.train.data.inspection import read_for_inspection
 from tests.support.data import draw_face
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from fer_edge.documents import read_toml
 from fer_edge.errors import ConfigError
 from fer_edge.text import printable
-from fer_edge.train.data.folders import SYNONYMS
+from fer_edge.train.data.class_folders import SYNONYMS
 
 LEFT_OUT = "-"
 """The label, in a class map, of a class that is left out."""

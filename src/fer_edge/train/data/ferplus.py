@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import DataError
+from fer_edge.train.data.class_folders import SYNONYMS
 from fer_edge.train.data.dataset import FaceData, Split
 from fer_edge.train.data.fer2013 import USAGE
-from fer_edge.train.data.folders import SYNONYMS
 from fer_edge.train.data.packed import open_lines
 
 COLUMNS = (

@@ -14,16 +14,11 @@ import numpy as np
 from fer_edge.errors import DataError
 from fer_edge.text import printable
 from fer_edge.train.data import duplicates
+from fer_edge.train.data.class_folders import find_named_classes, find_splits
 from fer_edge.train.data.dataset import BadItem, FaceData, Split
 from fer_edge.train.data.fer2013 import SIDE
 from fer_edge.train.data.ferplus import read_votes
-from fer_edge.train.data.folders import (
-    LICENCE,
-    find_named_classes,
-    find_splits,
-    read_face,
-    read_images,
-)
+from fer_edge.train.data.folders import LICENCE, read_face, read_images
 from fer_edge.train.data.loading import read_data
 
 MAX_NEAR_COPIES = 10_000

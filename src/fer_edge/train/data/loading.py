@@ -23,15 +23,9 @@ from fer_edge.runtime.inputs.folder_walk import format_left_out
 from fer_edge.runtime.preprocess import crop_face
 from fer_edge.spec import CropSpec
 from fer_edge.train.data import fer2013
+from fer_edge.train.data.class_folders import count_left_out, find_images, find_splits
 from fer_edge.train.data.dataset import SPLITS, BadItem, FaceData, Faces, Split
-from fer_edge.train.data.folders import (
-    count_left_out,
-    find_images,
-    find_splits,
-    read_face,
-    read_folders,
-    read_split,
-)
+from fer_edge.train.data.folders import read_face, read_folders, read_split
 
 _CACHE_VERSION = 5  # raise it when the layout or the result of a reader changes
 

@@ -17,17 +17,11 @@ from fer_edge.runtime.detection.install import require_detector
 from fer_edge.runtime.inputs.images import hold_image
 from fer_edge.spec import ModelSpec
 from fer_edge.train.data import duplicates
+from fer_edge.train.data.class_folders import count_left_out, find_named_classes, find_splits
 from fer_edge.train.data.class_map import ClassMap
 from fer_edge.train.data.dataset import FaceData, Faces, LeftOut, Split
 from fer_edge.train.data.ferplus import Votes, read_votes
-from fer_edge.train.data.folders import (
-    ReadFace,
-    count_left_out,
-    find_named_classes,
-    find_splits,
-    read_split,
-    refuse_bad,
-)
+from fer_edge.train.data.folders import ReadFace, read_split, refuse_bad
 from fer_edge.train.data.loading import read_classes, read_data
 from fer_edge.train.evaluation.training_overlap import find_held_out, warn_of_training_images
 

@@ -11,8 +11,8 @@ from fer_edge.documents import read_json
 from fer_edge.errors import DataError
 from fer_edge.spec import ModelSpec
 from fer_edge.text import printable
+from fer_edge.train.data.class_folders import SPLIT_NAMES
 from fer_edge.train.data.dataset import FaceData
-from fer_edge.train.data.folders import SPLIT_NAMES
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.run_folder import INPUTS_FILE
 
