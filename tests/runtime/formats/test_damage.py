@@ -172,6 +172,8 @@ BOMB = "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10 if i else "x" * 10}">' for i
         (f"<!DOCTYPE net [{BOMB}]><net>&a9;</net>".encode(), "it has a DOCTYPE"),
         (b'<!DOCTYPE net [<!ENTITY x SYSTEM "file:///etc/passwd">]><net>&x;</net>', "DOCTYPE"),
         (b"<a>" * 1000, "nested too deeply"),
+        (b'<net name="' + b"a" * (18 << 20), "a tag of over 16 MB"),
+        (b"<!--" + b"a" * (18 << 20), "a tag of over 16 MB"),
         (
             ir_bytes("{}").replace(b"</rt_info>", f'<{KEY} value="{{}}"/></rt_info>'.encode()),
             "twice",

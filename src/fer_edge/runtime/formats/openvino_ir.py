@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 from xml.parsers import expat
 
 from fer_edge.errors import ModelError
@@ -12,6 +12,11 @@ RT_INFO = ("net", "rt_info")
 FRAMEWORK = (*RT_INFO, "framework")
 """Where OpenVINO keeps the metadata of an ONNX file that it converted."""
 _MAX_DEPTH = 100
+_PIECE = 1 << 20
+"""Bytes that are parsed at a time."""
+_MAX_ELEMENT = 16 * _PIECE
+"""Bytes of a tag: a spec is the longest. The parser reads an unfinished tag again with each piece,
+so that a long one would take hours."""
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -29,12 +34,20 @@ def read_metadata(path: Path) -> dict[str, str]:
     parser.StartDoctypeDeclHandler = _refuse_doctype
     try:
         with path.open("rb") as stream:
-            parser.ParseFile(stream)
+            _parse(parser, stream)
     except (expat.ExpatError, ValueError) as error:
         raise ModelError(f"{path}: damaged or cut off ({error}): copy it again") from None
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from None
     return reader.found[FRAMEWORK] | reader.found[RT_INFO]
+
+
+def _parse(parser: expat.XMLParserType, stream: BinaryIO) -> None:
+    while piece := stream.read(_PIECE):
+        parser.Parse(piece)
+        if stream.tell() - parser.CurrentByteIndex > _MAX_ELEMENT:
+            raise ValueError(f"a tag of over {_MAX_ELEMENT >> 20} MB")
+    parser.Parse(b"", True)
 
 
 class _Reader:
