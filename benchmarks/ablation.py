@@ -21,10 +21,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.lib.result_tables import save_result
+from benchmarks.lib.result_tables import format_model, save_result
 from fer_edge.runtime.formats.model_files import DEFAULT_MODEL, resolve_model
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.callbacks import read_log
+from fer_edge.train.config import INITIAL_WEIGHTS
 from fer_edge.train.recipe_files import read_recipe
 
 COMMON = {**read_recipe("small"), "epochs": 5}
@@ -82,7 +83,7 @@ def train(step: Step, seed: int, given: argparse.Namespace) -> Outcome:
     """The outcome of a run, which is trained unless it is finished."""
     folder = given.runs / f"{re.sub(r'[^a-z0-9]+', '-', step.name)}-{seed}"
     model = folder / "model.safetensors"
-    files = {name: str(Path(getattr(given, name)).absolute()) for name in FILES}
+    files = {name: str(Path(getattr(given, name)).resolve()) for name in FILES}
     recipe = {**step.make_recipe({"weights": given.weights, **files}), "seed": seed}
     if (folder / "config.json").exists():
         known = json.loads((folder / "config.json").read_text())
@@ -144,6 +145,9 @@ def main() -> None:
     options.add_argument("--weights", default=DEFAULT_MODEL)
     options.add_argument("--keep", action="store_true")
     given = options.parse_args()
+    if given.weights not in INITIAL_WEIGHTS:
+        given.weights = str(Path(given.weights).resolve())
+    title = read_spec(resolve_model(given.weights)).title  # found now, not after all runs
     given.runs.mkdir(parents=True, exist_ok=True)
     # one seed after the other, so that the first runs already compare all steps
     found: dict[str, list[Outcome]] = {step.name: [] for step in STEPS}
@@ -156,9 +160,9 @@ def main() -> None:
         print("| " + " | ".join(map(str, cells)) + " |")
     if given.keep:
         command = "python -m benchmarks.ablation fer2013.tar.gz fer2013new.csv teachers.safetensors"
-        model = read_spec(resolve_model(given.weights)).title
-        command = f"{command} faces RUNS --keep"
-        path = save_result("ablation", COLUMNS, rows, command=command, model=model)
+        weights = format_model(given.weights) and f" --weights{format_model(given.weights)}"
+        command = f"{command} faces RUNS{weights} --keep"
+        path = save_result("ablation", COLUMNS, rows, command=command, model=title)
         print(f"written: {path}", file=sys.stderr)
 
 

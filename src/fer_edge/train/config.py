@@ -136,7 +136,9 @@ class TrainConfig:
     )
     unlabelled_licence: str = _setting("", "Terms of the unlabelled faces, for the spec.")
     mild_fraction: float = _setting(
-        0.0, "Fraction of the epochs, the last ones, with half of the augmentation's ranges."
+        0.0,
+        "Fraction of the epochs, the last ones, with half of the augmentation's ranges and half as "
+        "many corrupted faces.",
     )
     class_balance: float = _setting(
         0.0, "Exponent of the class weights: 0 weighs faces equally, 1 weighs classes equally."

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -124,6 +126,19 @@ def test_an_image_stays_until_a_key_is_pressed(key: str, more: bool) -> None:
         assert window.show(plain(300, 200), hold=True) is more
         assert not never
         assert window.show(plain(300, 200)) is more
+
+
+@pytest.mark.usefixtures("display")
+def test_the_thread_that_opened_the_window_frees_it() -> None:
+    gc.disable()  # so that only the window itself collects
+    try:
+        with Window() as window:
+            close_late(window)
+            window.show(plain(300, 200))
+            root = weakref.ref(window._root)
+        assert root() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.usefixtures("display")

@@ -30,8 +30,8 @@ class Engine:
         substitutes: by the suffix of a model's file: the ending of the file that the engine reads
             instead, if it lies beside that model under the same name.
         unsupported_on_arm: by precision: why such a model isn't offered on ARM.
-        is_exact_int8: whether it rounds an int8 model as PyTorch does. Others round some sums
-            elsewhere.
+        is_exact_int8: whether it rounds every int8 model as PyTorch does. Others round some sums
+            of networks with float gates elsewhere.
         is_fastest_on_arm: whether it is the first choice on ARM where nothing was measured.
     """
 

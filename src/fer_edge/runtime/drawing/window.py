@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -31,6 +32,7 @@ class Window(AbstractContextManager["Window"]):
         self._closed = self._pressed = False
         self._root: Any = None
         self._photo: Any = None
+        self._label: Any = None
 
     def __enter__(self) -> Window:
         """Open the window; it appears with its first image."""
@@ -50,11 +52,13 @@ class Window(AbstractContextManager["Window"]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
+        """Close it, and free Tk's objects."""
         self._closed = True
-        self._photo = None
-        root, self._root = self._root, None
-        root.destroy()
+        self._photo = self._label = None
+        self._root.destroy()
+        self._root = None
+        # They are cycles, and Tcl aborts the process when another thread collects them.
+        gc.collect()
 
     def show(self, image: Image.Image, *, hold: bool = False, title: str = "") -> bool:
         """Show an image, shrunk to the screen if it is larger.

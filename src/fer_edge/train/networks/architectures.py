@@ -21,7 +21,8 @@ class Architecture:
     """How to build a network and where its first and last layers are.
 
     Attributes:
-        constructor: `module:function`, a function with torchvision's arguments.
+        constructor: `module:name` of a function or class that takes torchvision's `num_classes`,
+            and `weights` if `has_imagenet`.
         stem: name of the first convolution; its weights are summed over the input channels.
         head: name of the last linear layer, which is replaced to fit the number of labels.
         side: default side of the network's input, in pixels.
