@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.lib.result_tables import format_model, save_result
+from benchmarks.lib.result_tables import format_models, save_result
 from fer_edge.runtime.formats.model_files import DEFAULT_MODEL, resolve_model
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.callbacks import read_log
@@ -100,12 +100,12 @@ def train(step: Step, seed: int, given: argparse.Namespace) -> Outcome:
             path.write_text("".join(map(toml_line, recipe.items())))
             begin = ["--recipe", str(path)]
         print(f"{step.name}, seed {seed}", flush=True)
-        train = ["train", "--data", given.data, "--output", str(folder), *begin]
-        subprocess.run([*command, *train], check=True)
+        own = ["train", "--data", given.data, "--output", str(folder), *begin]
+        subprocess.run([*command, *own], check=True)
     report = folder / "corruptions.json"
     if not report.exists():
-        evaluate = ["evaluate", str(model), "--data", given.data, "--split", "val", "--corruptions"]
-        done = subprocess.run([*command, *evaluate, "--json"], check=True, stdout=subprocess.PIPE)
+        own = ["evaluate", str(model), "--data", given.data, "--split", "val", "--corruptions"]
+        done = subprocess.run([*command, *own, "--json"], check=True, stdout=subprocess.PIPE)
         report.write_bytes(done.stdout)
     found = json.loads(report.read_bytes())["corruptions"]
     epochs = read_log(folder / "metrics.csv")
@@ -160,8 +160,8 @@ def main() -> None:
         print("| " + " | ".join(map(str, cells)) + " |")
     if given.keep:
         command = "python -m benchmarks.ablation fer2013.tar.gz fer2013new.csv teachers.safetensors"
-        weights = format_model(given.weights) and f" --weights{format_model(given.weights)}"
-        command = f"{command} faces RUNS{weights} --keep"
+        weights = format_models([given.weights])
+        command = f"{command} faces RUNS{weights and ' --weights'}{weights} --keep"
         path = save_result("ablation", COLUMNS, rows, command=command, model=title)
         print(f"written: {path}", file=sys.stderr)
 

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx import TensorProto, numpy_helper
 
 from benchmarks.lib.result_tables import save_result
+from benchmarks.lib.timing import open_session
 from fer_edge.runtime.backends.verification import compare_logits, judge, start_samples
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
@@ -43,14 +43,6 @@ def make_copies(model: onnx.ModelProto) -> Iterator[bytes]:
         tensor.ParseFromString(original)
 
 
-def predict(content: bytes, faces: npt.NDArray[np.uint8]) -> Logits:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 4
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    logits: Logits = session.run(["logits"], {"faces": faces})[0]
-    return logits
-
-
 def is_revealed(logits: Logits, expected: Logits, spec: ModelSpec, samples: list[int]) -> bool:
     difference = compare_logits(logits[samples], expected[samples])
     return judge(difference, spec.quantization.precision, "onnxruntime") != "right"
@@ -62,7 +54,7 @@ def main() -> None:
     given = options.parse_args()
     path = bundled("model")
     spec = read_spec(path)
-    faces, expected = spec.golden_faces(), np.array([one.logits for one in spec.golden], np.float32)
+    faces, expected = spec.golden_faces(), spec.golden_logits()
     start = start_samples(spec)
     choices = {
         "the black face": start[:1],
@@ -70,7 +62,8 @@ def main() -> None:
         "both, when a model is opened": start,
         f"all {len(faces)}, by `fer doctor`": list(range(len(faces))),
     }
-    found = [predict(copy, faces) for copy in make_copies(onnx.load(path))]
+    sessions = (open_session(copy, log_severity_level=4) for copy in make_copies(onnx.load(path)))
+    found = [session.run(["logits"], {"faces": faces})[0] for session in sessions]
     rows: list[list[str | int | float]] = [
         [name, f"{sum(is_revealed(one, expected, spec, samples) for one in found)} of {len(found)}"]
         for name, samples in choices.items()

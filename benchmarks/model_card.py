@@ -10,10 +10,14 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.lib.result_tables import to_markdown
 from fer_edge.runtime.formats.model_files import BUNDLED, bundled
 from fer_edge.train.data import duplicates
 from fer_edge.train.data.dataset import FaceData
@@ -48,10 +52,10 @@ class Shipped:
         return self.reports["PrivateTest (test)"]
 
 
-def measure(name: str, data: FaceData) -> Shipped:
+def measure(name: str, data: FaceData, copies: npt.NDArray[np.bool_]) -> Shipped:
+    """Evaluate a model; `copies` marks the test faces that are near copies of train's."""
     model = open_model(bundled("model", name), threads=1)
     val, test = (match_labels(data, data.split(s), model.spec, model.name) for s in ("val", "test"))
-    copies = duplicates.find_near_copies(test, data.split("train"))
     reports = {
         "PublicTest (validation)": evaluate(model, val, "val"),
         "PrivateTest (test)": evaluate(model, test, "test"),
@@ -64,12 +68,6 @@ def span(low: float, high: float) -> str:
     return f"{100 * low:.1f} to {high:.1%}"
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in lines)
-
-
 def headline(models: Sequence[Shipped]) -> str:
     """One row for each model: accuracies, and the calibration error on PrivateTest."""
     columns = ["model", "PublicTest", "PrivateTest", "95 % interval", "without near copies"]
@@ -79,7 +77,7 @@ def headline(models: Sequence[Shipped]) -> str:
         val, test, distinct = (f"{one.accuracy:.2%}" for one in metrics)
         interval = span(*model.test.accuracy_interval)
         rows.append([model.title, val, test, interval, distinct, f"{metrics[1].ece:.3f}"])
-    return table([*columns, "calibration error"], rows)
+    return to_markdown([*columns, "calibration error"], rows)
 
 
 def summary(models: Sequence[Shipped]) -> str:
@@ -93,7 +91,7 @@ def summary(models: Sequence[Shipped]) -> str:
             cells += [span(*report.accuracy_interval), f"{m.balanced_accuracy:.2%}"]
             cells += [f"{m.macro_f1:.3f}", f"{m.ece:.3f}", f"{report.ece_if_calibrated.mean:.3f}"]
             rows.append(cells)
-    return table(columns, rows)
+    return to_markdown(columns, rows)
 
 
 def per_label(models: Sequence[Shipped]) -> str:
@@ -107,7 +105,7 @@ def per_label(models: Sequence[Shipped]) -> str:
             recall = span(*wilson_interval(row["recall"], int(row["support"])))
             cells = [model.title, label, f"{row['precision']:.1%}", f"{row['recall']:.1%}", recall]
             rows.append([*cells, f"{row['f1']:.1%}", f"{row['support']:.0f}", worst])
-    return table([*columns, "most frequent error"], rows)
+    return to_markdown([*columns, "most frequent error"], rows)
 
 
 def annotators(models: Sequence[Shipped], ferplus: Path, data: FaceData) -> str:
@@ -133,7 +131,7 @@ def annotators(models: Sequence[Shipped], ferplus: Path, data: FaceData) -> str:
         ),
     }
     rows = [[name, *map(text, found)] for name, text in texts.items()]
-    return table(["on PrivateTest", *(one.title for one in models)], rows)
+    return to_markdown(["on PrivateTest", *(one.title for one in models)], rows)
 
 
 def shares(support: VoteSupport) -> str:
@@ -156,7 +154,8 @@ if __name__ == "__main__":
     if len(sys.argv) != 2 or "FER2013" not in os.environ:
         raise SystemExit(__doc__)
     data = read_data(Path(os.environ["FER2013"]))
-    models = [measure(name, data) for name in BUNDLED]
+    copies = duplicates.find_near_copies(data.split("test"), data.split("train"))
+    models = [measure(name, data, copies) for name in BUNDLED]
     rewrite(ROOT / "README.md", {"figures": headline(models)})
     blocks = {
         "figures": summary(models),

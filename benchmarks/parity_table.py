@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lib.result_tables import save_result
+from benchmarks.lib.result_tables import format_models, save_result
 from fer_edge.export.formats import FORMATS
 from fer_edge.runtime.formats.model_files import BUNDLED
 from fer_edge.runtime.formats.spec_reader import read_spec
@@ -81,8 +81,7 @@ def main() -> None:
                     rows.append(row(titles[-1], export(checkpoint, format, precision, path)))
                 print("  ".join(rows[-1]), flush=True)
     if options.keep:
-        is_default = options.checkpoints == list(BUNDLED)
-        given = "" if is_default else "".join(f" {Path(one).name}" for one in options.checkpoints)
+        given = format_models(options.checkpoints, list(BUNDLED))
         command = f"python -m benchmarks.parity_table{given} --keep"
         save_result("parity", COLUMNS, rows, command=command, model=titles)
 

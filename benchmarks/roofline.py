@@ -30,7 +30,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.lib.result_tables import format_model, save_result
+from benchmarks.lib.result_tables import format_models, save_result
 from benchmarks.lib.timing import open_session, print_table, time_call, time_in_turns
 from fer_edge.runtime.formats.model_files import DEFAULT_MODEL, resolve_model
 from fer_edge.runtime.formats.spec_reader import read_spec
@@ -269,9 +269,8 @@ def main() -> None:
             "seconds": whole,
             "layers": [[one.kind, one.end, one.macs, seconds] for one, seconds in layers],
         }
-        command = (
-            f"python -m benchmarks.roofline{format_model(arguments.model)} --keep {arguments.keep}"
-        )
+        given = format_models([arguments.model])
+        command = f"python -m benchmarks.roofline{given} --keep {arguments.keep}"
         save_result(
             arguments.keep, columns, rows, command=command, model=spec.title, figures=figures
         )

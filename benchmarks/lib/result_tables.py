@@ -17,7 +17,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -34,9 +34,10 @@ BLOCK = re.compile(
 PACKAGES = ("fer-edge", "numpy", "pillow", "onnxruntime", "openvino", "torch", "ai-edge-litert")
 
 
-def format_model(given: str) -> str:
-    """A model as an argument in a saved command: nothing for the default one, no folders."""
-    return "" if given == DEFAULT_MODEL else f" {Path(given).name}"
+def format_models(given: Sequence[str], default: Sequence[str] = (DEFAULT_MODEL,)) -> str:
+    """Models as arguments in a saved command: nothing for the default ones, no folders."""
+    is_default = list(given) == list(default)
+    return "" if is_default else "".join(f" {Path(one).name}" for one in given)
 
 
 def save_result(
@@ -88,6 +89,12 @@ def save_result(
     return path
 
 
+def to_markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(map(str, cells)) + " |" for cells in lines)
+
+
 def format_table(document: dict[str, object], chosen: Sequence[str] = ()) -> str:
     """Format the table and the line below it in Markdown.
 
@@ -100,8 +107,7 @@ def format_table(document: dict[str, object], chosen: Sequence[str] = ()) -> str
     """
     names = [row[0] for row in document["rows"]]
     shown = [document["rows"][names.index(name)] for name in chosen] or document["rows"]
-    rows = [document["columns"], ["---"] * len(document["columns"]), *shown]
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    table = to_markdown(document["columns"], shown)
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     models = document.get("model") or []
     titles = models if isinstance(models, str) else ", ".join(models)
@@ -110,7 +116,7 @@ def format_table(document: dict[str, object], chosen: Sequence[str] = ()) -> str
         f"`{document['command']}`, {model}{document['date']}, {document['machine']}; {versions}."
     )
     below = textwrap.fill(below, 118, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(lines) + f"\n\n{below}\n"
+    return f"{table}\n\n{below}\n"
 
 
 def fill_tables(text: str) -> str:

@@ -64,6 +64,12 @@ def test_an_unknown_architecture_is_named_when_the_config_is_made() -> None:
         TrainConfig("d", architecture="lenet")
 
 
+def test_mirrored_teachers_need_teachers() -> None:
+    with pytest.raises(ConfigError, match="mirror_teachers needs teachers"):
+        TrainConfig("d", mirror_teachers=True)
+    assert TrainConfig("d", mirror_teachers=True, qat_from="f").mirror_teachers
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("weights", "w" * 5001), ("architecture", "\x08" * 5001), ("views_folder", "v" * 5001)],

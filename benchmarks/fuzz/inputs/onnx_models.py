@@ -89,8 +89,8 @@ def _damage_node(random: Random, model: Any) -> None:
 
 def _damage_tensor(random: Random, model: Any) -> None:
     tensor = random.choice(model.graph.initializer)
-    if random.random() < 0.5 and _is_readable(tensor):
-        values = numpy_helper.to_array(tensor).copy().astype(np.float32)
+    values = _read_tensor(tensor) if random.random() < 0.5 else None
+    if values is not None:
         values.flat[random.randrange(values.size)] = random.choice((np.nan, np.inf, 1e38, -1e38, 0))
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     elif tensor.dims:
@@ -99,12 +99,16 @@ def _damage_tensor(random: Random, model: Any) -> None:
         tensor.data_type = random.randrange(25)
 
 
-def _is_readable(tensor: Any) -> bool:
-    """Whether shape and type fit the bytes: one may have been damaged before."""
+def _read_tensor(tensor: Any) -> np.ndarray | None:
+    """Its values, float32; None where shape and type don't fit the bytes, or there are none.
+
+    It may have been damaged before.
+    """
     try:
-        return numpy_helper.to_array(tensor).size > 0
+        values = numpy_helper.to_array(tensor).astype(np.float32)
     except (KeyError, TypeError, ValueError):
-        return False
+        return None
+    return values if values.size else None
 
 
 def _damage_shape(random: Random, model: Any) -> None:

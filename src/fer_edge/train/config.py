@@ -11,7 +11,7 @@ from fer_edge.documents import read_json
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.model_files import BUNDLED, DEFAULT_MODEL
 from fer_edge.schema import parse
-from fer_edge.spec_limits import MAX_TEXT, check_name, check_texts
+from fer_edge.spec_limits import check_name, check_texts
 from fer_edge.text import printable, shorten
 from fer_edge.train.networks.architectures import find_architecture
 from fer_edge.train.ranges import Augmentation, Corruption, check_bounds
@@ -174,19 +174,18 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            parts = value if isinstance(value, tuple) else (value,)
-            if any(isinstance(part, str) and len(part) > MAX_TEXT for part in parts):
-                raise ConfigError(f"{name} is over {MAX_TEXT:,} characters long")
-        find_architecture(self.architecture)
-        check_bounds(self)
         try:
+            for name, value in vars(self).items():
+                parts = value if isinstance(value, tuple) else (value,)
+                for text in (part for part in parts if isinstance(part, str)):
+                    check_texts(**{name: text})
             check_name(self.name or "fer")
-            texts = {name: getattr(self, name) for name in _SPEC_TEXTS}
-            check_texts(version=self.version, **texts)
         except ValueError as error:
             raise ConfigError(str(error)) from None
-        for name, text in texts.items():
+        find_architecture(self.architecture)
+        check_bounds(self)
+        for name in _SPEC_TEXTS:
+            text = getattr(self, name)
             if text != printable(text) or len(text) > _MAX_SPEC_TEXT:
                 raise ConfigError(
                     f"{name} must be at most {_MAX_SPEC_TEXT:,} characters without control "

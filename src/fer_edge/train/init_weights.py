@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import import_module
 
 import numpy as np
 import numpy.typing as npt
@@ -70,8 +69,7 @@ def build_initial_model(
     spec = replace(default, **given)
     model = build_classifier(config.architecture, len(labels), spec)
     if source and is_larger:
-        sources = import_module(entry.constructor.partition(":")[0]).SOURCES
-        shrink(source.model.network, model.network, sources)
+        shrink(source.model.network, model.network, entry.import_module().SOURCES)
     elif source:
         _copy_weights(model, source, labels, config.architecture)
     elif published:

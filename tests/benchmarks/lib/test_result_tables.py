@@ -13,7 +13,7 @@ from benchmarks.lib.result_tables import (
     DOCUMENTS,
     RESULTS,
     fill_tables,
-    format_model,
+    format_models,
     save_result,
 )
 
@@ -78,5 +78,7 @@ def test_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_a_saved_command_has_no_folders() -> None:
-    models = [format_model(given) for given in ("base", "/home/me/m.onnx", "other")]
+    models = [format_models([given]) for given in ("base", "/home/me/m.onnx", "other")]
     assert models == ["", " m.onnx", " other"]
+    assert format_models(["base", "a/m"]) == " base m"
+    assert format_models(["base", "x"], ["base", "x"]) == ""

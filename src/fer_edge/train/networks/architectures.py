@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_edge.errors import ConfigError
 from fer_edge.text import shorten
@@ -46,9 +46,13 @@ class Architecture:
 
         Without `weights`, which only architectures with `has_imagenet` take, they are random.
         """
-        module, _, function = self.constructor.partition(":")
-        network: nn.Module = getattr(import_module(module), function)(**options)
+        _, _, name = self.constructor.partition(":")
+        network: nn.Module = getattr(self.import_module(), name)(**options)
         return network
+
+    def import_module(self) -> Any:
+        """Import the constructor's module, with what else it has."""
+        return import_module(self.constructor.partition(":")[0])
 
 
 _V3_LAYERS = ("features.0.0", "classifier.3", 96)

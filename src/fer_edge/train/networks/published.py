@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,7 +18,7 @@ from fer_edge.train.networks.folded import restore_batch_norms
 
 def published_range(architecture: str) -> tuple[float, float]:
     """Mean and standard deviation of pixel / 255 that the published weights expect."""
-    module = _module(architecture)
+    module = ARCHITECTURES[architecture].import_module()
     return module.MEAN, module.STD
 
 
@@ -29,7 +27,7 @@ def load_published(model: FaceClassifier, architecture: str, path: Path, faces: 
 
     Args:
         model: a model of this architecture that `build_classifier` made.
-        architecture: one whose entry in `ARCHITECTURES` has a `reader`.
+        architecture: one that `is_published`.
         path: a `.safetensors` file of the published convolutions.
         faces: uint8 `[N, S, S]`, for the statistics of the batch norms; a thousand suffice.
 
@@ -37,7 +35,8 @@ def load_published(model: FaceClassifier, architecture: str, path: Path, faces: 
         ModelError: the file is damaged, or isn't of this architecture.
     """
     try:
-        state: dict[str, Tensor] = _module(architecture).read_published(load_file(path))
+        module = ARCHITECTURES[architecture].import_module()
+        state: dict[str, Tensor] = module.read_published(load_file(path))
         network = model.network
         wrong = network.load_state_dict(state, strict=False)
     except SafetensorError as error:
@@ -55,7 +54,3 @@ def load_published(model: FaceClassifier, architecture: str, path: Path, faces: 
         raise ModelError(f"{path}: holds NaN or infinite weights")
     with torch.no_grad():
         restore_batch_norms(network, model.normalize(faces.unsqueeze(1).float()))
-
-
-def _module(architecture: str) -> Any:
-    return import_module(ARCHITECTURES[architecture].constructor.partition(":")[0])
