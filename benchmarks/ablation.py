@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.lib.result_tables import format_models, save_result
+from benchmarks.lib.result_tables import format_models, save_result, to_markdown
 from fer_edge.runtime.formats.model_files import DEFAULT_MODEL, resolve_model
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.callbacks import read_log
@@ -156,8 +156,7 @@ def main() -> None:
             if seed in step.seeds:
                 found[step.name].append(train(step, seed, given))
     rows = [format_row(step, found[step.name], found[STEPS[0].name]) for step in STEPS]
-    for cells in [COLUMNS, *rows]:
-        print("| " + " | ".join(map(str, cells)) + " |")
+    print(to_markdown(COLUMNS, rows))
     if given.keep:
         command = "python -m benchmarks.ablation fer2013.tar.gz fer2013new.csv teachers.safetensors"
         weights = format_models([given.weights])

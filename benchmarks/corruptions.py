@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.lib.result_tables import save_result
+from benchmarks.lib.result_tables import save_result, to_markdown
 from benchmarks.peers.environments import make
 from benchmarks.peers.figures import to_fer2013
 from benchmarks.peers.rows import Row, started
@@ -180,8 +180,7 @@ def main() -> None:
     columns, rows = format_rows(measured)
     n = measured[0].report.n
     columns[0] = f"{given.split}, {n:,} faces"
-    for cells in [columns, *rows]:
-        print("| " + " | ".join(map(str, cells)) + " |")
+    print(to_markdown(columns, rows))
     if given.keep:
         names = [
             f"{name}={Path(file).name}" if name else Path(file).name

@@ -180,7 +180,7 @@ def keep(rows: list[tuple[str, ...]], versions: dict[str, str], what: str) -> No
         COLUMNS,
         sorted([list(row) for row in rows], key=lambda row: row[0]),
         command="benchmarks/board/run --ncnn --keep",
-        model=read_spec(bundled("model")).title,
+        model=[read_spec(bundled("model", name)).title for name in BUNDLED],
         machine=f"emulated by QEMU {qemu_version()}, one thread, predictions for {what}",
         versions=versions,
     )

@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.lib.result_tables import save_result
+from benchmarks.lib.result_tables import save_result, to_markdown
 from benchmarks.peers.environments import (
     ROOT,
     NotInstalled,
@@ -57,7 +57,7 @@ from benchmarks.peers.rows import (
     started,
 )
 from benchmarks.peers.table import OURS, TABLE
-from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.model_files import BUNDLED, bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.data.loading import read_data
 
@@ -231,9 +231,9 @@ def read_first_half(rows: list[Row], cache: Path, faces: int) -> None:
 
 
 def digest() -> str:
-    """SHA-256 of base's model and checkpoint."""
-    both = bundled("model").read_bytes() + bundled("checkpoint").read_bytes()
-    return hashlib.sha256(both).hexdigest()
+    """SHA-256 of the models in the package and their checkpoints."""
+    files = (bundled(kind, name) for name in BUNDLED for kind in ("model", "checkpoint"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def report(rows: list[Row], chosen: argparse.Namespace) -> None:
@@ -263,14 +263,12 @@ def report(rows: list[Row], chosen: argparse.Namespace) -> None:
                 columns,
                 lines,
                 command=f"{given} --runs {chosen.runs} --keep",
-                model=read_spec(bundled("model")).title,
+                model=[read_spec(bundled("model", name)).title for name in BUNDLED],
                 versions=versions,
                 figures=numbers,
             )
             print(f"written: {path}", file=sys.stderr)
-        for line in [columns, *lines]:
-            print("| " + " | ".join(map(str, line)) + " |")
-        print()
+        print(to_markdown(columns, lines), end="\n\n")
 
 
 if __name__ == "__main__":

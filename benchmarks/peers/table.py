@@ -18,33 +18,42 @@ FACEX = Environment("facex", ("facex",))
 MTCNN = Environment("facial-emotion-recognition", ("facial-emotion-recognition",))
 
 
-OURS = "fer-edge, ONNX Runtime"
+OURS = "base, ONNX Runtime"
 FER_LITERT = "`fer`'s model, LiteRT"
 TABLE = (
     Contender(OURS, BASE, {"adapter": "ours", "engine": "onnxruntime"}),
-    Contender("fer-edge, OpenVINO", OPENVINO, {"adapter": "ours", "engine": "openvino"}),
-    Contender("fer-edge, `Recognizer`", BASE, {"adapter": "ours_whole"}),
+    Contender("base, OpenVINO", OPENVINO, {"adapter": "ours", "engine": "openvino"}),
+    Contender("base, `Recognizer`", BASE, {"adapter": "ours_whole"}),
     Contender(
-        "its checkpoint in fp32, ONNX Runtime",
+        "base's checkpoint in fp32, ONNX Runtime",
         BASE,
         {"adapter": "ours", "engine": "onnxruntime", "model": "{fp32}"},
     ),
     Contender(
-        "its checkpoint in fp32, OpenVINO",
+        "base's checkpoint in fp32, OpenVINO",
         OPENVINO,
         {"adapter": "ours", "engine": "openvino", "model": "{fp32}"},
     ),
     Contender(
-        "its checkpoint in fp32, ncnn",
+        "base's checkpoint in fp32, ncnn",
         NCNN,
         {"adapter": "ours", "engine": "ncnn", "model": "{ncnn}"},
     ),
     Contender(
-        "its checkpoint, PyTorch eager", TORCH, {"adapter": "torch_module", "compiled": False}
+        "base's checkpoint, PyTorch eager", TORCH, {"adapter": "torch_module", "compiled": False}
     ),
     Contender(
-        "its checkpoint, torch.compile", TORCH, {"adapter": "torch_module", "compiled": True}
+        "base's checkpoint, torch.compile", TORCH, {"adapter": "torch_module", "compiled": True}
     ),
+    Contender(
+        "small, ONNX Runtime",
+        BASE,
+        {"adapter": "ours", "engine": "onnxruntime", "model": "small"},
+    ),
+    Contender(
+        "small, OpenVINO", OPENVINO, {"adapter": "ours", "engine": "openvino", "model": "small"}
+    ),
+    Contender("small, `Recognizer`", BASE, {"adapter": "ours_whole", "model": "small"}),
     Contender(FER_LITERT, FER_MODEL, {"adapter": "fer_litert"}),
     Contender("`fer` as installed", FER, {"adapter": "fer_whole", "offsets": [10, 10]}),
     Contender("`fer`, `offsets=(0, 0)`", FER, {"adapter": "fer_whole", "offsets": [0, 0]}),
