@@ -45,15 +45,6 @@ TABLE = (
     Contender(
         "base's checkpoint, torch.compile", TORCH, {"adapter": "torch_module", "compiled": True}
     ),
-    Contender(
-        "small, ONNX Runtime",
-        BASE,
-        {"adapter": "ours", "engine": "onnxruntime", "model": "small"},
-    ),
-    Contender(
-        "small, OpenVINO", OPENVINO, {"adapter": "ours", "engine": "openvino", "model": "small"}
-    ),
-    Contender("small, `Recognizer`", BASE, {"adapter": "ours_whole", "model": "small"}),
     Contender(FER_LITERT, FER_MODEL, {"adapter": "fer_litert"}),
     Contender("`fer` as installed", FER, {"adapter": "fer_whole", "offsets": [10, 10]}),
     Contender("`fer`, `offsets=(0, 0)`", FER, {"adapter": "fer_whole", "offsets": [0, 0]}),
