@@ -25,7 +25,7 @@ from PIL import Image
 from benchmarks.board import budget
 from benchmarks.board.checks import NOT_OFFERED, Check, Finding, list_checks
 from benchmarks.board.machine import BOARDS, CACHE, HERE, Machine, build, qemu_version
-from benchmarks.lib.result_tables import save_result
+from benchmarks.lib.result_tables import packaged_titles, save_result
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.detection.detector import detect_faces
 from fer_edge.runtime.detection.engines import open_network
@@ -180,7 +180,7 @@ def keep(rows: list[tuple[str, ...]], versions: dict[str, str], what: str) -> No
         COLUMNS,
         sorted([list(row) for row in rows], key=lambda row: row[0]),
         command="benchmarks/board/run --ncnn --keep",
-        model=[read_spec(bundled("model", name)).title for name in BUNDLED],
+        model=packaged_titles(),
         machine=f"emulated by QEMU {qemu_version()}, one thread, predictions for {what}",
         versions=versions,
     )

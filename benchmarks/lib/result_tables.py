@@ -23,7 +23,8 @@ from importlib import metadata
 from pathlib import Path
 
 from fer_edge.runtime.device.board import read_board
-from fer_edge.runtime.formats.model_files import DEFAULT_MODEL
+from fer_edge.runtime.formats.model_files import BUNDLED, DEFAULT_MODEL, bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -38,6 +39,11 @@ def format_models(given: Sequence[str], default: Sequence[str] = (DEFAULT_MODEL,
     """Models as arguments in a saved command: nothing for the default ones, no folders."""
     is_default = list(given) == list(default)
     return "" if is_default else "".join(f" {Path(one).name}" for one in given)
+
+
+def packaged_titles() -> list[str]:
+    """Name and version of each model in the package, for `save_result`."""
+    return [read_spec(bundled("model", name)).title for name in BUNDLED]
 
 
 def save_result(

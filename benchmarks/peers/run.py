@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.lib.result_tables import save_result, to_markdown
+from benchmarks.lib.result_tables import packaged_titles, save_result, to_markdown
 from benchmarks.peers.environments import (
     ROOT,
     NotInstalled,
@@ -58,7 +58,6 @@ from benchmarks.peers.rows import (
 )
 from benchmarks.peers.table import OURS, TABLE
 from fer_edge.runtime.formats.model_files import BUNDLED, bundled
-from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.train.data.loading import read_data
 
 FIRST_HALF = "first_half.json"
@@ -263,7 +262,7 @@ def report(rows: list[Row], chosen: argparse.Namespace) -> None:
                 columns,
                 lines,
                 command=f"{given} --runs {chosen.runs} --keep",
-                model=[read_spec(bundled("model", name)).title for name in BUNDLED],
+                model=packaged_titles(),
                 versions=versions,
                 figures=numbers,
             )

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.board import budget, checks, corrupt_model, machine
+from benchmarks.board import budget, checks, corrupt_model, emulate, machine
+from benchmarks.lib import result_tables
 
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.backends.verification import MAX_DIFF
@@ -148,3 +149,13 @@ def test_one_face_read_alike() -> None:
 def test_a_board_tells_its_core() -> None:
     for board in machine.BOARDS.values():
         assert core_names(board.cpuinfo()) == [board.cpu()]
+
+
+def test_a_kept_table_names_the_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(result_tables, "RESULTS", tmp_path)
+    monkeypatch.setattr(emulate, "qemu_version", lambda: "7.2")
+    rows = [tuple(f"{board} {i}" for i in range(len(emulate.COLUMNS))) for board in "ba"]
+    emulate.keep(rows, {}, "64 faces")
+    kept = json.loads((tmp_path / "boards.json").read_text("utf-8"))
+    assert kept["model"] == ["base 3"]
+    assert [row[0] for row in kept["rows"]] == ["a 0", "b 0"]
