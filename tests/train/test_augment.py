@@ -69,3 +69,9 @@ def test_erasing_fills_a_rectangle_with_the_mean() -> None:
 def test_out_of_range(setting: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be in"):
         Augmentation(**setting)
+
+
+def test_mixed_precision_augments_in_float32() -> None:
+    expected = change(FACES, Augmentation())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(change(FACES, Augmentation()), expected)

@@ -145,3 +145,12 @@ def test_scalings_are_made_as_they_are_drawn_and_few_are_kept() -> None:
     assert 1 <= kept.currsize <= 2
     down, up = corruption._make_scaling(faces.shape[-1], 100)
     assert kept.maxsize * (down.nbytes + up.nbytes) < 150e6
+
+
+def test_mixed_precision_corrupts_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    torch.manual_seed(0)
+    expected = corrupt(FACES, Corruption())
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(corrupt(FACES, Corruption()), expected)

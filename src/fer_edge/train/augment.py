@@ -29,8 +29,9 @@ def augment(faces: Tensor, ranges: Augmentation, draws: Tensor) -> Tensor:
         float32 `[N, 1, S, S]` in [0, 255].
     """
     move, light, erase = torch.split(draws.to(faces.device), [5, 2, 5], dim=1)
-    pixels = _transform(faces.unsqueeze(1).float(), ranges, move)
-    return _erase(_change_light(pixels, ranges, light), ranges, erase)
+    with torch.autocast(faces.device.type, enabled=False):  # as in corrupt
+        pixels = _transform(faces.unsqueeze(1).float(), ranges, move)
+        return _erase(_change_light(pixels, ranges, light), ranges, erase)
 
 
 VIEWS_VERSION = 1

@@ -45,10 +45,11 @@ def corrupt(pixels: Tensor, ranges: Corruption) -> Tensor:
     if not len(chosen):
         return pixels
     faces = pixels[chosen, 0]
-    faces = _change_light(faces, ranges)
-    faces = _blur_along_line(_blur(faces, ranges), ranges)
-    faces = _scale_and_sense(faces, ranges)
-    faces = _compress(faces.clamp(0, 255), ranges)
+    with torch.autocast(pixels.device.type, enabled=False):  # bfloat16 rounds gray levels
+        faces = _change_light(faces, ranges)
+        faces = _blur_along_line(_blur(faces, ranges), ranges)
+        faces = _scale_and_sense(faces, ranges)
+        faces = _compress(faces.clamp(0, 255), ranges)
     result = pixels.clone()
     result[chosen, 0] = faces.clamp(0, 255)
     return result
