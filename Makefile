@@ -9,6 +9,9 @@ VENV_OPTIONS ?=
 MINUTES ?= 10
 # tests at a time; 0: one after the other, in this process
 WORKERS ?= 2
+# A worker that dies ends the run, and its test is named: the rest of a dead worker's file is
+# otherwise run again at the end, where it can hang
+PYTEST = -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
 
 .PHONY: demo test test-slow test-all test-lowest lint docs benchmark fuzz clean
 
@@ -16,11 +19,11 @@ demo: $(VENV)/installed
 	$(VENV)/bin/fer infer --faces whole examples/astronaut.png
 
 test: $(DEV)/installed
-	$(DEV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
+	$(DEV)/bin/python $(PYTEST)
 
 # what takes long and is still worth it; pytest fails where it finds none
 test-slow: $(DEV)/installed
-	$(DEV)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m slow
+	$(DEV)/bin/python $(PYTEST) -m slow
 
 test-all: test test-slow
 
@@ -30,7 +33,7 @@ LOWEST_TESTS = tests/runtime tests/commands/test_infer.py tests/commands/test_in
   tests/commands/test_train.py tests/export/test_to_onnx.py tests/export/test_to_openvino.py \
   tests/export/test_to_ncnn.py tests/export/test_promise.py tests/test_telemetry.py
 test-lowest: $(LOWEST)/installed
-	$(LOWEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile -W default $(LOWEST_TESTS)
+	$(LOWEST)/bin/python $(PYTEST) -W default $(LOWEST_TESTS)
 
 lint: $(DEV)/installed
 	$(DEV)/bin/ruff check .

@@ -16,21 +16,42 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from fer_edge.commands import interrupts
-from fer_edge.commands.annotated_output import AnnotatedOutput
-from fer_edge.commands.interrupts import SIGNALS
 from fer_edge.commands.results_file import KINDS, ResultsFile
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.drawing.timeline import Timeline
 from fer_edge.runtime.inputs.video import read_frames
 from fer_edge.runtime.recognizer import Recognizer
 from fer_edge.runtime.results import Result
 from tests.support.commands import Fer
 from tests.support.data import draw_face
-from tests.support.processes import run_process
+from tests.support.processes import run_process, run_python
 from tests.support.videos import write_clip
 
 SCRIPT = "from fer_edge.cli import main; main()"
+STOPPED = """
+import signal
+from fer_edge.cli import main
+from fer_edge.commands import interrupts
+from fer_edge.commands.annotated_output import AnnotatedOutput
+from fer_edge.runtime.drawing.timeline import Timeline
+
+add, plot = AnnotatedOutput.add, Timeline.plot
+
+def stop_after(self, result):
+    is_open = add(self, result)
+    if result.frame == {frames} - 1:
+        signal.raise_signal({stop})
+    return is_open
+
+def stop_again(self):
+    for number in interrupts.SIGNALS:
+        signal.raise_signal(number)
+    return plot(self)
+
+AnnotatedOutput.add, Timeline.plot = stop_after, stop_again
+interrupts.BURST = 600  # on a busy machine, more than 2 s may pass
+main()
+"""
+"""A run, in a process of its own, that gets signals after some frames and as it draws its plot."""
 COUNT = 6
 
 
@@ -173,31 +194,16 @@ def test_a_run_that_is_killed_loses_and_doubles_nothing(
 
 @pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 def test_what_is_drawn_is_finished_when_a_run_is_stopped(
-    fer: Fer, tmp_path: Path, stop: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, stop: signal.Signals
 ) -> None:
     """Also where further signals come meanwhile: the terminal closes, then the machine stops."""
     frames, out = 6, tmp_path / "out.jsonl"
-    add, plot = AnnotatedOutput.add, Timeline.plot
-
-    def stop_after(self: AnnotatedOutput, result: Result) -> bool:
-        is_open = add(self, result)
-        if result.frame == frames - 1:
-            os.kill(os.getpid(), stop)
-        return is_open
-
-    def stop_again(self: Timeline) -> Image.Image:
-        for number in SIGNALS:
-            os.kill(os.getpid(), number)
-        return plot(self)
-
-    monkeypatch.setattr(AnnotatedOutput, "add", stop_after)
-    monkeypatch.setattr(Timeline, "plot", stop_again)
-    monkeypatch.setattr(interrupts, "BURST", 600)  # on a busy machine, more than 2 s may pass
     clip = write_clip(tmp_path / "clip.mkv", 20)
     options = ("--save", tmp_path / "drawn", "--plot", tmp_path / "plot.png", "-o", out)
-    ran = fer("infer", "--faces", "whole", clip, *options)
-    assert ran.code == 1
-    assert "interrupted: the results so far are complete" in ran.err
+    stopped = STOPPED.format(stop=int(stop), frames=frames)
+    ran = run_python("-c", stopped, "infer", "--faces", "whole", clip, *options)
+    assert ran.returncode == 1
+    assert "interrupted: the results so far are complete" in ran.stderr
     assert len(sources(out)) == frames
     assert len(list(read_frames(str(tmp_path / "drawn" / "clip.mp4")))) == frames
     with Image.open(tmp_path / "plot.png") as image:
