@@ -125,7 +125,9 @@ def test_completion(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The script for the shell, its installation, and what it then completes."""
     monkeypatch.setenv("HOME", str(tmp_path))
     script = 'import sys; sys.argv[0] = "fer"; from fer_edge.cli import main; main()'
-    done = run_python("-c", script, "--show-completion", "bash")
+    # Typer else looks for a shell among the parents, and pytest may run without one
+    given = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    done = run_python("-c", script, "--show-completion", "bash", env=given)
     assert done.returncode == 0, done.stderr
     assert "_FER_COMPLETE" in done.stdout
     complete = {
