@@ -141,4 +141,4 @@ def test_a_window_needs_a_display(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> 
     ran = fer("infer", EXAMPLE, "--show")
     assert (ran.code, ran.out) == (1, "")
     assert "DeviceError: --show needs a display" in ran.err
-    assert "use --save instead" in ran.err
+    assert "use --save instead, or a browser, with fer serve" in ran.err

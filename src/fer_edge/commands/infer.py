@@ -6,20 +6,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fer_edge.commands.console import complain, note
 from fer_edge.commands.options import (
-    DETECTION,
-    EXPORTED_MODEL,
-    INPUT,
-    MODEL,
-    MODEL_NAMES,
     OUTPUT,
     VIDEO,
-    Backend,
     DetectorOption,
     DeviceOption,
     Json,
@@ -28,21 +22,23 @@ from fer_edge.commands.options import (
     option,
     single,
 )
+from fer_edge.commands.recognizer_options import (
+    NO_DETECTOR_WARNING,
+    AlignOption,
+    DetectSideOption,
+    FacesOption,
+    FastestBackendOption,
+    MaxPixelsOption,
+    MinConfidenceOption,
+    MinFaceOption,
+    ModelOption,
+    ThreadsOption,
+    find_model,
+)
 from fer_edge.errors import ConfigError, SourceError
-from fer_edge.runtime.device.cpu import MAX_THREADS
-from fer_edge.runtime.formats.model_files import resolve_model
 
 if TYPE_CHECKING:
     from fer_edge.commands.annotated_output import AnnotatedOutput
-
-CHECKPOINT = ".safetensors"
-Faces = Literal["auto", "whole", "detect"]
-
-NO_DETECTOR_WARNING = (
-    "no face detector is installed, so the whole image is taken as one face, which is wrong unless "
-    "it is cropped to the face (confirm that with --faces whole). To find faces: fer detector "
-    "install"
-)
 
 INTERRUPTED = {
     False: "interrupted",
@@ -88,81 +84,17 @@ def infer(
             metavar="SOURCE...",
         ),
     ],
-    faces: Annotated[
-        Faces,
-        option(
-            DETECTION,
-            "--faces",
-            help="detect: find the faces. whole: each image is one face. auto: find them, but take "
-            "a small image (at most twice the model's input side) as one face, and every image "
-            "where no detector is installed (fer detector install).",
-        ),
-    ] = "auto",
+    faces: FacesOption = "auto",
     detector: DetectorOption = None,
-    detect_side: Annotated[
-        int,
-        option(
-            DETECTION,
-            "--detect-side",
-            min=32,
-            help="Longer side, in pixels, to which an image is resized to find faces.",
-        ),
-    ] = 640,
-    min_face: Annotated[
-        int,
-        option(
-            DETECTION, "--min-face", min=1, help="Minimum face size (the shorter side), in pixels."
-        ),
-    ] = 20,
-    align: Annotated[
-        bool, option(DETECTION, "--align/--no-align", help="Rotate tilted faces upright.")
-    ] = True,
-    model: Annotated[
-        str | None,
-        option(MODEL, "--model", metavar=f"{MODEL_NAMES}|FILE", help=EXPORTED_MODEL),
-    ] = None,
-    backend: Annotated[
-        Backend,
-        option(
-            MODEL,
-            "--backend",
-            help="Inference engine. auto: the fastest one that passed fer doctor's self-test of "
-            "the model, else the first installed one that reads the file.",
-        ),
-    ] = "auto",
+    detect_side: DetectSideOption = 640,
+    min_face: MinFaceOption = 20,
+    align: AlignOption = True,
+    model: ModelOption = None,
+    backend: FastestBackendOption = "auto",
     device: DeviceOption = "cpu",
-    threads: Annotated[
-        int | None,
-        option(
-            MODEL,
-            "--threads",
-            min=0,
-            max=MAX_THREADS,
-            help="Threads of the engine; 0 uses every core. By default the number that fer doctor "
-            "stored for this model, else 1.",
-        ),
-    ] = None,
-    min_confidence: Annotated[
-        float,
-        option(
-            MODEL,
-            "--min-confidence",
-            min=0,
-            max=1,
-            help="Report an expression as uncertain where its probability is below this.",
-        ),
-    ] = 0.0,
-    max_pixels: Annotated[
-        int | None,
-        option(
-            INPUT,
-            "--max-pixels",
-            min=1,
-            help="Maximum of width x height; a larger image is refused before it is decoded. By "
-            "default what keeps the process under 400 MB: 256 million in JPEG, 24 to 65 in "
-            "progressive JPEG, 12.5 in WebP, 20 in AVIF, 2 in PPM as text, 40 in most formats.",
-        ),
-    ] = None,
+    threads: ThreadsOption = None,
+    min_confidence: MinConfidenceOption = 0.0,
+    max_pixels: MaxPixelsOption = None,
     every: Annotated[int, option(VIDEO, "--every", min=1, help="Read every Nth frame.")] = 1,
     max_fps: Annotated[
         float,
@@ -213,11 +145,8 @@ def infer(
         cut = Cut(every, max_fps, start, duration)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    path = resolve_model(model)
-    if path.suffix.lower() == CHECKPOINT or any(path.glob(f"*{CHECKPOINT}")):
-        raise ConfigError(f"{path} is a checkpoint: export it first, with fer export {path}")
     recognizer = Recognizer.load(
-        path,
+        find_model(model),
         backend=backend,
         device=device,
         threads=threads,

@@ -18,6 +18,7 @@ _MAX_SCREEN_FRACTION = 0.9
 """Bars and borders need the rest."""
 _POLL_INTERVAL = 0.02
 """Seconds between checks for keys while an image is held."""
+INSTEAD = "use --save instead, or a browser, with fer serve"
 _CLOSING_KEYS = ("q", "Q", "Escape")
 
 
@@ -128,10 +129,10 @@ def _tkinter() -> Any:
     except ImportError as error:
         raise DeviceError(
             f"--show needs Python's tkinter ({error}): "
-            "apt install python3-tk python3-pil.imagetk, or use --save instead"
+            f"apt install python3-tk python3-pil.imagetk, or {INSTEAD}"
         ) from None
     return tkinter
 
 
 def _no_display(reason: str) -> DeviceError:
-    return DeviceError(f"--show needs a display: {reason}: use --save instead")
+    return DeviceError(f"--show needs a display: {reason}: {INSTEAD}")

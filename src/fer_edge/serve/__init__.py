@@ -1,0 +1,1 @@
+"""`fer serve`: an HTTP interface and a page, in the extra `serve`."""

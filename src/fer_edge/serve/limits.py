@@ -1,0 +1,75 @@
+"""What a request may take: a place among those that are computed, and a body of bounded size."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from http import HTTPStatus
+
+from starlette.requests import Request
+
+from fer_edge.serve.problems import Problem, busy
+from fer_edge.serve.settings import Limits
+
+
+class Slots:
+    """The places of the requests that are computed at once; used by the event loop's thread.
+
+    Attributes:
+        used: places that are taken.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self.used = 0
+
+    def take(self) -> None:
+        """Take a place.
+
+        Raises:
+            Problem: 503: none is free.
+        """
+        if self.used >= self._count:
+            raise busy(f"{self._count} requests are being computed: try again in a second")
+        self.used += 1
+
+    def give_back(self) -> None:
+        """Free a place."""
+        self.used -= 1
+
+
+async def read_limited(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
+    """The body of a request, chunk by chunk.
+
+    Raises:
+        Problem: 413: it is too large; 408: it did not arrive in time.
+    """
+    stated = request.headers.get("content-length", "0")
+    if stated.isdecimal() and int(stated) > limits.max_body:
+        raise _too_large(limits)
+    length, chunks = 0, request.stream()
+    deadline = asyncio.get_running_loop().time() + limits.body_timeout
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise Problem(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"the body did not arrive within {limits.body_timeout:g} s (--body-timeout)",
+                {"Connection": "close"},
+            ) from None
+        if chunk is None:
+            return
+        length += len(chunk)
+        if length > limits.max_body:
+            raise _too_large(limits)
+        yield chunk
+
+
+def _too_large(limits: Limits) -> Problem:
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body is over the limit of {limits.max_body:,} bytes (--max-body)",
+        {"Connection": "close"},  # the rest of the body is not read
+    )

@@ -1,0 +1,37 @@
+import { TEXTS } from "./texts.js";
+
+// An error that the server explains (problem details), or that it cannot be reached (status 0).
+export class Problem extends Error {
+  constructor(status, detail, retryAfter = 0) {
+    super(detail);
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+async function call(path, options) {
+  let response;
+  try {
+    response = await fetch(path, { credentials: "same-origin", ...options });
+  } catch {
+    throw new Problem(0, TEXTS.unreachable);
+  }
+  if (response.ok) return response;
+  const detail = await response.json().then((body) => body.detail, () => response.statusText);
+  throw new Problem(response.status, detail, Number(response.headers.get("Retry-After")) || 0);
+}
+
+export const getJson = async (path) => (await call(path)).json();
+
+export async function predict(body) {
+  return (await call("v1/predict", { method: "POST", body })).json();
+}
+
+export const logOut = () => call("logout", { method: "POST" });
+
+export const logIn = (token) =>
+  call("login", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ token }),
+  });

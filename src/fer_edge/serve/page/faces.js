@@ -1,0 +1,76 @@
+// The bars of each face. Rows are kept from frame to frame, so that a screen reader and the keyboard
+// keep their place.
+import { colourOf } from "./colours.js";
+import { make } from "./dom.js";
+import { shownFace } from "./picture.js";
+import { TEXTS } from "./texts.js";
+
+export const nameOf = (face, place) => TEXTS.face(face.track ? face.track.number : place + 1);
+export const keyOf = (face, place) => (face.track ? face.track.number : place + 1);
+
+export function makeBars(probabilities) {
+  const rows = Object.keys(probabilities).map((label) => {
+    const fill = make("span", { className: "fill" });
+    fill.style.background = colourOf(label);
+    const value = make("span", { className: "value" });
+    const bar = make("span", { className: "track" }, fill);
+    bar.setAttribute("aria-hidden", "true");
+    const row = make("li", {}, make("span", { className: "label" }, label), bar, value);
+    return { label, fill, value, row };
+  });
+  const list = make("ul", { className: "bars" }, ...rows.map(({ row }) => row));
+  const update = (values) => {
+    for (const { label, fill, value } of rows) {
+      fill.style.transform = `scaleX(${values[label]})`;
+      value.textContent = TEXTS.percent(values[label]);
+    }
+  };
+  update(probabilities);
+  return { list, update };
+}
+
+export class FaceList {
+  // onSelect(key): the face whose course the chart shows
+  constructor(root, onSelect) {
+    this.root = root;
+    this.onSelect = onSelect;
+    this.cards = new Map();
+  }
+
+  update(faces, selected) {
+    const seen = new Set();
+    faces.forEach((face, place) => {
+      const key = keyOf(face, place);
+      seen.add(key);
+      const card = this.cards.get(key) || this.add(key, face, place);
+      const { emotion, probabilities } = shownFace(face);
+      card.bars.update(probabilities);
+      card.emotion.textContent = emotion;
+      card.swatch.style.background = colourOf(emotion);
+      card.button.setAttribute("aria-pressed", String(key === selected));
+    });
+    for (const [key, card] of this.cards) {
+      if (seen.has(key)) continue;
+      card.node.remove();
+      this.cards.delete(key);
+    }
+  }
+
+  add(key, face, place) {
+    const name = nameOf(face, place);
+    const swatch = make("span", { className: "swatch" });
+    const emotion = make("strong");
+    const button = make(
+      "button",
+      { type: "button", className: "face-head", onclick: () => this.onSelect(key) },
+      swatch, make("span", { className: "hint" }, name), emotion,
+    );
+    button.title = TEXTS.showInChart(name);
+    const bars = makeBars(shownFace(face).probabilities);
+    const node = make("li", { className: "face" }, button, bars.list);
+    const card = { node, button, swatch, emotion, bars };
+    this.cards.set(key, card);
+    this.root.append(node);
+    return card;
+  }
+}

@@ -1,0 +1,162 @@
+"""Runs the application under uvicorn until a signal comes, and ends within seconds."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from fer_edge.errors import ConfigError
+from fer_edge.runtime.inputs.video import EVERY_FRAME, Cut
+from fer_edge.runtime.recognizer import Recognizer
+from fer_edge.runtime.tracking import Tracker
+from fer_edge.serve.app import Service
+from fer_edge.serve.live import Live, check_source
+from fer_edge.serve.metrics import Metrics
+from fer_edge.serve.protocol import LimitedConfig
+from fer_edge.serve.settings import Settings
+
+DRAIN_TIMEOUT = 3
+"""Seconds that requests under way have to end; systemd and `docker stop` wait longer."""
+MAX_HEADER = 16 * 1024
+"""Bytes of a request's header."""
+MAX_MESSAGE = 1024
+"""Bytes of a message over the WebSocket: clients send acknowledgements alone."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which sends the viewers away as it ends.
+
+    Args:
+        config: of uvicorn.
+        live: its viewers would otherwise stay for ever.
+    """
+
+    def __init__(self, config: LimitedConfig, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End: no new connections, no viewers, and time for the requests under way."""
+        self._live.stop()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+        """Let signals end the server in order; uvicorn's own would raise them again afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        heeded = [one for one in SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self.handle_exit) for number in heeded}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run_server(
+    recognizer: Recognizer,
+    settings: Settings,
+    *,
+    source: str | None = None,
+    cut: Cut = EVERY_FRAME,
+    min_confidence: float = 0.0,
+    max_pixels: int | None = None,
+    on_start: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve until a signal comes.
+
+    Args:
+        recognizer: for requests and the live stream.
+        settings: see `Settings`.
+        source: a video, a stream's address or a camera to show live; None: none.
+        cut: which of its frames to read.
+        min_confidence, max_pixels: see `Recognizer.load`.
+        on_start: called with the server's address once it listens.
+
+    Raises:
+        ConfigError: the server cannot listen there, or its certificate cannot be used.
+        SourceError: the source cannot be a video or a camera.
+        MissingExtraError: PyAV isn't installed, which the source needs.
+    """
+    if source is not None:
+        check_source(source)
+    metrics = Metrics()
+    live = Live(
+        recognizer,
+        source,
+        cut=cut,
+        tracker=Tracker(min_confidence=min_confidence),
+        max_viewers=settings.limits.max_viewers,
+        max_pixels=max_pixels,
+        metrics=metrics,
+    )
+    server = make_server(Service(recognizer, live, metrics, settings).make_app(), live, settings)
+    with open_socket(settings) as listening:
+        on_start(url_of(settings, listening))
+        server.run(sockets=[listening])
+
+
+def make_server(app: Any, live: Live, settings: Settings) -> Server:
+    """A server that has not started.
+
+    Raises:
+        ConfigError: the certificate or its key cannot be used.
+    """
+    config = LimitedConfig(
+        app,
+        settings.limits,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        h11_max_incomplete_event_size=MAX_HEADER,
+        ws_max_size=MAX_MESSAGE,
+        ws_per_message_deflate=False,  # JPEG does not get smaller
+        timeout_graceful_shutdown=DRAIN_TIMEOUT,
+        ssl_certfile=settings.certfile,
+        ssl_keyfile=settings.keyfile,
+    )
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"--certfile {settings.certfile}, --keyfile {settings.keyfile}: {error}"
+        ) from None
+    return Server(config, live)
+
+
+def open_socket(settings: Settings) -> socket.socket:
+    """The socket that a server listens on.
+
+    Raises:
+        ConfigError: the address is not this machine's, or the port is taken.
+    """
+    host, port = settings.host, settings.port
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=128)  # type: ignore[arg-type]
+    except OSError as error:
+        raise ConfigError(
+            f"--host {host} --port {port}: {error.strerror or error}: choose another"
+        ) from None
+
+
+def url_of(settings: Settings, listening: socket.socket) -> str:
+    """The address that a browser opens."""
+    port = listening.getsockname()[1]
+    host = settings.host
+    if host in ("0.0.0.0", "::"):
+        host = socket.gethostname()
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{settings.scheme}://{host}:{port}/"
