@@ -165,7 +165,7 @@ def serve(
     alone, unless --host names another address.
     """
     with requires_extra("serve"):
-        from fer_edge.serve.server import run_server
+        from fer_edge.serve.server import make_server, run_server
     from fer_edge.runtime.inputs.video import Cut
     from fer_edge.runtime.inputs.video_source import mask_credentials
     from fer_edge.runtime.recognizer import Recognizer
@@ -218,12 +218,12 @@ def serve(
         what = "requests alone" if source is None else mask_credentials(source)
         note(f"{recognizer.spec.title}, {what}: {url} (Ctrl-C ends it)")
 
-    run_server(
+    server = make_server(
         recognizer,
         settings,
         source=source,
         cut=Cut(max_fps=max_fps),
         min_confidence=min_confidence,
         max_pixels=max_pixels,
-        on_start=report,
     )
+    run_server(server, report)

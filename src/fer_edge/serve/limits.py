@@ -71,5 +71,4 @@ def _too_large(limits: Limits) -> Problem:
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"the body is over the limit of {limits.max_body:,} bytes (--max-body)",
-        {"Connection": "close"},  # the rest of the body is not read
     )

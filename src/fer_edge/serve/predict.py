@@ -166,15 +166,13 @@ async def _read_form(
     parser.spool_max_size = limits.max_body + 1  # never to a file: images are not stored
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError) as error:
-        text = error.message if isinstance(error, MultiPartException) else "it has no boundary"
-        if text.startswith("Too many files"):
+    except MultiPartException as error:
+        if error.message.startswith("Too many files"):
             raise Problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"over the limit of {limits.max_images} images of a request (--max-images)",
-                {"Connection": "close"},
             ) from None
-        raise Problem(HTTPStatus.BAD_REQUEST, f"the form cannot be read: {text}") from None
+        raise Problem(HTTPStatus.BAD_REQUEST, f"the form cannot be read: {error.message}") from None
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     try:
         return [

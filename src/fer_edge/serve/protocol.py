@@ -59,6 +59,7 @@ class HttpProtocol(H11Protocol):
         limits = self.config.limits
         self._header_timer = _Timer(limits.header_timeout)
         self._stall_timer = _Timer(limits.stall_timeout)
+        self._rest_timer = _Timer(limits.body_timeout)
         if len(self.connections) >= limits.max_connections:
             self.app = _refuse_connection  # type: ignore[assignment]
         endpoint = transport.get_extra_info("socket")
@@ -74,6 +75,18 @@ class HttpProtocol(H11Protocol):
             self._header_timer.start(self.transport)
         else:
             self._header_timer.stop()
+        if self.conn.their_state is not h11.SEND_BODY:
+            self._rest_timer.stop()
+
+    def on_response_complete(self) -> None:
+        """A response is sent, perhaps before the request's body has arrived.
+
+        The rest of the body is read and dropped for a while: a client that is still sending it
+        would get a reset connection instead of the response.
+        """
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            self._rest_timer.start(self.transport)
 
     def pause_writing(self) -> None:
         """The client reads more slowly than the server writes."""
@@ -87,8 +100,8 @@ class HttpProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
-        self._header_timer.stop()
-        self._stall_timer.stop()
+        for timer in (self._header_timer, self._stall_timer, self._rest_timer):
+            timer.stop()
         super().connection_lost(exc)
 
 

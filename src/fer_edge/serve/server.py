@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import uvicorn
 
@@ -36,15 +35,25 @@ class Server(uvicorn.Server):
     Args:
         config: of uvicorn.
         live: its viewers would otherwise stay for ever.
+        settings: where it listens.
+
+    Attributes:
+        on_start: called once signals are handled and clients can connect.
     """
 
-    def __init__(self, config: LimitedConfig, live: Live) -> None:
+    def __init__(self, config: LimitedConfig, live: Live, settings: Settings) -> None:
         super().__init__(config)
-        self._live = live
+        self.live, self.settings = live, settings
+        self.on_start: Callable[[], None] = lambda: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End: no new connections, no viewers, and time for the requests under way."""
-        self._live.stop()
+        self.live.stop()
         await super().shutdown(sockets)
 
     @contextmanager
@@ -62,7 +71,22 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def run_server(
+def run_server(server: Server, on_start: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until a signal comes.
+
+    Args:
+        server: see `make_server`.
+        on_start: called with the server's address once it listens.
+
+    Raises:
+        ConfigError: it cannot listen there.
+    """
+    with open_socket(server.settings) as listening:
+        server.on_start = lambda: on_start(url_of(server.settings, listening))
+        server.run(sockets=[listening])
+
+
+def make_server(
     recognizer: Recognizer,
     settings: Settings,
     *,
@@ -70,9 +94,8 @@ def run_server(
     cut: Cut = EVERY_FRAME,
     min_confidence: float = 0.0,
     max_pixels: int | None = None,
-    on_start: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Serve until a signal comes.
+) -> Server:
+    """A server that has not started.
 
     Args:
         recognizer: for requests and the live stream.
@@ -80,10 +103,9 @@ def run_server(
         source: a video, a stream's address or a camera to show live; None: none.
         cut: which of its frames to read.
         min_confidence, max_pixels: see `Recognizer.load`.
-        on_start: called with the server's address once it listens.
 
     Raises:
-        ConfigError: the server cannot listen there, or its certificate cannot be used.
+        ConfigError: the certificate or its key cannot be used.
         SourceError: the source cannot be a video or a camera.
         MissingExtraError: PyAV isn't installed, which the source needs.
     """
@@ -99,20 +121,8 @@ def run_server(
         max_pixels=max_pixels,
         metrics=metrics,
     )
-    server = make_server(Service(recognizer, live, metrics, settings).make_app(), live, settings)
-    with open_socket(settings) as listening:
-        on_start(url_of(settings, listening))
-        server.run(sockets=[listening])
-
-
-def make_server(app: Any, live: Live, settings: Settings) -> Server:
-    """A server that has not started.
-
-    Raises:
-        ConfigError: the certificate or its key cannot be used.
-    """
     config = LimitedConfig(
-        app,
+        Service(recognizer, live, metrics, settings).make_app(),
         settings.limits,
         lifespan="on",
         log_config=None,
@@ -132,7 +142,7 @@ def make_server(app: Any, live: Live, settings: Settings) -> Server:
         raise ConfigError(
             f"--certfile {settings.certfile}, --keyfile {settings.keyfile}: {error}"
         ) from None
-    return Server(config, live)
+    return Server(config, live, settings)
 
 
 def open_socket(settings: Settings) -> socket.socket:

@@ -1,0 +1,72 @@
+"""The page: small, self-contained, and every text in one module."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from fer_edge.serve.page_files import PageFile, read_page
+from tests.serve.conftest import StartServer
+
+PAGE = {file.path: file for file in read_page()}
+SCRIPTS = [file for path, file in PAGE.items() if path.endswith(".js")]
+MAX_BYTES = 60_000
+
+
+def text(path: str) -> str:
+    return PAGE[path].content.decode()
+
+
+def test_it_is_small() -> None:
+    assert sum(len(file.content) for file in PAGE.values()) < MAX_BYTES
+
+
+@pytest.mark.parametrize("file", PAGE.values(), ids=lambda file: file.path)
+def test_it_names_no_address_outside_itself(file: PageFile) -> None:
+    found = re.findall(r"(?:https?|wss?):?//[^\s\"'`)]*|[\"'(]//\w", file.content.decode())
+    assert set(found) <= {"http://www.w3.org/2000/svg"}  # a name, which no browser opens
+
+
+def test_it_has_no_inline_script_or_style() -> None:
+    page = text("/")
+    assert re.findall(r"<script(?![^>]*\bsrc=)", page) == []
+    assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", page) == []
+    assert "innerHTML" not in "".join(file.content.decode() for file in SCRIPTS)
+
+
+def test_every_file_that_is_named_is_served(start: StartServer) -> None:
+    client = start().client
+    named = set(re.findall(r'(?:src|href)="([^"#]+)"', text("/")))
+    for script in SCRIPTS:
+        named |= set(re.findall(r'from "\./([^"]+)"', script.content.decode()))
+    assert {"style.css", "main.js", "texts.js"} <= named
+    for name in named:
+        assert client.get(f"/{name}").status_code == 200, name
+    assert set(PAGE) - {"/"} <= {f"/{name}" for name in named}
+
+
+def test_types_and_caching(start: StartServer) -> None:
+    client = start().client
+    got = client.get("/main.js")
+    assert got.headers["content-type"].startswith("text/javascript")
+    assert client.get("/").headers["content-type"].startswith("text/html")
+    again = client.get("/main.js", headers={"If-None-Match": got.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_every_text_is_in_one_module() -> None:
+    keys = set(re.findall(r"^  (\w+):", text("/texts.js"), re.MULTILINE))
+    used = set(re.findall(r'data-(?:text|label)="(\w+)"', text("/")))
+    for script in SCRIPTS:
+        used |= set(re.findall(r"TEXTS\.(\w+)", script.content.decode()))
+    assert used == keys
+    words = re.findall(r">\s*([^<>\s][^<>]*)<", text("/"))
+    assert set(words) <= {"fer-edge", "–", "This page needs JavaScript."}
+
+
+def test_every_element_that_a_script_finds_is_there() -> None:
+    ids = re.findall(r'id="([\w-]+)"', text("/"))
+    assert len(ids) == len(set(ids))
+    for script in SCRIPTS:
+        assert set(re.findall(r'find\("([\w-]+)"\)', script.content.decode())) <= set(ids)
