@@ -29,7 +29,8 @@ test-all: test test-slow
 
 # under the lowest version of each library that users install: the tests that call the libraries.
 # Old libraries warn of their newer neighbours, so warnings aren't errors here
-LOWEST_TESTS = tests/runtime tests/commands/test_infer.py tests/commands/test_infer_video.py \
+LOWEST_TESTS = tests/runtime tests/serve tests/commands/test_infer.py \
+  tests/commands/test_infer_video.py tests/commands/test_serve.py \
   tests/commands/test_train.py tests/export/test_to_onnx.py tests/export/test_to_openvino.py \
   tests/export/test_to_ncnn.py tests/export/test_promise.py tests/test_telemetry.py
 test-lowest: $(LOWEST)/installed
@@ -55,7 +56,7 @@ $(LOWEST)/installed: pyproject.toml tests/lowest.py
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) tests/lowest.py >$(LOWEST)/constraints.txt
 	$(LOWEST)/bin/pip install --quiet --constraint $(LOWEST)/constraints.txt --editable '.[all]' \
-	  hypothesis pytest pytest-timeout pytest-xdist
+	  hypothesis httpx jsonschema pytest pytest-timeout pytest-xdist
 	touch $@
 
 # the documentation as a site in site/

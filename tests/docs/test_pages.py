@@ -10,7 +10,9 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import typer
 from benchmarks.board.machine import BOARDS
 
 import fer_edge
@@ -118,3 +120,14 @@ def test_the_speeds_of_boards_follow_from_the_counted_instructions() -> None:
             slow, fast = (board.ghz * 1e9 * rate / instructions for rate in board.per_cycle)
             cells.append(f"{slow:.0f} to {fast:.0f}")
         assert f"| {board.name} | {' | '.join(cells)} |" in page
+
+
+def test_limits_of_the_server_are_those_of_its_options() -> None:
+    from fer_edge.commands.serve import LIMITS, app
+
+    rows = re.findall(
+        r"^\| `(--[a-z-]+)` \| ([\d.]+) \|", (ROOT / "docs/serve.md").read_text(), re.MULTILINE
+    )
+    command: Any = typer.main.get_command(app)
+    options = [one for one in command.params if getattr(one, "rich_help_panel", "") == LIMITS]
+    assert dict(rows) == {one.opts[0]: str(one.default) for one in options}

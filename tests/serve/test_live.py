@@ -102,8 +102,8 @@ def test_one_that_reads_nothing_is_disconnected(start: StartServer, camera: Fake
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", run.port))
         client.sendall(b"GET /v1/video.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        wait_until(lambda: run.server.live.viewers == 1)
-        wait_until(lambda: run.server.live.viewers == 0)
+        wait_until(lambda: run.server.live.audience.count == 1)
+        wait_until(lambda: run.server.live.audience.count == 0)
 
 
 def test_without_viewers_nothing_is_recognized_or_encoded(
@@ -122,7 +122,7 @@ def test_without_viewers_nothing_is_recognized_or_encoded(
     found.close()
     assert run.metric("fer_frames_total") > 0
     assert encoded == []
-    wait_until(lambda: run.server.live.viewers == 0)
+    wait_until(lambda: run.server.live.audience.count == 0)
     with view(run) as viewer:
         next_frame(viewer)
     assert encoded
@@ -175,7 +175,7 @@ def test_too_many_viewers(start: StartServer, camera: FakeCamera) -> None:
         assert got.status_code == 503
         assert int(got.headers["Retry-After"]) >= 1
         assert "--max-viewers" in got.json()["detail"]
-    wait_until(lambda: run.server.live.viewers == 0)
+    wait_until(lambda: run.server.live.audience.count == 0)
     with view(run) as viewer:
         next_frame(viewer)
 

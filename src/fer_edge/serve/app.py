@@ -16,32 +16,22 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fer_edge.documents import parse_json
 from fer_edge.runtime.recognizer import Recognizer
 from fer_edge.serve import openapi
 from fer_edge.serve.health import BoardHealth
 from fer_edge.serve.live import Live
+from fer_edge.serve.login import login_routes
 from fer_edge.serve.metrics import MEDIA_TYPE, Metrics
 from fer_edge.serve.page_files import page_routes, read_page
 from fer_edge.serve.predict import Predictor
 from fer_edge.serve.problems import Problem, on_bug, on_disconnect, on_http_error
-from fer_edge.serve.security import (
-    COOKIE,
-    COOKIE_AGE,
-    PUBLIC,
-    RequestGuard,
-    TokenGuard,
-    is_equal,
-    session_value,
-)
+from fer_edge.serve.security import PUBLIC, RequestGuard, TokenGuard
 from fer_edge.serve.settings import Settings
 from fer_edge.serve.streams import Streams
 from fer_edge.text import format_json
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 """Methods that are counted under their names."""
-MAX_LOGIN = 4096
-"""Bytes of a login's body."""
 
 
 class Service:
@@ -107,8 +97,7 @@ class Service:
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
             Route("/metrics", self.metrics),
-            Route("/login", self.login, methods=["POST"]),
-            Route("/logout", self.logout, methods=["POST"]),
+            *login_routes(self._settings),
         ]
 
     @asynccontextmanager
@@ -153,31 +142,6 @@ class Service:
         content = self._metrics.render(await self._health.read())
         return Response(content, headers={"Content-Type": MEDIA_TYPE})
 
-    async def login(self, request: Request) -> Response:
-        """`POST /login` of `{"token": "..."}`: a cookie that stands for the token."""
-        token = self._settings.token
-        given = await _read_token(request)
-        if token is None:
-            return Response(status_code=204)
-        if not is_equal(given, token):
-            raise Problem(HTTPStatus.UNAUTHORIZED, "the token is wrong")
-        response = Response(status_code=204)
-        response.set_cookie(
-            COOKIE,
-            session_value(token),
-            max_age=COOKIE_AGE,
-            secure=self._settings.scheme == "https",
-            httponly=True,
-            samesite="strict",
-        )
-        return response
-
-    async def logout(self, _: Request) -> Response:
-        """`POST /logout`: the cookie goes."""
-        response = Response(status_code=204)
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
-        return response
-
 
 class _Counting:
     """Counts the requests by path, method and status.
@@ -200,22 +164,6 @@ class _Counting:
             await send(message)
 
         await self._app(scope, receive, send_counted if scope["type"] == "http" else send)
-
-
-async def _read_token(request: Request) -> str:
-    content = b""
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MAX_LOGIN:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too long for a token")
-    try:
-        document = parse_json(content)
-        token = document["token"]
-    except (ValueError, KeyError, TypeError):
-        token = None
-    if not isinstance(token, str):
-        raise Problem(HTTPStatus.BAD_REQUEST, 'send {"token": "..."}')
-    return token
 
 
 def _json(text: str) -> Response:

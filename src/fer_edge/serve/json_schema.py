@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import Face, Result
 
-LEFT_OUT = {Result: ("image_source", "seconds")}
+LEFT_OUT: dict[type, tuple[str, ...]] = {Result: ("image_source", "seconds")}
 """Fields that `to_dict` leaves out."""
 ABSENT = (Result, Face)
 """Classes whose `to_dict` leaves out what is None."""
@@ -33,7 +33,6 @@ def _add(cls: type, schemas: dict[str, Any]) -> None:
         return
     schemas[cls.__name__] = schema = {"type": "object", "additionalProperties": False}
     texts = _describe_fields(cls)
-    # localns: names that a module imports for its type checker only
     hints = get_type_hints(cls)
     properties, required = {}, []
     for field in dataclasses.fields(cls):

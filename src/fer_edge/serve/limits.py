@@ -9,7 +9,6 @@ from http import HTTPStatus
 from starlette.requests import Request
 
 from fer_edge.serve.problems import Problem, busy
-from fer_edge.serve.settings import Limits
 
 
 class Slots:
@@ -38,17 +37,24 @@ class Slots:
         self.used -= 1
 
 
-async def read_limited(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
+async def read_limited(
+    request: Request, max_bytes: int, timeout: float
+) -> AsyncGenerator[bytes, None]:
     """The body of a request, chunk by chunk.
+
+    Args:
+        request: nothing of its body is read yet.
+        max_bytes: its largest size.
+        timeout: seconds for all of it to arrive.
 
     Raises:
         Problem: 413: it is too large; 408: it did not arrive in time.
     """
     stated = request.headers.get("content-length", "0")
-    if stated.isdecimal() and int(stated) > limits.max_body:
-        raise _too_large(limits)
+    if stated.isdecimal() and int(stated) > max_bytes:
+        raise _too_large(max_bytes)
     length, chunks = 0, request.stream()
-    deadline = asyncio.get_running_loop().time() + limits.body_timeout
+    deadline = asyncio.get_running_loop().time() + timeout
     while True:
         try:
             async with asyncio.timeout_at(deadline):
@@ -56,19 +62,18 @@ async def read_limited(request: Request, limits: Limits) -> AsyncGenerator[bytes
         except TimeoutError:
             raise Problem(
                 HTTPStatus.REQUEST_TIMEOUT,
-                f"the body did not arrive within {limits.body_timeout:g} s (--body-timeout)",
+                f"the body did not arrive within {timeout:g} s",
                 {"Connection": "close"},
             ) from None
         if chunk is None:
             return
         length += len(chunk)
-        if length > limits.max_body:
-            raise _too_large(limits)
+        if length > max_bytes:
+            raise _too_large(max_bytes)
         yield chunk
 
 
-def _too_large(limits: Limits) -> Problem:
+def _too_large(max_bytes: int) -> Problem:
     return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body is over the limit of {limits.max_body:,} bytes (--max-body)",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is over the limit of {max_bytes:,} bytes"
     )

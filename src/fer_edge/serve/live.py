@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -31,8 +28,8 @@ from fer_edge.runtime.inputs.video_source import (
 from fer_edge.runtime.recognizer import Recognizer
 from fer_edge.runtime.results import Result, encode_image
 from fer_edge.runtime.tracking import Tracker
+from fer_edge.serve.audience import Audience, LiveFrame
 from fer_edge.serve.metrics import Metrics
-from fer_edge.serve.problems import busy
 from fer_edge.text import format_json
 
 logger = logging.getLogger(__name__)
@@ -64,45 +61,6 @@ class Camera:
     message: str = ""
 
 
-@dataclass(frozen=True)
-class LiveFrame:
-    """A frame as viewers get it: its result, as the line of JSON, and JPEG where one wants it."""
-
-    document: str
-    jpeg: bytes | None
-
-
-class Viewer:
-    """One viewer's place for the newest frame; used by the event loop's thread."""
-
-    def __init__(self, *, wants_image: bool) -> None:
-        self.wants_image = wants_image
-        self._frame: LiveFrame | None = None
-        self._changed = asyncio.Event()
-
-    def put(self, frame: LiveFrame) -> bool:
-        """Leave a frame; False: the viewer has not taken the one before, which is dropped."""
-        is_free = self._frame is None
-        self._frame = frame
-        self._changed.set()
-        return is_free
-
-    def wake(self) -> None:
-        """End the viewer's waiting: the camera's state has changed, or the server stops."""
-        self._changed.set()
-
-    async def next(self, timeout: float) -> LiveFrame | None:
-        """The newest frame; None: none came in time, or `wake` was called."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._changed.wait()
-        except TimeoutError:
-            return None
-        self._changed.clear()
-        frame, self._frame = self._frame, None
-        return frame
-
-
 class Live:
     """Reads a source for as long as the server runs, and recognizes while anyone looks.
 
@@ -111,9 +69,13 @@ class Live:
         source: a video, a stream's address or a camera; None: there is none.
         cut: which frames to read.
         tracker: follows the faces.
-        max_viewers: viewers at once.
+        audience: the viewers.
         max_pixels: see `Recognizer.load`.
         metrics: counts frames and faces.
+
+    Attributes:
+        camera: the state of the source.
+        audience: the viewers.
     """
 
     def __init__(
@@ -123,34 +85,23 @@ class Live:
         *,
         cut: Cut,
         tracker: Tracker,
-        max_viewers: int,
+        audience: Audience,
         max_pixels: int | None,
         metrics: Metrics,
     ) -> None:
         self._recognizer, self._source, self._cut = recognizer, source, cut
-        self._tracker, self._max_viewers = tracker, max_viewers
+        self._tracker, self.audience = tracker, audience
         self._max_pixels, self._metrics = max_pixels or MAX_PIXELS, metrics
         self._name = "" if source is None else mask_credentials(source)
         self.camera = Camera("none" if source is None else "opening", self._name)
-        self.dropped = 0
-        self._viewers: set[Viewer] = set()
-        self._watching = 0
         self._times: deque[float] = deque(maxlen=_RATE_FRAMES)
         self._stopping = threading.Event()
-        self._lock = threading.Lock()
-        self._newest: LiveFrame | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def is_stopping(self) -> bool:
         """Whether the server ends, so that viewers must leave."""
         return self._stopping.is_set()
-
-    @property
-    def viewers(self) -> int:
-        """Number of viewers."""
-        return len(self._viewers)
 
     @property
     def frames_per_second(self) -> float:
@@ -162,7 +113,7 @@ class Live:
 
     def start(self) -> None:
         """Start the thread; called by the event loop's thread."""
-        self._loop = asyncio.get_running_loop()
+        self.audience.open()
         if self._source is not None:
             self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
             self._thread.start()
@@ -170,33 +121,13 @@ class Live:
     def stop(self) -> None:
         """Send every viewer away; the thread ends by itself."""
         self._stopping.set()
-        self._wake_all()
+        self.audience.wake()
 
     def close(self) -> None:
         """Stop, and wait for the thread."""
         self.stop()
         if self._thread is not None:
             self._thread.join(_JOIN_TIMEOUT)
-
-    @contextmanager
-    def view(self, *, wants_image: bool) -> Iterator[Viewer]:
-        """A viewer while the block runs.
-
-        Raises:
-            Problem: 503: there are too many.
-        """
-        if len(self._viewers) >= self._max_viewers:
-            raise busy(f"{self._max_viewers} viewers are connected (--max-viewers)", seconds=10)
-        viewer = Viewer(wants_image=wants_image)
-        self._viewers.add(viewer)
-        self._watching += wants_image
-        self._metrics.viewers.set(len(self._viewers))
-        try:
-            yield viewer
-        finally:
-            self._viewers.discard(viewer)
-            self._watching -= wants_image
-            self._metrics.viewers.set(len(self._viewers))
 
     def _run(self) -> None:
         assert self._source is not None
@@ -229,7 +160,7 @@ class Live:
                 return
             if self.camera.state != "open":
                 self._set_camera(Camera("open", self._name))
-            if self._viewers:
+            if self.audience.count:
                 result = self._recognizer(frame.image)
                 faces = self._tracker(result.faces, frame.time)
                 self._publish(
@@ -243,26 +174,8 @@ class Live:
         self._metrics.frames.inc()
         self._metrics.faces.labels("stream").inc(len(result.faces))
         self._times.append(monotonic())
-        jpeg = encode_frame(image) if self._watching else None
-        frame = LiveFrame(format_json(result.to_dict()), jpeg)
-        with self._lock:
-            is_behind, self._newest = self._newest is not None, frame
-        if is_behind:  # the event loop has not handed out the last one
-            self._count_dropped()
-        else:
-            self._call(self._hand_out)
-
-    def _hand_out(self) -> None:
-        with self._lock:
-            frame, self._newest = self._newest, None
-        assert frame is not None
-        for viewer in self._viewers:
-            if not viewer.put(frame):
-                self._count_dropped()
-
-    def _count_dropped(self) -> None:
-        self.dropped += 1
-        self._metrics.dropped.inc()
+        jpeg = encode_frame(image) if self.audience.wants_images else None
+        self.audience.show(LiveFrame(format_json(result.to_dict()), jpeg))
 
     def _set_camera(self, camera: Camera) -> None:
         if camera == self.camera:
@@ -273,20 +186,7 @@ class Live:
             logger.warning("%s", camera.message)
         else:
             logger.info("%s: frames arrive", camera.source)
-        self._call(self._wake_all)
-
-    def _wake_all(self) -> None:
-        for viewer in self._viewers:
-            viewer.wake()
-
-    def _call(self, function: object) -> None:
-        """Call a function in the event loop's thread, unless the loop has ended."""
-        assert self._loop is not None
-        try:
-            self._loop.call_soon_threadsafe(function)  # type: ignore[arg-type]
-        except RuntimeError:
-            if not self._loop.is_closed():
-                raise
+        self.audience.wake()
 
 
 def check_source(source: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from fer_edge.runtime.device.throttling import Health
 
@@ -29,22 +30,24 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        made = {"registry": self.registry}
+        self.registry = registry = CollectorRegistry()
         self.requests = Counter(
-            "fer_requests", "HTTP requests.", ("path", "method", "status"), **made
+            "fer_requests", "HTTP requests.", ("path", "method", "status"), registry=registry
         )
         self.seconds = Histogram(
-            "fer_predict_seconds", "Duration of prediction requests.", buckets=BUCKETS, **made
+            "fer_predict_seconds",
+            "Duration of prediction requests.",
+            buckets=BUCKETS,
+            registry=registry,
         )
-        self.faces = Counter("fer_faces", "Faces that were read.", ("origin",), **made)
-        self.queue = Gauge("fer_queue", "Prediction requests under way.", **made)
-        self.frames = Counter("fer_frames", "Frames of the live stream.", **made)
+        self.faces = Counter("fer_faces", "Faces that were read.", ("origin",), registry=registry)
+        self.queue = Gauge("fer_queue", "Prediction requests under way.", registry=registry)
+        self.frames = Counter("fer_frames", "Frames of the live stream.", registry=registry)
         self.dropped = Counter(
-            "fer_frames_dropped", "Frames that a viewer was too slow for.", **made
+            "fer_frames_dropped", "Frames that a viewer was too slow for.", registry=registry
         )
-        self.viewers = Gauge("fer_viewers", "Viewers of the live stream.", **made)
-        self.camera = Gauge("fer_camera_up", "1: the camera's frames arrive.", **made)
+        self.viewers = Gauge("fer_viewers", "Viewers of the live stream.", registry=registry)
+        self.camera = Gauge("fer_camera_up", "1: the camera's frames arrive.", registry=registry)
         self.health = Health(None, (), None)
         self.registry.register(_HealthCollector(self))
 
@@ -54,7 +57,7 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class _HealthCollector:
+class _HealthCollector(Collector):
     """Temperature and throttling, left out where the machine does not report them."""
 
     def __init__(self, metrics: Metrics) -> None:

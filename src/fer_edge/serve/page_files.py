@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -47,7 +48,7 @@ def page_routes(page: tuple[PageFile, ...]) -> list[Route]:
     return [Route(one.path, _respond_with(one)) for one in page]
 
 
-def _respond_with(file: PageFile) -> object:
+def _respond_with(file: PageFile) -> Callable[[Request], Awaitable[Response]]:
     tag = f'"{hashlib.sha256(file.content).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
 

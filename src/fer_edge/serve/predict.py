@@ -12,6 +12,7 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -144,7 +145,7 @@ async def read_uploads(request: Request, limits: Limits) -> tuple[list[Upload], 
         Problem: a limit is reached, the form is damaged, or there is no image.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    async with aclosing(read_limited(request, limits)) as body:
+    async with aclosing(read_limited(request, limits.max_body, limits.body_timeout)) as body:
         if kind == "multipart/form-data":
             uploads = await _read_form(request, body, limits)
         else:  # whatever the client calls it: the content says what it is
@@ -166,13 +167,13 @@ async def _read_form(
     parser.spool_max_size = limits.max_body + 1  # never to a file: images are not stored
     try:
         form = await parser.parse()
-    except MultiPartException as error:
-        if error.message.startswith("Too many files"):
+    except (MultiPartException, FormParserError) as error:
+        if str(error).startswith("Too many files"):
             raise Problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"over the limit of {limits.max_images} images of a request (--max-images)",
             ) from None
-        raise Problem(HTTPStatus.BAD_REQUEST, f"the form cannot be read: {error.message}") from None
+        raise Problem(HTTPStatus.BAD_REQUEST, f"the form cannot be read: {error}") from None
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     try:
         return [

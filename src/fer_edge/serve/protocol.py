@@ -61,7 +61,7 @@ class HttpProtocol(H11Protocol):
         self._stall_timer = _Timer(limits.stall_timeout)
         self._rest_timer = _Timer(limits.body_timeout)
         if len(self.connections) >= limits.max_connections:
-            self.app = _refuse_connection  # type: ignore[assignment]
+            self.app = _refuse_connection
         endpoint = transport.get_extra_info("socket")
         if endpoint is not None:
             endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)

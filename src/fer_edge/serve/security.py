@@ -21,8 +21,6 @@ from fer_edge.serve.problems import problem_response
 from fer_edge.serve.settings import Settings, is_loopback
 
 COOKIE = "fer_edge_session"
-COOKIE_AGE = 30 * 24 * 3600
-"""Seconds for which a browser stays logged in."""
 PUBLIC = frozenset(("/", "/healthz", "/login", "/logout"))
 """Paths that need no token, besides the page's own files: they show nothing of the camera."""
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")

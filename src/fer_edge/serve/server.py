@@ -15,6 +15,7 @@ from fer_edge.runtime.inputs.video import EVERY_FRAME, Cut
 from fer_edge.runtime.recognizer import Recognizer
 from fer_edge.runtime.tracking import Tracker
 from fer_edge.serve.app import Service
+from fer_edge.serve.audience import Audience
 from fer_edge.serve.live import Live, check_source
 from fer_edge.serve.metrics import Metrics
 from fer_edge.serve.protocol import LimitedConfig
@@ -57,7 +58,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """Let signals end the server in order; uvicorn's own would raise them again afterwards."""
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -117,7 +118,7 @@ def make_server(
         source,
         cut=cut,
         tracker=Tracker(min_confidence=min_confidence),
-        max_viewers=settings.limits.max_viewers,
+        audience=Audience(settings.limits.max_viewers, metrics),
         max_pixels=max_pixels,
         metrics=metrics,
     )
@@ -154,7 +155,7 @@ def open_socket(settings: Settings) -> socket.socket:
     host, port = settings.host, settings.port
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=128)  # type: ignore[arg-type]
+        return socket.create_server(address[:2], family=family, backlog=128)
     except OSError as error:
         raise ConfigError(
             f"--host {host} --port {port}: {error.strerror or error}: choose another"

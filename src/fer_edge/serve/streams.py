@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from http import HTTPStatus
 from time import monotonic
 from typing import Any, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from fer_edge.serve.audience import LiveFrame, Viewer
+from fer_edge.serve.endless_response import EndlessResponse, race
 from fer_edge.serve.health import BoardHealth
-from fer_edge.serve.live import CameraState, Live, LiveFrame, Viewer
+from fer_edge.serve.live import CameraState, Live
 from fer_edge.serve.problems import Problem
 from fer_edge.text import format_json
 
@@ -82,8 +84,8 @@ class Streams:
             source=live.camera.source,
             message=live.camera.message,
             frames_per_second=round(live.frames_per_second, 1),
-            viewers=live.viewers,
-            dropped=live.dropped,
+            viewers=live.audience.count,
+            dropped=live.audience.dropped,
             temperature=health.temperature,
             throttled=health.throttled,
         )
@@ -91,13 +93,13 @@ class Streams:
     async def events(self, _: Request) -> Response:
         """`GET /v1/stream`: results and the status as server-sent events."""
         self._require_source()
-        return _ViewerResponse(self, self._live, "text/event-stream", encode_event)
+        return self._respond("text/event-stream", encode_event, wants_image=False)
 
     async def video(self, _: Request) -> Response:
         """`GET /v1/video.mjpg`: the frames, as `<img>` shows them."""
         self._require_source()
         media_type = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-        return _ViewerResponse(self, self._live, media_type, encode_part, wants_image=True)
+        return self._respond(media_type, encode_part, wants_image=True)
 
     async def socket(self, websocket: WebSocket) -> None:
         """`/v1/live`: each frame as a text message with its result and a binary one of JPEG.
@@ -105,7 +107,7 @@ class Streams:
         The client acknowledges each frame by a message, whatever it holds.
         """
         self._require_source()
-        with self._live.view(wants_image=True) as viewer:
+        with self._live.audience.view(wants_image=True) as viewer:
             await websocket.accept()
             window = _Window()
             with suppress(WebSocketDisconnect):
@@ -121,6 +123,15 @@ class Streams:
             frame = await viewer.next(max(0.0, due - monotonic()))
             if frame is not None:
                 yield frame
+
+    def _respond(self, media_type: str, encode: _Encode, *, wants_image: bool) -> Response:
+        async def encoded(viewer: Viewer) -> AsyncIterator[bytes]:
+            async for item in self.watch(viewer):
+                if content := encode(item):
+                    yield content
+
+        view = partial(self._live.audience.view, wants_image=wants_image)
+        return EndlessResponse(view, encoded, media_type)
 
     def _require_source(self) -> None:
         if self._live.camera.state == "none":
@@ -164,40 +175,6 @@ class _Window:
         return True
 
 
-class _ViewerResponse(Response):
-    """A response that lasts until the client leaves or the server stops."""
-
-    def __init__(
-        self,
-        streams: Streams,
-        live: Live,
-        media_type: str,
-        encode: _Encode,
-        *,
-        wants_image: bool = False,
-    ) -> None:
-        super().__init__(media_type=media_type)
-        del self.headers["content-length"]
-        self._streams, self._live, self._encode = streams, live, encode
-        self._wants_image = wants_image
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames to one viewer."""
-        if scope["method"] == "HEAD":
-            await Response(media_type=self.media_type)(scope, receive, send)
-            return
-        with self._live.view(wants_image=self._wants_image) as viewer:
-            start = {"status": self.status_code, "headers": self.raw_headers}
-            await send({"type": "http.response.start", **start})
-            await race(_wait_for_end(receive), self._send(viewer, send))
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _send(self, viewer: Viewer, send: Send) -> None:
-        async for item in self._streams.watch(viewer):
-            if body := self._encode(item):
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-
-
 def encode_event(item: LiveFrame | Status) -> bytes:
     """A server-sent event, `result` or `status`."""
     if isinstance(item, Status):
@@ -211,25 +188,3 @@ def encode_part(item: LiveFrame | Status) -> bytes:
         return b""
     head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(item.jpeg)}\r\n\r\n"
     return head.encode() + item.jpeg + b"\r\n"
-
-
-async def race(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run coroutines until one of them ends, and end the others.
-
-    Raises:
-        Exception: what it raised.
-    """
-    tasks = [asyncio.ensure_future(one) for one in coroutines]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
-
-
-async def _wait_for_end(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
