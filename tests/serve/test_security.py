@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from fer_edge.serve.settings import Settings, read_token
 from tests.serve.conftest import StartServer
 from tests.serve.fake_camera import FakeCamera
 from tests.support.files import EXAMPLE
+from tests.support.processes import run_process
 
 TOKEN = "0123456789abcdef"
 IMAGE = EXAMPLE.read_bytes()
@@ -38,7 +41,9 @@ def test_a_server_for_the_network_is_reached_by_its_addresses(start: StartServer
     assert client.get("/healthz", headers={"Host": "rebound.example"}).status_code == 421
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "x"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://[", ""]
+)
 def test_a_page_of_another_origin_is_refused(start: StartServer, origin: str) -> None:
     headers = {"Origin": origin}
     got = start().client.post("/v1/predict", content=IMAGE, headers=headers)
@@ -226,3 +231,19 @@ def test_the_port_may_be_taken(start: StartServer) -> None:
     ):
         pass
     assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+
+
+def test_tls(start: StartServer, tmp_path: Path) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("openssl isn't installed")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
+    make = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *name)
+    assert run_process(*make, "-keyout", key, "-out", cert).returncode == 0
+    run = start(certfile=cert, keyfile=key, token=TOKEN)
+    trusted = ssl.create_default_context(cafile=str(cert))
+    with httpx.Client(base_url=f"https://127.0.0.1:{run.port}", verify=trusted) as client:
+        got = client.post("/login", json={"token": TOKEN}, headers={"Origin": str(client.base_url)})
+        assert got.status_code == 204
+        assert "Secure" in got.headers["set-cookie"]
+        assert client.get("/v1/status").json()["token_required"]

@@ -51,7 +51,7 @@ class Service:
         self._live, self._metrics, self._settings = live, metrics, settings
         self._health = BoardHealth()
         self._predictor = Predictor(recognizer, settings.limits, metrics)
-        self._streams = Streams(live, self._health, settings.limits.stall_timeout)
+        self._streams = Streams(live, self._health, settings)
         self._document = format_json(openapi.make_document(settings.limits))
 
     def make_app(self) -> Starlette:

@@ -162,7 +162,8 @@ class Live:
                 self._set_camera(Camera("open", self._name))
             if self.audience.count:
                 result = self._recognizer(frame.image)
-                faces = self._tracker(result.faces, frame.time)
+                # the clock's time: a video that begins again, or a camera that comes back, goes on
+                faces = self._tracker(result.faces, monotonic())
                 self._publish(
                     replace(
                         result, source=self._name, frame=frame.index, time=frame.time, faces=faces

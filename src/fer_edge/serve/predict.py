@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
@@ -25,6 +24,7 @@ from fer_edge.serve.limits import Slots, read_limited
 from fer_edge.serve.metrics import Metrics
 from fer_edge.serve.problems import Problem
 from fer_edge.serve.settings import Limits
+from fer_edge.text import printable
 
 MAX_FIELDS = 16
 """Fields of a form that are no files; they are ignored."""
@@ -32,12 +32,11 @@ MAX_NAME = 200
 """Characters of an uploaded file's name that are kept."""
 
 
-class Upload(io.BytesIO):
-    """An uploaded image. Its name is what a result and an error call it, and nothing else."""
+class Upload(NamedTuple):
+    """An uploaded image. Its name is what its result and an error call it, and nothing else."""
 
-    def __init__(self, content: bytes, name: str) -> None:
-        super().__init__(content)
-        self.name = name
+    name: str
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -132,9 +131,10 @@ def recognize(recognizer: Recognizer, uploads: Sequence[Upload]) -> Predictions:
     results, errors = [], []
     for index, upload in enumerate(uploads):
         try:
-            results.append(recognizer(upload))
+            results.append(replace(recognizer(upload.content), source=upload.name))
         except SourceError as error:
-            errors.append(Failure(index, upload.name, str(error)))
+            detail = f"{upload.name}: {str(error).removeprefix('bytes: ')}"
+            errors.append(Failure(index, upload.name, printable(detail)))
     return Predictions(tuple(results), tuple(errors))
 
 
@@ -150,7 +150,7 @@ async def read_uploads(request: Request, limits: Limits) -> tuple[list[Upload], 
             uploads = await _read_form(request, body, limits)
         else:  # whatever the client calls it: the content says what it is
             content = b"".join([chunk async for chunk in body])
-            uploads = [Upload(content, "body")] if content else []
+            uploads = [Upload("body", content)] if content else []
     if not uploads:
         raise Problem(
             HTTPStatus.BAD_REQUEST, "no image: send one as the body, or as files of a form"
@@ -177,7 +177,7 @@ async def _read_form(
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     try:
         return [
-            Upload(await file.read(), (file.filename or f"image {i}")[:MAX_NAME])
+            Upload((file.filename or f"image {i}")[:MAX_NAME], await file.read())
             for i, file in enumerate(files)
         ]
     finally:

@@ -20,6 +20,7 @@ from fer_edge.serve.endless_response import EndlessResponse, race
 from fer_edge.serve.health import BoardHealth
 from fer_edge.serve.live import CameraState, Live
 from fer_edge.serve.problems import Problem
+from fer_edge.serve.settings import Settings
 from fer_edge.text import format_json
 
 STATUS_INTERVAL = 2.0
@@ -45,6 +46,7 @@ class Status:
         dropped: frames since the start that a viewer was too slow for.
         temperature: of the CPU in degrees Celsius; null: there is no sensor.
         throttled: what slows the machine down or has done so; null: it does not report it.
+        token_required: whether clients need a token.
     """
 
     camera: CameraState
@@ -55,6 +57,7 @@ class Status:
     dropped: int
     temperature: float | None
     throttled: tuple[str, ...] | None
+    token_required: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -70,11 +73,11 @@ class Streams:
     Args:
         live: the source.
         health: of the machine.
-        stall_timeout: seconds after which a viewer that acknowledges nothing is disconnected.
+        settings: of the server.
     """
 
-    def __init__(self, live: Live, health: BoardHealth, stall_timeout: float) -> None:
-        self._live, self._health, self._stall_timeout = live, health, stall_timeout
+    def __init__(self, live: Live, health: BoardHealth, settings: Settings) -> None:
+        self._live, self._health, self._settings = live, health, settings
 
     async def status(self) -> Status:
         """The status now."""
@@ -88,6 +91,7 @@ class Streams:
             dropped=live.audience.dropped,
             temperature=health.temperature,
             throttled=health.throttled,
+            token_required=self._settings.token is not None,
         )
 
     async def events(self, _: Request) -> Response:
@@ -144,7 +148,7 @@ class Streams:
                 continue
             await websocket.send_text(f'{{"result": {item.document}}}')
             await websocket.send_bytes(item.jpeg or b"")
-            if not await window.sent(self._stall_timeout):
+            if not await window.sent(self._settings.limits.stall_timeout):
                 await websocket.close(STALLED, "no frame was acknowledged")
                 return
 

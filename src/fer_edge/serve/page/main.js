@@ -77,6 +77,8 @@ setInterval(() => {
 
 function showStatus(found) {
   status = found;
+  find("logout").hidden = !found.token_required;
+  find("stage").classList.remove("stale");
   find("viewers").textContent = found.viewers;
   find("temperature").textContent =
     found.temperature === null ? "–" : TEXTS.degrees(found.temperature);
@@ -101,9 +103,16 @@ async function reconnect() {
     if (source === "server") setNotice(notice, TEXTS.viewersFull);
   } catch (error) {
     if (needsLogin(error)) return;
-    setNotice(notice, TEXTS.disconnected, true);
+    showDisconnected();
   }
   if (source === "server" && !document.hidden) live.retry();
+}
+
+function showDisconnected() {
+  find("recording").hidden = true;
+  for (const id of ["rate", "count", "temperature", "viewers"]) find(id).textContent = "–";
+  find("stage").classList.add("stale");
+  setNotice(notice, TEXTS.disconnected, true);
 }
 
 function needsLogin(error) {
@@ -161,7 +170,7 @@ async function start() {
     choose(source);
   } catch (error) {
     if (needsLogin(error)) return;
-    setNotice(notice, TEXTS.disconnected, true);
+    showDisconnected();
     setTimeout(start, 2000);
   }
 }
@@ -180,7 +189,6 @@ function setUpLogin() {
     setNotice(find("login-error"), "");
     find("token").value = "";
     find("login").close();
-    find("logout").hidden = false;
     start();
   });
   find("logout").addEventListener("click", async () => {
