@@ -10,6 +10,8 @@ Topics below fer-edge/NAME (`--topic`), where NAME is this machine (`--client`):
                   "confidence": 0.93, "probabilities": {...}} when that face's expression changes
     status        online or offline, retained; the broker publishes offline when the connection is
                   lost
+
+`--discovery` announces a sensor to Home Assistant: a retained message below homeassistant/sensor.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import socket
 import sys
 from concurrent.futures import Future
@@ -25,7 +28,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from fer_edge import Cut, FerEdgeError, Recognizer
+from fer_edge import Cut, FerEdgeError, ModelSpec, Recognizer, __version__
 
 TIMEOUT = 10
 """Seconds that the broker has to accept the connection."""
@@ -45,9 +48,43 @@ def arguments() -> argparse.Namespace:
         "--username", help="user name at the broker; the password is in MQTT_PASSWORD"
     )
     parser.add_argument("--max-fps", type=float, default=5, help="frames per second; 0: all (5)")
+    parser.add_argument(
+        "--discovery",
+        nargs="?",
+        const="homeassistant",
+        metavar="PREFIX",
+        help="announce a sensor to Home Assistant, below this topic (homeassistant)",
+    )
     options = parser.parse_args()
     options.topic = options.topic or f"fer-edge/{options.client}"
     return options
+
+
+def describe_sensor(options: argparse.Namespace, spec: ModelSpec) -> tuple[str, str]:
+    """Topic and message by which Home Assistant makes a sensor.
+
+    https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
+    """
+    name = "fer_edge_" + re.sub(r"[^A-Za-z0-9_-]", "_", options.client)
+    sensor = {
+        "name": "Expression",
+        "unique_id": f"{name}_expression",
+        "object_id": f"{name}_expression",
+        "device_class": "enum",
+        "options": [*spec.labels, "uncertain"],
+        "icon": "mdi:emoticon-outline",
+        "state_topic": f"{options.topic}/face/+",
+        "value_template": "{{ value_json.emotion }}",
+        "json_attributes_topic": f"{options.topic}/face/+",
+        "availability_topic": f"{options.topic}/status",
+        "device": {
+            "identifiers": [name],
+            "name": f"fer-edge {options.client}",
+            "model": spec.title,
+            "sw_version": __version__,
+        },
+    }
+    return f"{options.discovery}/sensor/{name}/expression/config", json.dumps(sensor)
 
 
 def main() -> int:
@@ -59,6 +96,8 @@ def main() -> int:
         if not reply.done():
             reply.set_result(code)
         if not code.is_failure:  # paho reconnects by itself and calls this again
+            if options.discovery:
+                client.publish(*describe_sensor(options, recognizer.spec), qos=1, retain=True)
             client.publish(status, "online", qos=1, retain=True)
 
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"fer-edge-{options.client}")

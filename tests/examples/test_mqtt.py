@@ -120,6 +120,22 @@ def test_each_change_arrives(broker: Broker, heard: Any, script: Script, clip: P
     assert late() == ("end", "of the retained ones")
 
 
+def test_home_assistant_finds_the_sensor(
+    broker: Broker, heard: Any, script: Script, clip: Path
+) -> None:
+    arguments = ("--port", broker.port, "--client", "living room", "--topic", "a/b", "--discovery")
+    assert script("mqtt_publish.py", clip, *arguments).wait(TIMEOUT) == 0
+    retained = dict([(late := heard(broker.port))(), late()])
+    assert retained.pop("a/b/status") == "offline"
+    ((topic, message),) = retained.items()
+    assert topic == "homeassistant/sensor/fer_edge_living_room/expression/config"
+    sensor = json.loads(message)
+    assert sensor["state_topic"] == "a/b/face/+"
+    assert sensor["availability_topic"] == "a/b/status"
+    assert "happy" in sensor["options"]
+    assert sensor["unique_id"].startswith(sensor["device"]["identifiers"][0])
+
+
 @pytest.mark.usefixtures("fake_camera")
 def test_the_broker_says_offline_for_one_that_was_killed(
     broker: Broker, heard: Any, script: Script
