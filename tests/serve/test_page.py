@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from fer_edge.runtime.drawing.colours import PALETTE
 from fer_edge.serve.page_files import PageFile, read_page
 from tests.serve.conftest import StartServer
 
@@ -70,3 +71,47 @@ def test_every_element_that_a_script_finds_is_there() -> None:
     assert len(ids) == len(set(ids))
     for script in SCRIPTS:
         assert set(re.findall(r'find\("([\w-]+)"\)', script.content.decode())) <= set(ids)
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2: relative luminance of `#rgb` or `#rrggbb`."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * one for one in colour[1:])
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted(map(luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [":root", ':root[data-theme="dark"]'])
+def test_text_has_the_contrast_of_wcag_aa(theme: str) -> None:
+    block = text("/style.css").split(f"{theme} {{")[1].split("}")[0]
+    colours = dict(re.findall(r"--([\w-]+): (#\w+)", block))
+    pairs = [
+        *(("text", on) for on in ("page", "card", "soft")),
+        *(("muted", on) for on in ("page", "card", "soft")),
+        *(("accent", on) for on in ("page", "card", "soft")),
+        ("on-accent", "accent"),
+        ("bad", "bad-soft"),
+    ]
+    low = {pair for pair in pairs if contrast(*(colours[name] for name in pair)) < 4.5}
+    assert low == set()
+
+
+def test_labels_are_legible_on_every_colour() -> None:
+    script = text("/colours.js")
+    needs_white = re.findall(r"NEEDS_WHITE = (.*);", script)[0]
+    other = re.findall(r'OTHER = "(#\w+)"', script)
+    for colour in (*PALETTE, *other):
+        ink = "#ffffff" if colour in needs_white else "#000000"
+        assert ink in script
+        assert contrast(ink, colour) >= 4.5, colour
+
+
+def test_the_palette_is_that_of_annotated_images() -> None:
+    script = text("/colours.js")
+    listed = re.findall(r'"(#\w+)"', script.split("PALETTE = [")[1].split("]")[0])
+    assert tuple(listed) == PALETTE

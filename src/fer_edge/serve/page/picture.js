@@ -1,6 +1,6 @@
 // An image with its faces on a canvas: boxes and labels in the page's own sizes, however large the
 // image is.
-import { ON_COLOUR, colourOf } from "./colours.js";
+import { colourOf, inkOn } from "./colours.js";
 import { TEXTS } from "./texts.js";
 
 const FONT = "600 14px system-ui, sans-serif";
@@ -51,7 +51,7 @@ function drawTag(pen, face, zoom, limit) {
   pen.beginPath();
   pen.roundRect(left, top, width, TAG_HEIGHT, 6);
   pen.fill();
-  pen.fillStyle = ON_COLOUR;
+  pen.fillStyle = inkOn(colourOf(emotion));
   pen.textBaseline = "middle";
   pen.fillText(text, left + 8, top + TAG_HEIGHT / 2 + 1);
 }
