@@ -22,12 +22,13 @@ class FakeCamera:
     Attributes:
         is_there: cleared: it is unplugged.
         opened: how often it was opened.
+        given: frames that were taken from it.
     """
 
     def __init__(self) -> None:
         self.is_there = threading.Event()
         self.is_there.set()
-        self.opened = 0
+        self.opened = self.given = 0
         noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
         self._image = Image.fromarray(noise)
 
@@ -36,6 +37,6 @@ class FakeCamera:
         index = 0
         while self.is_there.is_set():
             yield Frame(self._image, self._image.size, index, index * INTERVAL)
-            index += 1
+            index, self.given = index + 1, self.given + 1
             time.sleep(INTERVAL)
         raise SourceError(f"camera {source}: stopped after frame {index}: is it unplugged?")

@@ -73,7 +73,7 @@ def test_pixels(start: StartServer) -> None:
 
 
 def post_example(run: Running) -> httpx.Response:
-    return httpx.post(f"{run.url}/v1/predict", content=IMAGE, timeout=20)
+    return run.client.post("/v1/predict", content=IMAGE)
 
 
 def test_a_burst_gets_results_or_503(start: StartServer, recognizer: Recognizer) -> None:
@@ -155,7 +155,7 @@ def test_connections(start: StartServer) -> None:
     run = start(max_connections=2)
     with run.connect(), run.connect():
         wait_until(lambda: len(run.server.server_state.connections) == 2)
-        got = httpx.get(f"{run.url}/healthz")
+        got = run.client.get("/healthz")
         assert got.status_code == 503
         assert got.headers["Retry-After"] == "1"
         assert got.json()["detail"].startswith("too many connections")
@@ -183,9 +183,8 @@ def test_requests_under_way_are_finished_when_the_server_ends(
     with ThreadPoolExecutor(2) as pool:
         under_way = [pool.submit(post_example, run) for _ in range(2)]
         wait_until(lambda: run.metric("fer_queue") == 2)
-        run.client.close()
         threading.Timer(0.5, held.go.set).start()
         assert run.stop() < 5
         assert [one.result().status_code for one in under_way] == [200, 200]
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{run.url}/healthz")
+        run.client.get("/healthz")

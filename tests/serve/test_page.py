@@ -15,6 +15,9 @@ SCRIPTS = [file for path, file in PAGE.items() if path.endswith(".js")]
 MAX_BYTES = 60_000
 
 
+PAGES = [file for path, file in PAGE.items() if path == "/" or path.endswith(".html")]
+
+
 def text(path: str) -> str:
     return PAGE[path].content.decode()
 
@@ -30,7 +33,7 @@ def test_it_names_no_address_outside_itself(file: PageFile) -> None:
 
 
 def test_it_has_no_inline_script_or_style() -> None:
-    page = text("/")
+    page = "".join(file.content.decode() for file in PAGES)
     assert re.findall(r"<script(?![^>]*\bsrc=)", page) == []
     assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", page) == []
     assert "innerHTML" not in "".join(file.content.decode() for file in SCRIPTS)
@@ -38,7 +41,8 @@ def test_it_has_no_inline_script_or_style() -> None:
 
 def test_every_file_that_is_named_is_served(start: StartServer) -> None:
     client = start().client
-    named = set(re.findall(r'(?:src|href)="([^"#]+)"', text("/")))
+    pages = "".join(file.content.decode() for file in PAGES)
+    named = set(re.findall(r'(?:src|href)="([^"#]+)"', pages)) - {"./"}
     for script in SCRIPTS:
         named |= set(re.findall(r'from "\./([^"]+)"', script.content.decode()))
     assert {"style.css", "main.js", "texts.js"} <= named
@@ -58,19 +62,29 @@ def test_types_and_caching(start: StartServer) -> None:
 
 def test_every_text_is_in_one_module() -> None:
     keys = set(re.findall(r"^  (\w+):", text("/texts.js"), re.MULTILINE))
-    used = set(re.findall(r'data-(?:text|label)="(\w+)"', text("/")))
+    pages = "".join(file.content.decode() for file in PAGES)
+    used = set(re.findall(r'data-(?:text|label)="(\w+)"', pages))
     for script in SCRIPTS:
         used |= set(re.findall(r"TEXTS\.(\w+)", script.content.decode()))
     assert used == keys
-    words = re.findall(r">\s*([^<>\s][^<>]*)<", text("/"))
+    words = re.findall(r">\s*([^<>\s][^<>]*)<", pages)
     assert set(words) <= {"fer-edge", "–", "This page needs JavaScript."}
 
 
-def test_every_element_that_a_script_finds_is_there() -> None:
-    ids = re.findall(r'id="([\w-]+)"', text("/"))
+@pytest.mark.parametrize("page", PAGES, ids=lambda file: file.path)
+def test_every_element_that_a_script_finds_is_there(page: PageFile) -> None:
+    content = page.content.decode()
+    ids = re.findall(r'id="([\w-]+)"', content)
     assert len(ids) == len(set(ids))
-    for script in SCRIPTS:
-        assert set(re.findall(r'find\("([\w-]+)"\)', script.content.decode())) <= set(ids)
+    pending, scripts = re.findall(r'type="module" src="([\w-]+\.js)"', content), set[str]()
+    assert pending
+    while pending:
+        script = text(f"/{pending.pop()}")
+        scripts.add(script)
+        imported = re.findall(r'from "\./([\w-]+\.js)"', script)
+        pending += [name for name in imported if text(f"/{name}") not in scripts]
+    for script in scripts:
+        assert set(re.findall(r'find\("([\w-]+)"\)', script)) <= set(ids)
 
 
 def luminance(colour: str) -> float:

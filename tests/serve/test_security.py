@@ -224,13 +224,14 @@ def test_the_certificate_must_be_one(start: StartServer, tmp_path: Path) -> None
 def test_the_port_may_be_taken(start: StartServer) -> None:
     from fer_edge.serve.server import open_socket
 
-    port = start().port
+    run = start()
+    port = run.port
     with (
         pytest.raises(ConfigError, match=f"--port {port}: .*in use"),
         open_socket(Settings(port=port)),
     ):
         pass
-    assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    assert run.client.get("/healthz").status_code == 200
 
 
 def test_tls(start: StartServer, tmp_path: Path) -> None:
@@ -238,7 +239,19 @@ def test_tls(start: StartServer, tmp_path: Path) -> None:
         pytest.skip("openssl isn't installed")
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
-    make = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *name)
+    make = (
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "1",
+        *name,
+    )
     assert run_process(*make, "-keyout", key, "-out", cert).returncode == 0
     run = start(certfile=cert, keyfile=key, token=TOKEN)
     trusted = ssl.create_default_context(cafile=str(cert))

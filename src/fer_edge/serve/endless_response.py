@@ -12,6 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from fer_edge.serve.audience import Viewer
 
+IS_ENDLESS = "fer_edge.is_endless"
+"""Key of a request's scope, by which the connection knows that this is no response to wait for."""
+
 
 class EndlessResponse(Response):
     """Sends what a viewer sees, chunk by chunk.
@@ -37,6 +40,7 @@ class EndlessResponse(Response):
         if scope["method"] == "HEAD":
             await Response(media_type=self.media_type)(scope, receive, send)
             return
+        scope[IS_ENDLESS] = True
         with self._view() as viewer:
             start = {"status": self.status_code, "headers": self.raw_headers}
             await send({"type": "http.response.start", **start})

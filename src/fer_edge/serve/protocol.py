@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from fer_edge.serve.endless_response import IS_ENDLESS
 from fer_edge.serve.problems import problem_response
 from fer_edge.serve.settings import Limits
 
@@ -41,6 +42,11 @@ class _Timer:
             loop = asyncio.get_running_loop()
             # not close(), which waits until the client has read everything
             self._handle = loop.call_later(self._seconds, transport.abort)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and not been stopped."""
+        return self._handle is not None
 
     def stop(self) -> None:
         """Stop, if it runs."""
@@ -87,6 +93,12 @@ class HttpProtocol(H11Protocol):
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
             self._rest_timer.start(self.transport)
+
+    def shutdown(self) -> None:
+        """The server ends: a viewer that doesn't read would only keep it waiting."""
+        super().shutdown()
+        if self._stall_timer.is_running and self.scope and self.scope.get(IS_ENDLESS):
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         """The client reads more slowly than the server writes."""

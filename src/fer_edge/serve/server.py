@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
@@ -56,6 +57,9 @@ class Server(uvicorn.Server):
         """End: no new connections, no viewers, and time for the requests under way."""
         self.live.stop()
         await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()  # its client reads nothing
+        await asyncio.sleep(0)  # for their last callbacks
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
