@@ -17,7 +17,8 @@ Script = Callable[..., "subprocess.Popen[str]"]
 Interpreter = Callable[[str], None]
 HEAVY_PACKAGES = (
     "torch", "torchvision", "onnx", "onnxscript", "openvino", "lightning", "safetensors", "cv2",
-    "scipy", "matplotlib", "av", "tensorboard", "nncf",
+    "scipy", "matplotlib", "av", "tensorboard", "nncf", "starlette", "uvicorn", "websockets",
+    "prometheus_client",
 )  # fmt: skip
 WITHOUT_PACKAGES = """
 import sys
