@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,7 +17,8 @@ from fer_edge.errors import SourceError
 from fer_edge.serve import live
 from tests.serve.conftest import Running, StartServer, wait_until
 from tests.serve.fake_camera import FakeCamera
-from tests.support.files import CASES
+from tests.support import fake_picamera2
+from tests.support.files import CASES, EXAMPLE
 
 
 def view(run: Running) -> ClientConnection:
@@ -242,3 +244,24 @@ def test_a_viewer_that_reads_nothing_does_not_keep_the_server(
         client.sendall(b"GET /v1/video.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_until(lambda: run.server.live.audience.dropped > 20)
         assert run.stop() < 5
+
+
+def test_a_camera_module_that_stops_is_opened_again(
+    start: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real reader of frames, with Picamera2 replaced by a fake."""
+    module = fake_picamera2.Picamera2
+    monkeypatch.setitem(sys.modules, "picamera2", fake_picamera2)
+    monkeypatch.setenv("FAKE_PICAMERA2", str(EXAMPLE))
+    monkeypatch.setattr(module, "opened", [])
+    monkeypatch.setattr(module, "frames", 30)
+    monkeypatch.setattr(live, "RETRY_AFTER", 0.1)
+    run = start(source="0")
+    wait_until(lambda: run.server.live.camera.state == "lost")
+    assert "camera 0: stopped after frame 29" in run.server.live.camera.message
+    monkeypatch.setattr(module, "frames", 10**9)
+    wait_until(lambda: run.server.live.camera.state == "open")
+    with view(run) as viewer:
+        assert next_frame(viewer)[0]["faces"][0]["emotion"]
+    assert len(module.opened) > 1
+    assert all(camera.state == "closed" for camera in module.opened[:-1])

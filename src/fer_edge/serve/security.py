@@ -12,7 +12,6 @@ import re
 import socket
 from http import HTTPStatus
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,6 +37,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
 """Of every response."""
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+_UNCACHED_HEADERS = [*_RAW_HEADERS, (b"cache-control", b"no-store")]
 
 
 class RequestGuard:
@@ -55,10 +56,9 @@ class RequestGuard:
 
         async def send_secured(message: Message) -> None:
             if message["type"].endswith("http.response.start"):
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
+                headers = list(message.get("headers", ()))
+                has_own = any(name == b"cache-control" for name, _ in headers)
+                message["headers"] = headers + (_RAW_HEADERS if has_own else _UNCACHED_HEADERS)
             await send(message)
 
         app = self._app
