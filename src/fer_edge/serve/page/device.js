@@ -1,5 +1,6 @@
 // This device's camera: a frame at a time goes to the server, the next one after its result.
 import { Problem, predict } from "./api.js";
+import { make } from "./dom.js";
 import { TEXTS } from "./texts.js";
 
 const MAX_SIDE = 640;
@@ -12,6 +13,7 @@ export class DeviceCamera {
   constructor(handlers) {
     this.handlers = handlers;
     this.stream = null;
+    this.video = null;
     this.run = 0;
   }
 
@@ -28,8 +30,12 @@ export class DeviceCamera {
     }
     if (run !== this.run) return stopTracks(stream);
     this.stream = stream;
-    const video = document.createElement("video");
-    Object.assign(video, { srcObject: stream, muted: true, playsInline: true });
+    // in the page, though unseen: some phones decode no frames otherwise
+    const video = make("video", { className: "hidden", muted: true, playsInline: true });
+    video.setAttribute("aria-hidden", "true");
+    video.srcObject = stream;
+    document.body.append(video);
+    this.video = video;
     await video.play();
     this.handlers.onStarted();
     const canvas = document.createElement("canvas");
@@ -56,7 +62,8 @@ export class DeviceCamera {
   stop() {
     this.run += 1;
     if (this.stream) stopTracks(this.stream);
-    this.stream = null;
+    if (this.video) this.video.remove();
+    this.stream = this.video = null;
   }
 }
 

@@ -26,7 +26,10 @@ let source = "server";
 const live = new LiveConnection({ onFrame: showFrame, onStatus: showStatus, onClosed: reconnect });
 const device = new DeviceCamera({
   onFrame: showFrame,
-  onStarted: () => setNotice(notice, ""),
+  onStarted: () => {
+    setNotice(notice, "");
+    find("recording").hidden = false;
+  },
   onProblem: (text, error) => {
     setNotice(notice, text, true);
     if (error) needsLogin(error);
@@ -146,7 +149,6 @@ function choose(wanted) {
       return;
     }
     showEmpty(TEXTS.deviceStarting, TEXTS.deviceText);
-    find("recording").hidden = false;
     device.start();
   } else if (status && status.camera === "none") {
     showEmpty(TEXTS.noSource, TEXTS.noSourceText);
