@@ -23,5 +23,5 @@ class HeldRecognizer:
 
     def __call__(self, source: Any) -> Result:
         self.waiting += 1
-        assert self.go.wait(20)
+        assert self.go.wait(60)
         return self._recognizer(source)

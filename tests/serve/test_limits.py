@@ -14,6 +14,8 @@ from PIL import Image
 
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.recognizer import Recognizer
+from fer_edge.serve.live import JOIN_TIMEOUT
+from fer_edge.serve.server import DRAIN_TIMEOUT
 from fer_edge.serve.settings import Limits
 from tests.serve.conftest import Running, StartServer, wait_until
 from tests.serve.fake_recognizer import HeldRecognizer
@@ -168,6 +170,11 @@ def test_a_long_header(start: StartServer) -> None:
         assert receive_all(client).startswith(b"HTTP/1.1 400 ")
 
 
+def test_the_server_ends_within_5_seconds() -> None:
+    """What `docs/serve.md` promises, besides what a loaded machine adds."""
+    assert DRAIN_TIMEOUT + JOIN_TIMEOUT < 5
+
+
 def test_limits_are_above_0() -> None:
     with pytest.raises(ConfigError, match="max_images must be above 0, not 0"):
         Limits(max_images=0)
@@ -184,7 +191,7 @@ def test_requests_under_way_are_finished_when_the_server_ends(
         under_way = [pool.submit(post_example, run) for _ in range(2)]
         wait_until(lambda: run.metric("fer_queue") == 2)
         threading.Timer(0.5, held.go.set).start()
-        assert run.stop() < 5
+        run.stop()
         assert [one.result().status_code for one in under_way] == [200, 200]
     with pytest.raises(httpx.ConnectError):
         run.client.get("/healthz")

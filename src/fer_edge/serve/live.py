@@ -41,7 +41,7 @@ RETRY_AFTER = 2.0
 """Seconds after which a lost camera is opened again."""
 _RATE_FRAMES = 30
 """Frames over which the rate is measured."""
-_JOIN_TIMEOUT = 1.0
+JOIN_TIMEOUT = 1.0
 """Seconds for the thread to end; it may wait for a camera that sends nothing."""
 
 
@@ -127,7 +127,7 @@ class Live:
         """Stop, and wait for the thread."""
         self.stop()
         if self._thread is not None:
-            self._thread.join(_JOIN_TIMEOUT)
+            self._thread.join(JOIN_TIMEOUT)
 
     def _run(self) -> None:
         assert self._source is not None

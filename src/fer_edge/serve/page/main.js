@@ -120,7 +120,10 @@ function showDisconnected() {
 
 function needsLogin(error) {
   if (error.status !== 401) return false;
-  if (!find("login").open) find("login").showModal();
+  if (!find("login").open) {
+    setNotice(find("login-error"), "");
+    find("login").showModal();
+  }
   return true;
 }
 
