@@ -89,16 +89,23 @@ class Detector:
         """
         full = of_size or image.size
         image = image if image.mode == "RGB" else image.convert("RGB")
-        ratio = min(1.0, self.side / max(image.size))
-        size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
-        shrunk = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+        shrunk = shrink(image, self.side)
         rows = detect_faces(self._run, np.asarray(shrunk))
-        rows[:, :14] *= np.array([full[0] / size[0], full[1] / size[1]] * 7)
+        rows[:, :14] *= np.array([full[0] / shrunk.width, full[1] / shrunk.height] * 7)
         found = (_to_detection(row, full) for row in rows)
         return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
 
 
-def detect_faces(run: Run, pixels: npt.NDArray[np.uint8]) -> Floats:
+def shrink(image: Image.Image, side: int) -> Image.Image:
+    """Shrink an image whose longer side is over `side` pixels; a smaller one stays as it is."""
+    ratio = min(1.0, side / max(image.size))
+    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+def detect_faces(
+    run: Run, pixels: npt.NDArray[np.uint8], score_threshold: float = SCORE_THRESHOLD
+) -> Floats:
     """Faces in RGB pixels, uint8 `[H, W, 3]`: float32 `[faces, 15]`, in order of falling score.
 
     A row is x, y, width, height, five landmarks' x and y, and the score, as in FaceDetectorYN.
@@ -108,7 +115,7 @@ def detect_faces(run: Run, pixels: npt.NDArray[np.uint8]) -> Floats:
     padded[:height, :width] = pixels[:, :, ::-1]
     outputs = run(np.ascontiguousarray(padded.transpose(2, 0, 1)[None]))
     rows = np.concatenate([_decode_stride(outputs, stride, padded.shape[1]) for stride in STRIDES])
-    rows = rows[rows[:, 14] >= SCORE_THRESHOLD]
+    rows = rows[rows[:, 14] >= score_threshold]
     rows = rows[np.argsort(-rows[:, 14], kind="stable")][:MAX_CANDIDATES]
     # on whole pixels, as OpenCV does
     return rows[non_maximum_suppression(np.trunc(rows[:, :4]), NMS_THRESHOLD)]
