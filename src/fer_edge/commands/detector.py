@@ -1,41 +1,40 @@
-"""`fer detector`: install YuNet; label photographs, and train a detector on them."""
+"""`fer detector`: install YuNet; train, evaluate and export a detector of our own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-import typer
-
-from fer_edge.commands.console import note, print_json
+from fer_edge.commands.console import note, print_json, show
+from fer_edge.commands.detector_train import LabelsOption, train
 from fer_edge.commands.options import (
     INPUT,
+    MEASUREMENT,
     MODEL,
     OUTPUT,
-    QUANTIZATION,
-    TRAINING,
+    THRESHOLDS,
     DetectorOption,
     Json,
     argument,
     command,
     group,
-    is_typed,
     option,
 )
 from fer_edge.commands.training_output import show_training
 from fer_edge.errors import ConfigError, requires_extra
+from fer_edge.export.formats import FORMATS
+from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.text import printable
-from fer_edge.train.detector.config import DetectorConfig
+from fer_edge.train.detector.config import VALIDATION_SIDE
+from fer_edge.train.run_folder import MODEL_FILE
 
-FIELDS = DetectorConfig.__dataclass_fields__
-DEFAULTS = DetectorConfig("-", "-")
+if TYPE_CHECKING:
+    Format: TypeAlias = str
+else:
+    Format = Literal[*FORMATS]
+Precision = Literal["fp32", "int8"]
 
 app = group("Install or train the face detector, which finds the faces in photographs and video.")
-
-
-def setting(panel: str, name: str, *flags: str, **more: Any) -> Any:
-    """An option for a field of `DetectorConfig`, with the field's help text."""
-    return option(panel, *flags, help=FIELDS[name].metadata["help"], **more)
 
 
 @command(
@@ -80,93 +79,157 @@ def label(
     print(printable(f"labelled {count} photographs: {output}"))
 
 
-@command(
+def find_run_checkpoint(path: Path) -> Path:
+    """The checkpoint in a run's folder, or the file itself."""
+    return path / MODEL_FILE if path.is_dir() else path
+
+
+command(
     app,
     "fer detector train photographs --labels labels.json --output runs/faces",
     "fer detector train photographs --labels labels.json --from runs/faces --epochs 10 -o int8",
     "fer detector train --output runs/faces --resume",
+)(train)
+
+
+@command(
+    app,
+    "fer detector evaluate runs/faces photographs --labels labels.json",
+    "fer detector evaluate face_detection_yunet_2026may.onnx photographs --labels labels.json",
 )
-def train(
-    context: typer.Context,
+def evaluate(
+    model: Annotated[
+        Path,
+        argument("A run, a checkpoint, an exported detector or YuNet's file.", metavar="MODEL"),
+    ],
     photographs: Annotated[
-        Path | None, argument(FIELDS["photographs"].metadata["help"], metavar="[PHOTOS]")
-    ] = None,
-    labels: Annotated[Path | None, setting(INPUT, "labels", "--labels")] = None,
-    epochs: Annotated[int, setting(TRAINING, "epochs", "--epochs")] = DEFAULTS.epochs,
-    pieces: Annotated[int, setting(TRAINING, "pieces", "--pieces")] = DEFAULTS.pieces,
-    piece_side: Annotated[
-        int, setting(TRAINING, "piece_side", "--piece-side")
-    ] = DEFAULTS.piece_side,
-    batch_size: Annotated[
-        int, setting(TRAINING, "batch_size", "--batch-size")
-    ] = DEFAULTS.batch_size,
-    lr: Annotated[float, setting(TRAINING, "lr", "--lr")] = DEFAULTS.lr,
-    ema: Annotated[float, setting(TRAINING, "ema", "--ema")] = DEFAULTS.ema,
-    min_face: Annotated[int, setting(TRAINING, "min_face", "--min-face")] = DEFAULTS.min_face,
-    max_face: Annotated[int, setting(TRAINING, "max_face", "--max-face")] = DEFAULTS.max_face,
-    background: Annotated[
-        float, setting(TRAINING, "background", "--background")
-    ] = DEFAULTS.background,
-    workers: Annotated[int, setting(TRAINING, "workers", "--workers")] = DEFAULTS.workers,
-    seed: Annotated[int, setting(TRAINING, "seed", "--seed")] = DEFAULTS.seed,
-    qat_from: Annotated[
-        Path | None,
+        Path, argument("Folder with train/KIND/ and val/KIND/.", metavar="PHOTOS")
+    ],
+    labels: LabelsOption,
+    sides: Annotated[
+        list[int] | None,
         option(
-            QUANTIZATION,
-            "--from",
-            help="Run or checkpoint of a trained detector: train an int8 model from it (QAT).",
+            MEASUREMENT,
+            "--side",
+            min=32,
+            help="Longer side to which photographs are shrunk, in pixels; by default 640 and 320. "
+            "May be repeated.",
         ),
     ] = None,
-    name: Annotated[str, setting(MODEL, "name", "--name")] = DEFAULTS.name,
-    version: Annotated[str, setting(MODEL, "version", "--version")] = DEFAULTS.version,
-    data_name: Annotated[str, setting(MODEL, "data_name", "--data-name")] = DEFAULTS.data_name,
-    data_licence: Annotated[
-        str, setting(MODEL, "data_licence", "--data-licence")
-    ] = DEFAULTS.data_licence,
-    output: Annotated[Path, option(OUTPUT, "--output", "-o", help="Folder of the run.")] = Path(
-        "detector-run"
-    ),
-    resume: Annotated[
-        bool,
+    threshold: Annotated[
+        float | None,
         option(
-            OUTPUT, "--resume", help="Continue the run in --output after its last finished epoch."
+            MEASUREMENT,
+            "--score",
+            min=0,
+            max=1,
+            help="Lowest score of a face; by default the detector's own.",
         ),
+    ] = None,
+    engine: Annotated[
+        str,
+        option(MEASUREMENT, "--backend", help=f"Inference engine: {', '.join(ENGINES)}."),
+    ] = "onnxruntime",
+    int8: Annotated[
+        bool, option(MODEL, "--int8", help="Evaluate the QAT model of a checkpoint.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a face detector on labelled photographs and write the run's folder.
-
-    Every figure of the training's log is of the photographs of val at 320 pixels.
-    """
-    given = {
-        name: value
-        for name, value in locals().items()
-        if name in FIELDS and is_typed(context, name)
-    }
-    if not resume and (photographs is None or labels is None):
-        raise ConfigError("PHOTOS and --labels are missing: what to train on")
+    """Compare the faces that a detector finds in the photographs of val with their labels."""
     with requires_extra("train"):
-        from fer_edge.train.detector.fit import fit_detector
-        from fer_edge.train.detector.inputs import resolve_detector_config
-        from fer_edge.train.run_folder import MODEL_FILE
+        from fer_edge.render.detector import detector_table
+        from fer_edge.train.detector.evaluate import evaluate_detector
+        from fer_edge.train.detector.labels import read_labels
 
-    if qat_from is not None and qat_from.is_dir():
-        given["qat_from"] = qat_from / MODEL_FILE
-    config = resolve_detector_config(given, output, resume=resume)
-    try:
-        with show_training("reading labels") as on_progress:
-            done = fit_detector(config, output, resume=resume, on_progress=on_progress)
-    except (KeyboardInterrupt, SystemExit):
-        note(f"interrupted; to resume: fer detector train --output {output} --resume")
-        raise typer.Exit(1) from None
+    val = read_labels(labels).split("val")
+    reports = []
+    for side in sides or (640, 320):
+        with show_training("photographs") as on_progress:
+            reports.append(
+                evaluate_detector(
+                    find_run_checkpoint(model),
+                    val,
+                    photographs,
+                    side=side,
+                    score_threshold=threshold,
+                    engine=engine,
+                    quantized=int8,
+                    on_progress=on_progress,
+                )
+            )
+        if as_json:
+            print_json(reports[-1].to_dict())
+    if not as_json:
+        show([detector_table(reports)])
+
+
+@command(
+    app,
+    "fer detector export runs/faces",
+    "fer detector export int8 --precision int8 --photographs photographs --labels labels.json",
+)
+def export(
+    checkpoint: Annotated[
+        Path, argument("A run's folder or a checkpoint of a detector.", metavar="CHECKPOINT")
+    ],
+    photographs: Annotated[
+        Path | None,
+        option(INPUT, "--photographs", help="Folder with val/KIND/, to compare on as well."),
+    ] = None,
+    labels: Annotated[
+        Path | None, option(INPUT, "--labels", help="Labels of the photographs.")
+    ] = None,
+    format: Annotated[Format, option(OUTPUT, "--format", help="Format of the file.")] = "onnx",
+    precision: Annotated[
+        Precision, option(OUTPUT, "--precision", help="fp32, or int8, the checkpoint's QAT model.")
+    ] = "fp32",
+    output: Annotated[
+        Path | None,
+        option(OUTPUT, "--output", "-o", help="File; by default NAME-PRECISION beside the run."),
+    ] = None,
+    force: Annotated[bool, option(OUTPUT, "--force", help="Replace an existing file.")] = False,
+    no_gate: Annotated[
+        bool, option(THRESHOLDS, "--no-gate", help="Keep a file that misses a threshold.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Export a detector, its decoding inside, and prove that it finds what PyTorch finds.
+
+    The file is compared on golden samples and, with --photographs, on those of val. One that misses
+    a threshold is not kept.
+    """
+    if (photographs is None) != (labels is None):
+        raise ConfigError("--photographs and --labels belong together")
+    with requires_extra("export"):
+        from fer_edge.export.detector_exporter import export_detector
+        from fer_edge.runtime.formats.spec_reader import read_detector_spec
+        from fer_edge.train.detector.labels import read_labels
+        from fer_edge.train.detector.whole import WholePhotographs
+
+    source = find_run_checkpoint(checkpoint)
+    name = f"{read_detector_spec(source).name}-{precision}{FORMATS[format].suffix}"
+    val = None
+    if photographs is not None and labels is not None:
+        val = WholePhotographs(read_labels(labels).split("val"), photographs, VALIDATION_SIDE)
+    done = export_detector(
+        source,
+        output or source.with_name(name),
+        val,
+        format=format,
+        precision=precision,
+        enforced=not no_gate,
+        force=force,
+    )
     if as_json:
-        print_json(done.checkpoint.spec.to_dict())
+        print_json(done.to_dict())
         return
-    for metrics in done.checkpoint.spec.metrics:
-        print(
-            f"{metrics.split} at {metrics.side} px: recall {metrics.recall:.2%} of "
-            f"{metrics.marked} marked faces, average precision {metrics.average_precision:.2%}, "
-            f"{metrics.false_faces:.3f} false faces on each of {metrics.empty} photographs "
-            "without people"
-        )
-    print(printable(str(done.path)))
+    found = done.parity
+    lost = found.recall_lost
+    recall = "" if lost is None else f"; recall lost {100 * lost:.2f} points"
+    print(
+        f"{found.faces} faces in {found.photographs} photographs and the golden samples: "
+        f"{found.same:.2%} the same, boxes within {found.max_box_difference:.3f} px{recall}"
+    )
+    print(printable(f"wrote {done.path} ({done.size / 1e3:.0f} KB) and {done.report}"))
+    if val is None:
+        note("compared on the golden samples alone: --photographs compares on photographs")

@@ -100,22 +100,22 @@ class DetectorFormat:
         suffix: of the file that the engine opens.
         precisions: those that it has.
         convert: the converter.
-        engines: the engines that read it, by which it is proved.
+        engine: the engine by which it is proved.
     """
 
     suffix: str
     precisions: tuple[Precision, ...]
     convert: Callable[[DetectorCheckpoint, Precision], ConvertedModel]
-    engines: tuple[str, ...]
+    engine: str
 
 
 DETECTOR_FORMATS = {
     "onnx": DetectorFormat(
-        FORMATS["onnx"].suffix, ("fp32", "int8"), _convert_to_onnx, ("onnxruntime",)
+        FORMATS["onnx"].suffix, ("fp32", "int8"), _convert_to_onnx, "onnxruntime"
     ),
     "openvino": DetectorFormat(
-        FORMATS["openvino"].suffix, ("fp32", "int8"), _convert_to_openvino, ("openvino",)
+        FORMATS["openvino"].suffix, ("fp32", "int8"), _convert_to_openvino, "openvino"
     ),
-    "ncnn": DetectorFormat(FORMATS["ncnn"].suffix, ("fp32",), _convert_to_ncnn, ("ncnn",)),
+    "ncnn": DetectorFormat(FORMATS["ncnn"].suffix, ("fp32",), _convert_to_ncnn, "ncnn"),
 }
 """Formats of detectors, by the names of `FORMATS`."""

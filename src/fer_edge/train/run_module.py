@@ -56,7 +56,7 @@ class RunModule(lightning.LightningModule):
         )
 
     def is_in_quantized_layer(self) -> Callable[[nn.Parameter], bool]:
-        """A function that tells whether a parameter belongs to a quantized layer."""
+        """A function that says whether a parameter belongs to a quantized layer."""
         layers = quantized_layers(self.model).values()
         known = {id(one) for layer in layers for one in layer.layer.parameters()}
         return lambda parameter: id(parameter) in known

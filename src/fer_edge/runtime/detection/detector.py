@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -94,7 +94,7 @@ class Detector:
         if side < 32 or min_face < 1:
             raise ValueError(f"side {side} or min_face {min_face} is too small: 32 and 1 or more")
         self.side, self.min_face = side, min_face
-        self._find = open_finder(path, threads=threads, engine=engine)
+        self._find, _ = open_finder(path, threads=threads, engine=engine)
 
     def __call__(
         self, image: Image.Image, of_size: tuple[int, int] | None = None
@@ -115,8 +115,17 @@ class Detector:
         return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
 
 
-def open_finder(path: Path, *, threads: int, engine: str) -> Finder:
+def open_finder(
+    path: Path, *, threads: int, engine: str, score_threshold: float | None = None
+) -> tuple[Finder, float]:
     """Open a detector's file: our own, which has a spec, or YuNet.
+
+    Args:
+        path, threads, engine: as for `Detector`.
+        score_threshold: lowest score of a face; None: the detector's own.
+
+    Returns:
+        The function that finds faces, and the detector's own threshold.
 
     Raises:
         ConfigError, MissingExtraError, ModelError, SpecError: as `Detector`.
@@ -127,9 +136,17 @@ def open_finder(path: Path, *, threads: int, engine: str) -> Finder:
         spec = read_detector_spec(path)
     except (MissingSpecError, ModelError):  # a file that is damaged too is for the engine to refuse
         run = open_network(path, threads=threads, engine=engine)
-        return lambda image: detect_faces(run, np.asarray(image.convert("RGB")))
+        threshold = SCORE_THRESHOLD if score_threshold is None else score_threshold
+        return partial(_find_with_yunet, run, threshold), SCORE_THRESHOLD
     with requires_engine(engine):
-        return partial(find_faces, open_cells(path, spec, threads=threads, engine=engine), spec)
+        cells = open_cells(path, spec, threads=threads, engine=engine)
+    own = spec.score_threshold
+    threshold = own if score_threshold is None else score_threshold
+    return partial(find_faces, cells, replace(spec, score_threshold=threshold)), own
+
+
+def _find_with_yunet(run: Run, score_threshold: float, image: Image.Image) -> Floats:
+    return detect_faces(run, np.asarray(image.convert("RGB")), score_threshold)
 
 
 def shrink(image: Image.Image, side: int) -> Image.Image:

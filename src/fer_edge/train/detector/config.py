@@ -14,6 +14,9 @@ from fer_edge.schema import parse
 from fer_edge.spec_limits import check_name, check_texts
 from fer_edge.train.ranges import Corruption, check_bounds
 
+VALIDATION_SIDE = 320
+"""Longer side of the photographs of validation, in pixels."""
+
 
 def _setting(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
@@ -47,7 +50,7 @@ class DetectorConfig:
     background: float = _setting(
         0.3, "Fraction of the parts of pieces that show photographs without people."
     )
-    min_face: int = _setting(7, "Smallest face (the shorter side) that is asked for, in pixels.")
+    min_face: int = _setting(7, "Smallest face to find (its shorter side), in pixels.")
     max_face: int = _setting(220, "Largest face that a piece is scaled to, in pixels.")
     # milder than for the classifier: an eight-pixel face has nothing to lose
     corruption: Corruption = field(

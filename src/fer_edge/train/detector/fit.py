@@ -18,7 +18,7 @@ from fer_edge.train.calibrate import calibrate
 from fer_edge.train.callbacks import EmaWeights, EpochLog, StepProgress, read_log
 from fer_edge.train.detector import checkpoint as checkpoints
 from fer_edge.train.detector.checkpoint import DetectorCheckpoint
-from fer_edge.train.detector.config import DetectorConfig
+from fer_edge.train.detector.config import VALIDATION_SIDE, DetectorConfig
 from fer_edge.train.detector.finalize import add_quantized_detector, finalize_detector
 from fer_edge.train.detector.inputs import check_inputs, describe_inputs, save_inputs
 from fer_edge.train.detector.labels import Photograph, read_labels
@@ -34,8 +34,6 @@ from fer_edge.train.run_checkpoints import FOLDER, ResumePoint, RunCheckpoints, 
 from fer_edge.train.run_folder import CONFIG_FILE, MODEL_FILE
 from fer_edge.train.trainer import hold_run, open_trainer
 
-VALIDATION_SIDE = 320
-"""Longer side of the photographs of validation, in pixels."""
 _CALIBRATION_PIECES = 192
 
 _LOG = logging.getLogger(__name__)

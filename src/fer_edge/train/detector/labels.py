@@ -31,7 +31,7 @@ class Kind:
 
     Attributes:
         certain: lowest score at which a face is certain. One of a lower score is unsure: training
-            neither asks for it nor against it.
+            neither wants it found nor missed.
         has_people: False: there is no human face in it, whatever a detector finds.
         is_background: whether most of its photographs show no people.
     """

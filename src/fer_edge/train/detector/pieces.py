@@ -156,7 +156,7 @@ class PieceDataset(Dataset[Piece]):
         return chosen[random.integers(len(chosen))]
 
     def _open(self, photograph: Photograph) -> Image.Image:
-        return read_gray(self.folder / photograph.name)
+        return read_photograph(self.folder / photograph.name).convert("L")
 
     def _cut(
         self,
@@ -192,14 +192,14 @@ class PieceDataset(Dataset[Piece]):
         return np.full(size[::-1], gray, np.uint8)
 
 
-def read_gray(path: Path) -> Image.Image:
-    """A photograph in gray.
+def read_photograph(path: Path) -> Image.Image:
+    """A photograph, L or RGB.
 
     Raises:
         DataError: it can't be read.
     """
     try:
-        return open_image(path).convert("L")
+        return open_image(path)
     except SourceError as error:
         raise DataError(f"{path}: {error}: label the photographs again") from None
 

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fer_edge.runtime.detection.detector import shrink
 from fer_edge.train.detector.labels import Photograph
-from fer_edge.train.detector.pieces import Piece, collate, find_cells, read_gray
+from fer_edge.train.detector.pieces import Piece, collate, find_cells, read_photograph
 
 _BATCH_SIZE = 16
 
@@ -33,7 +33,7 @@ class WholePhotographs(Dataset[Piece]):
 
     def __getitem__(self, index: int) -> Piece:
         photograph = self.photographs[index]
-        image = read_gray(self.folder / photograph.name)
+        image = read_photograph(self.folder / photograph.name).convert("L")
         shrunk = np.asarray(shrink(image, self.side))
         scale = shrunk.shape[1] / image.width
         self.scales[index] = scale
