@@ -82,7 +82,7 @@ def test_a_large_face_is_found_on_the_coarsest_grid_only() -> None:
 def test_a_cell_finds_one_face() -> None:
     geometry, logits = _geometry(64)
     face = [20.0, 20, 9, 9, 0, 0, 0, 0]
-    pairs = match(geometry, logits, torch.tensor([[face, [21.0, *face[1:]]]]), 64)
+    pairs = match(geometry, logits, torch.tensor([[face, [28.0, *face[1:]]]]), 64)
     assert len(set(pairs.cell.tolist())) == len(pairs.cell)
     assert set(pairs.face.tolist()) == {0, 1}
 
