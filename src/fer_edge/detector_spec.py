@@ -163,8 +163,10 @@ class DetectorSample:
     @classmethod
     def encode(cls, image: npt.NDArray[np.uint8], output: Floats) -> DetectorSample:
         """Make one of an image, uint8 `[H, W]`, and the output for it, float32 `[9, cells]`."""
+        height, width = image.shape
         return cls(
-            *image.shape,
+            height,
+            width,
             base64.b64encode(image.tobytes()).decode(),
             base64.b64encode(output.astype("<f4").tobytes()).decode(),
         )
