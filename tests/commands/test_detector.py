@@ -75,8 +75,9 @@ def test_export(fer: Fer, checkpoint: Path, photographs: Path, tmp_path: Path) -
     compared = ("--photographs", photographs, "--labels", photographs / "labels.json")
     ran = fer(
         *("detector", "export", checkpoint, "--format", "ncnn", "--output", path),
-        *(*compared, "--force", "--json"),
+        *(*compared, "--score", 0.4, "--force", "--json"),
     )
+    assert read_detector_spec(path).score_threshold == 0.4
     assert json.loads(ran.out)["parity"]["photographs"] == 6
     ran = fer("detector", "export", checkpoint, "--photographs", photographs)
     assert ran.code == 2

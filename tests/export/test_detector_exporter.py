@@ -13,9 +13,9 @@ from PIL import Image
 
 from fer_edge.detector_spec import DetectorParity
 from fer_edge.errors import ConfigError, ModelError, ParityError, SpecError
-from fer_edge.export import detector_exporter
+from fer_edge.export import detector_exporter, detector_formats
 from fer_edge.export.detector_exporter import ExportedDetector, export_detector
-from fer_edge.export.detector_formats import DETECTOR_FORMATS
+from fer_edge.export.detector_formats import DETECTOR_FORMATS, detector_to_onnx
 from fer_edge.export.detector_parity import (
     THRESHOLDS,
     Comparison,
@@ -27,7 +27,9 @@ from fer_edge.runtime.detection.cells import is_same_output, open_cells
 from fer_edge.runtime.detection.detector import Detector
 from fer_edge.runtime.detection.engines import ENGINES
 from fer_edge.runtime.formats.spec_reader import read_detector_spec, read_spec
+from fer_edge.spec import Precision
 from fer_edge.train.detector import checkpoint
+from fer_edge.train.detector.checkpoint import DetectorCheckpoint
 from fer_edge.train.detector.labels import read_labels
 from fer_edge.train.detector.whole import WholePhotographs
 from tests.support.detectors import draw_image, save_detector
@@ -58,14 +60,23 @@ def exported(
     photographs = tmp_path_factory.mktemp("photographs")
     val = read_labels(write_photographs(photographs)).split("val")
     whole = WholePhotographs(val, photographs, 160)
-    made = {}
-    for format, precision in CELLS:
-        path = folder / f"{precision}{DETECTOR_FORMATS[format].suffix}"
-        # int8 of a network that isn't trained loses recall by chance
-        enforced = precision == "fp32"
-        made[format, precision] = export_detector(
-            source, path, whole, format=format, precision=precision, enforced=enforced
-        )
+    made, graphs = {}, dict[str, bytes]()
+
+    def build(loaded: DetectorCheckpoint, precision: Precision) -> onnx.ModelProto:
+        """PyTorch's exporter takes seconds: once for each precision."""
+        if precision not in graphs:
+            graphs[precision] = detector_to_onnx(loaded, precision).SerializeToString()
+        return onnx.load_from_string(graphs[precision])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detector_formats, "detector_to_onnx", build)
+        for format, precision in CELLS:
+            path = folder / f"{precision}{DETECTOR_FORMATS[format].suffix}"
+            # int8 of a network that isn't trained loses recall by chance
+            enforced = precision == "fp32"
+            made[format, precision] = export_detector(
+                source, path, whole, format=format, precision=precision, enforced=enforced
+            )
     return made
 
 
@@ -188,7 +199,8 @@ def test_what_is_refused(source: Path, tmp_path: Path) -> None:
 
 
 def rows(*faces: tuple[float, float]) -> np.ndarray:
-    return np.array([[x, y, 20, 20, 0, 0, 0, 0, 0.9] for x, y in faces], np.float32)
+    found = [[x, y, 20, 20, 0, 0, 0, 0, 0.9] for x, y in faces]
+    return np.array(found, np.float32).reshape(-1, 9)
 
 
 def test_faces_are_paired_once() -> None:

@@ -13,7 +13,6 @@ from fer_edge.commands.options import (
     MODEL,
     OUTPUT,
     THRESHOLDS,
-    DetectorOption,
     Json,
     argument,
     command,
@@ -65,7 +64,10 @@ def label(
     output: Annotated[Path, option(OUTPUT, "--output", "-o", help="File to write.")] = Path(
         "labels.json"
     ),
-    detector: DetectorOption = None,
+    detector: Annotated[
+        Path | None,
+        option(INPUT, "--detector", help="File of YuNet; by default the installed one."),
+    ] = None,
 ) -> None:
     """Find the faces of photographs with YuNet at several scales, for fer detector train.
 
@@ -183,6 +185,16 @@ def export(
     precision: Annotated[
         Precision, option(OUTPUT, "--precision", help="fp32, or int8, the checkpoint's QAT model.")
     ] = "fp32",
+    threshold: Annotated[
+        float | None,
+        option(
+            MODEL,
+            "--score",
+            min=0,
+            max=1,
+            help="Lowest score of a face, for the spec; by default the checkpoint's.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         option(OUTPUT, "--output", "-o", help="File; by default NAME-PRECISION beside the run."),
@@ -217,6 +229,7 @@ def export(
         val,
         format=format,
         precision=precision,
+        score_threshold=threshold,
         enforced=not no_gate,
         force=force,
     )

@@ -119,6 +119,7 @@ DetectorOption = Annotated[
     option(
         DETECTION,
         "--detector",
-        help="File of the face detector (YuNet, .onnx); by default the installed one.",
+        help="File of the face detector: YuNet's, or one of fer detector export; by default the "
+        "installed one.",
     ),
 ]

@@ -70,6 +70,7 @@ def export_detector(
     *,
     format: str = "onnx",
     precision: Precision = "fp32",
+    score_threshold: float | None = None,
     enforced: bool = True,
     force: bool = False,
 ) -> ExportedDetector:
@@ -85,6 +86,7 @@ def export_detector(
         photographs: of val.
         format: a key of `DETECTOR_FORMATS`.
         precision: "fp32", or "int8", the checkpoint's QAT model.
+        score_threshold: lowest score of a face, in [0, 1]; None: the checkpoint's.
         enforced: whether a file that misses a threshold is refused.
         force: replace an existing file.
 
@@ -105,6 +107,8 @@ def export_detector(
         raise ConfigError(f"{output} exists: pass --force to replace it, or choose another file")
     checkpoint = checkpoints.load(source)
     own = checkpoint.int8() if precision == "int8" else checkpoint
+    if score_threshold is not None:
+        own = replace(own, spec=replace(own.spec, score_threshold=score_threshold))
     converted = target.convert(checkpoint, precision)
     spec = make_exported_spec(own, source, converted, precision)
     report = output.with_name(output.name + REPORT_SUFFIX)

@@ -38,8 +38,8 @@ class DetectorConfig:
     labels: str = field(metadata={"help": "Labels that fer detector label wrote."})
     qat_from: str = _setting("", "Checkpoint of a trained detector, to be quantized (QAT).")
     epochs: int = _setting(60, "Number of epochs.")
-    pieces: int = _setting(9600, "Pieces of photographs in an epoch.")
-    piece_side: int = _setting(256, "Width and height of a piece in pixels, a multiple of 32.")
+    pieces: int = _setting(6400, "Pieces of photographs in an epoch.")
+    piece_side: int = _setting(320, "Width and height of a piece in pixels, a multiple of 32.")
     batch_size: int = _setting(32, "Pieces per step.")
     workers: int = _setting(1, "Processes that cut pieces out; 0: the training's own.")
     seed: int = _setting(0, "Seed of every random number.")
@@ -51,7 +51,7 @@ class DetectorConfig:
         0.3, "Fraction of the parts of pieces that show photographs without people."
     )
     min_face: int = _setting(7, "Smallest face to find (its shorter side), in pixels.")
-    max_face: int = _setting(220, "Largest face that a piece is scaled to, in pixels.")
+    max_face: int = _setting(288, "Largest face that a piece is scaled to, in pixels.")
     # milder than for the classifier: an eight-pixel face has nothing to lose
     corruption: Corruption = field(
         default_factory=lambda: Corruption(

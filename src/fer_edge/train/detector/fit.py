@@ -89,6 +89,7 @@ def fit_detector(
         resumed = find_resume_point(output) if resume else None
         read_log(output / "metrics.csv", METRIC)  # a damaged one is found now
         source, recipe = None, None
+        torch.manual_seed(config.seed)
         model = build_detector()
         if config.qat_from:
             source = checkpoints.load(Path(config.qat_from))
@@ -109,9 +110,6 @@ def fit_detector(
         elif recipe:
             images = np.stack([pieces[i].pixels for i in range(_CALIBRATION_PIECES)])
             calibrate(model, images, recipe, on_progress)
-        else:
-            torch.manual_seed(config.seed)
-            model = build_detector()
         model.train()  # Lightning trains in the mode that it finds
         saved = RunCheckpoints(output / FOLDER, METRIC)
         callbacks: list[Callback] = [
