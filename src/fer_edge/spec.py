@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import json
 import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.documents import parse_json
-from fer_edge.errors import DamagedSpecError, MissingSpecError, NewerSpecError
-from fer_edge.schema import parse
+from fer_edge.spec_document import KEY as KEY
+from fer_edge.spec_document import SCHEMA as SCHEMA
+from fer_edge.spec_document import SpecDocument
 from fer_edge.spec_limits import (
     check_count,
     check_entries,
@@ -31,8 +29,6 @@ from fer_edge.spec_limits import (
     check_texts,
 )
 
-KEY = "fer_edge"
-SCHEMA = 1
 Precision = Literal["fp32", "fp16", "int8"]
 Weights = Literal["fp32", "fp16-exact", "fp16", "int8"]
 Ranges = Literal["minmax", "percentile", "mse", "answer"]
@@ -249,7 +245,7 @@ class GoldenSample:
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelSpec:
+class ModelSpec(SpecDocument):
     """Everything a host needs to run a model and to read its output; validated when made.
 
     Raises:
@@ -304,69 +300,6 @@ class ModelSpec:
     def title(self) -> str:
         """The name with the version, such as `base 2`."""
         return f"{self.name} {self.version}".rstrip()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return dataclasses.asdict(self)
-
-    def to_json(self) -> str:
-        """The spec as one line of JSON."""
-        return json.dumps(
-            self.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":")
-        )
-
-    @classmethod
-    def from_json(cls, text: str | bytes, where: str) -> ModelSpec:
-        """Read a spec; `where` names the file in error messages.
-
-        Raises:
-            DamagedSpecError: the text is not JSON, or a value is invalid.
-            NewerSpecError: its schema is later than the latest that this package reads.
-        """
-        try:
-            document = parse_json(text)
-        except ValueError as error:
-            raise DamagedSpecError(
-                f"{where}: the spec is not valid JSON ({error}): export the model again"
-            ) from None
-        return cls.from_document(document, where)
-
-    @classmethod
-    def from_document(cls, document: object, where: str) -> ModelSpec:
-        """Read a spec from plain JSON values; unknown keys are ignored.
-
-        Raises:
-            DamagedSpecError, NewerSpecError: as `from_json`.
-        """
-        schema = document.get("schema") if isinstance(document, dict) else None
-        if not isinstance(schema, int) or schema < 1:
-            raise DamagedSpecError(
-                f"{where}: the spec has no schema number: export the model again"
-            )
-        if schema > SCHEMA:
-            raise NewerSpecError(
-                f"{where}: its spec has schema {schema}, this version of fer-edge reads up to "
-                f"{SCHEMA}: upgrade fer-edge"
-            )
-        try:
-            return parse(cls, document, "spec", unknown="ignore")
-        except ValueError as error:
-            raise DamagedSpecError(f"{where}: {error}: export the model again") from None
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str | bytes], where: str) -> ModelSpec:
-        """Read the spec from a model file's string metadata.
-
-        Raises:
-            MissingSpecError: there is no key `fer_edge`.
-            DamagedSpecError, NewerSpecError: as `from_json`.
-        """
-        if KEY not in metadata:
-            raise MissingSpecError(
-                f"{where}: no {KEY!r} spec inside, so its labels and input are unknown: "
-                "use a file written by `fer train` or `fer export`"
-            )
-        return cls.from_json(metadata[KEY], where)
 
     def golden_faces(self) -> npt.NDArray[np.uint8]:
         """Faces of the golden samples, uint8 `[N, side, side]`."""

@@ -15,7 +15,7 @@ from fer_edge.export.golden import draw_faces
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.formats.ncnn_files import read_verified_spec
 from fer_edge.runtime.formats.spec_reader import read_spec
-from fer_edge.spec import NcnnOptions
+from fer_edge.spec import ModelSpec, NcnnOptions
 from fer_edge.train.networks import checkpoint
 from tests.support.commands import Fer
 from tests.support.requirements import needs_ncnn
@@ -37,7 +37,7 @@ def test_three_files_with_the_spec_beside(exported: Path, source: Path) -> None:
         "m.ncnn.param.parity.json", "m.ncnn.param.parity.html",
     }  # fmt: skip
     spec = open_backend(exported).spec
-    assert spec == read_spec(exported) == read_verified_spec(exported)
+    assert spec == read_spec(exported) == read_verified_spec(exported, ModelSpec)
     assert spec.source_sha256 == checkpoint.sha256(source)
     assert spec.quantization.weights == "fp32"
     assert spec.ncnn == NcnnOptions(packing=True, winograd=True, arithmetic="fp32")

@@ -27,7 +27,7 @@ FACES = np.stack([draw_face(label, 500 + i) for label in range(7) for i in range
 
 def quantize(model: FaceClassifier, ranges: Ranges) -> FaceClassifier:
     recipe = Int8Recipe(ranges, quantized.default_float_layers(model, "tiny"))
-    int8_model = quantized.quantize_model(model, "tiny", recipe)
+    int8_model = quantized.quantize_model(model, recipe)
     calibrate(int8_model, FACES, recipe)
     return int8_model
 
@@ -116,7 +116,7 @@ def test_progress_is_reported_to_the_end(model: FaceClassifier) -> None:
     seen: list[tuple[str, int, int]] = []
     recipe = Int8Recipe("answer", quantized.default_float_layers(model, "tiny"))
     calibrate(
-        quantized.quantize_model(model, "tiny", recipe),
+        quantized.quantize_model(model, recipe),
         FACES,
         recipe,
         lambda *step: seen.append(step),

@@ -79,6 +79,12 @@ def command(app: typer.Typer, *examples: str, name: str | None = None) -> Callab
     return register
 
 
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Whether the user set an option, rather than its default or a recipe."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def split_list(option: str, given: Sequence[str], known: Sequence[Name]) -> list[Name]:
     """The names given by repeated options and with commas between them, each once.
 
@@ -113,6 +119,7 @@ DetectorOption = Annotated[
     option(
         DETECTION,
         "--detector",
-        help="File of the face detector (YuNet, .onnx); by default the installed one.",
+        help="File of the face detector: YuNet's, or one of fer detector export; by default the "
+        "installed one.",
     ),
 ]

@@ -17,6 +17,7 @@ from fer_edge.commands.options import (
     TRAINING,
     Json,
     command,
+    is_typed,
     option,
     single,
 )
@@ -181,7 +182,7 @@ def train(
     given = {
         name: value
         for name, value in locals().items()
-        if name in FIELDS and _is_typed(context, name)
+        if name in FIELDS and is_typed(context, name)
     }
     if data is None and not resume:
         raise ConfigError("--data is missing: the faces to train on")
@@ -211,9 +212,3 @@ def train(
     if is_rank_zero():
         is_qat = bool(config.qat_from)
         show_checkpoint(done.path, data or config.data, is_qat=is_qat, as_json=as_json)
-
-
-def _is_typed(context: typer.Context, name: str) -> bool:
-    """Whether the user set an option, rather than its default or a recipe."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"

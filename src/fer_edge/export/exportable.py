@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fer_edge.spec import ModelSpec, NcnnOptions, Weights
+from fer_edge.spec import NcnnOptions, Weights
+from fer_edge.spec_document import SpecDocument
 from fer_edge.train.networks.checkpoint import Checkpoint
 
 
@@ -44,7 +45,7 @@ class ConvertedModel:
         ncnn: the options of an ncnn model, else None.
     """
 
-    write: Callable[[ModelSpec, Path], None]
+    write: Callable[[SpecDocument, Path], None]
     weights: Weights
     tools: Mapping[str, str]
     ncnn: NcnnOptions | None = None

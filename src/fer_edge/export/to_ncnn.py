@@ -7,6 +7,7 @@ import importlib.metadata
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from fer_edge.errors import MissingExtraError, ModelError
 from fer_edge.export.exportable import ConvertedModel, ExportModule
 from fer_edge.runtime.device.packages import find_package
 from fer_edge.runtime.formats.ncnn_files import format_document
-from fer_edge.spec import ModelSpec, NcnnOptions, Precision
+from fer_edge.spec import NcnnOptions, Precision
+from fer_edge.spec_document import SpecDocument
 from fer_edge.train.networks.checkpoint import Checkpoint
 
 try:
@@ -31,6 +33,9 @@ if find_package("ncnn") is None:  # needed to prove the file: fail before the co
 OPTIONS = NcnnOptions()
 NAMES = {"in0": "faces", "out0": "logits", "out1": "probabilities"}
 """pnnx's blob names and those of the graph's contract."""
+
+_SHAPE_OPTIONS = ("inputshape", "inputshape2")
+"""pnnx's options; what differs between the two shapes is free."""
 
 FLOAT16_TAG = 0x01306B47
 """ncnn's tag before float16 weights; float32 weights have the tag 0."""
@@ -62,13 +67,36 @@ def convert_to_ncnn(checkpoint: Checkpoint, precision: Precision) -> ConvertedMo
     Raises:
         ModelError: pnnx can't convert it.
     """
+    side = checkpoint.spec.input.side
+    module = ExportModule(checkpoint, pixels=True).eval()
+    return convert_module(module, checkpoint.spec.name, [(1, 1, side, side)], NAMES, precision)
+
+
+def convert_module(
+    module: nn.Module,
+    title: str,
+    shapes: Sequence[tuple[int, ...]],
+    names: Mapping[str, str],
+    precision: Precision,
+) -> ConvertedModel:
+    """Convert a module of one input.
+
+    Args:
+        module: in evaluation mode; takes float pixels `[1, 1, H, W]`.
+        title: the model's name, for errors.
+        shapes: the input's shape, or two of them where its sides are free.
+        names: by pnnx's names of blobs, those of the graph's contract.
+        precision: as in `convert_to_ncnn`.
+
+    Raises:
+        ModelError: pnnx can't convert it.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        module = ExportModule(checkpoint, pixels=True).eval()
-        graph, weights = _run_pnnx(module, checkpoint.spec, Path(folder))
-    graph = rename_blobs(graph)
+        graph, weights = _run_pnnx(module, title, shapes, Path(folder))
+    graph = rename_blobs(graph, names)
     weights = encode_weights(graph, weights, half=precision == "fp16")
 
-    def write(spec: ModelSpec, path: Path) -> None:
+    def write(spec: SpecDocument, path: Path) -> None:
         contents = {".param": graph.encode(), ".bin": weights}
         digests = {suffix: hashlib.sha256(data).hexdigest() for suffix, data in contents.items()}
         for suffix, data in {**contents, ".json": format_document(spec, digests).encode()}.items():
@@ -78,34 +106,37 @@ def convert_to_ncnn(checkpoint: Checkpoint, precision: Precision) -> ConvertedMo
     return ConvertedModel(write, "fp16" if precision == "fp16" else "fp32", tools, OPTIONS)
 
 
-def _run_pnnx(module: nn.Module, spec: ModelSpec, folder: Path) -> tuple[str, bytes]:
+def _run_pnnx(
+    module: nn.Module, title: str, shapes: Sequence[tuple[int, ...]], folder: Path
+) -> tuple[str, bytes]:
     """Trace and convert a module; returns the text of the graph and its float32 weights."""
-    side = spec.input.side
     with warnings.catch_warnings():
         # of torch.jit, the only format that pnnx reads, and of shapes that the trace fixes
         warnings.filterwarnings("ignore", category=FutureWarning, module="torch.*")
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch.*")
         warnings.filterwarnings("ignore", category=TracerWarning)
-        traced = torch.jit.trace(module, torch.zeros(1, 1, side, side))  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(module, torch.zeros(shapes[0]))  # type: ignore[no-untyped-call]
         # not traced.save: it ends the process where the disk is full
         (folder / "m.pt").write_bytes(traced.save_to_buffer())
     # not pnnx.export: it prints to standard output and runs Python code that it generates
-    command = [pnnx.EXEC_PATH, "m.pt", f"inputshape=[1,1,{side},{side}]f32", "fp16=0"]
+    texts = ("[" + ",".join(map(str, shape)) + "]f32" for shape in shapes)
+    options = (f"{name}={text}" for name, text in zip(_SHAPE_OPTIONS, texts, strict=False))
+    command = [pnnx.EXEC_PATH, "m.pt", *options, "fp16=0"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     files = folder / "m.ncnn.param", folder / "m.ncnn.bin"
     if done.returncode or not all(file.is_file() for file in files):
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        raise ModelError(f"{spec.name}: pnnx can't convert it: {lines[-1][:200]}")
+        raise ModelError(f"{title}: pnnx can't convert it: {lines[-1][:200]}")
     return files[0].read_text("utf-8"), files[1].read_bytes()
 
 
-def rename_blobs(graph: str) -> str:
+def rename_blobs(graph: str, names: Mapping[str, str] = NAMES) -> str:
     """The text of an ncnn graph with the contract's names for inputs and outputs."""
     lines = graph.splitlines()
     head, layers = lines[:2], [line.split() for line in lines[2:]]
     for fields in layers:
         blobs = slice(4, 4 + int(fields[2]) + int(fields[3]))
-        fields[blobs] = [NAMES.get(name, name) for name in fields[blobs]]
+        fields[blobs] = [names.get(name, name) for name in fields[blobs]]
     return "\n".join([*head, *map(" ".join, layers), ""])
 
 

@@ -6,16 +6,19 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from fer_edge.errors import MissingExtraError
 from fer_edge.export.exportable import ConvertedModel, ExportModule
-from fer_edge.spec import KEY, ModelSpec, Precision, Weights
+from fer_edge.spec import KEY, Precision, Weights
+from fer_edge.spec_document import SpecDocument
 from fer_edge.train.networks import quantized
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.networks.fake_quant import FakeQuantMode
@@ -79,26 +82,53 @@ def to_onnx(checkpoint: Checkpoint, precision: Precision = "fp32") -> onnx.Model
 
 
 def _convert(checkpoint: Checkpoint, *, exact: bool) -> onnx.ModelProto:
-    graph = ExportModule(checkpoint).eval()
     side = checkpoint.spec.input.side
-    example = torch.zeros((2, side, side), dtype=torch.uint8)
+    return export_graph(
+        ExportModule(checkpoint).eval(),
+        torch.zeros((2, side, side), dtype=torch.uint8),
+        ("faces", "logits", "probabilities"),
+        {0: torch.export.Dim("N")},
+        (side, checkpoint.spec.input.network_side),
+        exact=exact,
+    )
+
+
+def export_graph(
+    module: nn.Module,
+    example: torch.Tensor,
+    names: Sequence[str],
+    free: dict[int, Any],
+    sides: tuple[int, int],
+    *,
+    exact: bool,
+) -> onnx.ModelProto:
+    """Export a module of one input to ONNX, with every rewrite.
+
+    Args:
+        module: in evaluation mode; its network is `module.model.network`.
+        example: an input.
+        names: of the input and the outputs.
+        free: the input's dimensions of any size, as `torch.export` takes them.
+        sides: see `rewrite_graph`.
+        exact: see `store_as_float16`.
+    """
     with _quiet():
         program = torch.onnx.export(
-            graph,
+            module,
             (example,),
             dynamo=True,
             optimize=False,
             opset_version=OPSET,
-            input_names=["faces"],
-            output_names=["logits", "probabilities"],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_shapes=(free,),
         )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     store_as_float16(model, exact=exact)
     model = onnxscript.optimizer.optimize(model, input_size_limit=_MIN_SIZE - 1)
     with _quiet():
-        model = rewrite_graph(model, side, checkpoint.spec.input.network_side)
+        model = rewrite_graph(model, *sides)
     _strip(model)
     return model
 
@@ -134,7 +164,7 @@ def store_as_float16(model: onnx.ModelProto, *, exact: bool) -> None:
     graph.node.extend([*casts, *rest])
 
 
-def write_onnx(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
+def write_onnx(model: onnx.ModelProto, spec: SpecDocument, path: Path) -> None:
     """Write one `.onnx` file with the spec in `metadata_props`."""
     kept = [p for p in model.metadata_props if p.key != KEY]
     del model.metadata_props[:]

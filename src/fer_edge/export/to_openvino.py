@@ -12,7 +12,8 @@ import onnx
 from fer_edge.errors import MissingExtraError
 from fer_edge.export.exportable import ConvertedModel
 from fer_edge.export.to_onnx import TOOLS, to_onnx, weights_of
-from fer_edge.spec import KEY, ModelSpec, Precision
+from fer_edge.spec import KEY, Precision
+from fer_edge.spec_document import SpecDocument
 from fer_edge.text import one_line
 from fer_edge.train.networks.checkpoint import Checkpoint
 
@@ -32,7 +33,7 @@ def convert_to_openvino(checkpoint: Checkpoint, precision: Precision) -> Convert
     return ConvertedModel(partial(write_openvino, model), weights_of(model, precision), TOOLS)
 
 
-def write_openvino(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
+def write_openvino(model: onnx.ModelProto, spec: SpecDocument, path: Path) -> None:
     """Write `path`, an `.xml`, and the `.bin` beside it.
 
     Weights in float16 stay so. OpenVINO's own `compress_to_fp16` would round batch norms and biases

@@ -93,8 +93,8 @@ class Recognizer:
             faces: "whole": an image is one face. "detect": the detector finds the faces. "auto": it
                 does, if one is installed, in images larger than twice the model's side; any other
                 image is one face.
-            detector: YuNet's file; None: the one that `FER_EDGE_DETECTOR` names or that
-                `fer detector install` installed.
+            detector: file of YuNet or of a detector that `fer detector export` wrote; None: the
+                one that `FER_EDGE_DETECTOR` names or that `fer detector install` installed.
             detect_side: longer side, in pixels, to which larger images are shrunk for detection.
             min_face: shorter side of the smallest face that counts, in pixels.
             align: rotate detected faces that are tilted by more than 10 degrees upright.

@@ -25,6 +25,7 @@ from fer_edge.train.networks.fake_quant import (
     fake_quantize,
     round_to_short_scale,
 )
+from fer_edge.train.networks.pixel_model import PixelModel
 from fer_edge.train.networks.quantized import (
     activation_quantizers,
     fake_quant_mode,
@@ -81,7 +82,7 @@ def add_quantized_model(
     known = match_all_labels(data, source.spec, source.spec.name)
     pixels, description = choose_calibration_faces(known)
     _LOG.info("calibration on %s", description)
-    model = quantize_model(source.model, source.spec.architecture, recipe)
+    model = quantize_model(source.model, recipe)
     calibrate(model, pixels, recipe, on_progress)
     return with_quantized_model(source, model, recipe, method, description)
 
@@ -101,7 +102,7 @@ def with_quantized_model(
 
 
 def calibrate(
-    model: FaceClassifier,
+    model: PixelModel,
     pixels: npt.NDArray[np.uint8],
     recipe: Int8Recipe,
     on_progress: ProgressCallback = ignore_progress,
@@ -143,7 +144,7 @@ def calibrate(
     on_progress("calibration", 1, 1)
 
 
-def _set_weight_scales(model: FaceClassifier) -> None:
+def _set_weight_scales(model: PixelModel) -> None:
     """Set the short scales with the least error that are large enough for exact float32 sums."""
     minima = {
         layer: _MIN_SCALE_RATIO * float(quantizer.scale / layer.input_quantizer.scale)
@@ -159,7 +160,7 @@ def _set_weight_scales(model: FaceClassifier) -> None:
 
 
 def _observe(
-    model: FaceClassifier, pixels: npt.NDArray[np.uint8]
+    model: PixelModel, pixels: npt.NDArray[np.uint8]
 ) -> tuple[dict[ActivationFakeQuant, Tensor], Tensor]:
     """Return samples of each quantizer's input, with its extremes, and the float logits."""
     samples: dict[ActivationFakeQuant, list[Tensor]] = {

@@ -16,10 +16,10 @@ from fer_edge.atomic import whole_file
 from fer_edge.errors import DataError
 from fer_edge.train.progress import ProgressCallback
 
-_COLUMNS = (
-    *("epoch", "lr", "train_loss", "val_loss", "val_accuracy", "seconds", "images_per_second"),
-)
-"""Columns of `metrics.csv`."""
+_COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "{}", "seconds", "images_per_second")
+"""Columns of `metrics.csv`; the fifth is the metric of validation."""
+ACCURACY = "val_accuracy"
+"""The metric of a classifier."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -46,7 +46,7 @@ class Patience(EarlyStopping):
     """Stops after so many epochs without a better validation accuracy; also a resumed run."""
 
     def __init__(self, epochs: int) -> None:
-        super().__init__("val_accuracy", mode="max", patience=epochs)
+        super().__init__(ACCURACY, mode="max", patience=epochs)
 
     def on_train_start(self, trainer: lightning.Trainer, _: Any) -> None:
         # Lightning forgets that the run had stopped when it was killed
@@ -54,11 +54,18 @@ class Patience(EarlyStopping):
 
 
 class EpochLog(Callback):
-    """Writes a row of `metrics.csv` and logs a line per epoch; a resumed run continues the file."""
+    """Writes a row of `metrics.csv` and logs a line per epoch; a resumed run continues the file.
 
-    def __init__(self, path: Path, faces: int) -> None:
+    Args:
+        path: the file.
+        images: number of images in an epoch.
+        metric: name of the metric of validation, in [0, 1].
+    """
+
+    def __init__(self, path: Path, images: int, metric: str = ACCURACY) -> None:
         self.path = path
-        self.faces = faces
+        self.images = images
+        self.metric = metric
 
     def on_train_epoch_start(self, *_: Any) -> None:
         self.started = time.monotonic()
@@ -75,11 +82,11 @@ class EpochLog(Callback):
             "lr": f"{trainer.optimizers[0].param_groups[-1]['lr']:.3g}",
             "train_loss": f"{metrics['train_loss_epoch']:.4f}",
             "val_loss": f"{metrics['val_loss']:.4f}",
-            "val_accuracy": f"{metrics['val_accuracy']:.4f}",
+            self.metric: f"{metrics[self.metric]:.4f}",
             "seconds": f"{seconds:.1f}",
-            "images_per_second": f"{self.faces / seconds:.0f}",
+            "images_per_second": f"{self.images / seconds:.0f}",
         }
-        rows = [old for old in read_log(self.path) if int(old["epoch"]) < epoch]
+        rows = [old for old in read_log(self.path, self.metric) if int(old["epoch"]) < epoch]
         with (
             whole_file(self.path) as beside,
             beside.open("w", newline="", encoding="utf-8") as stream,
@@ -88,8 +95,9 @@ class EpochLog(Callback):
             writer.writeheader()
             writer.writerows([*rows, row])
         _LOG.info(
-            "epoch %d/%d  loss %s  val loss %s  val accuracy %.2f%%  %s images/s  %.0f min left",
-            *(epoch, epochs, row["train_loss"], row["val_loss"], 100 * metrics["val_accuracy"]),
+            "epoch %d/%d  loss %s  val loss %s  %s %.2f%%  %s images/s  %.0f min left",
+            *(epoch, epochs, row["train_loss"], row["val_loss"]),
+            *(self.metric.replace("_", " "), 100 * metrics[self.metric]),
             *(row["images_per_second"], (epochs - epoch) * seconds / 60),
         )
 
@@ -107,8 +115,12 @@ class StepProgress(Callback):
         self.on_progress(stage, index + 1, int(trainer.num_training_batches))
 
 
-def read_log(path: Path) -> list[dict[str, str]]:
+def read_log(path: Path, metric: str = ACCURACY) -> list[dict[str, str]]:
     """Read the rows of a `metrics.csv`; none if there is no file yet.
+
+    Args:
+        path: the file.
+        metric: name of the metric of validation.
 
     Raises:
         DataError: it isn't such a file.
@@ -117,8 +129,9 @@ def read_log(path: Path) -> list[dict[str, str]]:
         with path.open(newline="", encoding="utf-8") as stream:
             reader = csv.DictReader(stream, strict=True)
             rows = list(reader)
-        if tuple(reader.fieldnames or ()) != _COLUMNS:
-            raise ValueError(f"line 1 isn't {','.join(_COLUMNS)}")
+        columns = ",".join(_COLUMNS).format(metric)
+        if ",".join(reader.fieldnames or ()) != columns:
+            raise ValueError(f"line 1 isn't {columns}")
         for number, row in enumerate(rows):
             line = number + 2
             if not all(isfinite(float(v)) for v in row.values()):

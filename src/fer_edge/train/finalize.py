@@ -22,7 +22,8 @@ from fer_edge.train.evaluation.calibration_error import fit_temperature
 from fer_edge.train.evaluation.metrics import Report
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
-from fer_edge.train.networks.classifier import FaceClassifier, is_finite
+from fer_edge.train.networks.classifier import FaceClassifier
+from fer_edge.train.networks.pixel_model import is_finite
 from fer_edge.train.provenance import describe_training_data
 
 TOOLS = {

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import logging
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 
-from fer_edge.atomic import check_writable, named, write_text
-from fer_edge.errors import ConfigError, DataError
+from fer_edge.atomic import write_text
+from fer_edge.errors import DataError
 from fer_edge.train import distributed, provenance
 from fer_edge.train.batches import class_weights, make_loader
 from fer_edge.train.callbacks import EmaWeights, EpochLog, Patience, StepProgress, read_log
@@ -35,18 +29,14 @@ from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint, sha256
 from fer_edge.train.progress import ProgressCallback, ignore_progress
 from fer_edge.train.qat import prepare_qat
-from fer_edge.train.run_checkpoints import (
-    FOLDER,
-    RunCheckpoints,
-    WholeFileIO,
-    find_resume_point,
-)
-from fer_edge.train.run_folder import CONFIG_FILE, MODEL_FILE, VIEWS_FOLDER, is_run_folder, lock_run
+from fer_edge.train.run_checkpoints import FOLDER, RunCheckpoints, find_resume_point
+from fer_edge.train.run_folder import CONFIG_FILE, MODEL_FILE, VIEWS_FOLDER
 from fer_edge.train.run_inputs import describe_inputs
 from fer_edge.train.targets import build_targets
 from fer_edge.train.teacher_logits import load_logits
 from fer_edge.train.teacher_views import TeacherViews, Views
 from fer_edge.train.teachers import load_teachers, make_teacher
+from fer_edge.train.trainer import hold_run, open_trainer
 
 _LOG = logging.getLogger(__name__)
 
@@ -99,13 +89,7 @@ def fit(
     options = distributed.trainer_options(devices, config.batch_size)
     if not distributed.is_rank_zero():
         return _fit_locked(config, output, options, resume, ignore_progress)
-    check_writable(output)
-    with lock_run(output):
-        if not resume and (is_run_folder(output) or (output / FOLDER).exists()):
-            raise ConfigError(
-                f"{output}: already holds a run: continue it with --resume, or choose another "
-                "folder"
-            )
+    with hold_run(output, resume=resume):
         return _fit_locked(config, output, options, resume, on_progress)
 
 
@@ -199,21 +183,16 @@ def _fit_locked(
         callbacks.insert(0, Patience(config.patience))
     if config.ema:
         callbacks.insert(0, EmaWeights(config.ema))
-    with _quiet_lightning(), _open_tensorboard(output) as logger:
-        logger.log_hyperparams(asdict(config))
-        trainer = lightning.Trainer(
-            max_epochs=config.epochs,
-            precision=config.precision,
-            **options,
-            logger=logger,
-            callbacks=callbacks,
-            plugins=[WholeFileIO()],
-            enable_model_summary=False,
-            enable_progress_bar=False,
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=min(20, max(1, len(targets) // config.batch_size)),
-        )
+    with open_trainer(
+        output,
+        asdict(config),
+        callbacks,
+        epochs=config.epochs,
+        steps=len(targets) // config.batch_size,
+        precision=config.precision,
+        **options,
+    ) as run:
+        trainer = run.trainer
         rank, world_size = trainer.global_rank, trainer.world_size
         load = partial(make_loader, config=config, rank=rank, world_size=world_size)
         batches = load(np.concatenate(parts), targets, is_training=True)
@@ -228,7 +207,7 @@ def _fit_locked(
             ckpt_path=resumed.path if resumed else None,
             weights_only=True,
         )
-        logger.log_hyperparams(asdict(config), {"best_val_accuracy": saved.best_accuracy})
+        run.logger.log_hyperparams(asdict(config), {"best_val_accuracy": saved.best})
     distributed.leave_process_group()
     path = output / MODEL_FILE
     if not is_rank_zero:
@@ -256,45 +235,3 @@ def _fit_locked(
     if log := read_log(output / "metrics.csv"):
         plots.save_figure(plots.plot_curves(log), output / "curves.png")
     return FitResult(path, checkpoint)
-
-
-@contextmanager
-def _open_tensorboard(output: Path) -> Iterator[TensorBoardLogger]:
-    """Yield the run's logger; close its files, also if the run fails or is interrupted.
-
-    Its errors name its folder. They occur in a thread, which would print a traceback as well.
-    """
-    logger = TensorBoardLogger(output, "tensorboard", version="", default_hp_metric=False)
-    status, hook = "failed", threading.excepthook
-    threading.excepthook = lambda about: None if about.exc_type is OSError else hook(about)
-    try:
-        with named(output / "tensorboard"):
-            try:
-                yield logger
-                status = "success"
-            finally:
-                logger.finalize(status)
-    finally:
-        threading.excepthook = hook
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's advice that a user can't act on; levels and filters are restored."""
-    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for message in (
-                ".*does not have many workers.*",  # faces are in memory: workers only copy them
-                ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # inside Lightning
-                ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run's
-                ".*Grad strides do not match.*",  # 1 x 1 convolutions have both memory formats
-            ):
-                warnings.filterwarnings("ignore", message=message)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any
 
-import lightning
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fer_edge.errors import ConfigError, ModelError
+from fer_edge.errors import ConfigError
 from fer_edge.train.augment import DRAWS, augment
 from fer_edge.train.batches import Batch, mixup
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.corrupt import corrupt
 from fer_edge.train.distributed import average_buffers
-from fer_edge.train.networks.classifier import FaceClassifier, is_finite, is_head_parameter
-from fer_edge.train.networks.quantized import quantized_layers
+from fer_edge.train.networks.classifier import FaceClassifier, is_head_parameter
 from fer_edge.train.ranges import Augmentation
+from fer_edge.train.run_module import QUANTIZED_LR_FACTOR, RunModule, make_optimizer, make_schedule
 from fer_edge.train.teacher_views import View, Views
 from fer_edge.train.teachers import Teacher, mean_logits
 
-_CHECK_EVERY = 20
-"""Steps between two checks for NaN; on a GPU each waits for the step's end."""
-_QUANTIZED_LR_FACTOR = 100
-"""Factor of the learning rate of quantized layers, whose weights are in quantization levels: up to
-63 or 127, where a float layer's are a few hundredths."""
 
-
-class LitClassifier(lightning.LightningModule):
+class LitClassifier(RunModule):
     """A network with its loss, optimizer and schedule.
 
     Teachers see each face before it is corrupted, and their probabilities are a part of its target;
@@ -62,8 +54,8 @@ class LitClassifier(lightning.LightningModule):
         teachers: tuple[Teacher, ...] = (),
         views: Views | None = None,
     ) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__(model, config.seed)
+        self.model: FaceClassifier = model
         # in a tuple, so that they are neither trained, nor averaged, nor saved with the run
         self.teachers = teachers
         self.views = views
@@ -97,13 +89,6 @@ class LitClassifier(lightning.LightningModule):
         own = self.config.augmentation
         return own.halve() if self._is_mild() else own
 
-    def on_train_batch_start(self, *_: Any) -> None:
-        # The random numbers of a step depend on its number alone, so a resumed run repeats an
-        # unbroken one. (An epoch's seed wouldn't do: the loader draws before or after it starts.)
-        # Each rank has its own.
-        step = self.config.seed * 10_000_000 + self.global_step
-        torch.manual_seed(step + self.global_rank * 10**15)
-
     def training_step(self, batch: Batch, _: int) -> Tensor:
         (faces, targets, index), config = batch, self.config
         targets = _smooth(targets, config.label_smoothing)
@@ -131,24 +116,11 @@ class LitClassifier(lightning.LightningModule):
         self.log("train_loss_epoch", loss, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
-    def on_train_batch_end(self, _: Any, __: Any, index: int) -> None:
-        # The weights, not the loss: they are equal in all ranks, so that all stop at the same step,
-        # and a gradient that mixed precision discards doesn't change them.
-        steps = int(self.trainer.num_training_batches)
-        if (index + 1 == steps or index % _CHECK_EVERY == 0) and not is_finite(self.model):
-            self._stop(f"after step {index + 1} of {steps}")
-
     def _ask_teachers(self, pixels: Tensor, index: Tensor) -> Tensor:
         """Return the teachers' logits of augmented faces, float32 `[N, labels]`."""
         if self.view is None:
             return mean_logits(self.teachers, pixels)
         return self.view.logits[index.cpu()].to(pixels.device)
-
-    def _stop(self, place: str) -> None:
-        raise ModelError(
-            f"the training diverged in epoch {self.current_epoch + 1}, {place} (its numbers are "
-            "NaN or infinite): use a lower --lr, in another folder"
-        )
 
     def _get_side(self) -> int | None:
         is_first = self.current_epoch < round(self.config.first_fraction * self.config.epochs)
@@ -169,36 +141,31 @@ class LitClassifier(lightning.LightningModule):
         # Lightning averages over ranks, which is inexact if they have different numbers of faces
         loss, correct, faces = self.trainer.strategy.reduce(self.sums, reduce_op="sum")
         if not torch.isfinite(loss):
-            self._stop("in its validation")
+            self.stop("in its validation")
         metrics = {"val_loss": loss / faces, "val_accuracy": correct / faces}
         self.log_dict(metrics, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         config = self.config
         frozen_steps = min(config.freeze_epochs, config.epochs - 1) * self.steps // config.epochs
-        layers = quantized_layers(self.model).values()
-        quantized = {id(one) for layer in layers for one in layer.layer.parameters()}
+        is_quantized = self.is_in_quantized_layer()
+        rise = 0.3 if config.schedule == "onecycle" else config.warmup
         groups, schedules = [], []
         members = defaultdict(list)
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
                 in_head = is_head_parameter(name, config.architecture)
-                is_float, is_vector = id(parameter) not in quantized, parameter.ndim < 2
+                is_float, is_vector = not is_quantized(parameter), parameter.ndim < 2
                 members[is_float, in_head, is_vector].append(parameter)
         # sorted, so that the last group is the head's: the log shows its learning rate
         for (is_float, in_head, is_vector), chosen in sorted(members.items(), key=itemgetter(0)):
-            factor = 1 if is_float else _QUANTIZED_LR_FACTOR
+            factor = 1 if is_float else QUANTIZED_LR_FACTOR
             rate = config.lr if in_head else config.lr * config.backbone_lr
             decay = 0.0 if is_vector else config.weight_decay
             # AdamW multiplies rate and decay, so the factor leaves the relative decay unchanged
             groups.append({"params": chosen, "lr": factor * rate, "weight_decay": decay / factor})
-            schedules.append(_make_schedule(config, 0 if in_head else frozen_steps, self.steps))
-        optimizer = torch.optim.AdamW(groups, fused=True)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+            schedules.append(make_schedule(rise, 0 if in_head else frozen_steps, self.steps))
+        return make_optimizer(groups, schedules)
 
 
 def get_submodules(model: FaceClassifier, names: Sequence[str]) -> list[nn.Module]:
@@ -227,22 +194,3 @@ def _distance(logits: Tensor, wanted: Tensor) -> Tensor:
         logits.log_softmax(1), wanted.log_softmax(1), reduction="batchmean", log_target=True
     )
     return divergence + nn.functional.mse_loss(logits, wanted)
-
-
-def _make_schedule(config: TrainConfig, start: int, steps: int) -> Callable[[int], float]:
-    """Make the learning rate's schedule, as a fraction of its maximum.
-
-    It is 0 before step `start`, then rises, then falls along a cosine to 0 at step `steps`.
-    """
-    rise = 0.3 if config.schedule == "onecycle" else config.warmup
-    top = start + max(1, round(rise * (steps - start)))
-
-    def rate(step: int) -> float:
-        if step < start:
-            return 0.0
-        if step < top:
-            return max(0.04, (step - start) / (top - start))
-        fall = min(1.0, (step - top) / max(1, steps - top))
-        return 0.5 * (1 + float(np.cos(np.pi * fall)))
-
-    return rate

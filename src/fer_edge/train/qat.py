@@ -71,5 +71,5 @@ def prepare_qat(source: Checkpoint, config: TrainConfig, data: FaceData) -> QatS
     recipe = Int8Recipe(
         float_layers=default_float_layers(source.model, architecture), trained=config.epochs
     )
-    model = quantize_model(source.model, architecture, recipe)
+    model = quantize_model(source.model, recipe)
     return QatStart(source, model, recipe, *choose_calibration_faces(data, seed=config.seed))

@@ -18,36 +18,42 @@ from torch import Tensor
 
 from fer_edge.atomic import sync, whole_file
 from fer_edge.errors import ModelError
+from fer_edge.train.callbacks import ACCURACY
 from fer_edge.train.distributed import is_rank_zero
-from fer_edge.train.networks.classifier import FaceClassifier
+from fer_edge.train.networks.pixel_model import PixelModel
 
 FOLDER = "checkpoints"
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 _KEYS = frozenset(("callbacks", "epoch", "global_step", "loops", "optimizer_states", "state_dict"))
 
+_BEST_KEY = "best_accuracy"
+"""In a checkpoint, whatever the metric is."""
+
 _LOG = logging.getLogger(__name__)
 
 
 class RunCheckpoints(Checkpoint):
-    """Saves the last epoch, the one before it, and the one with the best validation accuracy.
+    """Saves the last epoch, the one before it, and the one with the best metric of validation.
 
     Attributes:
-        best_accuracy: the best epoch's, in [0, 1]; -1 before the first epoch.
+        metric: name of that metric, in [0, 1]: the validation accuracy, or another one.
+        best: the best epoch's metric; -1 before the first epoch.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, metric: str = ACCURACY) -> None:
         self.folder = folder
-        self.best_accuracy = -1.0
+        self.metric = metric
+        self.best = -1.0
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: Any) -> None:
-        accuracy = float(trainer.callback_metrics["val_accuracy"])
-        if accuracy > self.best_accuracy:
-            self.best_accuracy = accuracy
+        value = float(trainer.callback_metrics[self.metric])
+        if value > self.best:
+            self.best = value
             trainer.save_checkpoint(self.folder / BEST)
         trainer.save_checkpoint(self.folder / LAST)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best_accuracy": self.best_accuracy}
+        return {_BEST_KEY: self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         path = self.folder / BEST
@@ -58,7 +64,7 @@ class RunCheckpoints(Checkpoint):
         except ModelError as error:
             _LOG.warning("%s: the best epoch from here on replaces it", error)
         else:
-            self.best_accuracy = state_dict["best_accuracy"]
+            self.best = state_dict[_BEST_KEY]
 
     def load_best(self) -> dict[str, Any]:
         """The state of the best epoch; of the last one, if the best is lost.
@@ -66,7 +72,7 @@ class RunCheckpoints(Checkpoint):
         Raises:
             ModelError: neither can be read.
         """
-        return read_run_checkpoint(self.folder / (BEST if self.best_accuracy >= 0 else LAST))
+        return read_run_checkpoint(self.folder / (BEST if self.best >= 0 else LAST))
 
 
 class WholeFileIO(TorchCheckpointIO):
@@ -114,7 +120,7 @@ class ResumePoint:
     epochs: int
     weights: Mapping[str, Tensor]
 
-    def check_network(self, model: FaceClassifier) -> None:
+    def check_network(self, model: PixelModel) -> None:
         """Check that the weights are this network's.
 
         Raises:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
-from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.fake_quant import ActivationFakeQuant
+from fer_edge.train.networks.pixel_model import PixelModel
 from fer_edge.train.networks.quantized import (
     activation_quantizers,
     get_graph,
@@ -28,7 +28,7 @@ _MIN_IMPROVEMENT = 0.995
 
 
 def search_scales(
-    model: FaceClassifier,
+    model: PixelModel,
     pixels: npt.NDArray[np.uint8],
     wanted: Tensor,
     fixed: ActivationFakeQuant | None,
@@ -72,7 +72,7 @@ class Trials:
     What the changing part of the graph takes as input is computed once and kept.
     """
 
-    def __init__(self, model: FaceClassifier, pixels: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, model: PixelModel, pixels: npt.NDArray[np.uint8]) -> None:
         graph = get_graph(model.eval())
         self._interpreter = fx.Interpreter(graph)
         self._nodes = list(graph.graph.nodes)

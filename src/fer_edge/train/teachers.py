@@ -64,7 +64,7 @@ def load_teachers(config: TrainConfig, data: FaceData) -> tuple[Teacher, ...]:
 
 def make_teacher(source: Checkpoint, digest: str, *, mirror: bool) -> Teacher:
     """Copy the float network of a checkpoint for inference; `digest` is its file's SHA-256."""
-    folded = FaceClassifier(fuse(source.model.network.eval()), source.model.spec)
+    folded = source.model.with_network(fuse(source.model.network.eval()))
     folded = folded.to(memory_format=torch.channels_last)
     return Teacher(folded, digest, mirror, source.spec.data)
 

@@ -112,7 +112,7 @@ def test_bytes_become_pixels_from_0_to_255(small: ModelSpec, tmp_path: Path) -> 
 
 def test_a_graph_that_is_none(small: ModelSpec, tmp_path: Path, capfd: Captured) -> None:
     path = write(tmp_path, "hello", small)
-    assert read_verified_spec(path) == small
+    assert read_verified_spec(path, ModelSpec) == small
     with pytest.raises(ModelError, match=r"m\.ncnn\.param: ncnn .* can't load it: update ncnn"):
         open_backend(path)
     capfd.readouterr()  # ncnn says why in its own words

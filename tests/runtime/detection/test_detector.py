@@ -69,7 +69,7 @@ def test_no_face() -> None:
 class Fake(Detector):
     def __init__(self, run: module.Run, **options: int) -> None:
         self.side, self.min_face = options.get("side", 640), options.get("min_face", 1)
-        self._run = run
+        self._find = lambda image: detect_faces(run, np.asarray(image.convert("RGB")))
 
 
 def test_a_large_image_is_shrunk_and_its_boxes_grow_back() -> None:

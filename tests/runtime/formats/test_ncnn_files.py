@@ -49,7 +49,10 @@ def model(ncnn_spec: ModelSpec, tmp_path: Path) -> Path:
 
 def test_the_spec_comes_back(model: Path, ncnn_spec: ModelSpec) -> None:
     assert (
-        read_verified_spec(model) == read_spec(model) == spec_reader.read_spec(model) == ncnn_spec
+        read_verified_spec(model, ModelSpec)
+        == read_spec(model, ModelSpec)
+        == spec_reader.read_spec(model)
+        == ncnn_spec
     )
     document = json.loads(model.with_suffix(".json").read_text("utf-8"))
     assert document.keys() - json.loads(ncnn_spec.to_json()).keys() == {"sha256"}
@@ -66,7 +69,7 @@ def test_one_that_is_missing(suffix: str, model: Path) -> None:
     }[suffix]
     error = MissingSpecError if suffix == ".json" else ModelError
     with pytest.raises(error, match=message):
-        read_verified_spec(model)
+        read_verified_spec(model, ModelSpec)
 
 
 @pytest.mark.parametrize("suffix", [".param", ".bin"])
@@ -76,7 +79,7 @@ def test_one_of_another_model(suffix: str, model: Path, ncnn_spec: ModelSpec) ->
     with pytest.raises(
         ModelError, match=rf"m\.ncnn\{suffix}: damaged, or of another model than m\.ncnn\.json"
     ):
-        read_verified_spec(model)
+        read_verified_spec(model, ModelSpec)
 
 
 @pytest.mark.parametrize("suffix", [".param", ".bin", ".json"])
@@ -85,7 +88,7 @@ def test_one_that_was_cut_off(suffix: str, kept: int, model: Path) -> None:
     file = model.with_suffix(suffix)
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(FerEdgeError, match=rf"m\.ncnn\{suffix}: damaged.*{ALL}"):
-        read_verified_spec(model)
+        read_verified_spec(model, ModelSpec)
 
 
 @pytest.mark.parametrize("suffix", [".param", ".bin", ".json"])
@@ -93,7 +96,7 @@ def test_a_folder_in_its_place(suffix: str, model: Path) -> None:
     model.with_suffix(suffix).unlink()
     model.with_suffix(suffix).mkdir()
     with pytest.raises(ModelError, match=r"Is a directory|a folder, not a model file"):
-        read_verified_spec(model)
+        read_verified_spec(model, ModelSpec)
 
 
 def without(name: str) -> Callable[[dict[str, object]], object]:
@@ -118,7 +121,7 @@ def test_a_document_that_is_no_spec(
     file = model.with_suffix(".json")
     file.write_text(json.dumps(change(json.loads(file.read_text("utf-8")))), "utf-8")
     with pytest.raises(error, match=rf"m\.ncnn\.json: .*{message}"):
-        read_verified_spec(model)
+        read_verified_spec(model, ModelSpec)
 
 
 def test_info_needs_no_engine(fer: Fer, model: Path) -> None:

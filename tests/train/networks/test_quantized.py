@@ -30,13 +30,13 @@ def calibrated_checkpoint(architecture: str, ranges: str = "mse") -> Checkpoint:
     spec = make_spec(architecture)
     model = make_network(architecture, spec.input)
     recipe = Int8Recipe(ranges, quantized.default_float_layers(model, architecture))
-    int8_model = quantized.quantize_model(model, architecture, recipe)
+    int8_model = quantized.quantize_model(model, recipe)
     calibrate(int8_model, FACES, recipe)
     spec = replace(spec, quantization=Quantization("fp32", int8=recipe))
     return Checkpoint(model, spec, int8_model.eval())
 
 
-def int8_model_of(checkpoint: Checkpoint) -> quantized.FaceClassifier:
+def int8_model_of(checkpoint: Checkpoint) -> quantized.PixelModel:
     assert checkpoint.quantized_model is not None
     return checkpoint.quantized_model
 
@@ -52,7 +52,7 @@ def test_in_float_mode_it_is_the_float_model(made: Checkpoint) -> None:
     assert recipe is not None
     # a quantized stem pads with an even pixel, a float one with the mean
     recipe = replace(recipe, float_layers=(*recipe.float_layers, ARCHITECTURES[architecture].stem))
-    model = quantized.quantize_model(made.model, architecture, recipe)
+    model = quantized.quantize_model(made.model, recipe)
     want = made.predict(FACES)
     with quantized.fake_quant_mode(model, FakeQuantMode.FLOAT):
         got = Checkpoint(model, made.spec).predict(FACES)
@@ -106,7 +106,7 @@ def test_quantizers_with_zero_point_0_replace_activations(made: Checkpoint) -> N
 def test_sums_share_scales_with_what_is_added() -> None:
     """MobileNetV2 has 10 additions; the blocks of a stage are connected."""
     model = make_network("mobilenet_v2", make_spec("mobilenet_v2").input)
-    int8_model = quantized.quantize_model(model, "mobilenet_v2", Int8Recipe())
+    int8_model = quantized.quantize_model(model, Int8Recipe())
     assert [len(group) for group in quantized.shared_scale_groups(int8_model)] == [3, 5, 7, 5, 5]
 
 
@@ -134,7 +134,7 @@ def test_a_damaged_state_is_named(change: Callable[[object], None], message: str
     change(tensors)
     recipe = made.spec.quantization.int8
     assert recipe is not None
-    model = quantized.quantize_model(made.model, "tiny", recipe)
+    model = quantized.quantize_model(made.model, recipe)
     with pytest.raises(ValueError, match=message):
         quantized.load_state(model, tensors)
 

@@ -15,7 +15,7 @@ from fer_edge.errors import ModelError
 from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.runtime.formats.model_files import companion
 from fer_edge.runtime.formats.ncnn_files import read_verified_spec
-from fer_edge.spec import NcnnOptions
+from fer_edge.spec import ModelSpec, NcnnOptions
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -108,7 +108,7 @@ class NcnnBackend:
         device: str = "cpu",  # noqa: ARG002 - there is only one
         threads: int = 1,
     ) -> None:
-        self.spec = read_verified_spec(path)
+        self.spec = read_verified_spec(path, ModelSpec)
         assert self.spec.ncnn is not None
         self._threads = threads or count_usable_cores()
         self._pools = _Pools(self._threads)

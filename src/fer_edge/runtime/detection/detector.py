@@ -1,22 +1,35 @@
-"""Face detection by YuNet.
+"""Face detection, by our own detector or by YuNet.
 
-The network is OpenCV Zoo's (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine
+YuNet is OpenCV Zoo's (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine
 Intelligence Research 20, 2023); its output is decoded as OpenCV's FaceDetectorYN does.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fer_edge.errors import MissingSpecError, ModelError
 from fer_edge.runtime.boxes import non_maximum_suppression
-from fer_edge.runtime.detection.engines import KINDS, STRIDES, Floats, Run, open_network
+from fer_edge.runtime.detection.cells import find_faces, open_cells
+from fer_edge.runtime.detection.engines import (
+    KINDS,
+    STRIDES,
+    Floats,
+    Run,
+    check_engine,
+    open_network,
+    requires_engine,
+)
+from fer_edge.runtime.formats.model_files import check_file
+from fer_edge.runtime.formats.spec_reader import read_detector_spec
 from fer_edge.runtime.preprocess import Box
 
 SCORE_THRESHOLD = 0.6
@@ -30,6 +43,11 @@ MAX_LOG_SIZE = 10.0
 Without it, a damaged network's numbers would overflow."""
 
 
+Finder = Callable[[Image.Image], Floats]
+"""From an image, L or RGB, to its faces, float32 `[faces, columns]`, in order of falling score: x,
+y, width, height, x and y of points, in pixels of the image, and the score."""
+
+
 @dataclass(frozen=True)
 class Detection:
     """One face.
@@ -37,8 +55,9 @@ class Detection:
     Attributes:
         box: x, y, width, height in pixels, clipped to the image.
         score: the confidence of the detector, in [0, 1].
-        landmarks: x and y, in pixels, of the right eye, the left eye, the tip of the nose, the
-            right and the left corner of the mouth: right and left from the person's own view.
+        landmarks: x and y, in pixels, of the right eye and the left eye; of YuNet also of the tip
+            of the nose, the right and the left corner of the mouth: right and left from the
+            person's own view.
     """
 
     box: Box
@@ -50,16 +69,16 @@ class Detector:
     """Finds faces. May be called from several threads.
 
     Args:
-        path: YuNet's `.onnx`.
+        path: YuNet's `.onnx`, or a detector that `fer detector export` wrote.
         side: longer side to which a larger image is shrunk, in pixels.
         min_face: shorter side of the smallest face that counts, in pixels of the image.
         threads: for one call; 0: every core.
-        engine: a key of `ENGINES`; all read the same file and find the same faces.
+        engine: a key of `ENGINES`; all find the same faces. YuNet's file is read by all.
 
     Raises:
         ConfigError: there is no such engine.
         MissingExtraError: the engine isn't installed.
-        ModelError: the file is missing or isn't YuNet; on a call: it can't be computed.
+        ModelError, SpecError: the file is missing or no detector; on a call: it can't be computed.
         ValueError: `side` is under 32, or `min_face` under 1.
     """
 
@@ -75,7 +94,7 @@ class Detector:
         if side < 32 or min_face < 1:
             raise ValueError(f"side {side} or min_face {min_face} is too small: 32 and 1 or more")
         self.side, self.min_face = side, min_face
-        self._run = open_network(path, threads=threads, engine=engine)
+        self._find, _ = open_finder(path, threads=threads, engine=engine)
 
     def __call__(
         self, image: Image.Image, of_size: tuple[int, int] | None = None
@@ -88,17 +107,58 @@ class Detector:
                 are found in that size. None: it is no copy.
         """
         full = of_size or image.size
-        image = image if image.mode == "RGB" else image.convert("RGB")
-        ratio = min(1.0, self.side / max(image.size))
-        size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
-        shrunk = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-        rows = detect_faces(self._run, np.asarray(shrunk))
-        rows[:, :14] *= np.array([full[0] / size[0], full[1] / size[1]] * 7)
+        shrunk = shrink(image if image.mode in ("L", "RGB") else image.convert("RGB"), self.side)
+        rows = self._find(shrunk)
+        factors = np.array([full[0] / shrunk.width, full[1] / shrunk.height], np.float32)
+        rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
         found = (_to_detection(row, full) for row in rows)
         return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
 
 
-def detect_faces(run: Run, pixels: npt.NDArray[np.uint8]) -> Floats:
+def open_finder(
+    path: Path, *, threads: int, engine: str, score_threshold: float | None = None
+) -> tuple[Finder, float]:
+    """Open a detector's file: our own, which has a spec, or YuNet.
+
+    Args:
+        path, threads, engine: as for `Detector`.
+        score_threshold: lowest score of a face; None: the detector's own.
+
+    Returns:
+        The function that finds faces, and the detector's own threshold.
+
+    Raises:
+        ConfigError, MissingExtraError, ModelError, SpecError: as `Detector`.
+    """
+    check_engine(engine)
+    check_file(path, "run fer detector install")
+    try:
+        spec = read_detector_spec(path)
+    except (MissingSpecError, ModelError):  # a file that is damaged too is for the engine to refuse
+        run = open_network(path, threads=threads, engine=engine)
+        threshold = SCORE_THRESHOLD if score_threshold is None else score_threshold
+        return partial(_find_with_yunet, run, threshold), SCORE_THRESHOLD
+    with requires_engine(engine):
+        cells = open_cells(path, spec, threads=threads, engine=engine)
+    own = spec.score_threshold
+    threshold = own if score_threshold is None else score_threshold
+    return partial(find_faces, cells, replace(spec, score_threshold=threshold)), own
+
+
+def _find_with_yunet(run: Run, score_threshold: float, image: Image.Image) -> Floats:
+    return detect_faces(run, np.asarray(image.convert("RGB")), score_threshold)
+
+
+def shrink(image: Image.Image, side: int) -> Image.Image:
+    """Shrink an image whose longer side is over `side` pixels; a smaller one stays as it is."""
+    ratio = min(1.0, side / max(image.size))
+    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+def detect_faces(
+    run: Run, pixels: npt.NDArray[np.uint8], score_threshold: float = SCORE_THRESHOLD
+) -> Floats:
     """Faces in RGB pixels, uint8 `[H, W, 3]`: float32 `[faces, 15]`, in order of falling score.
 
     A row is x, y, width, height, five landmarks' x and y, and the score, as in FaceDetectorYN.
@@ -108,7 +168,7 @@ def detect_faces(run: Run, pixels: npt.NDArray[np.uint8]) -> Floats:
     padded[:height, :width] = pixels[:, :, ::-1]
     outputs = run(np.ascontiguousarray(padded.transpose(2, 0, 1)[None]))
     rows = np.concatenate([_decode_stride(outputs, stride, padded.shape[1]) for stride in STRIDES])
-    rows = rows[rows[:, 14] >= SCORE_THRESHOLD]
+    rows = rows[rows[:, 14] >= score_threshold]
     rows = rows[np.argsort(-rows[:, 14], kind="stable")][:MAX_CANDIDATES]
     # on whole pixels, as OpenCV does
     return rows[non_maximum_suppression(np.trunc(rows[:, :4]), NMS_THRESHOLD)]
@@ -138,5 +198,5 @@ def _to_detection(row: Floats, size: tuple[int, int]) -> Detection:
     left, top = (max(0, round(v)) for v in row[:2].tolist())
     ends = (row[:2] + row[2:4]).tolist()
     right, bottom = (min(limit, round(end)) for limit, end in zip(size, ends, strict=True))
-    points = tuple((x, y) for x, y in row[4:14].reshape(5, 2).tolist())
-    return Detection((left, top, right - left, bottom - top), float(row[14]), points)
+    points = tuple((x, y) for x, y in row[4:-1].reshape(-1, 2).tolist())
+    return Detection((left, top, right - left, bottom - top), float(row[-1]), points)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -35,22 +36,35 @@ Opened = tuple[Collection[str], Run]
 
 def open_network(path: Path, *, threads: int = 1, engine: str = "onnxruntime") -> Run:
     """YuNet under an engine of `ENGINES`, for `detect_faces`. Safe to share between threads."""
-    if engine not in ENGINES:
-        raise ConfigError(f"the detector's engine {engine!r} is none of {', '.join(ENGINES)}")
+    check_engine(engine)
     check_file(path, "run fer detector install")
     try:
-        names, run = ENGINES[engine](path, threads)
+        with requires_engine(engine):
+            names, run = ENGINES[engine](path, threads)
     except ModelError as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise ModelError(f"{path}: not a face detector ({reason})") from None
+    if missing := set(OUTPUTS).difference(names):
+        raise ModelError(f"{path}: not YuNet: it has no output {min(missing)!r}")
+    return partial(_run_checked, path, run)
+
+
+def check_engine(engine: str) -> None:
+    """Raise a `ConfigError` where there is no such engine."""
+    if engine not in ENGINES:
+        raise ConfigError(f"the detector's engine {engine!r} is none of {', '.join(ENGINES)}")
+
+
+@contextmanager
+def requires_engine(engine: str) -> Iterator[None]:
+    """Turn a missing import of an engine's package into a `MissingExtraError`."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         registered = registry.ENGINES[engine]
         if error.name != registered.package:
             raise
         raise MissingExtraError(registered.package, registered.extra) from None
-    if missing := set(OUTPUTS).difference(names):
-        raise ModelError(f"{path}: not YuNet: it has no output {min(missing)!r}")
-    return partial(_run_checked, path, run)
 
 
 def _run_checked(path: Path, run: Run, faces: Floats) -> Mapping[str, Floats]:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TypeVar
 
+from fer_edge.detector_spec import DetectorSpec
 from fer_edge.documents import read_json
 from fer_edge.errors import DamagedSpecError, MissingSpecError, ModelError
 from fer_edge.runtime.formats.model_files import check_file, companion
 from fer_edge.spec import ModelSpec
+from fer_edge.spec_document import SpecDocument
+
+Spec = TypeVar("Spec", ModelSpec, DetectorSpec)
 
 SUFFIX = ".ncnn.param"
 """Ending of the graph's file, whose path stands for the model."""
@@ -20,19 +25,23 @@ DIGESTS = "sha256"
 """Key of the digests in the document, beside the spec's own keys."""
 
 
-def format_document(spec: ModelSpec, digests: dict[str, str]) -> str:
+def format_document(spec: SpecDocument, digests: dict[str, str]) -> str:
     """The text of `NAME.ncnn.json`; `digests` holds a SHA-256 by the suffix of its file."""
     document = json.loads(spec.to_json())
     return json.dumps({**document, DIGESTS: digests}, ensure_ascii=False) + "\n"
 
 
-def read_spec(path: Path) -> ModelSpec:
+def read_spec(path: Path, kind: type[Spec]) -> Spec:
     """The same as `read_verified_spec`, without reading the graph and the weights."""
-    return _read(path)[0]
+    return _read(path, kind)[0]
 
 
-def read_verified_spec(path: Path) -> ModelSpec:
+def read_verified_spec(path: Path, kind: type[Spec]) -> Spec:
     """The spec of the model whose graph is at `path`, after comparing the other files' SHA-256.
+
+    Args:
+        path: the graph's file.
+        kind: the class of the spec.
 
     Raises:
         ModelError: a file is missing, damaged, or of another model.
@@ -41,7 +50,7 @@ def read_verified_spec(path: Path) -> ModelSpec:
     """
     import hashlib  # here: OpenSSL takes as long to load as the model
 
-    spec, digests = _read(path)
+    spec, digests = _read(path, kind)
     for suffix, expected in digests.items():
         file = companion(path, suffix)
         check_file(file, _ALL, may_be_empty=True)  # its SHA-256 tells
@@ -59,7 +68,7 @@ def read_verified_spec(path: Path) -> ModelSpec:
 _ALL = f"copy all three files again (*{SUFFIX}, .bin and .json), or export again"
 
 
-def _read(path: Path) -> tuple[ModelSpec, dict[str, str]]:
+def _read(path: Path, kind: type[Spec]) -> tuple[Spec, dict[str, str]]:
     """The spec and the digests in the `.json`."""
     check_file(path, _ALL)
     file = companion(path, ".json")
@@ -76,7 +85,7 @@ def _read(path: Path) -> tuple[ModelSpec, dict[str, str]]:
     digests = document.get(DIGESTS) if isinstance(document, dict) else None
     if not isinstance(digests, dict) or digests.keys() != {".param", ".bin"}:
         raise DamagedSpecError(f"{file}: it doesn't name the files that it belongs to: {_ALL}")
-    spec = ModelSpec.from_document(document, str(file))
+    spec = kind.from_document(document, str(file))
     if spec.ncnn is None:
         raise DamagedSpecError(f"{file}: it isn't of an ncnn model: {_ALL}")
     return spec, digests

@@ -5,13 +5,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
+from fer_edge.detector_spec import DetectorSpec
 from fer_edge.documents import parse_json
 from fer_edge.errors import ModelError
 from fer_edge.runtime.formats import ncnn_files
 from fer_edge.runtime.formats.model_files import check_file, model_type
 from fer_edge.runtime.formats.onnx_reader import read_header
 from fer_edge.spec import KEY, ModelSpec
+
+Spec = TypeVar("Spec", ModelSpec, DetectorSpec)
 
 _LONGEST_HEADER = 100_000_000  # the format's own limit
 
@@ -44,16 +48,13 @@ def _openvino_metadata(path: Path) -> dict[str, str]:
     return openvino_ir.read_metadata(path)
 
 
-def _inside(find: Callable[[Path], Mapping[str, str | bytes]]) -> Callable[[Path], ModelSpec]:
-    return lambda path: ModelSpec.from_metadata(find(path), str(path))
-
-
-_READERS: dict[str, Callable[[Path], ModelSpec]] = {
-    ".safetensors": _inside(_safetensors_metadata),
-    ".onnx": _inside(_onnx_metadata),
-    ".xml": _inside(_openvino_metadata),
-    ".param": ncnn_files.read_spec,
+_METADATA: dict[str, Callable[[Path], Mapping[str, str | bytes]]] = {
+    ".safetensors": _safetensors_metadata,
+    ".onnx": _onnx_metadata,
+    ".xml": _openvino_metadata,
 }
+"""By suffix: the metadata that a file holds."""
+_NCNN = ".param"
 
 
 def has_spec(path: Path) -> bool:
@@ -71,10 +72,26 @@ def read_spec(path: Path) -> ModelSpec:
 
     Raises:
         ModelError: there is no such file, its kind isn't known, or it is damaged.
-        SpecError: it holds no spec, a newer one, or a damaged one.
+        SpecError: it holds no spec, a newer one, a damaged one, or that of a face detector.
     """
-    if model_type(path) not in _READERS:
-        *others, last = _READERS
+    return _read(path, ModelSpec)
+
+
+def read_detector_spec(path: Path) -> DetectorSpec:
+    """The same of a face detector.
+
+    Raises:
+        ModelError, SpecError: as `read_spec`; the spec of a model of expressions is refused.
+    """
+    return _read(path, DetectorSpec)
+
+
+def _read(path: Path, kind: type[Spec]) -> Spec:
+    known = (*_METADATA, _NCNN)
+    if model_type(path) not in known:
+        *others, last = known
         raise ModelError(f"{path}: a model file ends in {', '.join(others)} or {last}")
     check_file(path)
-    return _READERS[model_type(path)](path)
+    if model_type(path) == _NCNN:
+        return ncnn_files.read_spec(path, kind)
+    return kind.from_metadata(_METADATA[model_type(path)](path), str(path))

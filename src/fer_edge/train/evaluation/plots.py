@@ -122,8 +122,8 @@ def plot_annotators(report: Report, agreement: AnnotatorAgreement) -> Figure:
     return figure
 
 
-def plot_curves(rows: list[dict[str, str]]) -> Figure:
-    """Loss and validation accuracy over the epochs of a run's `metrics.csv`."""
+def plot_curves(rows: list[dict[str, str]], metric: str = "val_accuracy") -> Figure:
+    """Loss and the metric of validation over the epochs of a run's `metrics.csv`."""
     epochs = [int(row["epoch"]) for row in rows]
 
     def column(name: str) -> list[float]:
@@ -133,15 +133,17 @@ def plot_curves(rows: list[dict[str, str]]) -> Figure:
     left, right = figure.subplots(1, 2)
     left.plot(epochs, column("train_loss"), ".-", color=BLUE, label="train (augmented, smoothed)")
     left.plot(epochs, column("val_loss"), ".-", color=RED, label="validation")
-    left.set(xlabel="epoch", ylabel="cross-entropy")
+    left.set(xlabel="epoch", ylabel="loss")
     left.legend()
-    accuracy = [100 * value for value in column("val_accuracy")]
-    best = int(np.argmax(accuracy))
-    right.plot(epochs, accuracy, ".-", color=RED)
-    right.plot(epochs[best], accuracy[best], "o", color=GREEN)
+    values = [100 * value for value in column(metric)]
+    best = int(np.argmax(values))
+    right.plot(epochs, values, ".-", color=RED)
+    right.plot(epochs[best], values[best], "o", color=GREEN)
     # in the title: beside the point, the text would cover the line or leave the figure
-    right.set_title(f"{accuracy[best]:.2f} % in epoch {epochs[best]}", color=GREEN, fontsize=11)
-    right.set(xlabel="epoch", ylabel="validation accuracy, %")
+    right.set_title(f"{values[best]:.2f} % in epoch {epochs[best]}", color=GREEN, fontsize=11)
+    right.set(
+        xlabel="epoch", ylabel=f"{metric.replace('val_', 'validation ').replace('_', ' ')}, %"
+    )
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -20,10 +20,11 @@ from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import KEY, ModelSpec
 from fer_edge.text import one_line
 from fer_edge.train.networks import quantized
-from fer_edge.train.networks.classifier import FaceClassifier, build_classifier, is_finite
+from fer_edge.train.networks.classifier import FaceClassifier, build_classifier
+from fer_edge.train.networks.pixel_model import PixelModel, is_finite
 
 _BATCH_SIZE = 256
-_QUANTIZED_PREFIX = "int8/"
+QUANTIZED_PREFIX = "int8/"
 """Prefix of the quantized model's tensors in the file; no module's name contains a slash."""
 
 
@@ -80,7 +81,7 @@ class Checkpoint:
         return result
 
 
-def round_to_half(model: FaceClassifier) -> None:
+def round_to_half(model: PixelModel) -> None:
     """Round every weight of two or more dimensions to half precision, in place.
 
     Biases and batch norms keep full precision: they are 1 % of the weights and carry the scale.
@@ -98,7 +99,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     tensors = dict(checkpoint.model.network.state_dict())
     if checkpoint.quantized_model:
         for name, tensor in quantized.get_state(checkpoint.quantized_model).items():
-            tensors[f"{_QUANTIZED_PREFIX}{name}"] = tensor
+            tensors[f"{QUANTIZED_PREFIX}{name}"] = tensor
     for name, tensor in tensors.items():
         half = tensor.half() if tensor.dtype == torch.float32 and tensor.ndim >= 2 else tensor
         is_exact = half.dtype == torch.float16 and torch.equal(half.float(), tensor)
@@ -125,9 +126,9 @@ def load(path: Path) -> Checkpoint:
         raise ModelError(f"{path}: {error}") from None
     state = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     int8_state = {
-        name.removeprefix(_QUANTIZED_PREFIX): state.pop(name)
+        name.removeprefix(QUANTIZED_PREFIX): state.pop(name)
         for name in list(state)
-        if name.startswith(_QUANTIZED_PREFIX)
+        if name.startswith(QUANTIZED_PREFIX)
     }
     try:
         model.network.load_state_dict(state)
@@ -142,7 +143,7 @@ def load(path: Path) -> Checkpoint:
     recipe = spec.quantization.int8
     if recipe is None:
         return Checkpoint(model, spec)
-    quantized_model = quantized.quantize_model(model, spec.architecture, recipe)
+    quantized_model = quantized.quantize_model(model, recipe)
     try:
         quantized.load_state(quantized_model, int8_state)
     except ValueError as error:

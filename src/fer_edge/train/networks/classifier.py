@@ -12,22 +12,23 @@ from fer_edge.errors import ConfigError, ModelError
 from fer_edge.runtime.formats.model_files import check_file
 from fer_edge.spec import InputSpec
 from fer_edge.train.networks.architectures import find_architecture
+from fer_edge.train.networks.pixel_model import PixelModel, is_finite
 
 # ImageNet's mean and standard deviation of pixel / 255, the three channels weighted as in a gray
 # image. Weights of other origin may need others (`--mean`, `--std`).
 MEAN, STD = 0.459, 0.226
 
 
-class FaceClassifier(nn.Module):
+class FaceClassifier(PixelModel):
     """The exported graph's contract as a module: uint8 `[N, S, S]` to float32 `[N, labels]`."""
 
-    def __init__(self, network: nn.Module, spec: InputSpec) -> None:
-        super().__init__()
-        self.network = network
+    def __init__(self, network: nn.Module, spec: InputSpec, stem: str) -> None:
+        super().__init__(network, spec.mean, spec.std, stem)
         self.spec = spec
-        # (pixel / 255 - mean) / std as one multiplication and one addition
-        self.scale = 1 / (255 * spec.std)
-        self.shift = -spec.mean / spec.std
+
+    def with_network(self, network: nn.Module) -> FaceClassifier:
+        """The same model with another network."""
+        return FaceClassifier(network, self.spec, self.stem)
 
     def forward(self, faces: Tensor) -> Tensor:
         """Compute logits float32 `[N, labels]` of uint8 faces `[N, S, S]`."""
@@ -48,7 +49,7 @@ class FaceClassifier(nn.Module):
             pixels = nn.functional.interpolate(
                 pixels, size=(side, side), mode="bilinear", align_corners=False
             )
-        return pixels * self.scale + self.shift
+        return super().normalize(pixels)
 
 
 def build_classifier(architecture: str, labels: int, spec: InputSpec) -> FaceClassifier:
@@ -60,7 +61,7 @@ def build_classifier(architecture: str, labels: int, spec: InputSpec) -> FaceCla
     entry = find_architecture(architecture)
     network = entry.build()
     _make_stem_gray(network, entry.stem)
-    model = FaceClassifier(network, spec)
+    model = FaceClassifier(network, spec, entry.stem)
     head = get_head(model, architecture)
     network.set_submodule(entry.head, nn.Linear(head.in_features, labels))
     return model
@@ -115,12 +116,6 @@ def load_pretrained(model: FaceClassifier, architecture: str, weights: str) -> N
         raise ModelError(f"{weights}: not weights of {architecture}: {reason}") from None
     if not is_finite(model):
         raise ModelError(f"{weights}: holds NaN or infinite weights")
-
-
-def is_finite(model: nn.Module) -> bool:
-    """Whether no parameter or buffer holds NaN or infinity."""
-    tensors = model.state_dict().values()
-    return all(bool(t.isfinite().all()) for t in tensors if t.is_floating_point())
 
 
 def get_head(model: FaceClassifier, architecture: str) -> nn.Linear:

@@ -12,8 +12,9 @@ from torch import Tensor
 from fer_edge.errors import ModelError
 from fer_edge.text import one_line
 from fer_edge.train.networks.architectures import ARCHITECTURES
-from fer_edge.train.networks.classifier import FaceClassifier, is_finite
+from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.folded import restore_batch_norms
+from fer_edge.train.networks.pixel_model import is_finite
 
 
 def published_range(architecture: str) -> tuple[float, float]:

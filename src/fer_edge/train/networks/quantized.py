@@ -14,7 +14,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, fx, nn
@@ -23,19 +23,23 @@ from torchvision.ops import SqueezeExcitation
 
 from fer_edge.spec import Int8Recipe
 from fer_edge.train.networks.architectures import find_architecture
-from fer_edge.train.networks.classifier import FaceClassifier
 from fer_edge.train.networks.fake_quant import ActivationFakeQuant, FakeQuantMode, QuantizedLayer
+from fer_edge.train.networks.pixel_model import PixelModel
+
+Model = TypeVar("Model", bound=PixelModel)
 
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6)
 """Activations that a quantizer with zero point 0 replaces."""
 _IN_PLACE = {operator.iadd: operator.add, operator.imul: operator.mul}
 _ADDITIONS = (operator.add, torch.add)
 _JOINS = (*_ADDITIONS, operator.mul, torch.mul)
+_RESIZES = (nn.functional.interpolate,)
+"""Functions that repeat values, so that their input and their output share one scale."""
 _QUANTIZER_NAME = "grid_{}"
 """Names of the quantizers in the graph, which are part of the checkpoint's format."""
 
 
-def quantize_model(model: FaceClassifier, architecture: str, recipe: Int8Recipe) -> FaceClassifier:
+def quantize_model(model: Model, recipe: Int8Recipe) -> Model:
     """Build the quantized model of a float model; its scales are not yet calibrated.
 
     The first layer takes integer pixels, less an even number near the mean, and the normalization
@@ -56,8 +60,8 @@ def quantize_model(model: FaceClassifier, architecture: str, recipe: Int8Recipe)
         assert isinstance(quantizer, ActivationFakeQuant)
         network.set_submodule(node.target, QuantizedLayer(module, quantizer))
     network.recompile()
-    result = FaceClassifier(network, model.spec)
-    stem = network.get_submodule(find_architecture(architecture).stem)
+    result = model.with_network(network)
+    stem = network.get_submodule(model.stem)
     if isinstance(stem, QuantizedLayer):
         even = 2.0 * round(-result.shift / result.scale / 2)
         with torch.no_grad():
@@ -68,7 +72,7 @@ def quantize_model(model: FaceClassifier, architecture: str, recipe: Int8Recipe)
     return result
 
 
-def default_float_layers(model: FaceClassifier, architecture: str) -> tuple[str, ...]:
+def default_float_layers(model: PixelModel, architecture: str) -> tuple[str, ...]:
     """Name the layers that stay in float by default.
 
     They are the head, whose few weights decide between similar labels, and the gates of
@@ -83,7 +87,7 @@ def default_float_layers(model: FaceClassifier, architecture: str) -> tuple[str,
     return (*gates, find_architecture(architecture).head)
 
 
-def layer_names(model: FaceClassifier) -> list[str]:
+def layer_names(model: PixelModel) -> list[str]:
     """Name every convolution and linear layer, in the order of the network's modules."""
     kinds = (nn.Conv2d, nn.Linear)
     return [name for name, module in model.network.named_modules() if isinstance(module, kinds)]
@@ -122,7 +126,7 @@ def _insert_quantizers(network: fx.GraphModule, quantized: set[fx.Node]) -> None
             user.replace_input_with(node, quantizer)
 
 
-def remove_redundant_activations(model: FaceClassifier) -> None:
+def remove_redundant_activations(model: PixelModel) -> None:
     """Remove each ReLU and ReLU6 before quantizers with zero point 0, which clamp at 0 as well.
 
     The upper end of a ReLU6 is lost: the largest level of a power-of-two scale lies elsewhere.
@@ -138,14 +142,15 @@ def remove_redundant_activations(model: FaceClassifier) -> None:
     network.recompile()
 
 
-def shared_scale_groups(model: FaceClassifier) -> list[list[ActivationFakeQuant]]:
+def shared_scale_groups(model: PixelModel) -> list[list[ActivationFakeQuant]]:
     """Group the quantizers of tensors that are added to each other and of their sums.
 
-    A group shares one scale, so that additions need no rounding.
+    A group shares one scale, so that additions need no rounding. A tensor whose values are
+    repeated (nearest-neighbour resize) belongs to the group of the larger one.
     """
     network, group_of = get_graph(model), dict[ActivationFakeQuant, list[ActivationFakeQuant]]()
     for node in network.graph.nodes:
-        if node.op == "call_function" and node.target in _ADDITIONS:
+        if node.op == "call_function" and node.target in (*_ADDITIONS, *_RESIZES):
             neighbors = (*(_find_module(network, one) for one in node.args), *_users(network, node))
             group = [module for module in neighbors if isinstance(module, ActivationFakeQuant)]
             merged = [q for quantizer in group for q in group_of.get(quantizer, [quantizer])]
@@ -154,20 +159,20 @@ def shared_scale_groups(model: FaceClassifier) -> list[list[ActivationFakeQuant]
     return list({id(group): group for group in group_of.values()}.values())
 
 
-def activation_quantizers(model: FaceClassifier) -> dict[str, ActivationFakeQuant]:
+def activation_quantizers(model: PixelModel) -> dict[str, ActivationFakeQuant]:
     """Return every activation quantizer by name, in the order of the graph."""
     modules = model.network.named_modules()
     return {name: module for name, module in modules if isinstance(module, ActivationFakeQuant)}
 
 
-def quantized_layers(model: FaceClassifier) -> dict[str, QuantizedLayer]:
+def quantized_layers(model: PixelModel) -> dict[str, QuantizedLayer]:
     """Return every quantized layer by name; none for a float model."""
     modules = model.network.named_modules()
     return {name: module for name, module in modules if isinstance(module, QuantizedLayer)}
 
 
 def output_quantizers(
-    model: FaceClassifier,
+    model: PixelModel,
 ) -> Iterator[tuple[QuantizedLayer, ActivationFakeQuant]]:
     """Yield every quantized layer with the quantizer of its output, if that has one."""
     network = get_graph(model)
@@ -180,7 +185,7 @@ def output_quantizers(
 
 
 @contextmanager
-def fake_quant_mode(model: FaceClassifier, mode: FakeQuantMode) -> Iterator[None]:
+def fake_quant_mode(model: PixelModel, mode: FakeQuantMode) -> Iterator[None]:
     """Set the mode of every quantizer and quantized layer inside a `with` block."""
     _set_mode(model, mode)
     try:
@@ -189,14 +194,14 @@ def fake_quant_mode(model: FaceClassifier, mode: FakeQuantMode) -> Iterator[None
         _set_mode(model, FakeQuantMode.QUANTIZED)
 
 
-def _set_mode(model: FaceClassifier, mode: FakeQuantMode) -> None:
+def _set_mode(model: PixelModel, mode: FakeQuantMode) -> None:
     for layer in quantized_layers(model).values():
         layer.set_mode(mode)
     for quantizer in activation_quantizers(model).values():
         quantizer.mode = mode
 
 
-def get_state(model: FaceClassifier) -> dict[str, Tensor]:
+def get_state(model: PixelModel) -> dict[str, Tensor]:
     """Return what a checkpoint holds: integer weights, scales, and the float layers' weights."""
     tensors = _float_tensors(model)
     for name, layer in quantized_layers(model).items():
@@ -204,7 +209,7 @@ def get_state(model: FaceClassifier) -> dict[str, Tensor]:
     return tensors
 
 
-def load_state(model: FaceClassifier, tensors: dict[str, Tensor]) -> None:
+def load_state(model: PixelModel, tensors: dict[str, Tensor]) -> None:
     """Load tensors that `get_state` returned into a model that `quantize_model` built.
 
     Raises:
@@ -229,13 +234,13 @@ def load_state(model: FaceClassifier, tensors: dict[str, Tensor]) -> None:
     model.eval()
 
 
-def get_graph(model: FaceClassifier) -> fx.GraphModule:
+def get_graph(model: PixelModel) -> fx.GraphModule:
     """Return the traced network of a quantized model."""
     assert isinstance(model.network, fx.GraphModule)
     return model.network
 
 
-def _float_tensors(model: FaceClassifier) -> dict[str, Tensor]:
+def _float_tensors(model: PixelModel) -> dict[str, Tensor]:
     inside = tuple(f"{name}.layer." for name in quantized_layers(model))
     state = model.network.state_dict()
     return {name: tensor for name, tensor in state.items() if not name.startswith(inside)}

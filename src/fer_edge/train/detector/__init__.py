@@ -1,0 +1,1 @@
+"""Train a face detector: labels, pieces of photographs, network, loss, evaluation."""

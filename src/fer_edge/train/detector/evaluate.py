@@ -1,0 +1,111 @@
+"""Evaluate a detector on labelled photographs: ours, as checkpoint or exported, or YuNet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_edge.detector_spec import DetectorMetrics
+from fer_edge.runtime.detection.cells import find_faces
+from fer_edge.runtime.detection.detector import Finder, open_finder, shrink
+from fer_edge.runtime.formats.model_files import model_type
+from fer_edge.train.detector import checkpoint as checkpoints
+from fer_edge.train.detector.labels import Photograph
+from fer_edge.train.detector.metrics import Tally
+from fer_edge.train.detector.module import LOWEST_SCORE
+from fer_edge.train.detector.pieces import read_photograph
+from fer_edge.train.progress import ProgressCallback, ignore_progress
+
+CHECKPOINT = ".safetensors"
+
+
+@dataclass(frozen=True)
+class DetectorReport:
+    """What a detector reaches at one side.
+
+    Attributes:
+        detector: its file.
+        score_threshold: lowest score of a face, for recall and false faces.
+        metrics: on all photographs.
+        recall_by_size: by range of the shorter side in the searched image, in pixels: the number
+            of faces that people marked, and the fraction that was found.
+        false_by_kind: faces found in the photographs of each kind without people, for each of them.
+    """
+
+    detector: str
+    score_threshold: float
+    metrics: DetectorMetrics
+    recall_by_size: dict[str, tuple[int, float]]
+    false_by_kind: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `fer detector evaluate --json` prints it."""
+        return asdict(self)
+
+
+def evaluate_detector(
+    path: Path,
+    photographs: Sequence[Photograph],
+    folder: Path,
+    *,
+    split: str = "val",
+    side: int = 640,
+    score_threshold: float | None = None,
+    engine: str = "onnxruntime",
+    quantized: bool = False,
+    on_progress: ProgressCallback = ignore_progress,
+) -> DetectorReport:
+    """Find the faces of labelled photographs as the runtime does, and compare them.
+
+    Args:
+        path: a checkpoint, an exported detector, or YuNet's file.
+        photographs: with their labels.
+        folder: where they are.
+        split: their split, for the report.
+        side: longer side to which they are shrunk, in pixels.
+        score_threshold: lowest score of a face; None: the detector's own.
+        engine: a key of `fer_edge.runtime.detection.engines.ENGINES`, for exported files.
+        quantized: of a checkpoint, evaluate its QAT model.
+        on_progress: called after each photograph.
+
+    Raises:
+        ModelError, SpecError: the detector can't be used.
+        DataError: a photograph can't be read.
+    """
+    find, own_threshold = _open(path, engine, quantized=quantized)
+    threshold = own_threshold if score_threshold is None else score_threshold
+    tally = Tally(threshold)
+    false_faces: dict[str, list[int]] = {}
+    for done, photograph in enumerate(photographs, 1):
+        image = read_photograph(folder / photograph.name)
+        shrunk = shrink(image, side)
+        rows = find(shrunk)
+        factors = np.array([image.width / shrunk.width, image.height / shrunk.height], np.float32)
+        rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
+        tally.add(rows, photograph, shrunk.width / image.width)
+        if not photograph.kind.has_people:
+            kind = photograph.name.split("/")[1]
+            false_faces.setdefault(kind, []).append(int((rows[:, -1] >= threshold).sum()))
+        on_progress("photographs", done, len(photographs))
+    return DetectorReport(
+        str(path),
+        threshold,
+        tally.metrics(split, side),
+        tally.recall_by_size(),
+        {kind: float(np.mean(counts)) for kind, counts in false_faces.items()},
+    )
+
+
+def _open(path: Path, engine: str, *, quantized: bool) -> tuple[Finder, float]:
+    """A finder that reports low scores too, for average precision, and the own threshold."""
+    if model_type(path) != CHECKPOINT:
+        return open_finder(path, threads=1, engine=engine, score_threshold=LOWEST_SCORE)
+    checkpoint = checkpoints.load(path)
+    own = checkpoint.int8() if quantized else checkpoint
+    spec = replace(own.spec, score_threshold=LOWEST_SCORE)
+    return partial(find_faces, own.run, spec), own.spec.score_threshold

@@ -1,0 +1,308 @@
+"""Training pieces: squares that are put together from parts of photographs at random scales.
+
+A piece is one part, or two by two, up to four by four. Each part shows a photograph so that one of
+its faces gets a random size, small sizes as often as large ones on a logarithmic scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from fer_edge.detector_spec import STRIDES, count_cells
+from fer_edge.errors import DataError, SourceError
+from fer_edge.runtime.inputs.images import open_image
+from fer_edge.train.detector.config import DetectorConfig
+from fer_edge.train.detector.labels import Floats, Photograph
+
+_PARTS = ((1, 0.35), (2, 0.3), (3, 0.2), (4, 0.15))
+"""Parts in a row of a piece, and how often."""
+_KIND_WEIGHTS = {"web": 0.58, "mask": 0.14, "crowd": 0.12, "flickr": 0.1, "coco": 0.06}
+"""How often a part that may show people shows a photograph of each kind."""
+_SCALES = (0.08, 3.0)
+"""Smallest and largest scale of a photograph."""
+_EMPTY_SCALES = (0.3, 1.6)
+"""The same of a photograph without faces."""
+_MIN_LENGTH = 0.6
+"""A photograph's longer side is at least this fraction of its part's side, so that a part isn't
+mostly filling."""
+_MIN_VISIBLE = 0.6
+"""A face of which less is inside the part is unsure."""
+_FILTERS = (
+    *(Image.Resampling.BILINEAR,) * 3,
+    Image.Resampling.BICUBIC,
+    Image.Resampling.BOX,
+)
+_STRETCH = 0.08
+"""Standard deviation of the logarithm of the ratio of both sides' scales."""
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A piece and its faces.
+
+    Attributes:
+        pixels: uint8 `[S, S]`, gray.
+        faces: float32 `[N, 8]`, box and eyes of the certain faces in pixels, as in `Photograph`.
+        ignored: bool `[cells]`, cells in which there may be a face.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    faces: Floats
+    ignored: npt.NDArray[np.bool_]
+
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Pixels uint8 `[N, S, S]`; faces float32 `[N, faces, 8]`, those of size 0 are none; ignored cells
+bool `[N, cells]`."""
+
+
+class PieceDataset(Dataset[Piece]):
+    """Pieces by number: each depends on the seed and its number alone.
+
+    Args:
+        photographs: of one split.
+        folder: where they are.
+        config: settings of the run.
+
+    Raises:
+        DataError: no photograph shows people; on indexing: a photograph can't be read.
+    """
+
+    def __init__(
+        self, photographs: Sequence[Photograph], folder: Path, config: DetectorConfig
+    ) -> None:
+        self.folder, self.config = folder, config
+        self.backgrounds = [one for one in photographs if one.kind.is_background]
+        self.empty = [one for one in self.backgrounds if one.is_empty]
+        self.people: dict[str, list[Photograph]] = {}
+        for one in photographs:
+            if not one.kind.is_background:
+                self.people.setdefault(one.name.split("/")[1], []).append(one)
+        if not self.people:
+            raise DataError(f"{folder}: no photograph of people: {', '.join(_KIND_WEIGHTS)}")
+        weights = np.array([_KIND_WEIGHTS[kind] for kind in self.people])
+        self.weights = weights / weights.sum()
+
+    def __len__(self) -> int:
+        return self.config.pieces
+
+    def __getitem__(self, number: int) -> Piece:
+        random = np.random.default_rng((self.config.seed, number))
+        side = self.config.piece_side
+        counts, chances = zip(*_PARTS, strict=True)
+        rows = int(random.choice(counts, p=chances))
+        edges = np.linspace(0, side, rows + 1).round().astype(int)
+        pixels = np.empty((side, side), np.uint8)
+        faces, unsure = [np.empty((0, 8), np.float32)], [np.empty((0, 8), np.float32)]
+        for top, bottom in pairwise(edges):
+            for left, right in pairwise(edges):
+                part, own, is_certain = self._make_part(random, bottom - top, right - left)
+                pixels[top:bottom, left:right] = part
+                own = own + np.array([left, top, 0, 0, left, top, left, top], np.float32)
+                faces.append(own[is_certain])
+                unsure.append(own[~is_certain])
+        ignored = find_cells(np.concatenate(unsure), side)
+        return Piece(_change_light(pixels, random), np.concatenate(faces), ignored)
+
+    def _make_part(
+        self, random: np.random.Generator, height: int, width: int
+    ) -> tuple[npt.NDArray[np.uint8], Floats, npt.NDArray[np.bool_]]:
+        """Pixels uint8 `[height, width]`, faces `[N, 8]`, and which of them are certain."""
+        photograph = self._choose(random)
+        image = self._open(photograph)
+        largest = min(self.config.max_face, 0.9 * min(height, width))
+        certain = np.flatnonzero(photograph.is_certain)
+        focus = np.array(image.size) * random.random(2)
+        if len(certain):
+            x, y, w, h = photograph.boxes[random.choice(certain)]
+            focus = np.array([x + w / 2, y + h / 2])
+            fitting = _MIN_LENGTH * max(height, width) / max(image.size) * min(w, h)
+            smallest = min(max(self.config.min_face, fitting), largest)
+            scale = _draw_log(random, smallest, largest) / min(w, h)
+        else:
+            scale = _draw_log(random, *_EMPTY_SCALES)
+        scale = float(np.clip(scale, *_SCALES))
+        stretch = math.exp(random.normal(0, _STRETCH) / 2)
+        scales = np.array([scale * stretch, scale / stretch])
+        start = [
+            _choose_start(random, focus[i] * scales[i], image.size[i] * scales[i], size)
+            for i, size in enumerate((width, height))
+        ]
+        part = self._cut(image, scales, start, (width, height), random)
+        faces = np.concatenate([photograph.boxes, photograph.eyes], 1)
+        faces = (faces * np.tile(scales, 4)).astype(np.float32)
+        faces -= np.array([*start, 0, 0, *start, *start], np.float32)
+        is_flipped = random.random() < 0.5
+        if is_flipped:
+            part, faces = part[:, ::-1], mirror(faces, width)
+        return part, *_clip(faces, photograph.is_certain, width, height, self.config.min_face)
+
+    def _choose(self, random: np.random.Generator) -> Photograph:
+        if self.backgrounds and random.random() < self.config.background:
+            return self.backgrounds[random.integers(len(self.backgrounds))]
+        kinds = list(self.people.values())
+        chosen = kinds[random.choice(len(kinds), p=self.weights)]
+        return chosen[random.integers(len(chosen))]
+
+    def _open(self, photograph: Photograph) -> Image.Image:
+        return read_photograph(self.folder / photograph.name).convert("L")
+
+    def _cut(
+        self,
+        image: Image.Image,
+        scales: Floats,
+        start: Sequence[float],
+        size: tuple[int, int],
+        random: np.random.Generator,
+    ) -> npt.NDArray[np.uint8]:
+        """A window of the scaled image, which begins at `start`; what is outside is filled."""
+        ends = np.minimum(np.array(image.size) * scales - start, size)
+        begins = np.maximum(0, -np.array(start))
+        first, last = begins.round().astype(int), ends.round().astype(int)
+        last = np.maximum(last, first + 1)
+        box = np.concatenate([(first + start) / scales, (last + start) / scales])
+        box = np.clip(box, 0, np.tile(image.size, 2))
+        kernel = _FILTERS[random.integers(len(_FILTERS))]
+        shape = (int(last[0] - first[0]), int(last[1] - first[1]))
+        seen = np.asarray(image.resize(shape, kernel, box=tuple(box.tolist())))
+        if shape == size:
+            return seen
+        part = self._fill(random, size)
+        part[first[1] : last[1], first[0] : last[0]] = seen
+        return part
+
+    def _fill(self, random: np.random.Generator, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+        """What surrounds a small photograph: black, as the runtime pads, gray, or a background."""
+        chance = random.random()
+        if self.empty and chance < 0.4:
+            image = self._open(self.empty[random.integers(len(self.empty))])
+            return np.array(image.resize(size, Image.Resampling.BILINEAR))
+        gray = 0 if chance < 0.7 else int(random.integers(256))
+        return np.full(size[::-1], gray, np.uint8)
+
+
+def read_photograph(path: Path) -> Image.Image:
+    """A photograph, L or RGB.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    try:
+        return open_image(path)
+    except SourceError as error:
+        raise DataError(f"{path}: {error}: label the photographs again") from None
+
+
+class NumberedPieces(Sampler[int]):
+    """The numbers of an epoch's pieces; no piece comes twice in a run."""
+
+    def __init__(self, pieces: int) -> None:
+        self.pieces, self.epoch = pieces, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls it before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.pieces
+
+    def __iter__(self) -> Iterator[int]:
+        first = self.epoch * self.pieces
+        return iter(range(first, first + self.pieces))
+
+
+def make_loader(dataset: PieceDataset) -> DataLoader[Piece]:
+    """A loader of batches; their content doesn't depend on the number of workers."""
+    config = dataset.config
+    return DataLoader(
+        dataset,
+        config.batch_size,
+        sampler=NumberedPieces(config.pieces),
+        num_workers=config.workers,
+        collate_fn=collate,
+        drop_last=True,
+    )
+
+
+def collate(pieces: Sequence[Piece]) -> Batch:
+    """Join pieces to a batch; faces of size 0 fill the rows up."""
+    faces = torch.zeros(len(pieces), max(1, *(len(one.faces) for one in pieces)), 8)
+    for row, one in zip(faces, pieces, strict=True):
+        row[: len(one.faces)] = torch.from_numpy(one.faces)
+    pixels = np.stack([one.pixels for one in pieces])
+    ignored = np.stack([one.ignored for one in pieces])
+    return torch.from_numpy(pixels), faces, torch.from_numpy(ignored)
+
+
+def mirror(faces: Floats, width: float) -> Floats:
+    """Faces `[N, 8]` of an image of that width, seen in a mirror: the eyes are exchanged."""
+    x, y, w, h, left_x, left_y, right_x, right_y = faces.T
+    mirrored = (width - x - w, y, w, h, width - right_x, right_y, width - left_x, left_y)
+    return np.stack(mirrored, 1).astype(np.float32)
+
+
+def find_cells(faces: Floats, side: int) -> npt.NDArray[np.bool_]:
+    """The cells, bool `[cells]`, whose centres lie in a box, and those that hold its centre."""
+    found = []
+    for stride in STRIDES:
+        count = side // stride
+        cells = np.zeros((count, count), np.bool_)
+        # from the cell of the first centre inside to that of the last, at least the middle's
+        middle = (faces[:, :2] + faces[:, 2:4] / 2) / stride
+        first = np.ceil(faces[:, :2] / stride - 0.5)
+        last = np.floor((faces[:, :2] + faces[:, 2:4]) / stride - 0.5)
+        first, last = np.minimum(first, np.floor(middle)), np.maximum(last, np.floor(middle))
+        bounds = np.concatenate([first, last + 1], 1).clip(0, count).astype(int)
+        for left, top, right, bottom in bounds:
+            cells[top:bottom, left:right] = True
+        found.append(cells.ravel())
+    result = np.concatenate(found)
+    assert len(result) == count_cells(side, side)
+    return result
+
+
+def _draw_log(random: np.random.Generator, low: float, high: float) -> float:
+    return math.exp(random.uniform(math.log(low), math.log(high)))
+
+
+def _choose_start(random: np.random.Generator, focus: float, length: float, size: int) -> float:
+    """Where a window begins that shows `focus`, on a line of that length."""
+    start = focus - random.uniform(0.1, 0.9) * size
+    low, high = min(0.0, length - size), max(0.0, length - size)
+    return random.uniform(low, high) if length < size else float(np.clip(start, low, high))
+
+
+def _clip(
+    faces: Floats, is_certain: npt.NDArray[np.bool_], width: int, height: int, min_face: int
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Clip boxes to a part; drop those outside; small and hidden ones are unsure."""
+    size = np.array([width, height], np.float32)
+    first, last = faces[:, :2].clip(0, size), (faces[:, :2] + faces[:, 2:4]).clip(0, size)
+    seen = (last - first).prod(1) / faces[:, 2:4].prod(1).clip(1e-6)
+    clipped = np.concatenate([first, last - first, faces[:, 4:]], 1)
+    is_certain = is_certain & (seen >= _MIN_VISIBLE)
+    is_certain &= clipped[:, 2:4].min(1, initial=np.inf) >= min_face
+    return clipped[seen > 0.1], is_certain[seen > 0.1]
+
+
+def _change_light(
+    pixels: npt.NDArray[np.uint8], random: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """Change brightness and contrast of half of the pieces."""
+    if random.random() < 0.5:
+        return pixels
+    middle = float(pixels.mean())
+    values = np.arange(256) - middle
+    table = values * random.uniform(0.5, 1.4) + middle + random.uniform(-50, 50)
+    return table.round().clip(0, 255).astype(np.uint8)[pixels]
