@@ -61,11 +61,11 @@ def ours(*, engine: str, model: str | None = None) -> Reader:
     return Reader(backend.spec.labels, _with_pillow, face, None, ("fer-edge", engine, "numpy"))
 
 
-def ours_whole(*, detector: str | None = None) -> Reader:
-    """The library as its users call it: `Recognizer`."""
+def ours_whole(*, model: str | None = None, detector: str | None = None) -> Reader:
+    """The library as its users call it: `Recognizer`, of a model of the package, by default base."""
     from fer_edge import Recognizer
 
-    options: dict[str, Any] = {"backend": "onnxruntime", "threads": 1}
+    options: dict[str, Any] = {"model": model, "backend": "onnxruntime", "threads": 1}
     whole = Recognizer.load(faces="whole", **options)
 
     def face(image: Any) -> str:

@@ -25,6 +25,13 @@ TABLE = (
     Contender("base, OpenVINO", OPENVINO, {"adapter": "ours", "engine": "openvino"}),
     Contender("base, `Recognizer`", BASE, {"adapter": "ours_whole"}),
     Contender(
+        "small, ONNX Runtime", BASE, {"adapter": "ours", "engine": "onnxruntime", "model": "small"}
+    ),
+    Contender(
+        "small, OpenVINO", OPENVINO, {"adapter": "ours", "engine": "openvino", "model": "small"}
+    ),
+    Contender("small, `Recognizer`", BASE, {"adapter": "ours_whole", "model": "small"}),
+    Contender(
         "base's checkpoint in fp32, ONNX Runtime",
         BASE,
         {"adapter": "ours", "engine": "onnxruntime", "model": "{fp32}"},

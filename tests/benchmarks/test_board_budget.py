@@ -157,5 +157,5 @@ def test_a_kept_table_names_the_models(monkeypatch: pytest.MonkeyPatch, tmp_path
     rows = [tuple(f"{board} {i}" for i in range(len(emulate.COLUMNS))) for board in "ba"]
     emulate.keep(rows, {}, "64 faces")
     kept = json.loads((tmp_path / "boards.json").read_text("utf-8"))
-    assert kept["model"] == ["base 3"]
+    assert kept["model"] == ["base 3", "small 1"]
     assert [row[0] for row in kept["rows"]] == ["a 0", "b 0"]

@@ -84,7 +84,7 @@ class Recognizer:
         """Open a model of the package by name, or an exported file.
 
         Args:
-            model: "base", the default, or the path of an exported file; `./base` is a file too.
+            model: "base", the default, "small", or the path of an exported file, such as `./base`.
             backend: "onnxruntime", "openvino", "ncnn", or "auto": the one that `fer doctor` found
                 to be the fastest, else the first that reads the file and has the device.
             device: "cpu", "gpu", "npu", or "auto": the CPU, which predicts the same everywhere.

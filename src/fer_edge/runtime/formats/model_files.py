@@ -8,7 +8,10 @@ from typing import Literal
 
 from fer_edge.errors import ModelError
 
-BUNDLED = {"base": "MobileNetV2 at 96 px, int8, 2.46 MB"}
+BUNDLED = {
+    "base": "MobileNetV2 at 96 px, int8, 2.46 MB",
+    "small": "MobileNetV2 of 9 blocks at 48 px, int8, 0.59 MB",
+}
 """The models in the package, by name, with a description of each; the first is the default.
 
 Each has three files in `FOLDER`: `NAME.onnx`, the checkpoint that it was exported from and the
