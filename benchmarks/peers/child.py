@@ -62,7 +62,7 @@ def ours(*, engine: str, model: str | None = None) -> Reader:
 
 
 def ours_whole(*, model: str | None = None, detector: str | None = None) -> Reader:
-    """The library as its users call it: `Recognizer`, of a model of the package, by default base."""
+    """The library as its users call it: `Recognizer` with a model of the package, or base."""
     from fer_edge import Recognizer
 
     options: dict[str, Any] = {"model": model, "backend": "onnxruntime", "threads": 1}
