@@ -26,7 +26,7 @@ from tests.support.processes import run_base_install, run_process, run_python
 
 GROUPS = {
     (): "infer serve info doctor benchmark detector train average evaluate data export parity",
-    ("detector",): "install",
+    ("detector",): "install label train evaluate export",
     ("data",): "inspect crop logits",
 }
 COMMANDS = [

@@ -488,7 +488,7 @@ def test_a_run_that_diverges_stops_in_its_first_epoch(
 def test_validation_that_is_not_finite_stops_the_run(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fer_edge.train.lightning_module.is_finite", lambda _: True)
+    monkeypatch.setattr("fer_edge.train.run_module.is_finite", lambda _: True)
     with pytest.raises(ModelError, match="diverged in epoch 1, in its validation"):
         fit(replace(config, lr=1e30, epochs=2), tmp_path / "run")
 

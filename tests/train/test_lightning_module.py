@@ -216,7 +216,7 @@ def test_quantized_layers_learn_at_100_times_the_rate(config: TrainConfig) -> No
     config = replace(config, architecture="mobilenet_v3_small")  # it has a quantized head layer
     network = make_network(config.architecture, SPEC)
     recipe = Int8Recipe(float_layers=default_float_layers(network, config.architecture))
-    quantized_model = quantize_model(network, config.architecture, recipe)
+    quantized_model = quantize_model(network, recipe)
     module = make_module(quantized_model, replace(config, lr=1e-3, backbone_lr=0.5))
     groups = module.configure_optimizers()["optimizer"].param_groups
     found = {id(one): group["initial_lr"] for group in groups for one in group["params"]}
