@@ -230,6 +230,9 @@ def make_loader(dataset: PieceDataset) -> DataLoader[Piece]:
         config.batch_size,
         sampler=NumberedPieces(config.pieces),
         num_workers=config.workers,
+        # a fork of this process would have its locks, but none of its threads
+        multiprocessing_context="forkserver" if config.workers else None,
+        persistent_workers=config.workers > 0,
         collate_fn=collate,
         drop_last=True,
     )
