@@ -18,7 +18,7 @@ from fer_edge.export.exporter import export_checkpoint
 from fer_edge.export.formats import FORMATS
 from fer_edge.export.thresholds import ADVICE, Gate, ThresholdKind, Thresholds
 from fer_edge.runtime.formats.spec_reader import read_spec
-from fer_edge.spec import ModelSpec, Precision
+from fer_edge.spec import Precision
 from fer_edge.train.data.loading import read_data
 from fer_edge.train.evaluation.evaluate import Model, evaluate, match_labels
 from fer_edge.train.networks.checkpoint import Checkpoint
@@ -103,10 +103,10 @@ def spoil_ncnn(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
 
     convert = to_ncnn._run_pnnx
 
-    def spoiled(module: nn.Module, spec: ModelSpec, folder: Path) -> tuple[str, bytes]:
+    def spoiled(module: nn.Module, *given: Any) -> tuple[str, bytes]:
         before = module.model.shift
         module.model.shift = before + 0.2 * (what == "mean")
-        graph, weights = convert(module, spec, folder)
+        graph, weights = convert(module, *given)
         module.model.shift = before
         numbers, random = np.frombuffer(weights, "<f4"), np.random.default_rng(0)
         if what == "weights":  # the tags are 0 and stay 0
