@@ -30,7 +30,8 @@ from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.detection.detector import detect_faces
 from fer_edge.runtime.detection.engines import open_network
 from fer_edge.runtime.formats.model_files import BUNDLED, COMPANIONS, bundled
-from fer_edge.runtime.formats.ncnn_files import DIGESTS, format_document, read_spec
+from fer_edge.runtime.formats.ncnn_files import DIGESTS, format_document
+from fer_edge.runtime.formats.spec_reader import read_spec
 
 ROOT = HERE.parent.parent
 IMAGE = ROOT / "examples" / "astronaut.png"
