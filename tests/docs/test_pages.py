@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from benchmarks.board.machine import BOARDS
 
 import fer_edge
 from fer_edge.export.formats import FORMATS
+from fer_edge.runtime.formats.model_files import BUNDLED
 from fer_edge.train.config import TrainConfig
 from fer_edge.train.networks.architectures import ARCHITECTURES
 from tests.support.files import ROOT
@@ -113,13 +115,13 @@ def test_formats_of_an_export_are_those_of_the_table() -> None:
 def test_the_speeds_of_boards_follow_from_the_counted_instructions() -> None:
     page = (ROOT / "docs" / "raspberry-pi.md").read_text("utf-8")
     counts = json.loads((ROOT / "benchmarks" / "board" / "budget.json").read_text())["counts"]
-    for name, board in BOARDS.items():
-        face = counts[name]["base"]
+    for (name, board), model in itertools.product(BOARDS.items(), BUNDLED):
+        face = counts[name][model]
         cells = []
         for instructions in (face, face + counts[name]["YuNet, 320 x 240"]):
             slow, fast = (board.ghz * 1e9 * rate / instructions for rate in board.per_cycle)
             cells.append(f"{slow:.0f} to {fast:.0f}")
-        assert f"| {board.name} | {' | '.join(cells)} |" in page
+        assert f"| {board.name} | {model} | {' | '.join(cells)} |" in page
 
 
 def test_limits_of_the_server_are_those_of_its_options() -> None:
