@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from pathlib import Path
 
@@ -27,9 +28,32 @@ NEWEST_OPSET = 27
 logits may be wrong. OpenVINO has no call that returns the number."""
 
 
+class _SignalStack(ctypes.Structure):
+    """`stack_t` of the C library: where a thread's signal handlers run."""
+
+    _fields_ = (("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+def make_core() -> openvino.Core:
+    """OpenVINO's core, with its CPU plugin loaded.
+
+    The plugin of OpenVINO 2026.4 gives the thread that loads it another stack for signal handlers,
+    and unmaps it with the core: the next signal, such as Ctrl-C or a child's end, would then end
+    the process. So the thread gets its own stack back at once.
+    """
+    library, own = ctypes.CDLL(None), _SignalStack()
+    library.sigaltstack(None, ctypes.byref(own))
+    try:
+        core = openvino.Core()
+        core.get_property(DEVICES["cpu"], "OPTIMIZATION_CAPABILITIES")  # loads the plugin
+    finally:
+        library.sigaltstack(ctypes.byref(own), None)
+    return core
+
+
 def devices() -> tuple[str, ...]:
     """The devices that OpenVINO finds on this machine; it lists "CPU", "GPU.0", "GPU.1", ..."""
-    here = {name.partition(".")[0] for name in openvino.Core().available_devices}
+    here = {name.partition(".")[0] for name in make_core().available_devices}
     return tuple(device for device, name in DEVICES.items() if name in here)
 
 
@@ -43,7 +67,7 @@ class OpenVinoBackend:
 
     def __init__(self, path: Path, *, device: str = "cpu", threads: int = 1) -> None:
         self.spec = read_spec(path)
-        core = openvino.Core()
+        core = make_core()
         model = read_model(core, path)
         self._one_by_one = device in ONE_BY_ONE
         try:

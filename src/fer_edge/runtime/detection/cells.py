@@ -140,12 +140,10 @@ def _onnxruntime(path: Path, _: DetectorSpec, threads: int) -> Run:
 
 
 def _openvino(path: Path, _: DetectorSpec, threads: int) -> Run:
-    import openvino
-
-    from fer_edge.runtime.backends.openvino_backend import configuration, read_model
+    from fer_edge.runtime.backends.openvino_backend import configuration, make_core, read_model
     from fer_edge.runtime.backends.openvino_rounding import round_terms
 
-    core = openvino.Core()
+    core = make_core()
     try:
         model = read_model(core, path)
         round_terms(model)

@@ -109,11 +109,9 @@ def _onnxruntime(path: Path, threads: int) -> Opened:
 
 
 def _openvino(path: Path, threads: int) -> Opened:
-    import openvino
+    from fer_edge.runtime.backends.openvino_backend import configuration, make_core, read_model
 
-    from fer_edge.runtime.backends.openvino_backend import configuration, read_model
-
-    core = openvino.Core()
+    core = make_core()
     try:
         model = read_model(core, path)
         compiled = core.compile_model(model, "CPU", configuration(core, "cpu", threads))
