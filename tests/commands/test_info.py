@@ -19,5 +19,5 @@ def test_a_model_by_name(fer: Fer) -> None:
     ran = fer("info", "bse")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (
-        "ModelError: bse: there is no such file, and the models in the package are base\n"
+        "ModelError: bse: there is no such file, and the models in the package are base, small\n"
     )
