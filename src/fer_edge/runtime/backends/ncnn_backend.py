@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import ModelError
+from fer_edge.runtime.backends.forks import OwnProcess
 from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.runtime.formats.model_files import companion
 from fer_edge.runtime.formats.ncnn_files import read_verified_spec
@@ -42,7 +43,7 @@ class Network:
 
     def __init__(self, graph: Path, weights: Path, options: NcnnOptions, threads: int) -> None:
         self._net = ncnn.Net()
-        self._process, self._threads = os.getpid(), threads
+        self._process = OwnProcess("ncnn", threads)
         half = options.arithmetic == "fp16"
         # by default ncnn uses half precision where the CPU has it, and a GPU where there is one
         for name, value in {
@@ -71,12 +72,7 @@ class Network:
             ModelError: the graph has no such blob, or can't be computed on that input; or this
                 process was forked after the network was opened with several threads.
         """
-        if self._threads > 1 and os.getpid() != self._process:
-            # OpenMP would wait for threads that the process doesn't have, for ever
-            raise ModelError(
-                "ncnn with several threads can't compute in a process that was forked after it was "
-                "opened: open it in that process, or with 1 thread"
-            )
+        self._process.check()  # OpenMP's threads
         extractor = self._net.create_extractor()
         # a copy that ncnn owns: layers that work in place crash on memory that isn't ncnn's
         failed = extractor.input(input_name, ncnn.Mat(pixels).clone())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import openvino
 
 from fer_edge.errors import DeviceError, ModelError
+from fer_edge.runtime.backends.forks import OwnProcess
 from fer_edge.runtime.backends.openvino_rounding import round_terms
 from fer_edge.runtime.formats.model_files import check_file, companion, model_type
 from fer_edge.runtime.formats.onnx_reader import read_header
@@ -26,6 +28,9 @@ ONE_BY_ONE = ("npu",)
 NEWEST_OPSET = 27
 """Newest operator set of OpenVINO 2026.4, which silently reads a newer one as this one, so that the
 logits may be wrong. OpenVINO has no call that returns the number."""
+
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 
 class _SignalStack(ctypes.Structure):
@@ -57,6 +62,32 @@ def devices() -> tuple[str, ...]:
     return tuple(device for device, name in DEVICES.items() if name in here)
 
 
+class Request:
+    """A compiled model of one input: one call at a time, in the process that compiled it.
+
+    Args:
+        compiled: the model.
+        threads: that it was compiled for.
+    """
+
+    def __init__(self, compiled: openvino.CompiledModel, threads: int) -> None:
+        self._request = compiled.create_infer_request()
+        self._lock = threading.Lock()
+        # a fork while oneTBB starts its threads left calls that waited for ever, 1 of 180
+        self._process = OwnProcess("OpenVINO", threads)
+
+    def __call__(self, values: Pixels, outputs: Sequence[str]) -> list[npt.NDArray[np.float32]]:
+        """Compute outputs, by name, float32, of uint8 or float32 `values`.
+
+        Raises:
+            ModelError: this process was forked after the model was opened with several threads.
+        """
+        self._process.check()
+        with self._lock:
+            computed = self._request.infer([values])
+            return [np.array(computed[name], np.float32) for name in outputs]
+
+
 class OpenVinoBackend:
     """An `.xml` or `.onnx` file under OpenVINO, in float32 where the device has it.
 
@@ -82,17 +113,14 @@ class OpenVinoBackend:
             if device == "cpu":
                 raise ModelError(f"{path}: OpenVINO can't load it: {reason}") from None
             raise DeviceError(f"OpenVINO's {DEVICES[device]} failed: {reason}") from None
-        self._request = compiled.create_infer_request()
-        self._lock = threading.Lock()  # a request serves one call at a time
+        self._request = Request(compiled, threads)
 
     def __call__(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Logits float32 `[N, labels]` of uint8 faces `[N, S, S]`."""
         if self._one_by_one and len(faces) != 1:
             none = np.empty((0, len(self.spec.labels)), np.float32)
             return np.concatenate([none, *(self(face[None]) for face in faces)])
-        with self._lock:
-            outputs = self._request.infer({"faces": faces})
-            return np.array(outputs["logits"], np.float32)
+        return self._request(faces, ["logits"])[0]
 
 
 def read_model(core: openvino.Core, path: Path) -> openvino.Model:

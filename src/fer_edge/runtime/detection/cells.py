@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -140,7 +139,12 @@ def _onnxruntime(path: Path, _: DetectorSpec, threads: int) -> Run:
 
 
 def _openvino(path: Path, _: DetectorSpec, threads: int) -> Run:
-    from fer_edge.runtime.backends.openvino_backend import configuration, make_core, read_model
+    from fer_edge.runtime.backends.openvino_backend import (
+        Request,
+        configuration,
+        make_core,
+        read_model,
+    )
     from fer_edge.runtime.backends.openvino_rounding import round_terms
 
     core = make_core()
@@ -150,12 +154,10 @@ def _openvino(path: Path, _: DetectorSpec, threads: int) -> Run:
         compiled = core.compile_model(model, "CPU", configuration(core, "cpu", threads))
     except RuntimeError as error:
         raise ModelError(f"{path}: OpenVINO can't load it: {one_line(error)}") from None
-    request = compiled.create_infer_request()
-    lock = threading.Lock()  # a request serves one call at a time
+    request = Request(compiled, threads)
 
     def run(images: npt.NDArray[np.uint8]) -> Floats:
-        with lock:
-            return np.array(request.infer({INPUT: images})[OUTPUT], np.float32)
+        return request(images, [OUTPUT])[0]
 
     return run
 

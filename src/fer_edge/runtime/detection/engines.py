@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -109,7 +108,12 @@ def _onnxruntime(path: Path, threads: int) -> Opened:
 
 
 def _openvino(path: Path, threads: int) -> Opened:
-    from fer_edge.runtime.backends.openvino_backend import configuration, make_core, read_model
+    from fer_edge.runtime.backends.openvino_backend import (
+        Request,
+        configuration,
+        make_core,
+        read_model,
+    )
 
     core = make_core()
     try:
@@ -117,13 +121,10 @@ def _openvino(path: Path, threads: int) -> Opened:
         compiled = core.compile_model(model, "CPU", configuration(core, "cpu", threads))
     except RuntimeError as error:
         raise ModelError(f"OpenVINO can't load it: {one_line(error)}") from None
-    request = compiled.create_infer_request()
-    lock = threading.Lock()  # a request serves one call at a time
+    request = Request(compiled, threads)
 
     def run(faces: Floats) -> dict[str, Floats]:
-        with lock:
-            outputs = request.infer([faces])
-            return {name: np.array(outputs[name]) for name in OUTPUTS}
+        return dict(zip(OUTPUTS, request(faces, OUTPUTS), strict=True))
 
     # OpenVINO lists the node's name beside the output's own
     return [name for output in compiled.outputs for name in output.names], run
