@@ -23,8 +23,8 @@ from fer_edge.commands.options import (
     single,
 )
 from fer_edge.commands.recognizer_options import (
-    NO_DETECTOR_WARNING,
     AlignOption,
+    DetectScoreOption,
     DetectSideOption,
     FacesOption,
     FastestBackendOption,
@@ -34,6 +34,7 @@ from fer_edge.commands.recognizer_options import (
     ModelOption,
     ThreadsOption,
     find_model,
+    parse_side,
 )
 from fer_edge.errors import ConfigError, SourceError
 
@@ -86,8 +87,9 @@ def infer(
     ],
     faces: FacesOption = "auto",
     detector: DetectorOption = None,
-    detect_side: DetectSideOption = 640,
-    min_face: MinFaceOption = 20,
+    detect_side: DetectSideOption = "auto",
+    detect_score: DetectScoreOption = None,
+    min_face: MinFaceOption = 10,
     align: AlignOption = True,
     model: ModelOption = None,
     backend: FastestBackendOption = "auto",
@@ -152,7 +154,8 @@ def infer(
         threads=threads,
         faces=faces,
         detector=detector,
-        detect_side=detect_side,
+        detect_side=parse_side(detect_side),
+        detect_score=detect_score,
         min_face=min_face,
         align=align,
         min_confidence=min_confidence,
@@ -166,7 +169,6 @@ def infer(
     skip = _Skipped(sources, save)
     summary = Summary()
     interrupted = unplotted = False
-    warned = faces == "whole" or recognizer.has_detector
 
     try:
         with (
@@ -182,9 +184,6 @@ def infer(
                     progress.fail()
 
                 for result in recognizer.stream(sources, cut=cut, skip=skip, on_error=report):
-                    if not warned and not recognizer.is_small(result.width, result.height):
-                        warned = True
-                        note(f"{result.source}: {NO_DETECTOR_WARNING}")
                     written.add(result)
                     summary.add(result)
                     progress.add(result)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import typer
@@ -115,11 +114,12 @@ DeviceOption = Annotated[
     ),
 ]
 DetectorOption = Annotated[
-    Path | None,
+    str | None,
     option(
         DETECTION,
         "--detector",
-        help="File of the face detector: YuNet's, or one of fer detector export; by default the "
-        "installed one.",
+        metavar="built-in|yunet|FILE",
+        help="Face detector: the built-in one, YuNet (fer detector install), or a file of fer "
+        "detector export. By default the built-in one.",
     ),
 ]

@@ -19,13 +19,8 @@ from fer_edge.runtime.device.cpu import MAX_THREADS
 from fer_edge.runtime.formats.model_files import resolve_model
 
 CHECKPOINT = ".safetensors"
+MAX_DETECT_SIDE = 16_384
 Faces = Literal["auto", "whole", "detect"]
-
-NO_DETECTOR_WARNING = (
-    "no face detector is installed, so the whole image is taken as one face, which is wrong unless "
-    "it is cropped to the face (confirm that with --faces whole). To find faces: fer detector "
-    "install"
-)
 
 FacesOption = Annotated[
     Faces,
@@ -33,17 +28,27 @@ FacesOption = Annotated[
         DETECTION,
         "--faces",
         help="detect: find the faces. whole: each image is one face. auto: find them, but take "
-        "a small image (at most twice the model's input side) as one face, and every image "
-        "where no detector is installed (fer detector install).",
+        "a small image (at most twice the model's input side) as one face.",
     ),
 ]
 DetectSideOption = Annotated[
-    int,
+    str,
     option(
         DETECTION,
         "--detect-side",
-        min=32,
-        help="Longer side, in pixels, to which an image is resized to find faces.",
+        metavar="auto|PIXELS",
+        help="Longer side, in pixels, to which a larger image is shrunk to find faces. auto: 640, "
+        "and up to 1920 for a photograph that may hold small faces.",
+    ),
+]
+DetectScoreOption = Annotated[
+    float | None,
+    option(
+        DETECTION,
+        "--detect-score",
+        min=0,
+        max=1,
+        help="Lowest score of a face; by default the detector's own.",
     ),
 ]
 MinFaceOption = Annotated[
@@ -98,6 +103,23 @@ MaxPixelsOption = Annotated[
         "progressive JPEG, 12.5 in WebP, 20 in AVIF, 2 in PPM as text, 40 in most formats.",
     ),
 ]
+
+
+def parse_side(given: str) -> int | None:
+    """The number of pixels that `--detect-side` names; None: auto.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if given == "auto":
+        return None
+    try:
+        side = int(given)
+    except ValueError:
+        side = 0
+    if not 32 <= side <= MAX_DETECT_SIDE:
+        raise ConfigError(f"--detect-side {given}: auto, or pixels from 32 to {MAX_DETECT_SIDE:,}")
+    return side
 
 
 def find_model(model: str | None) -> Path:

@@ -18,8 +18,8 @@ from fer_edge.commands.options import (
     single,
 )
 from fer_edge.commands.recognizer_options import (
-    NO_DETECTOR_WARNING,
     AlignOption,
+    DetectScoreOption,
     DetectSideOption,
     FacesOption,
     FastestBackendOption,
@@ -29,6 +29,7 @@ from fer_edge.commands.recognizer_options import (
     ModelOption,
     ThreadsOption,
     find_model,
+    parse_side,
 )
 from fer_edge.errors import ConfigError, requires_extra
 
@@ -114,8 +115,9 @@ def serve(
     ] = 15.0,
     faces: FacesOption = "auto",
     detector: DetectorOption = None,
-    detect_side: DetectSideOption = 640,
-    min_face: MinFaceOption = 20,
+    detect_side: DetectSideOption = "auto",
+    detect_score: DetectScoreOption = None,
+    min_face: MinFaceOption = 10,
     align: AlignOption = True,
     model: ModelOption = None,
     backend: FastestBackendOption = "auto",
@@ -201,14 +203,13 @@ def serve(
         threads=threads,
         faces=faces,
         detector=detector,
-        detect_side=detect_side,
+        detect_side=parse_side(detect_side),
+        detect_score=detect_score,
         min_face=min_face,
         align=align,
         min_confidence=min_confidence,
         max_pixels=max_pixels,
     )
-    if faces != "whole" and not recognizer.has_detector:
-        note(NO_DETECTOR_WARNING)
     if settings.is_public and settings.token is None:
         typer.secho(INSECURE_WARNING, fg="red", bold=True, err=True)
     elif settings.is_public and settings.certfile is None:

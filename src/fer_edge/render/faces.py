@@ -13,9 +13,10 @@ from fer_edge.spec import ModelSpec
 from fer_edge.text import format_count, format_json, printable
 
 BAR = 24
+_SMALL = "  (too small to rely on)"
 FACE_COLUMNS = ("source", "face", "x", "y", "w", "h", "emotion", "confidence")
-LAST_COLUMNS = ("frame", "time", "track", "track_emotion", "faces_from")
-"""After the probabilities in each row of `--csv`; all but the last are empty for images."""
+LAST_COLUMNS = ("frame", "time", "track", "track_emotion", "faces_from", "score", "small")
+"""After the probabilities in each row of `--csv`; the first four are empty for images."""
 
 
 def bar(fraction: float) -> str:
@@ -29,21 +30,23 @@ def result_text(result: Result) -> str:
     """One face with a bar per label, several with a line each, those of a video frame in a line."""
     source = printable(result.source)
     if result.frame is not None:
-        shown = ", ".join(_track_text(face) for face in result.faces) or "no face"
+        shown = ", ".join(_track_text(face) for face in result.faces) or "no face found"
         return f"{source}  frame {result.frame}  {result.time:.2f} s  {shown}"
     lines = [f"{source}  ({result.width} x {result.height})"]
     if not result.faces:
-        lines.append("  no face")
+        lines.append("  no face found")
     elif len(result.faces) > 1:
         for number, face in enumerate(result.faces):
             x, y, w, h = face.box
             shown = _emotion_text(face)
-            lines.append(f"  face {number:<3} {shown:<14} at {x}, {y} ({w} x {h})")
+            note = _SMALL if face.small else ""
+            lines.append(f"  face {number:<3} {shown:<14} at {x}, {y} ({w} x {h}){note}")
     else:
         face = result.faces[0]
         width = max(_cells(printable(label)) for label in face.probabilities)
         sure = f"{printable(face.emotion)}, {face.confidence:.0%} sure"
-        lines.append(f"  {_emotion_text(face) if face.emotion == UNCERTAIN else sure}")
+        shown = _emotion_text(face) if face.emotion == UNCERTAIN else sure
+        lines.append(f"  {shown}{_SMALL if face.small else ''}")
         for label, probability in face.probabilities.items():
             mark, shown = ">" if label == face.emotion else " ", printable(label)
             gap = " " * (width - _cells(shown))
@@ -88,7 +91,7 @@ def result_csv(result: Result, spec: ModelSpec) -> str:
     )
     if not result.faces:
         empty = [""] * (len(FACE_COLUMNS) - 1 + len(spec.labels))
-        return _csv_row([result.source, *empty, *place, "", "", result.faces_from])
+        return _csv_row([result.source, *empty, *place, "", "", result.faces_from, "", ""])
     return "\n".join(
         _csv_row(
             [
@@ -102,6 +105,8 @@ def result_csv(result: Result, spec: ModelSpec) -> str:
                 face.track.number if face.track else "",
                 face.track.emotion if face.track else "",
                 result.faces_from,
+                f"{face.score:.6f}",
+                int(face.small),
             ]
         )
         for number, face in enumerate(result.faces)

@@ -12,10 +12,10 @@ import numpy as np
 
 from fer_edge.errors import ConfigError, SourceError
 from fer_edge.runtime.backends import Backend, open_backend
-from fer_edge.runtime.detection import install
-from fer_edge.runtime.detection.detector import Detector
+from fer_edge.runtime.detection.detector import MIN_FACE, Detector
 from fer_edge.runtime.detection.engines import choose_engine
 from fer_edge.runtime.detection.face_cropper import FaceCropper, Faces
+from fer_edge.runtime.detection.find_detector import find_detector
 from fer_edge.runtime.formats.model_files import resolve_model
 from fer_edge.runtime.inputs.images import ImageSource, LoadedImage, hold_image, is_in_memory
 from fer_edge.runtime.inputs.limits import MAX_PIXELS
@@ -75,8 +75,9 @@ class Recognizer:
         threads: int | None = None,
         faces: Faces = "auto",
         detector: str | Path | None = None,
-        detect_side: int = 640,
-        min_face: int = 20,
+        detect_side: int | None = None,
+        detect_score: float | None = None,
+        min_face: int = MIN_FACE,
         align: bool = True,
         min_confidence: float = 0.0,
         max_pixels: int | None = None,
@@ -91,11 +92,13 @@ class Recognizer:
             threads: of the engine on the CPU; 0: every core; None: what `fer doctor` found to be
                 the fastest on this machine, together with its backend, else 1.
             faces: "whole": an image is one face. "detect": the detector finds the faces. "auto": it
-                does, if one is installed, in images larger than twice the model's side; any other
-                image is one face.
-            detector: file of YuNet or of a detector that `fer detector export` wrote; None: the
-                one that `FER_EDGE_DETECTOR` names or that `fer detector install` installed.
-            detect_side: longer side, in pixels, to which larger images are shrunk for detection.
+                does in images larger than twice the model's side; a smaller one is one face.
+            detector: "built-in"; "yunet", which `fer detector install` installs; or the file of
+                YuNet or of a detector that `fer detector export` wrote. None: the file that
+                `FER_EDGE_DETECTOR` names, else the built-in one.
+            detect_side: longer side, in pixels, to which larger images are shrunk for detection;
+                None: 640, and up to 1,920 for an image that may hold small faces.
+            detect_score: lowest score of a face, in [0, 1]; None: the detector's own.
             min_face: shorter side of the smallest face that counts, in pixels.
             align: rotate detected faces that are tilted by more than 10 degrees upright.
             min_confidence: a face whose likeliest label has a lower probability is "uncertain". The
@@ -105,8 +108,8 @@ class Recognizer:
 
         Raises:
             ConfigError: the confidence isn't in [0, 1], or max_pixels is under 1.
-            ModelError, SpecError, DeviceError, MissingExtraError: the model cannot be opened, or a
-                requested detector isn't there.
+            ModelError, SpecError, DeviceError, MissingExtraError: the model or the detector cannot
+                be opened.
         """
         engine = open_backend(
             resolve_model(model),
@@ -115,18 +118,17 @@ class Recognizer:
             threads=threads,
             use_stored_choice=True,
         )
-        path = None if faces == "whole" else detector or install.find_detector()
-        if path is None and faces == "detect":
-            path = install.require_detector()
         open_detector = None
-        if path is not None:
+        if faces != "whole":
+            detector_engine = choose_engine(backend, engine.engine)
             open_detector = partial(
                 Detector,
-                Path(path),
+                find_detector(detector, detector_engine),
                 side=detect_side,
                 min_face=min_face,
+                score=detect_score,
                 threads=1 if threads is None else threads,
-                engine=choose_engine(backend, engine.engine),
+                engine=detector_engine,
             )
         recognizer = cls(
             engine,
@@ -136,7 +138,7 @@ class Recognizer:
             min_confidence=min_confidence,
             max_pixels=max_pixels,
         )
-        if path is not None and (detector is not None or faces == "detect"):
+        if open_detector and (detector is not None or faces == "detect"):
             _ = recognizer._cropper.detector  # the caller's own choice: opened now to fail now
         return recognizer
 
@@ -144,15 +146,6 @@ class Recognizer:
     def spec(self) -> ModelSpec:
         """The specification inside the model."""
         return self._backend.spec
-
-    @property
-    def has_detector(self) -> bool:
-        """Whether a detector searches larger images."""
-        return self._cropper.has_detector
-
-    def is_small(self, width: int, height: int) -> bool:
-        """Whether an image of this size, in pixels, is as small as a cropped face."""
-        return self._cropper.is_small(width, height)
 
     def __call__(self, source: ImageSource) -> Result:
         """Recognize the faces of one image.
@@ -214,7 +207,9 @@ class Recognizer:
         name = mask_credentials(source)
         for frame in read_frames(source, cut, self._max_pixels or MAX_PIXELS):
             began = perf_counter()
-            prepared = self._crop(LoadedImage(name, frame.image, frame.image, frame.size), began)
+            loaded = LoadedImage(name, frame.image, frame.image, frame.size)
+            # a second look at each frame of an empty room would take ten times as long
+            prepared = self._crop(loaded, began, look_again=False)
             (result,) = self.predict([prepared])
             faces = tracker(result.faces, frame.time)
             yield replace(result, faces=faces, frame=frame.index, time=frame.time)
@@ -248,9 +243,9 @@ class Recognizer:
             for image in images
         ]
 
-    def _crop(self, loaded: LoadedImage, began: float) -> PreparedImage:
+    def _crop(self, loaded: LoadedImage, began: float, *, look_again: bool = True) -> PreparedImage:
         try:
-            crops = self._cropper(loaded.image, loaded.size)
+            crops = self._cropper(loaded.image, loaded.size, look_again=look_again)
         except SourceError as error:
             raise SourceError(f"{loaded.name}: {error}") from None
         seconds = perf_counter() - began

@@ -32,6 +32,14 @@ from fer_edge.runtime.formats.model_files import check_file
 from fer_edge.runtime.formats.spec_reader import read_detector_spec
 from fer_edge.runtime.preprocess import Box
 
+SIDE = 640
+"""Longer side to which a larger image is shrunk first, in pixels."""
+LARGEST_SIDE = 1920
+"""The same of the last search: nine times the work."""
+LOOK_AGAIN_BELOW = 24
+"""Shorter side of a found face, in pixels of the search: below, others may have been missed."""
+MIN_FACE = 10
+"""Shorter side of the smallest face that counts, in pixels."""
 SCORE_THRESHOLD = 0.6
 """Minimum of sqrt(class x objectness), in [0, 1]."""
 NMS_THRESHOLD = 0.3
@@ -70,8 +78,10 @@ class Detector:
 
     Args:
         path: YuNet's `.onnx`, or a detector that `fer detector export` wrote.
-        side: longer side to which a larger image is shrunk, in pixels.
+        side: longer side to which a larger image is shrunk, in pixels; None: `SIDE`, and where no
+            face or one under `LOOK_AGAIN_BELOW` was found, also twice and up to `LARGEST_SIDE`.
         min_face: shorter side of the smallest face that counts, in pixels of the image.
+        score: lowest score of a face, in [0, 1]; None: the detector's own.
         threads: for one call; 0: every core.
         engine: a key of `ENGINES`; all find the same faces. YuNet's file is read by all.
 
@@ -79,25 +89,32 @@ class Detector:
         ConfigError: there is no such engine.
         MissingExtraError: the engine isn't installed.
         ModelError, SpecError: the file is missing or no detector; on a call: it can't be computed.
-        ValueError: `side` is under 32, or `min_face` under 1.
+        ValueError: `side` is under 32, `min_face` under 1, or `score` outside of [0, 1].
     """
 
     def __init__(
         self,
         path: Path,
         *,
-        side: int = 640,
-        min_face: int = 20,
+        side: int | None = None,
+        min_face: int = MIN_FACE,
+        score: float | None = None,
         threads: int = 1,
         engine: str = "onnxruntime",
     ) -> None:
-        if side < 32 or min_face < 1:
+        if (side or SIDE) < 32 or min_face < 1:
             raise ValueError(f"side {side} or min_face {min_face} is too small: 32 and 1 or more")
+        if score is not None and not 0 <= score <= 1:
+            raise ValueError(f"score must be in [0, 1], not {score}")
         self.side, self.min_face = side, min_face
-        self._find, _ = open_finder(path, threads=threads, engine=engine)
+        self._find, _ = open_finder(path, threads=threads, engine=engine, score_threshold=score)
 
     def __call__(
-        self, image: Image.Image, of_size: tuple[int, int] | None = None
+        self,
+        image: Image.Image,
+        of_size: tuple[int, int] | None = None,
+        *,
+        look_again: bool = True,
     ) -> tuple[Detection, ...]:
         """The faces of an upright image, in order of falling score.
 
@@ -105,14 +122,39 @@ class Detector:
             image: of any mode that Pillow converts to RGB.
             of_size: width and height, in pixels, of what `image` is a reduced copy of; the faces
                 are found in that size. None: it is no copy.
+            look_again: whether a larger image without a set side may be searched once more.
         """
         full = of_size or image.size
-        shrunk = shrink(image if image.mode in ("L", "RGB") else image.convert("RGB"), self.side)
-        rows = self._find(shrunk)
-        factors = np.array([full[0] / shrunk.width, full[1] / shrunk.height], np.float32)
+        if image.mode not in ("L", "RGB"):
+            image = image.convert("RGB")
+        side, longer = self.side or SIDE, max(image.size)
+        rows = self._search(image, side)
+        while self.side is None and look_again and side < min(longer, LARGEST_SIDE):
+            smallest = rows[:, 2:4].min(initial=np.inf) * side / longer
+            if len(rows) and smallest >= LOOK_AGAIN_BELOW:
+                break
+            side = min(2 * side, LARGEST_SIDE)
+            rows = _join(rows, self._search(image, side))
+        factors = np.array([full[0] / image.width, full[1] / image.height], np.float32)
         rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
         found = (_to_detection(row, full) for row in rows)
         return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
+
+    def _search(self, image: Image.Image, side: int) -> Floats:
+        """The faces in an image that is shrunk to a side, in pixels of the image."""
+        shrunk = shrink(image, side)
+        rows = self._find(shrunk)
+        factors = np.array([image.width / shrunk.width, image.height / shrunk.height], np.float32)
+        rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
+        return rows
+
+
+def _join(rows: Floats, others: Floats) -> Floats:
+    """The faces of two searches, each once, in order of falling score."""
+    both = np.concatenate([rows, others])
+    both = both[np.argsort(-both[:, -1], kind="stable")]
+    joined: Floats = both[non_maximum_suppression(both[:, :4], NMS_THRESHOLD)]
+    return joined
 
 
 def open_finder(

@@ -49,28 +49,31 @@ class FaceCropper:
     open_detector: Callable[[], Detector] | None
     align: bool
 
-    @property
-    def has_detector(self) -> bool:
-        """Whether a detector searches larger images."""
-        return self.open_detector is not None
-
     @cached_property
     def detector(self) -> Detector:
         """The detector, opened on first use."""
         assert self.open_detector is not None
         return self.open_detector()
 
-    def is_small(self, width: int, height: int) -> bool:
-        """Whether an image of this size, in pixels, is as small as a cropped face."""
-        return max(width, height) <= FACE_SIZED * self.spec.input.side
+    def _is_one_face(self, size: tuple[int, int]) -> bool:
+        """Whether an image of this size, in pixels, is taken as one face."""
+        is_small = max(size) <= FACE_SIZED * self.spec.input.side
+        return self.open_detector is None or (self.faces == "auto" and is_small)
 
-    def __call__(self, image: Image.Image, size: tuple[int, int] | None = None) -> Crops:
+    def __call__(
+        self,
+        image: Image.Image,
+        size: tuple[int, int] | None = None,
+        *,
+        look_again: bool = True,
+    ) -> Crops:
         """Find and crop the faces of an upright image.
 
         Args:
             image: may be reduced.
             size: width and height before that, in pixels; the boxes are those of this size. None:
                 it isn't reduced.
+            look_again: as for `Detector`.
 
         Raises:
             SourceError: the image has no pixels or a mode that cannot be read, or a face's square
@@ -82,11 +85,11 @@ class FaceCropper:
         image = to_eight_bits(image)
         gray = to_gray(image)
         side = self.spec.input.side
-        if not self.has_detector or (self.faces == "auto" and self.is_small(*size)):
+        if self._is_one_face(size):
             whole = (0, 0, image.width, image.height)
             rule = replace(self.spec.crop, margin=0.0)  # nothing lies outside to widen it by
             return Crops([((0, 0, *size), 1.0)], [crop_face(gray, whole, rule, side)], "whole")
-        found = self.detector(image) if size == image.size else self.detector(image, size)
+        found = self.detector(image, size, look_again=look_again)
         factor = image.width / size[0], image.height / size[1]
         faces = [
             crop_face(gray, _scale(one.box, *factor), self.spec.crop, side, self._tilt_to_undo(one))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,34 +23,6 @@ _TIMEOUT = 60
 def installed_path() -> Path:
     """Where `install` writes the detector; raises `ConfigError` as `data_folder` does."""
     return data_folder() / NAME
-
-
-def find_detector() -> Path | None:
-    """The detector that the environment names, else the installed one, else None.
-
-    Raises:
-        ModelError: `FER_EDGE_DETECTOR` names no file.
-    """
-    if named := os.environ.get(VARIABLE):
-        path = Path(named)
-        if not path.is_file():
-            raise ModelError(f"{VARIABLE}={named}: there is no such file: correct or unset it")
-        return path
-    try:
-        return installed_path() if installed_path().is_file() else None
-    except (OSError, ConfigError):  # another user's home folder, or none: nothing is installed
-        return None
-
-
-def require_detector(path: Path | None = None) -> Path:
-    """The detector of this path, or the one of `find_detector`.
-
-    Raises:
-        ModelError: there is none.
-    """
-    if path := path or find_detector():
-        return path
-    raise ModelError("no face detector is installed: run fer detector install")
 
 
 def is_installed() -> bool:

@@ -18,6 +18,8 @@ Each has three files in `FOLDER`: `NAME.onnx`, the checkpoint that it was export
 report of their comparison. Everything that takes a model takes these names.
 """
 DEFAULT_MODEL = next(iter(BUNDLED))
+DETECTOR = "detector"
+"""Name of the face detector in the package: the same three files, and ncnn's."""
 FileKind = Literal["model", "checkpoint", "report"]
 SUFFIXES: dict[FileKind, str] = {
     "model": ".onnx",
@@ -39,7 +41,7 @@ def bundled(kind: FileKind, name: str = DEFAULT_MODEL) -> Path:
 
     Args:
         kind: which of its files.
-        name: a key of `BUNDLED`.
+        name: a key of `BUNDLED`, or `DETECTOR`.
 
     Raises:
         ModelError: this installation lacks it.
@@ -63,7 +65,7 @@ def resolve_model(given: str | Path | None, kind: FileKind = "model") -> Path:
         ModelError: a text of letters, digits and "-" is neither such a name nor a file or folder,
             or this installation lacks the file.
     """
-    if given is None or (isinstance(given, str) and given in BUNDLED):
+    if given is None or (isinstance(given, str) and given in (*BUNDLED, DETECTOR)):
         return bundled(kind, given or DEFAULT_MODEL)
     is_word = isinstance(given, str) and re.fullmatch(r"[\w-]{1,40}", given)
     if is_word and not Path(given).exists():
@@ -80,7 +82,8 @@ def check_bundled(path: Path) -> None:
     Raises:
         ModelError: it differs from the one in `DIGESTS`, or that can't be read.
     """
-    files = (FOLDER / f"{name}{end}" for name in BUNDLED for end in SUFFIXES.values())
+    names = (*BUNDLED, DETECTOR)
+    files = (FOLDER / f"{name}{end}" for name in names for end in SUFFIXES.values())
     if path.resolve() not in {file.resolve() for file in files}:
         return
     import hashlib  # here: the start doesn't check

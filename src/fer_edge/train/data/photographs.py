@@ -17,7 +17,7 @@ from fer_edge.atomic import check_writable, sync, whole_file
 from fer_edge.errors import ConfigError, DataError, SourceError
 from fer_edge.runtime.detection.detector import Detector
 from fer_edge.runtime.detection.face_cropper import FaceCropper
-from fer_edge.runtime.detection.install import require_detector
+from fer_edge.runtime.detection.find_detector import find_detector
 from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
@@ -113,7 +113,7 @@ def _open_cropper(side: int, detector: Path | None) -> FaceCropper:
     spec = read_spec(bundled("model"))
     spec = replace(spec, input=replace(spec.input, side=side), golden=())
     # every face is found, so that those that are too small are counted
-    open_detector = partial(Detector, require_detector(detector), min_face=1)
+    open_detector = partial(Detector, find_detector(detector), min_face=1)
     cropper = FaceCropper(spec, "detect", open_detector, align=True)
     _ = cropper.detector  # opened now to fail now
     return cropper

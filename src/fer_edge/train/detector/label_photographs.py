@@ -14,7 +14,7 @@ from fer_edge.errors import DataError, SourceError
 from fer_edge.runtime.boxes import non_maximum_suppression
 from fer_edge.runtime.detection.detector import detect_faces
 from fer_edge.runtime.detection.engines import Run, open_network
-from fer_edge.runtime.detection.install import require_detector
+from fer_edge.runtime.detection.find_detector import find_yunet
 from fer_edge.runtime.inputs.images import load_image
 from fer_edge.train.data.unlabelled import list_images
 from fer_edge.train.detector.labels import KINDS, MIN_SCORE, SPLITS, Floats, write_labels
@@ -61,7 +61,7 @@ def label_photographs(
         ModelError: there is no detector, or it can't be opened.
         OSError: a file can't be read or written.
     """
-    run = open_network(require_detector(detector))
+    run = open_network(find_yunet(detector))
     marks = _read_marks(photographs / MARKS_FILE)
     paths = [path for split in SPLITS for path in list_images(photographs / split)]
     rows: dict[str, npt.ArrayLike] = {}

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fer_edge.errors import ConfigError, DataError, SourceError
 from fer_edge.runtime.detection.detector import Detector
 from fer_edge.runtime.detection.face_cropper import FaceCropper
-from fer_edge.runtime.detection.install import require_detector
+from fer_edge.runtime.detection.find_detector import find_detector
 from fer_edge.runtime.inputs.images import hold_image
 from fer_edge.spec import ModelSpec
 from fer_edge.train.data import duplicates
@@ -130,7 +130,7 @@ def face_finder(spec: ModelSpec, detector: Path | None = None) -> ReadFace:
     Raises:
         ModelError: there is no detector, or it can't be opened.
     """
-    open_detector = partial(Detector, require_detector(detector))
+    open_detector = partial(Detector, find_detector(detector))
     cropper = FaceCropper(spec, "detect", open_detector, align=True)
     _ = cropper.detector  # opened now to fail now
 

@@ -1,0 +1,62 @@
+"""Which file finds the faces: the package's own detector, YuNet, or the user's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fer_edge.errors import ConfigError, ModelError
+from fer_edge.runtime.backends.registry import ENGINES
+from fer_edge.runtime.detection.install import VARIABLE, installed_path
+from fer_edge.runtime.formats.model_files import DETECTOR, bundled, companion
+
+BUILT_IN, YUNET = "built-in", "yunet"
+"""The detectors that have a name."""
+
+
+def find_detector(given: str | Path | None = None, engine: str = "onnxruntime") -> Path:
+    """The detector's file.
+
+    Args:
+        given: `BUILT_IN`, `YUNET`, or a file; None: the one that the environment names, else the
+            built-in one.
+        engine: that is to read it: of the built-in detector there is a file for each.
+
+    Raises:
+        ModelError: YuNet isn't installed, the environment names no file, or this installation
+            lacks the built-in detector.
+    """
+    if given == YUNET:
+        return find_yunet()
+    if given is None and (named := _find_named()):
+        return named
+    if given is not None and given != BUILT_IN:
+        return Path(given)
+    path = bundled("model", DETECTOR)
+    substitutes = ENGINES[engine].substitutes
+    return companion(path, substitutes[path.suffix]) if path.suffix in substitutes else path
+
+
+def find_yunet(given: Path | None = None) -> Path:
+    """YuNet's file: the given one, the one that the environment names, or the installed one.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if found := given or _find_named():
+        return found
+    try:
+        if installed_path().is_file():
+            return installed_path()
+    except (OSError, ConfigError):  # another user's home folder, or none: nothing is installed
+        pass
+    raise ModelError("YuNet isn't installed: run fer detector install")
+
+
+def _find_named() -> Path | None:
+    if not (named := os.environ.get(VARIABLE)):
+        return None
+    path = Path(named)
+    if not path.is_file():
+        raise ModelError(f"{VARIABLE}={named}: there is no such file: correct or unset it")
+    return path
