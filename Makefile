@@ -16,7 +16,7 @@ PYTEST = -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
 .PHONY: demo test test-slow test-all test-lowest lint docs benchmark fuzz clean
 
 demo: $(VENV)/installed
-	$(VENV)/bin/fer infer --faces whole examples/astronaut.png
+	$(VENV)/bin/fer infer examples/astronaut.jpg --save demo
 
 test: $(DEV)/installed
 	$(DEV)/bin/python $(PYTEST)

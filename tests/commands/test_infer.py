@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,11 @@ from fer_edge.runtime.formats.model_files import bundled
 from tests.support.commands import Fer
 from tests.support.data import LABELS
 from tests.support.files import EXAMPLE
-from tests.support.processes import run_python
 
 
 def test_infer_text(fer: Fer) -> None:
     ran = fer("infer", "--device", "cpu", EXAMPLE)
-    assert ran.code == 0
-    assert "no face detector is installed" in ran.err
+    assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
     assert "happy" in lines[1]
     assert len(lines) == 2 + len(LABELS)
@@ -54,19 +51,30 @@ def test_infer_json_has_the_promised_keys(fer: Fer) -> None:
     assert list(face["probabilities"]) == list(LABELS)
 
 
-def test_a_photograph_is_said_to_be_taken_as_a_face(fer: Fer, tmp_path: Path) -> None:
-    for name in ("a.png", "b.png"):
-        Image.new("L", (900, 400)).save(tmp_path / name)
-    ran = fer("infer", tmp_path)
-    assert ran.code == 0
-    assert ran.err.count("no face detector is installed, so the whole image is taken") == 1
-    assert ran.err.count("To find faces: fer detector install") == 1
-    ran = fer("infer", "--faces", "whole", tmp_path)
-    assert ran.code == 0
-    assert "detector" not in ran.err
-    ran = fer("infer", "--faces", "detect", tmp_path)
-    assert (ran.code, ran.out) == (1, "")
-    assert "ModelError: no face detector is installed" in ran.err
+def test_no_face_is_no_error(fer: Fer, tmp_path: Path) -> None:
+    """Never the whole picture in place of a face."""
+    Image.new("L", (900, 400)).save(tmp_path / "a.png")
+    ran = fer("infer", tmp_path / "a.png")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == f"{tmp_path / 'a.png'}  (900 x 400)\n  no face found\n"
+    document = json.loads(fer("infer", "--json", tmp_path / "a.png").out)
+    assert (document["faces"], document["faces_from"]) == ([], "detector")
+    (row,) = csv.DictReader(io.StringIO(fer("infer", "--csv", tmp_path / "a.png").out))
+    assert (row["face"], row["score"], row["small"]) == ("", "", "")
+
+
+def test_options_of_detection(fer: Fer) -> None:
+    for side in ("7", "x", "20000"):
+        ran = fer("infer", "--detect-side", side, EXAMPLE)
+        assert (ran.code, ran.out) == (2, "")
+        assert f"--detect-side {side}: auto, or pixels from 32 to 16,384" in ran.err
+    (sure,) = json.loads(fer("infer", "--json", EXAMPLE).out)["faces"]
+    score = sure["score"]
+    for option, is_found in ((score - 0.01, True), (min(1.0, score + 0.01), False)):
+        ran = fer("infer", "--json", "--detect-score", option, EXAMPLE)
+        assert bool(json.loads(ran.out)["faces"]) == is_found
+    ran = fer("infer", "--json", "--detect-side", "320", EXAMPLE)
+    assert len(json.loads(ran.out)["faces"]) == 1
 
 
 def test_infer_finds_faces(fer: Fer, yunet: Path, tmp_path: Path) -> None:
@@ -160,19 +168,6 @@ def test_results_say_where_the_faces_come_from(fer: Fer, yunet: Path) -> None:
         assert json.loads(fer("infer", "--json", *options, EXAMPLE).out)["faces_from"] == expected
         (row,) = csv.DictReader(io.StringIO(fer("infer", "--csv", *options, EXAMPLE).out))
         assert row["faces_from"] == expected
-
-
-def test_the_warning_comes_before_the_result(tmp_path: Path) -> None:
-    """In one stream, as on a terminal."""
-    Image.new("L", (900, 400)).save(tmp_path / "photo.jpg")
-    script = "from fer_edge.cli import main; main()"
-    done = run_python(
-        "-c", script, "infer", tmp_path / "photo.jpg", capture_output=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    assert done.returncode == 0
-    warning = done.stdout.index("the whole image is taken as one face")
-    assert warning < done.stdout.index("% sure")
 
 
 def test_a_checkpoint_is_to_be_exported_first(fer: Fer, tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "cases"
 EXAMPLE = ROOT / "examples" / "astronaut.png"
+"""A photograph that is cropped to the face."""
+PHOTO = ROOT / "examples" / "astronaut.jpg"
+"""The whole photograph."""
 
 
 def write_files(root: Path, contents: dict[str, str]) -> Path:

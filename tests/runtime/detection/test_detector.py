@@ -156,7 +156,7 @@ def test_boxes_of_any_size_lie_inside_the_image(
     for face in open_fake(monkeypatch, tmp_path, lambda _: outputs)(Image.new("RGB", (64, 60))):
         x, y, width, height = face.box
         assert min(x, y) >= 0
-        assert min(width, height) >= 20
+        assert min(width, height) >= 10
         assert x + width <= 64
         assert y + height <= 60
         assert np.isfinite(face.landmarks).all()

@@ -10,6 +10,7 @@ import pytest
 
 from fer_edge.errors import ModelError
 from fer_edge.runtime.detection import install
+from fer_edge.runtime.detection.find_detector import find_yunet
 from tests.support.commands import Fer
 
 CONTENT = b"a small detector"
@@ -42,23 +43,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         server.shutdown()
 
 
-def test_find_detector_after_its_installation(tmp_path: Path) -> None:
-    assert install.find_detector() is None
-    (tmp_path / "d.onnx").write_bytes(CONTENT)
-    path = install.install(tmp_path / "d.onnx")
-    assert path.read_bytes() == CONTENT
-    assert install.find_detector() == path == tmp_path / "data" / "fer-edge" / install.NAME
-
-
-def test_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "own.onnx"
-    monkeypatch.setenv("FER_EDGE_DETECTOR", str(path))
-    with pytest.raises(ModelError, match=r"FER_EDGE_DETECTOR=.*own\.onnx: there is no such file"):
-        install.find_detector()
-    path.touch()
-    assert install.find_detector() == path
-
-
 def test_another_file_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
     path = tmp_path / "d.onnx"
     path.write_bytes(CONTENT)
@@ -81,7 +65,7 @@ def test_download(fer: Fer, site: Path) -> None:
     ran = fer("detector", "install")
     assert ran.code == 0
     assert ran.out == f"installed {install.installed_path()}\n"
-    assert install.find_detector() == install.installed_path()
+    assert find_yunet() == install.installed_path()
     (site / "yunet.onnx").unlink()
     ran = fer("detector", "install")
     assert (ran.code, ran.out) == (0, f"already installed {install.installed_path()}\n")
@@ -103,7 +87,8 @@ def test_a_user_without_a_home_has_none_installed(
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.delenv(install.VARIABLE, raising=False)
     monkeypatch.setattr(Path, "home", homeless)
-    assert install.find_detector() is None
+    with pytest.raises(ModelError, match="YuNet isn't installed: run fer detector install"):
+        find_yunet()
     (site / "yunet.onnx").write_bytes(CONTENT)
     ran = fer("detector", "install", "--from", site / "yunet.onnx")
     assert ran.out == ""

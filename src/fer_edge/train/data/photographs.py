@@ -39,7 +39,7 @@ def crop_photographs(
     *,
     side: int = 48,
     limits: FaceLimits | None = None,
-    detector: Path | None = None,
+    detector: str | Path | None = None,
     held_out: Sequence[Faces] = (),
     on_progress: ProgressCallback = ignore_progress,
 ) -> CropSummary:
@@ -54,7 +54,7 @@ def crop_photographs(
         output: folder; made if missing.
         side: of the crops, in pixels.
         limits: which faces are kept.
-        detector: YuNet's file; None: the installed one.
+        detector: as for `find_detector`.
         held_out: faces of which no near copy may be written, of any side.
         on_progress: called after each batch of photographs.
 
@@ -109,7 +109,7 @@ def _choose_names(sources: Sequence[Path], root: Path, output: Path) -> dict[Pat
     return {path: output / name.relative_to(root) for path, name in names.items()}
 
 
-def _open_cropper(side: int, detector: Path | None) -> FaceCropper:
+def _open_cropper(side: int, detector: str | Path | None) -> FaceCropper:
     spec = read_spec(bundled("model"))
     spec = replace(spec, input=replace(spec.input, side=side), golden=())
     # every face is found, so that those that are too small are counted

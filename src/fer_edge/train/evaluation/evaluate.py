@@ -185,7 +185,7 @@ def evaluate_file(
     threads: int = 0,
     class_map: ClassMap | None = None,
     find_faces: bool = False,
-    detector: Path | None = None,
+    detector: str | Path | None = None,
     skip_bad: bool = False,
     without_duplicates: bool = False,
 ) -> Report:

@@ -120,12 +120,12 @@ def match_classes(
             )
 
 
-def face_finder(spec: ModelSpec, detector: Path | None = None) -> ReadFace:
+def face_finder(spec: ModelSpec, detector: str | Path | None = None) -> ReadFace:
     """Make a function that reads the largest face of a photograph as `fer infer` crops it.
 
     Args:
         spec: of the model that will read the face.
-        detector: YuNet's file; None: the installed one.
+        detector: as for `find_detector`.
 
     Raises:
         ModelError: there is no detector, or it can't be opened.
