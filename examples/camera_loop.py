@@ -1,7 +1,6 @@
 """Print when a face in front of a camera changes its expression.
 
 pip install '.[video]'
-fer detector install
 python examples/camera_loop.py              # camera 0, until Ctrl-C
 python examples/camera_loop.py clip.mp4     # or a video, or the address of a stream
 """

@@ -1,7 +1,6 @@
 """Publish each change of expression to an MQTT broker.
 
     .venv/bin/pip install '.[video]' 'paho-mqtt>=2'
-    .venv/bin/fer detector install
     MQTT_PASSWORD=... .venv/bin/python examples/mqtt_publish.py 0 --broker 192.0.2.7 --username fer
 
 Topics below fer-edge/NAME (`--topic`), where NAME is this machine (`--client`):

@@ -6,7 +6,6 @@ the camera themselves, or also record.
     sudo apt install python3-picamera2
     python3 -m venv --system-site-packages .venv      # so that it sees picamera2
     .venv/bin/pip install .                           # on Raspberry Pi OS 12: . 'numpy<2'
-    .venv/bin/fer detector install
     .venv/bin/python examples/picamera2_loop.py       # until Ctrl-C
 """
 
