@@ -77,4 +77,4 @@ fuzz: $(DEV)/installed
 	$(DEV)/bin/python -m benchmarks.fuzz $(if $(CASES),--cases $(CASES),--minutes $(MINUTES))
 
 clean:
-	rm -rf $(VENV) $(DEV) $(DOCS) $(LOWEST) site
+	rm -rf $(VENV) $(DEV) $(DOCS) $(LOWEST) site demo

@@ -6,8 +6,7 @@ A server runs as a process of its own. Clients, threads of this process, keep th
 send the next request when the last one is done: a photograph of 640 x 480 pixels, in which a face
 is detected, and a face that is cropped. Viewers look at a video of 640 x 480 pixels at 15 frames
 per second. The clients use the same cores, so the server's cost is compared in CPU time: that of
-the server's process for each request, and that of one call of `Recognizer` with the same bytes. It
-needs `FER_EDGE_DETECTOR` or an installed detector.
+the server's process for each request, and that of one call of `Recognizer` with the same bytes.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def main() -> int:
             time = (stamp - start) / 1e9
             if options.seconds and time >= options.seconds:
                 return 0
-            for face in follow(recognizer(array).faces, time):
+            for face in follow(recognizer(array, look_again=False).faces, time):
                 if face.track:
                     print(f"{time:8.2f} s  face {face.track.number}: {face.track.emotion}")
 

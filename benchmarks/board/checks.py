@@ -89,7 +89,7 @@ def _diagnosis(report: Report) -> tuple[str | None, list[str]]:
 
 
 def judge_infer(expected: Report, _: str, report: Report) -> Finding:
-    """Without a detector the image is one face."""
+    """The face that is found has the place and the expression that it has here."""
     if report["code"]:
         return Finding(False, last_line(report))
     (face,), (reference,) = json.loads(report["out"])["faces"], expected["faces"]
@@ -154,7 +154,7 @@ def list_checks(
         detector: YuNet's file; None: it isn't checked.
         host_outputs: the .npz file of this machine's outputs.
     """
-    infer = ["fer", "infer", "--device", "cpu", "--json", str(image)]
+    infer = ["fer", "infer", "--device", "cpu", "--detector", "built-in", "--json", str(image)]
     yield Check("fer --version", ["fer", "--version"], judge_version)
     doctor = ["fer", "doctor", "--no-probe", "--json"]
     yield Check("fer doctor --no-probe, alone", doctor, judge_childless)

@@ -93,7 +93,7 @@ def evaluate(
         class_map: TOML file with the labels of classes; "-" leaves a class out.
         faces: "whole": each image is one face; "detect": the largest face of each photograph is
             found, and photographs without one are left out.
-        detector: the face detector's file; None: the installed one.
+        detector: see `Recognizer.load`.
         backend: the engine of an exported file; "auto" takes the first that is installed.
         device: the device of an exported file.
         skip_bad: leave damaged rows and images out instead of failing.
@@ -122,7 +122,7 @@ def evaluate(
             device=device,
             class_map=read_class_map(Path(class_map) if class_map else None, ignore_classes),
             find_faces=faces == "detect",
-            detector=Path(detector) if detector else None,
+            detector=detector,
             skip_bad=skip_bad,
         )
 

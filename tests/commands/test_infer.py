@@ -64,10 +64,14 @@ def test_no_face_is_no_error(fer: Fer, tmp_path: Path) -> None:
 
 
 def test_options_of_detection(fer: Fer) -> None:
-    for side in ("7", "x", "20000"):
-        ran = fer("infer", "--detect-side", side, EXAMPLE)
+    for option, value, message in (
+        ("--detect-side", "x", "--detect-side x: auto, or a number of pixels"),
+        ("--detect-side", "7", "the side for detection must be from 32 to 16,384, not 7"),
+        ("--detect-score", "nan", "the lowest score of a face must be in [0, 1], not nan"),
+    ):
+        ran = fer("infer", option, value, EXAMPLE)
         assert (ran.code, ran.out) == (2, "")
-        assert f"--detect-side {side}: auto, or pixels from 32 to 16,384" in ran.err
+        assert message in ran.err
     (sure,) = json.loads(fer("infer", "--json", EXAMPLE).out)["faces"]
     score = sure["score"]
     for option, is_found in ((score - 0.01, True), (min(1.0, score + 0.01), False)):
@@ -164,7 +168,7 @@ def test_wrong_usage_and_named_failures(fer: Fer, tmp_path: Path) -> None:
 
 
 def test_results_say_where_the_faces_come_from(fer: Fer, yunet: Path) -> None:
-    for options, expected in (((), "whole"), (("--detector", yunet), "detector")):
+    for options, expected in ((("--faces", "whole"), "whole"), (("--detector", yunet), "detector")):
         assert json.loads(fer("infer", "--json", *options, EXAMPLE).out)["faces_from"] == expected
         (row,) = csv.DictReader(io.StringIO(fer("infer", "--csv", *options, EXAMPLE).out))
         assert row["faces_from"] == expected

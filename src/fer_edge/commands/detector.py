@@ -33,7 +33,7 @@ else:
     Format = Literal[*FORMATS]
 Precision = Literal["fp32", "int8"]
 
-app = group("Install or train the face detector, which finds the faces in photographs and video.")
+app = group("Install YuNet, or train a face detector.")
 
 
 @command(
@@ -45,7 +45,7 @@ def install(
         option(
             INPUT,
             "--from",
-            help="The detector's file. By default it is downloaded from OpenCV Zoo.",
+            help="YuNet's file. By default it is downloaded from OpenCV Zoo.",
         ),
     ] = None,
 ) -> None:

@@ -13,7 +13,7 @@ from fer_edge.spec import ModelSpec
 from fer_edge.text import format_count, format_json, printable
 
 BAR = 24
-_SMALL = "  (too small to rely on)"
+_SMALL = " (too small to rely on)"
 FACE_COLUMNS = ("source", "face", "x", "y", "w", "h", "emotion", "confidence")
 LAST_COLUMNS = ("frame", "time", "track", "track_emotion", "faces_from", "score", "small")
 """After the probabilities in each row of `--csv`; the first four are empty for images."""
@@ -32,7 +32,8 @@ def result_text(result: Result) -> str:
     if result.frame is not None:
         shown = ", ".join(_track_text(face) for face in result.faces) or "no face found"
         return f"{source}  frame {result.frame}  {result.time:.2f} s  {shown}"
-    lines = [f"{source}  ({result.width} x {result.height})"]
+    whole = ", taken as one face" if result.faces_from == "whole" else ""
+    lines = [f"{source}  ({result.width} x {result.height}{whole})"]
     if not result.faces:
         lines.append("  no face found")
     elif len(result.faces) > 1:
@@ -70,7 +71,9 @@ def _emotion_text(one: Face | Track) -> str:
 
 def _track_text(face: Face) -> str:
     track = face.track
-    return _emotion_text(face) if track is None else f"#{track.number} {_emotion_text(track)}"
+    small = _SMALL if face.small else ""
+    shown = _emotion_text(face) if track is None else f"#{track.number} {_emotion_text(track)}"
+    return shown + small
 
 
 def result_json(result: Result) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fer_edge.errors import ConfigError, SourceError
 from fer_edge.runtime.backends import Backend, open_backend
-from fer_edge.runtime.detection.detector import MIN_FACE, Detector
+from fer_edge.runtime.detection.detector import MIN_FACE, Detector, check_search
 from fer_edge.runtime.detection.engines import choose_engine
 from fer_edge.runtime.detection.face_cropper import FaceCropper, Faces
 from fer_edge.runtime.detection.find_detector import find_detector
@@ -23,7 +23,7 @@ from fer_edge.runtime.inputs.video import EVERY_FRAME, Cut, read_frames
 from fer_edge.runtime.inputs.video_source import mask_credentials
 from fer_edge.runtime.pipeline import PreparedImage, read_all
 from fer_edge.runtime.preprocess import Box
-from fer_edge.runtime.results import Face, Result, softmax, top_label
+from fer_edge.runtime.results import SMALL_FACE, Face, Result, softmax, top_label
 from fer_edge.runtime.tracking import Tracker
 from fer_edge.spec import ModelSpec
 
@@ -58,6 +58,8 @@ class Recognizer:
     ) -> None:
         if max_pixels is not None and max_pixels < 1:
             raise ConfigError(f"max_pixels must be 1 or more, not {max_pixels}")
+        if faces == "detect" and open_detector is None:
+            raise ConfigError("faces is 'detect': give open_detector")
         self._max_pixels = max_pixels
         if not 0 <= min_confidence <= 1:
             raise ConfigError(f"min_confidence must be in [0, 1], not {min_confidence}")
@@ -107,7 +109,8 @@ class Recognizer:
                 None: the limit of its format, which keeps the process under 400 MB.
 
         Raises:
-            ConfigError: the confidence isn't in [0, 1], or max_pixels is under 1.
+            ConfigError: the confidence isn't in [0, 1], max_pixels is under 1, or a setting of the
+                detection is out of range.
             ModelError, SpecError, DeviceError, MissingExtraError: the model or the detector cannot
                 be opened.
         """
@@ -118,17 +121,18 @@ class Recognizer:
             threads=threads,
             use_stored_choice=True,
         )
+        check_search(detect_side, min_face, detect_score)
         open_detector = None
         if faces != "whole":
-            detector_engine = choose_engine(backend, engine.engine)
+            path = find_detector(detector)
             open_detector = partial(
                 Detector,
-                find_detector(detector, detector_engine),
+                path,
                 side=detect_side,
                 min_face=min_face,
                 score=detect_score,
                 threads=1 if threads is None else threads,
-                engine=detector_engine,
+                engine=choose_engine(backend, engine.engine, path),
             )
         recognizer = cls(
             engine,
@@ -147,17 +151,20 @@ class Recognizer:
         """The specification inside the model."""
         return self._backend.spec
 
-    def __call__(self, source: ImageSource) -> Result:
+    def __call__(self, source: ImageSource, *, look_again: bool = True) -> Result:
         """Recognize the faces of one image.
 
         Args:
             source: a path; an encoded image as bytes or in a binary file object; a Pillow image; or
                 an array, gray `[H, W]`, RGB `[H, W, 3]` or RGBA `[H, W, 4]`: see `ImageSource`.
+            look_again: whether it may be searched for faces more than once, where `detect_side` is
+                None. A frame of a live picture shouldn't: without a face it would take ten times
+                as long.
 
         Raises:
             SourceError: it cannot be read.
         """
-        return self.predict([self.prepare(source)])[0]
+        return self.predict([self.prepare(source, look_again=look_again)])[0]
 
     def stream(
         self,
@@ -208,17 +215,16 @@ class Recognizer:
         for frame in read_frames(source, cut, self._max_pixels or MAX_PIXELS):
             began = perf_counter()
             loaded = LoadedImage(name, frame.image, frame.image, frame.size)
-            # a second look at each frame of an empty room would take ten times as long
             prepared = self._crop(loaded, began, look_again=False)
             (result,) = self.predict([prepared])
             faces = tracker(result.faces, frame.time)
             yield replace(result, faces=faces, frame=frame.index, time=frame.time)
 
-    def prepare(self, source: ImageSource) -> PreparedImage:
+    def prepare(self, source: ImageSource, *, look_again: bool = True) -> PreparedImage:
         """The first half of a call: decode an image and crop its faces."""
         began = perf_counter()
         with hold_image(source, self._max_pixels) as loaded:
-            prepared = self._crop(loaded, began)
+            prepared = self._crop(loaded, began, look_again=look_again)
             del loaded  # its pixels, before other threads take its memory
             return prepared
 
@@ -235,7 +241,10 @@ class Recognizer:
             Result(
                 image.source,
                 *image.size,
-                tuple(self._face(*found, next(probabilities)) for found in image.crops.boxes),
+                tuple(
+                    self._face(*found, next(probabilities), image.crops.scale)
+                    for found in image.crops.boxes
+                ),
                 image.image_source,
                 seconds=image.seconds + seconds,
                 faces_from=image.crops.faces_from,
@@ -243,7 +252,7 @@ class Recognizer:
             for image in images
         ]
 
-    def _crop(self, loaded: LoadedImage, began: float, *, look_again: bool = True) -> PreparedImage:
+    def _crop(self, loaded: LoadedImage, began: float, *, look_again: bool) -> PreparedImage:
         try:
             crops = self._cropper(loaded.image, loaded.size, look_again=look_again)
         except SourceError as error:
@@ -251,6 +260,8 @@ class Recognizer:
         seconds = perf_counter() - began
         return PreparedImage(loaded.name, loaded.source, loaded.size, crops, seconds)
 
-    def _face(self, box: Box, score: float, row: list[float]) -> Face:
+    def _face(self, box: Box, score: float, row: list[float], scale: float) -> Face:
         probabilities = dict(zip(self.spec.labels, row, strict=True))
-        return Face(box, score, *top_label(probabilities, self._min_confidence), probabilities)
+        emotion, confidence = top_label(probabilities, self._min_confidence)
+        small = min(box[2:]) * scale < SMALL_FACE
+        return Face(box, score, emotion, confidence, probabilities, small=small)

@@ -20,7 +20,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 FacesFrom: TypeAlias = Literal["whole", "detector"]
 """Where the boxes come from: the whole image was taken as one face, or a detector found them."""
 SMALL_FACE = 16
-"""A face whose shorter side is under this many pixels is small: of faces that were shrunk to 16 px,
+"""A face that is read from fewer pixels, along its shorter side, is small. Of faces shrunk to 16 px,
 base reads 58 % and small 59 % (`benchmarks/corruptions.py`); below, nothing was measured."""
 UNCERTAIN = "uncertain"
 """Shown instead of a label whose probability is below the recognizer's `min_confidence`."""
@@ -87,10 +87,7 @@ class Face:
     probabilities: Mapping[str, float]
     track: Track | None = None
 
-    small: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "small", min(self.box[2:]) < SMALL_FACE)
+    small: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer infer --json` prints it."""

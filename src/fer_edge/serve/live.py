@@ -161,7 +161,7 @@ class Live:
             if self.camera.state != "open":
                 self._set_camera(Camera("open", self._name))
             if self.audience.count:
-                result = self._recognizer(frame.image)
+                result = self._recognizer(frame.image, look_again=False)
                 # the clock's time: a video that begins again, or a camera that comes back, goes on
                 faces = self._tracker(result.faces, monotonic())
                 self._publish(

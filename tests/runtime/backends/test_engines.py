@@ -204,7 +204,8 @@ def alone(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("backend", ["auto", "ncnn"])
 def test_one_engine_is_enough(backend: str, ncnn_model: Path) -> None:
-    done = alone("infer", "--json", "--backend", backend, "--model", ncnn_model, EXAMPLE)
+    given = ("--backend", backend, "--model", ncnn_model, "--faces", "whole", EXAMPLE)
+    done = alone("infer", "--json", *given)
     assert done.returncode == 0, done.stderr
     (face,) = json.loads(done.stdout)["faces"]
     (expected,) = Recognizer.load(ncnn_model, faces="whole")(EXAMPLE).faces

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -108,7 +110,7 @@ def open_fake(
     """A detector whose engine is `run`."""
     (tmp_path / "d.onnx").write_bytes(b"x")
     monkeypatch.setitem(engines.ENGINES, "fake", lambda *_: (OUTPUTS, run))
-    return Detector(tmp_path / "d.onnx", engine="fake")
+    return Detector(tmp_path / "d.onnx", side=640, engine="fake")
 
 
 @pytest.mark.parametrize("name", ["cls_8", "obj_16", "bbox_32", "kps_8"])
@@ -202,7 +204,7 @@ def test_files_that_are_no_detector(engine: str, tmp_path: Path) -> None:
 def test_invalid_settings_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "d.onnx"
     for options in ({"side": 16}, {"min_face": 0}):
-        with pytest.raises(ValueError, match="too small"):
+        with pytest.raises(ConfigError):
             Detector(path, **options)
     with pytest.raises(ConfigError, match="engine 'tflite' is none of onnxruntime, openvino, ncnn"):
         Detector(path, engine="tflite")
@@ -309,3 +311,69 @@ def test_the_example_face(yunet: Path, engine: str) -> None:
     assert 0 <= x < x + w <= 260
     assert 0 <= y < y + h <= 260
     assert all(x < px < x + w and y < py < y + h for px, py in one.landmarks)
+
+
+class Searches:
+    """A detector's `_find` that knows the faces of an image, and sees those of 8 to 300 pixels."""
+
+    def __init__(self, *boxes: tuple[int, int, int, int]) -> None:
+        self.boxes, self.width, self.sides = boxes, 0, list[int]()
+
+    def __call__(self, image: Image.Image) -> npt.NDArray[np.float32]:
+        self.sides.append(max(image.size))
+        factor = image.width / self.width
+        scaled = [np.array(box) * factor for box in self.boxes]
+        seen = [[*box, 0, 0, 1, 1, 0.9] for box in scaled if 8 <= min(box[2:]) <= 300]
+        return np.array(seen, np.float32).reshape(-1, 9)
+
+
+@pytest.mark.parametrize(
+    ("size", "boxes", "sides", "count"),
+    [
+        ((2000, 1500), [(10, 10, 200, 200)], [640], 1),
+        ((2000, 1500), [(10, 10, 200, 200), (500, 500, 60, 60)], [640, 1920], 2),
+        ((2000, 1500), [(50 * i, 9, 20, 20) for i in range(9)], [640, 320, 1920], 9),
+        ((2000, 1500), [(0, 0, 1400, 1400)], [640, 320], 1),
+        ((2000, 1500), [], [640, 320, 1920], 0),
+        ((6000, 100), [], [640, 320, 1920], 0),
+        ((600, 400), [], [600, 320], 0),
+        ((600, 400), [(9, 9, 12, 12)], [600], 1),
+        ((300, 300), [], [300], 0),
+    ],
+)
+def test_an_image_is_searched_again_where_faces_may_be_missed(
+    size: tuple[int, int],
+    boxes: list[tuple[int, int, int, int]],
+    sides: list[int],
+    count: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find = Searches(*boxes)
+    find.width = size[0]
+    monkeypatch.setattr(module, "open_finder", lambda *_, **__: (find, 0.5))
+    image = Image.new("L", size)
+    found = Detector(Path("x"))(image)
+    assert (find.sides, len(found)) == (sides, count)
+    assert sorted(one.box for one in found) == pytest.approx(sorted(boxes), abs=2)
+    for once in (
+        Detector(Path("x"), side=640)(image),
+        Detector(Path("x"))(image, look_again=False),
+    ):
+        assert find.sides[len(sides) :] == [sides[0]] * (len(find.sides) - len(sides))
+        assert len(once) <= count
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"side": 31}, "the side for detection must be from 32 to 16,384, not 31"),
+        ({"side": 0}, "not 0"),
+        ({"side": 16_385}, "not 16385"),
+        ({"min_face": 0}, "min_face must be 1 or more, not 0"),
+        ({"score": float("nan")}, r"the lowest score of a face must be in \[0, 1\], not nan"),
+        ({"score": 1.1}, "not 1.1"),
+    ],
+)
+def test_settings_out_of_range(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Detector(Path("x"), **options)

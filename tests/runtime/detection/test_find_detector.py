@@ -7,7 +7,7 @@ import pytest
 from fer_edge.errors import ModelError
 from fer_edge.runtime.detection import install
 from fer_edge.runtime.detection.find_detector import find_detector, find_yunet
-from fer_edge.runtime.formats.model_files import FOLDER, companion, model_files
+from fer_edge.runtime.formats.model_files import FOLDER
 
 
 @pytest.fixture(autouse=True)
@@ -19,12 +19,6 @@ def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_the_built_in_one_is_there_by_default() -> None:
     for given in (None, "built-in"):
         assert find_detector(given) == FOLDER / "detector.onnx"
-        assert find_detector(given, "openvino") == FOLDER / "detector.onnx"
-    assert find_detector(engine="ncnn") == FOLDER / "detector.ncnn.param"
-    for engine in ("onnxruntime", "ncnn"):
-        path = find_detector(engine=engine)
-        assert all(file.is_file() for file in model_files(path))
-    assert companion(FOLDER / "detector.ncnn.param", ".bin").is_file()
 
 
 def test_yunet_has_to_be_installed() -> None:
@@ -42,13 +36,13 @@ def test_the_environment_comes_before_the_built_in_one(
     path = tmp_path / "own.onnx"
     monkeypatch.setenv("FER_EDGE_DETECTOR", str(path))
     for find in (find_detector, find_yunet):
-        with pytest.raises(
-            ModelError, match=r"FER_EDGE_DETECTOR=.*own\.onnx: there is no such"
-        ):
+        with pytest.raises(ModelError, match=r"FER_EDGE_DETECTOR=.*own\.onnx: there is no such"):
             find()
     path.touch()
     assert find_detector() == find_yunet() == path
     assert find_detector("built-in") == FOLDER / "detector.onnx"
+    with pytest.raises(ModelError, match="YuNet isn't installed"):
+        find_detector("yunet")
 
 
 def test_a_given_file_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

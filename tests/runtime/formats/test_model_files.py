@@ -39,6 +39,7 @@ def test_both_files_have_the_name_and_one_version(name: str) -> None:
 
 def test_the_folder_holds_the_files_of_the_table_alone() -> None:
     expected = [f"{name}{suffix}" for name in BUNDLED for suffix in module.SUFFIXES.values()]
+    expected += ["detector.onnx", "detector.onnx.parity.json"]
     found = [path.name for path in module.FOLDER.iterdir() if path.name != module.DIGESTS]
     assert sorted(found) == sorted(expected)
 

@@ -7,6 +7,7 @@ Intelligence Research 20, 2023); its output is decoded as OpenCV's FaceDetectorY
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fer_edge.errors import MissingSpecError, ModelError
+from fer_edge.errors import ConfigError, MissingSpecError, ModelError
 from fer_edge.runtime.boxes import non_maximum_suppression
 from fer_edge.runtime.detection.cells import find_faces, open_cells
 from fer_edge.runtime.detection.engines import (
@@ -34,10 +35,15 @@ from fer_edge.runtime.preprocess import Box
 
 SIDE = 640
 """Longer side to which a larger image is shrunk first, in pixels."""
-LARGEST_SIDE = 1920
-"""The same of the last search: nine times the work."""
-LOOK_AGAIN_BELOW = 24
-"""Shorter side of a found face, in pixels of the search: below, others may have been missed."""
+CLOSE_SIDE = 320
+"""The same of a second search, where no face was found: for one that fills the image."""
+CROWD_SIDE = 1920
+"""The same of a last search for small faces, which takes nine times as long as the first one."""
+SMALL = 32
+"""Shorter side of a face, in pixels of the first search: where it finds none or such a face, it may
+have missed others."""
+MAX_SIDE = 16_384
+"""Largest side that may be set, in pixels."""
 MIN_FACE = 10
 """Shorter side of the smallest face that counts, in pixels."""
 SCORE_THRESHOLD = 0.6
@@ -78,18 +84,17 @@ class Detector:
 
     Args:
         path: YuNet's `.onnx`, or a detector that `fer detector export` wrote.
-        side: longer side to which a larger image is shrunk, in pixels; None: `SIDE`, and where no
-            face or one under `LOOK_AGAIN_BELOW` was found, also twice and up to `LARGEST_SIDE`.
+        side: longer side to which a larger image is shrunk, in pixels; None: `SIDE`, then
+            `CLOSE_SIDE` and `CROWD_SIDE` where these may find other faces.
         min_face: shorter side of the smallest face that counts, in pixels of the image.
         score: lowest score of a face, in [0, 1]; None: the detector's own.
         threads: for one call; 0: every core.
         engine: a key of `ENGINES`; all find the same faces. YuNet's file is read by all.
 
     Raises:
-        ConfigError: there is no such engine.
+        ConfigError: there is no such engine, or as `check_search`.
         MissingExtraError: the engine isn't installed.
         ModelError, SpecError: the file is missing or no detector; on a call: it can't be computed.
-        ValueError: `side` is under 32, `min_face` under 1, or `score` outside of [0, 1].
     """
 
     def __init__(
@@ -102,12 +107,10 @@ class Detector:
         threads: int = 1,
         engine: str = "onnxruntime",
     ) -> None:
-        if (side or SIDE) < 32 or min_face < 1:
-            raise ValueError(f"side {side} or min_face {min_face} is too small: 32 and 1 or more")
-        if score is not None and not 0 <= score <= 1:
-            raise ValueError(f"score must be in [0, 1], not {score}")
+        check_search(side, min_face, score)
         self.side, self.min_face = side, min_face
         self._find, _ = open_finder(path, threads=threads, engine=engine, score_threshold=score)
+        self._crowd = threading.Lock()  # one such search at a time: each takes 100 MB
 
     def __call__(
         self,
@@ -122,23 +125,35 @@ class Detector:
             image: of any mode that Pillow converts to RGB.
             of_size: width and height, in pixels, of what `image` is a reduced copy of; the faces
                 are found in that size. None: it is no copy.
-            look_again: whether a larger image without a set side may be searched once more.
+            look_again: whether an image may be searched again where `side` is None.
         """
         full = of_size or image.size
         if image.mode not in ("L", "RGB"):
             image = image.convert("RGB")
-        side, longer = self.side or SIDE, max(image.size)
-        rows = self._search(image, side)
-        while self.side is None and look_again and side < min(longer, LARGEST_SIDE):
-            smallest = rows[:, 2:4].min(initial=np.inf) * side / longer
-            if len(rows) and smallest >= LOOK_AGAIN_BELOW:
-                break
-            side = min(2 * side, LARGEST_SIDE)
-            rows = _join(rows, self._search(image, side))
+        rows = self._search(image, self.side or SIDE)
+        if self.side is None and look_again:
+            rows = self._look_again(image, rows)
         factors = np.array([full[0] / image.width, full[1] / image.height], np.float32)
         rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
         found = (_to_detection(row, full) for row in rows)
         return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
+
+    def _look_again(self, image: Image.Image, rows: Floats) -> Floats:
+        """The faces `rows` of the first search, and those that it may have missed."""
+        longer = max(image.size)
+        if not len(rows) and longer > CLOSE_SIDE:
+            rows = self._search(image, CLOSE_SIDE)
+        smallest = rows[:, 2:4].min() if len(rows) else 0.0
+        factor = SIDE / longer
+        if factor >= 1 or smallest * factor >= SMALL:
+            return rows
+        with self._crowd:
+            others = self._search(image, CROWD_SIDE)
+        others = others[others[:, 2:4].min(1) * factor < 2 * SMALL]
+        both = np.concatenate([rows, others])
+        both = both[np.argsort(-both[:, -1], kind="stable")][:MAX_CANDIDATES]
+        joined: Floats = both[non_maximum_suppression(both[:, :4], NMS_THRESHOLD)]
+        return joined
 
     def _search(self, image: Image.Image, side: int) -> Floats:
         """The faces in an image that is shrunk to a side, in pixels of the image."""
@@ -149,12 +164,19 @@ class Detector:
         return rows
 
 
-def _join(rows: Floats, others: Floats) -> Floats:
-    """The faces of two searches, each once, in order of falling score."""
-    both = np.concatenate([rows, others])
-    both = both[np.argsort(-both[:, -1], kind="stable")]
-    joined: Floats = both[non_maximum_suppression(both[:, :4], NMS_THRESHOLD)]
-    return joined
+def check_search(side: int | None, min_face: int, score: float | None) -> None:
+    """Check settings of a `Detector`.
+
+    Raises:
+        ConfigError: `side` is under 32 or over `MAX_SIDE`, `min_face` under 1, or `score` outside
+            of [0, 1].
+    """
+    if side is not None and not 32 <= side <= MAX_SIDE:
+        raise ConfigError(f"the side for detection must be from 32 to {MAX_SIDE:,}, not {side}")
+    if min_face < 1:
+        raise ConfigError(f"min_face must be 1 or more, not {min_face}")
+    if score is not None and not 0 <= score <= 1:
+        raise ConfigError(f"the lowest score of a face must be in [0, 1], not {score}")
 
 
 def open_finder(
@@ -173,7 +195,7 @@ def open_finder(
         ConfigError, MissingExtraError, ModelError, SpecError: as `Detector`.
     """
     check_engine(engine)
-    check_file(path, "run fer detector install")
+    check_file(path, "the detectors with a name are built-in and yunet")
     try:
         spec = read_detector_spec(path)
     except (MissingSpecError, ModelError):  # a file that is damaged too is for the engine to refuse

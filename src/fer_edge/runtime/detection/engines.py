@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -10,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.errors import ConfigError, MissingExtraError, ModelError
+from fer_edge.errors import ConfigError, FerEdgeError, MissingExtraError, ModelError
 from fer_edge.runtime.backends import registry
+from fer_edge.runtime.backends.registry import unsupported_reason
 from fer_edge.runtime.device import packages
 from fer_edge.runtime.device.cpu import count_usable_cores
-from fer_edge.runtime.formats.model_files import check_file
+from fer_edge.runtime.formats.model_files import check_file, model_type
+from fer_edge.runtime.formats.spec_reader import read_detector_spec
 from fer_edge.spec import NcnnOptions
 from fer_edge.text import one_line, shorten
 
@@ -161,13 +164,31 @@ ENGINES: dict[str, Callable[[Path, int], Opened]] = {
 """How each engine opens the file with a number of threads."""
 
 
-def choose_engine(requested: str, beside: str) -> str:
-    """The engine for detection: the requested one, or, if that is "auto", ncnn beside ncnn.
+def choose_engine(requested: str, beside: str, path: Path) -> str:
+    """The engine for detection.
 
-    Beside the others it is ONNX Runtime where that is installed: OpenVINO compiles the network
-    again for each image size.
+    The requested one, or, if that is "auto", ncnn beside ncnn and else ONNX Runtime where that is
+    installed: OpenVINO compiles the network again for each image size. One that doesn't read the
+    file, or gives wrong results for it on this machine, is left out: YuNet's file is read by all.
+
+    Args:
+        requested: a key of `ENGINES`, or "auto".
+        beside: the engine that reads expressions.
+        path: the detector's file.
     """
-    if requested in ENGINES:
-        return requested
-    onnxruntime = registry.ENGINES["onnxruntime"].package
-    return beside if beside == "ncnn" or not packages.find_package(onnxruntime) else "onnxruntime"
+    order = [requested, *(["ncnn"] if beside == "ncnn" else []), "onnxruntime", beside, *ENGINES]
+    readers = [name for name in order if name in ENGINES and _reads(name, path)]
+    for name in readers:
+        if name == requested or packages.find_package(registry.ENGINES[name].package):
+            return name
+    return readers[0] if readers else beside
+
+
+def _reads(name: str, path: Path) -> bool:
+    try:
+        spec = read_detector_spec(path)
+    except FerEdgeError:  # YuNet, or no detector, which the engine says
+        return True
+    precision = spec.quantization.precision
+    is_offered = unsupported_reason(name, precision, platform.machine()) is None
+    return is_offered and model_type(path) in registry.ENGINES[name].suffixes

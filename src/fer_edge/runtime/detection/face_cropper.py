@@ -30,11 +30,15 @@ FACE_SIZED = 2
 
 @dataclass(frozen=True)
 class Crops:
-    """The faces of one image: each one's box and detection score, and its uint8 `[side, side]`."""
+    """The faces of one image: each one's box and detection score, and its uint8 `[side, side]`.
+
+    `scale` is at most 1: pixels that were read for each of the boxes' pixels, along a side.
+    """
 
     boxes: Sequence[tuple[Box, float]]
     faces: Sequence[npt.NDArray[np.uint8]]
     faces_from: FacesFrom
+    scale: float = 1.0
 
 
 @dataclass(eq=False)
@@ -88,14 +92,15 @@ class FaceCropper:
         if self._is_one_face(size):
             whole = (0, 0, image.width, image.height)
             rule = replace(self.spec.crop, margin=0.0)  # nothing lies outside to widen it by
-            return Crops([((0, 0, *size), 1.0)], [crop_face(gray, whole, rule, side)], "whole")
+            face, scale = crop_face(gray, whole, rule, side), image.width / size[0]
+            return Crops([((0, 0, *size), 1.0)], [face], "whole", scale)
         found = self.detector(image, size, look_again=look_again)
         factor = image.width / size[0], image.height / size[1]
         faces = [
             crop_face(gray, _scale(one.box, *factor), self.spec.crop, side, self._tilt_to_undo(one))
             for one in found
         ]
-        return Crops([(one.box, one.score) for one in found], faces, "detector")
+        return Crops([(one.box, one.score) for one in found], faces, "detector", factor[0])
 
     def _tilt_to_undo(self, detection: Detection) -> float:
         tilt = measure_tilt(detection) if self.align else 0.0

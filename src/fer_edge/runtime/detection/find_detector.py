@@ -6,35 +6,29 @@ import os
 from pathlib import Path
 
 from fer_edge.errors import ConfigError, ModelError
-from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.runtime.detection.install import VARIABLE, installed_path
-from fer_edge.runtime.formats.model_files import DETECTOR, bundled, companion
+from fer_edge.runtime.formats.model_files import DETECTOR, bundled
 
 BUILT_IN, YUNET = "built-in", "yunet"
 """The detectors that have a name."""
 
 
-def find_detector(given: str | Path | None = None, engine: str = "onnxruntime") -> Path:
+def find_detector(given: str | Path | None = None) -> Path:
     """The detector's file.
 
     Args:
         given: `BUILT_IN`, `YUNET`, or a file; None: the one that the environment names, else the
             built-in one.
-        engine: that is to read it: of the built-in detector there is a file for each.
 
     Raises:
         ModelError: YuNet isn't installed, the environment names no file, or this installation
             lacks the built-in detector.
     """
     if given == YUNET:
-        return find_yunet()
+        return _find_installed()
     if given is None and (named := _find_named()):
         return named
-    if given is not None and given != BUILT_IN:
-        return Path(given)
-    path = bundled("model", DETECTOR)
-    substitutes = ENGINES[engine].substitutes
-    return companion(path, substitutes[path.suffix]) if path.suffix in substitutes else path
+    return bundled("model", DETECTOR) if given in (None, BUILT_IN) else Path(given)
 
 
 def find_yunet(given: Path | None = None) -> Path:
@@ -43,8 +37,10 @@ def find_yunet(given: Path | None = None) -> Path:
     Raises:
         ModelError: there is none.
     """
-    if found := given or _find_named():
-        return found
+    return given or _find_named() or _find_installed()
+
+
+def _find_installed() -> Path:
     try:
         if installed_path().is_file():
             return installed_path()

@@ -17,7 +17,7 @@ from fer_edge.atomic import check_writable, sync, whole_file
 from fer_edge.errors import ConfigError, DataError, SourceError
 from fer_edge.runtime.detection.detector import Detector
 from fer_edge.runtime.detection.face_cropper import FaceCropper
-from fer_edge.runtime.detection.find_detector import find_detector
+from fer_edge.runtime.detection.find_detector import find_detector, find_yunet
 from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
@@ -54,7 +54,7 @@ def crop_photographs(
         output: folder; made if missing.
         side: of the crops, in pixels.
         limits: which faces are kept.
-        detector: as for `find_detector`.
+        detector: as for `find_detector`; None: YuNet.
         held_out: faces of which no near copy may be written, of any side.
         on_progress: called after each batch of photographs.
 
@@ -112,8 +112,10 @@ def _choose_names(sources: Sequence[Path], root: Path, output: Path) -> dict[Pat
 def _open_cropper(side: int, detector: str | Path | None) -> FaceCropper:
     spec = read_spec(bundled("model"))
     spec = replace(spec, input=replace(spec.input, side=side), golden=())
+    # FaceLimits' scores are YuNet's
+    path = find_detector(detector) if detector else find_yunet()
     # every face is found, so that those that are too small are counted
-    open_detector = partial(Detector, find_detector(detector), min_face=1)
+    open_detector = partial(Detector, path, min_face=1)
     cropper = FaceCropper(spec, "detect", open_detector, align=True)
     _ = cropper.detector  # opened now to fail now
     return cropper
