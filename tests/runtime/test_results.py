@@ -34,7 +34,7 @@ def test_to_dict() -> None:
                 "emotion": "happy",
                 "confidence": 0.75,
                 "probabilities": PROBABILITIES,
-                "small": True,
+                "small": False,
             }
         ],
     }

@@ -20,8 +20,8 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 FacesFrom: TypeAlias = Literal["whole", "detector"]
 """Where the boxes come from: the whole image was taken as one face, or a detector found them."""
 SMALL_FACE = 16
-"""A face that is read from fewer pixels, along its shorter side, is small. Of faces shrunk to 16 px,
-base reads 58 % and small 59 % (`benchmarks/corruptions.py`); below, nothing was measured."""
+"""A face that is read from fewer pixels, along its shorter side, is small. Of faces shrunk to 16
+px, base reads 58 % and small 59 % (`benchmarks/corruptions.py`); below, nothing was measured."""
 UNCERTAIN = "uncertain"
 """Shown instead of a label whose probability is below the recognizer's `min_confidence`."""
 _LOSSY_SUFFIXES = (".jpeg", ".jpg", ".webp")
