@@ -27,7 +27,8 @@ def test_yunet_has_to_be_installed() -> None:
     install.installed_path().parent.mkdir(parents=True)
     install.installed_path().touch()
     assert find_detector("yunet") == find_yunet() == install.installed_path()
-    assert find_detector() == FOLDER / "detector.onnx"
+    assert find_detector() == install.installed_path()
+    assert find_detector("built-in") == FOLDER / "detector.onnx"
 
 
 def test_the_environment_comes_before_the_built_in_one(

@@ -38,7 +38,8 @@ SIDE = 640
 CLOSE_SIDE = 320
 """The same of a second search, where no face was found: for one that fills the image."""
 CROWD_SIDE = 1920
-"""The same of a last search for small faces, which takes nine times as long as the first one."""
+"""The same of a last search for small faces, which takes nine times as long as the first one. An
+image is enlarged for it, twice at most."""
 SMALL = 32
 """Shorter side of a face, in pixels of the first search: where it finds none or such a face, it may
 have missed others."""
@@ -144,11 +145,13 @@ class Detector:
         if not len(rows) and longer > CLOSE_SIDE:
             rows = self._search(image, CLOSE_SIDE)
         smallest = rows[:, 2:4].min() if len(rows) else 0.0
-        factor = SIDE / longer
-        if factor >= 1 or smallest * factor >= SMALL:
+        factor = min(1.0, SIDE / longer)
+        if smallest * factor >= SMALL:
             return rows
         with self._crowd:
-            others = self._search(image, CROWD_SIDE)
+            larger = _resize(image, min(2.0, CROWD_SIDE / longer))
+            others = self._search(larger, CROWD_SIDE)
+        others[:, :-1] *= np.float32(longer / max(larger.size))
         others = others[others[:, 2:4].min(1) * factor < 2 * SMALL]
         both = np.concatenate([rows, others])
         both = both[np.argsort(-both[:, -1], kind="stable")][:MAX_CANDIDATES]
@@ -215,7 +218,10 @@ def _find_with_yunet(run: Run, score_threshold: float, image: Image.Image) -> Fl
 
 def shrink(image: Image.Image, side: int) -> Image.Image:
     """Shrink an image whose longer side is over `side` pixels; a smaller one stays as it is."""
-    ratio = min(1.0, side / max(image.size))
+    return _resize(image, min(1.0, side / max(image.size)))
+
+
+def _resize(image: Image.Image, ratio: float) -> Image.Image:
     size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
     return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 

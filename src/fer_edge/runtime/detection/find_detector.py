@@ -17,18 +17,17 @@ def find_detector(given: str | Path | None = None) -> Path:
     """The detector's file.
 
     Args:
-        given: `BUILT_IN`, `YUNET`, or a file; None: the one that the environment names, else the
-            built-in one.
+        given: `BUILT_IN`, `YUNET`, or a file; None: the one that the environment names, else
+            YuNet where it is installed, which finds more, else the built-in one.
 
     Raises:
         ModelError: YuNet isn't installed, the environment names no file, or this installation
             lacks the built-in detector.
     """
-    if given == YUNET:
-        return _find_installed()
-    if given is None and (named := _find_named()):
-        return named
-    return bundled("model", DETECTOR) if given in (None, BUILT_IN) else Path(given)
+    if given not in (None, BUILT_IN):
+        return _require_installed() if given == YUNET else Path(given)
+    found = None if given == BUILT_IN else _find_named() or _find_installed()
+    return found or bundled("model", DETECTOR)
 
 
 def find_yunet(given: Path | None = None) -> Path:
@@ -37,16 +36,20 @@ def find_yunet(given: Path | None = None) -> Path:
     Raises:
         ModelError: there is none.
     """
-    return given or _find_named() or _find_installed()
+    return given or _find_named() or _require_installed()
 
 
-def _find_installed() -> Path:
-    try:
-        if installed_path().is_file():
-            return installed_path()
-    except (OSError, ConfigError):  # another user's home folder, or none: nothing is installed
-        pass
+def _require_installed() -> Path:
+    if path := _find_installed():
+        return path
     raise ModelError("YuNet isn't installed: run fer detector install")
+
+
+def _find_installed() -> Path | None:
+    try:
+        return installed_path() if installed_path().is_file() else None
+    except (OSError, ConfigError):  # another user's home folder, or none: nothing is installed
+        return None
 
 
 def _find_named() -> Path | None:
