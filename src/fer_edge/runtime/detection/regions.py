@@ -1,0 +1,81 @@
+"""Which parts of an image to search for faces that were there a moment ago."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from fer_edge.runtime.boxes import area
+from fer_edge.runtime.preprocess import Box
+
+STEP = 32
+"""Pixels: the regions lie on a grid of the detector's largest cells, so that a face lies in its
+cells as in a search of the whole image, which finds the same box."""
+SIDE_STEP = 64
+"""The sides of regions are multiples of it: an engine prepares itself for each new size."""
+MAX_FRACTION = 0.6
+"""Of the whole image's area: a search of larger regions saves too little."""
+
+
+def choose_regions(
+    boxes: Sequence[Box], factors: tuple[float, float], size: tuple[int, int], widening: float
+) -> list[Box] | None:
+    """Regions around boxes.
+
+    Regions that overlap become one where that is smaller than both.
+
+    Args:
+        boxes: where the faces were.
+        factors: of x and y, from the boxes' pixels to those of the searched image.
+        size: width and height of the searched image, in pixels.
+        widening: a region's sides as multiples of its box's, at least.
+
+    Returns:
+        Boxes in pixels of the searched image; None: searching all of it costs hardly more.
+    """
+    padded = tuple(-(-side // STEP) * STEP for side in size)
+    regions: list[Box] = []
+    for box in boxes:
+        regions = _merge(_surround(box, factors, padded, widening), regions)
+    if sum(area(regions)) > MAX_FRACTION * padded[0] * padded[1]:
+        return None
+    return [_clip(one, size) for one in regions]
+
+
+def _surround(
+    box: Box, factors: tuple[float, float], padded: tuple[int, ...], widening: float
+) -> Box:
+    """The smallest region that is wide enough, inside the padded image."""
+    places, sides = [], []
+    for begin, length, factor, limit in zip(box[:2], box[2:], factors, padded, strict=True):
+        wide = length * factor * widening
+        first = begin * factor - (wide - length * factor) / 2
+        place = max(0, math.floor(first / STEP) * STEP)
+        side = min(limit, math.ceil((first + wide - place) / SIDE_STEP) * SIDE_STEP)
+        places.append(min(place, limit - side))
+        sides.append(side)
+    return places[0], places[1], sides[0], sides[1]
+
+
+def _merge(region: Box, regions: list[Box]) -> list[Box]:
+    """Regions with one more, united with each one where the union is smaller than both."""
+    for other in regions:
+        union = _unite(region, other)
+        if area(union) <= area(region) + area(other):
+            return _merge(union, [one for one in regions if one is not other])
+    return [*regions, region]
+
+
+def _unite(one: Box, other: Box) -> Box:
+    begin = np.minimum(one[:2], other[:2])
+    end = np.maximum(np.add(one[:2], one[2:]), np.add(other[:2], other[2:]))
+    x, y, width, height = (int(value) for value in (*begin, *(end - begin)))
+    return x, y, width, height
+
+
+def _clip(region: Box, size: tuple[int, int]) -> Box:
+    """Cut off what lies in the padding."""
+    x, y, width, height = region
+    return x, y, min(width, size[0] - x), min(height, size[1] - y)
