@@ -45,6 +45,8 @@ CUT_FRAMES, STREAM_FRAMES, STEP = 12, 20, 30
 STREAM_MOVEMENTS = ("hand", "slow pan", "pan", "zoom", "dimmed", "noise", "passer-by")
 LARGEST_VIEW = 0.6
 """Of a photograph's width, so that there is room for the camera to move."""
+LARGEST_FACE = 0.4
+"""Of the height of a stream's photograph: a face that fills it cannot be in a part of a frame."""
 WAYS = ("whole", "whole, cuts", "nearby, cuts")
 SAME_FACE = 0.4
 """IoU from which on a face is the photograph's."""
@@ -63,19 +65,23 @@ def read_photographs(
         yield Photograph(image, [one.box for one in faces if min(one.box[2:]) >= 30])
 
 
-def choose_view(photograph: Photograph, height: float, size: tuple[int, int], face: int = 0) -> View:
+def choose_view(
+    photograph: Photograph, height: float, size: tuple[int, int], face: int = 0
+) -> View:
     """A view of a face, at least `height` of the frame tall, or of the middle."""
     if not photograph.boxes:
         return View(0.5, 0.5, LARGEST_VIEW)
     view = look_at(photograph, face, height, size)
     tall = photograph.boxes[face][3] / photograph.image.height
-    return view if view.width <= LARGEST_VIEW else look_at(photograph, face, max(height, tall), size)
+    return (
+        view if view.width <= LARGEST_VIEW else look_at(photograph, face, max(height, tall), size)
+    )
 
 
 Measure = Callable[[Image.Image, Image.Image], float]
 MEASURES: dict[str, Measure] = {
-    "mean difference": lambda one, other: -float(
-        np.abs(cuts.shrink_to_gray(one) - cuts.shrink_to_gray(other)).mean()
+    "mean difference": lambda one, other: (
+        -float(np.abs(cuts.shrink_to_gray(one) - cuts.shrink_to_gray(other)).mean())
     ),
     "similarity": lambda one, other: cuts.measure_similarity(
         cuts.shrink_to_gray(one), cuts.shrink_to_gray(other), cuts.MAX_SHIFT
@@ -212,7 +218,11 @@ class Tally:
 def make_clips(photographs: Sequence[Photograph], count: int) -> Iterator[Clip]:
     """Clips of two shots; faces have the same place on both sides of the cut."""
     random = np.random.default_rng(1)
-    with_faces = [one for one in photographs if one.boxes]
+    with_faces = [
+        one
+        for one in photographs
+        if one.boxes and one.boxes[0][3] < LARGEST_FACE * one.image.height
+    ]
     for number in range(count):
         height = float(random.uniform(0.2, 0.4))
         movement = STREAM_MOVEMENTS[number % len(STREAM_MOVEMENTS)]

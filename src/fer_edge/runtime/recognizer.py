@@ -202,9 +202,7 @@ class Recognizer:
         source = str(source) if isinstance(source, int) else source
         is_single = isinstance(source, (str, Path)) or is_in_memory(source)
         sources: Iterable[ImageSource] = [source] if is_single else source  # type: ignore[list-item, assignment]
-        for result in read_all(
-            self, sources, cut=cut, tracker=tracker, nearby=nearby, skip=skip
-        ):
+        for result in read_all(self, sources, cut=cut, tracker=tracker, nearby=nearby, skip=skip):
             if isinstance(result, Result):
                 yield result
             elif on_error is None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from PIL import Image
 
 from fer_edge.runtime.boxes import match_boxes, non_maximum_suppression
-from fer_edge.runtime.detection.detector import NMS_THRESHOLD, Detection
+from fer_edge.runtime.detection.detector import NMS_THRESHOLD, Detection, Detector
 from fer_edge.runtime.detection.regions import choose_regions
 from fer_edge.runtime.preprocess import Box
 
@@ -52,20 +50,6 @@ class Nearby:
 NEARBY = Nearby()
 
 
-class RegionDetector(Protocol):
-    """A detector that also searches parts of an image; see `Detector`."""
-
-    def __call__(
-        self, image: Image.Image, of_size: tuple[int, int] | None = None, /
-    ) -> tuple[Detection, ...]: ...
-
-    def search_size(self, image: Image.Image, /) -> tuple[int, int]: ...
-
-    def search_regions(
-        self, image: Image.Image, regions: Sequence[Box], of_size: tuple[int, int] | None = None, /
-    ) -> tuple[Detection, ...]: ...
-
-
 class NearbySearch:
     """Searches the frames of one stream, in order.
 
@@ -85,7 +69,7 @@ class NearbySearch:
 
     def __call__(
         self,
-        detector: RegionDetector,
+        detector: Detector,
         image: Image.Image,
         of_size: tuple[int, int] | None,
         time: float,
@@ -110,7 +94,7 @@ class NearbySearch:
 
     def _search_nearby(
         self,
-        detector: RegionDetector,
+        detector: Detector,
         image: Image.Image,
         of_size: tuple[int, int] | None,
         time: float,

@@ -13,8 +13,6 @@ from fer_edge.runtime.preprocess import Box
 STEP = 32
 """Pixels: the regions lie on a grid of the detector's largest cells, so that a face lies in its
 cells as in a search of the whole image, which finds the same box."""
-SIDE_STEP = 64
-"""The sides of regions are multiples of it: an engine prepares itself for each new size."""
 MAX_FRACTION = 0.6
 """Of the whole image's area: a search of larger regions saves too little."""
 
@@ -39,7 +37,7 @@ def choose_regions(
     regions: list[Box] = []
     for box in boxes:
         regions = _merge(_surround(box, factors, padded, widening), regions)
-    if sum(area(regions)) > MAX_FRACTION * padded[0] * padded[1]:
+    if area(np.reshape(regions, (-1, 4))).sum() > MAX_FRACTION * padded[0] * padded[1]:
         return None
     return [_clip(one, size) for one in regions]
 
@@ -53,9 +51,9 @@ def _surround(
         wide = length * factor * widening
         first = begin * factor - (wide - length * factor) / 2
         place = max(0, math.floor(first / STEP) * STEP)
-        side = min(limit, math.ceil((first + wide - place) / SIDE_STEP) * SIDE_STEP)
-        places.append(min(place, limit - side))
-        sides.append(side)
+        end = min(limit, math.ceil((first + wide) / STEP) * STEP)
+        places.append(place)
+        sides.append(end - place)
     return places[0], places[1], sides[0], sides[1]
 
 
