@@ -43,9 +43,9 @@ SMALL, SIZE, RATE = (320, 240), (640, 480), 25
 CUT_FRAMES, STREAM_FRAMES, STEP = 12, 20, 30
 """Frames of a shot; frames between two that are read with `--every 30`."""
 STREAM_MOVEMENTS = ("hand", "slow pan", "pan", "zoom", "dimmed", "noise", "passer-by")
-LARGEST_VIEW = 0.6
+LARGEST_VIEW = 0.7
 """Of a photograph's width, so that there is room for the camera to move."""
-LARGEST_FACE = 0.4
+LARGEST_FACE = 0.3
 """Of the height of a stream's photograph: a face that fills it cannot be in a part of a frame."""
 WAYS = ("whole", "whole, cuts", "nearby, cuts")
 SAME_FACE = 0.4
@@ -237,6 +237,7 @@ def make_clips(photographs: Sequence[Photograph], count: int) -> Iterator[Clip]:
 def report_streams(photographs: Sequence[Photograph], recognizer: Recognizer, count: int) -> None:
     """Recognize clips in each way."""
     tallies = {way: Tally() for way in WAYS}
+    shares = []
     long_steps = {missed: Tally() for missed in (1, 2)}
     for number, clip in enumerate(make_clips(photographs, count)):
         calls = _open_ways(recognizer)
@@ -255,6 +256,7 @@ def report_streams(photographs: Sequence[Photograph], recognizer: Recognizer, co
                     tracker.end_tracks()
                 faces = tracker(found["whole"].faces, i * STEP / RATE)
                 long_steps[missed].add_numbers(number, faces, frame.faces)
+        shares.append(_clip_row(clip, tallies))
     whole = sum(tallies["whole"].seconds)
     columns = ["way", "ms a frame", "mean ms", "of whole", "faces found", "IoU", "lowest", "extra",
                "people", "split", "joined"]  # fmt: skip
@@ -275,8 +277,23 @@ def report_streams(photographs: Sequence[Photograph], recognizer: Recognizer, co
         for way, one in tallies.items()
     ]
     print_table(columns, rows, 12)
+    print_table(["clip", "faces", "height", *WAYS, "of whole"], shares, 14)
     rows = [[f"max_missed={missed}", len(o.numbers), o.split] for missed, o in long_steps.items()]
     print_table(["frames 1.2 s apart", "people", "split"], rows, 12)
+
+
+def _clip_row(clip: Clip, tallies: Mapping[str, Tally]) -> list[object]:
+    """The last clip's time beside what it shows."""
+    frames = sum(shot.length for shot in clip.shots)
+    first = [next(Clip([shot], SIZE).frames()).faces.values() for shot in clip.shots]
+    seconds = {way: median(one.seconds[-frames:]) for way, one in tallies.items()}
+    return [
+        clip.shots[0].movement,
+        " and ".join(str(len(faces)) for faces in first),
+        " and ".join(str(max((face[3] for face in faces), default=0)) for faces in first),
+        *(f"{1000 * one:.1f}" for one in seconds.values()),
+        f"{seconds[WAYS[2]] / seconds[WAYS[0]]:.2f}",
+    ]
 
 
 def _open_ways(recognizer: Recognizer) -> dict[str, Callable[[Image.Image, float], Result]]:

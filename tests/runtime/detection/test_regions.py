@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_edge.runtime.boxes import area, intersection
-from fer_edge.runtime.detection.regions import MAX_FRACTION, STEP, choose_regions
+from fer_edge.runtime.detection.regions import (
+    MAX_FRACTION,
+    STEP,
+    choose_regions,
+    shrink_to_interior,
+)
 from fer_edge.runtime.preprocess import Box
 
 SIZE = (640, 480)
@@ -36,9 +41,20 @@ def test_regions_that_overlap_become_one_where_that_saves() -> None:
 
 
 def test_the_whole_image_is_searched_where_regions_are_as_large() -> None:
-    assert regions((100, 100, 300, 300)) is None
+    assert regions((100, 50, 300, 300)) is None
     assert regions(*((x, y, 90, 90) for x in (0, 200, 400) for y in (0, 200, 400))) is None
     assert regions((4, 4, 24, 24), size=(32, 32)) is None
+
+
+def test_the_interior_ends_inside_edges_that_may_cut_off_a_face() -> None:
+    boxes = [(32, 64, 96, 128), (0, 0, 64, 64), (576, 416, 64, 64)]
+    inside, first, last = shrink_to_interior(boxes, SIZE)
+    assert inside.tolist() == [33, 65, 94, 126]
+    assert first[:2].max() < -1000
+    assert (first[:2] + first[2:]).tolist() == [63, 63]
+    assert last[:2].tolist() == [577, 417]
+    assert (last[:2] + last[2:]).min() > 1000
+    assert shrink_to_interior([], SIZE).shape == (0, 4)
 
 
 PLACE, SIDE = st.integers(0, 600), st.integers(1, 200)

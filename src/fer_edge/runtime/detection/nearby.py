@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
-from fer_edge.runtime.boxes import match_boxes, non_maximum_suppression
+from fer_edge.runtime.boxes import (
+    Numbers,
+    area,
+    intersection,
+    match_boxes,
+    non_maximum_suppression,
+)
 from fer_edge.runtime.detection.detector import NMS_THRESHOLD, Detection, Detector
-from fer_edge.runtime.detection.regions import choose_regions
+from fer_edge.runtime.detection.regions import choose_regions, shrink_to_interior
 from fer_edge.runtime.preprocess import Box
 
 
@@ -33,7 +41,7 @@ class Nearby:
 
     every: int = 10
     interval: float = 0.5
-    widening: float = 2.0
+    widening: float = 1.5
     iou_threshold: float = 0.3
 
     def __post_init__(self) -> None:
@@ -108,7 +116,9 @@ class NearbySearch:
         regions = choose_regions(self._boxes, factors, size, self._nearby.widening)
         if regions is None:
             return None
-        found = sorted(detector.search_regions(image, regions, of_size), key=lambda one: -one.score)
+        found = detector.search_regions(image, regions, of_size)
+        found = _drop_cut_off(found, shrink_to_interior(regions, size) / np.tile(factors, 2))
+        found = sorted(found, key=lambda one: -one.score)
         boxes = [one.box for one in found]
         # two regions may show one face
         found = [found[i] for i in non_maximum_suppression(boxes, NMS_THRESHOLD)]
@@ -116,5 +126,9 @@ class NearbySearch:
         matches = match_boxes(boxes, self._boxes, self._nearby.iou_threshold)
         if len(matches) < len(self._boxes):
             return None
-        # others may be parts of faces that a region's edge cuts: the whole frame shows them
         return tuple(one for i, one in enumerate(found) if i in matches)
+
+
+def _drop_cut_off(found: Sequence[Detection], interiors: Numbers) -> list[Detection]:
+    """The faces that lie inside one of the regions, `[N, 4]`, as a whole."""
+    return [one for one in found if (intersection(one.box, interiors) >= area(one.box)).any()]

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fer_edge.runtime.boxes import area
+from fer_edge.runtime.boxes import Numbers, area
 from fer_edge.runtime.preprocess import Box
 
 STEP = 32
 """Pixels: the regions lie on a grid of the detector's largest cells, so that a face lies in its
 cells as in a search of the whole image, which finds the same box."""
-MAX_FRACTION = 0.6
+MAX_FRACTION = 0.75
 """Of the whole image's area: a search of larger regions saves too little."""
+FAR = 1e6
+"""Pixels: beyond every image."""
 
 
 def choose_regions(
@@ -40,6 +42,23 @@ def choose_regions(
     if area(np.reshape(regions, (-1, 4))).sum() > MAX_FRACTION * padded[0] * padded[1]:
         return None
     return [_clip(one, size) for one in regions]
+
+
+def shrink_to_interior(regions: Sequence[Box], size: tuple[int, int]) -> Numbers:
+    """Regions without the pixels at edges inside the image, where they may cut off a face.
+
+    Args:
+        regions: boxes in pixels of an image.
+        size: its width and height.
+
+    Returns:
+        Boxes `[N, 4]`; one that touches the image's edge reaches far beyond it.
+    """
+    boxes = np.array(regions, np.float64).reshape(-1, 4)
+    begin, end = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    begin = np.where(begin > 0, begin + 1, -FAR)
+    end = np.where(end < size, end - 1, FAR)
+    return np.concatenate([begin, end - begin], 1)
 
 
 def _surround(
