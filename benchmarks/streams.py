@@ -321,9 +321,9 @@ if __name__ == "__main__":
     parser.add_argument("--only", choices=("cuts", "streams"))
     options = parser.parse_args()
     opened = Recognizer.load(faces="detect", threads=1, backend=options.engine)
-    pictures = list(read_photographs(options.photographs, opened, options.limit))
-    print(f"{len(pictures)} photographs, {sum(bool(one.boxes) for one in pictures)} with faces")
+    photographs = list(read_photographs(options.photographs, opened, options.limit))
+    print(f"{len(photographs)} photographs, {sum(bool(one.boxes) for one in photographs)} with faces")
     if options.only != "streams":
-        report_cuts(pictures)
+        report_cuts(photographs)
     if options.only != "cuts":
-        report_streams(pictures, opened, options.clips)
+        report_streams(photographs, opened, options.clips)

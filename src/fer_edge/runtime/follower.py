@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -51,8 +51,12 @@ class Follower:
         Raises:
             SourceError: it cannot be read.
         """
-        is_loaded = isinstance(source, LoadedImage)
-        with nullcontext(source) if is_loaded else hold_image(source, self._max_pixels) as loaded:
+        holding: AbstractContextManager[LoadedImage]
+        if isinstance(source, LoadedImage):
+            holding = nullcontext(source)
+        else:
+            holding = hold_image(source, self._max_pixels)
+        with holding as loaded:
             if self._is_cut(loaded.image):
                 self._search.forget()
                 self._tracker.end_tracks()
