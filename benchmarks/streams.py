@@ -36,6 +36,7 @@ from fer_edge.runtime import cuts
 from fer_edge.runtime.boxes import iou, match_boxes
 from fer_edge.runtime.inputs.images import open_image
 from fer_edge.runtime.inputs.listing import expand_source
+from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import Face
 
 SMALL, SIZE, RATE = (320, 240), (640, 480), 25
@@ -173,6 +174,7 @@ class Tally:
         seconds: of each frame.
         numbers: numbers of each person: clip, shot and number in the photograph.
         overlaps: IoU of the faces with those of "whole", 0 for one that isn't found.
+        true_overlaps: IoU of the faces with the photographs' boxes.
         extra: faces that "whole" didn't find.
     """
 
@@ -181,18 +183,20 @@ class Tally:
         default_factory=lambda: defaultdict(Counter)
     )
     overlaps: list[float] = field(default_factory=list)
+    true_overlaps: list[float] = field(default_factory=list)
     extra: int = 0
 
     def add_numbers(
-        self, clip: int, faces: Sequence[Face], true: Mapping[tuple[int, int], tuple[int, ...]]
+        self, clip: int, faces: Sequence[Face], true: Mapping[tuple[int, int], Box]
     ) -> None:
-        """Note which person has which number."""
+        """Note which person has which number, and how right the boxes are."""
         pairs = match_boxes([one.box for one in faces], list(true.values()), SAME_FACE)
         people = list(true)
         for i, k in pairs.items():
             track = faces[i].track
             assert track is not None
             self.numbers[clip, *people[k]][track.number] += 1
+            self.true_overlaps.append(float(iou(faces[i].box, true[people[k]])))
 
     def add_overlaps(self, found: Result, expected: Result) -> None:
         """Compare with what a search of the whole frame found."""
@@ -258,8 +262,8 @@ def report_streams(photographs: Sequence[Photograph], recognizer: Recognizer, co
                 long_steps[missed].add_numbers(number, faces, frame.faces)
         shares.append(_clip_row(clip, tallies))
     whole = sum(tallies["whole"].seconds)
-    columns = ["way", "ms a frame", "mean ms", "of whole", "faces found", "IoU", "lowest", "extra",
-               "people", "split", "joined"]  # fmt: skip
+    columns = ["way", "ms a frame", "mean ms", "of whole", "faces found", "IoU", "lowest",
+               "true IoU", "extra", "people", "split", "joined"]  # fmt: skip
     rows = [
         [
             way,
@@ -269,6 +273,7 @@ def report_streams(photographs: Sequence[Photograph], recognizer: Recognizer, co
             f"{mean(map(bool, one.overlaps)):.2%}",
             f"{mean(filter(None, one.overlaps)):.4f}",
             f"{min(filter(None, one.overlaps)):.2f}",
+            f"{mean(one.true_overlaps):.4f}",
             one.extra,
             len(one.numbers),
             one.split,
@@ -322,7 +327,9 @@ if __name__ == "__main__":
     options = parser.parse_args()
     opened = Recognizer.load(faces="detect", threads=1, backend=options.engine)
     photographs = list(read_photographs(options.photographs, opened, options.limit))
-    print(f"{len(photographs)} photographs, {sum(bool(one.boxes) for one in photographs)} with faces")
+    print(
+        f"{len(photographs)} photographs, {sum(bool(one.boxes) for one in photographs)} with faces"
+    )
     if options.only != "streams":
         report_cuts(photographs)
     if options.only != "cuts":

@@ -41,7 +41,7 @@ class Nearby:
 
     every: int = 10
     interval: float = 0.5
-    widening: float = 1.5
+    widening: float = 1.75
     iou_threshold: float = 0.3
 
     def __post_init__(self) -> None:
