@@ -43,9 +43,9 @@ def test_numbers_stay_with_their_faces(
     search_every: int, fer: Fer, yunet: Path, tmp_path: Path
 ) -> None:
     clip = write_video(tmp_path / "clip.mp4", two_faces())
-    arguments = ("infer", clip, "--detector", yunet, "--search-every", search_every)
-    arguments = (*arguments, "--save", tmp_path, "--plot")
-    ran = fer(*arguments, tmp_path / "timeline.png", "-o", tmp_path / "out.jsonl")
+    arguments = ("infer", clip, "--detector", yunet, "--save", tmp_path, "--plot")
+    outputs = (tmp_path / "timeline.png", "-o", tmp_path / "out.jsonl")
+    ran = fer(*arguments, *outputs, "--search-every", search_every)
     assert ran.code == 0, ran.err
     assert "100 frames in" in ran.err
     assert "3 tracks: happy" in ran.err

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,8 +202,8 @@ def test_a_part_of_a_shrunk_image_is_that_part() -> None:
         assert abs(difference).mean() < 1
 
 
-def test_boxes_are_those_of_the_whole_frame(yunet: object) -> None:
-    detector, search = Detector(yunet), NearbySearch()  # type: ignore[arg-type]
+def test_boxes_are_those_of_the_whole_frame(yunet: Path) -> None:
+    detector, search = Detector(yunet), NearbySearch()
     with Image.open(EXAMPLE) as example:
         face = example.convert("RGB").resize((130, 130))
     for i in range(4):
