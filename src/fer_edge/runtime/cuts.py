@@ -15,7 +15,7 @@ MAX_SHIFT = 4
 """Pixels of the copy by which a frame may have moved: 1/8 of its width."""
 NOISE = 2.0
 """Standard deviation of gray levels, of 255, below which an image counts as flat."""
-MIN_SIMILARITY = 0.65
+MIN_SIMILARITY = 0.6
 """Between shots and cuts, as `benchmarks/streams.py` measures."""
 
 Gray = npt.NDArray[np.float32]
