@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fer_edge import Recognizer, Tracker
+from fer_edge import Recognizer
 
 
 def main() -> int:
@@ -27,8 +27,7 @@ def main() -> int:
     options = parser.parse_args()
     from picamera2 import Picamera2  # here, so that --help works without it
 
-    recognizer = Recognizer.load()
-    follow = Tracker()
+    follow = Recognizer.load().follow()
     start = None
     with Picamera2(options.camera) as camera:
         # "BGR888" is Picamera2's name for arrays in R, G, B order; "RGB888" gives B, G, R
@@ -46,7 +45,7 @@ def main() -> int:
             time = (stamp - start) / 1e9
             if options.seconds and time >= options.seconds:
                 return 0
-            for face in follow(recognizer(array, look_again=False).faces, time):
+            for face in follow(array, time).faces:
                 if face.track:
                     print(f"{time:8.2f} s  face {face.track.number}: {face.track.emotion}")
 

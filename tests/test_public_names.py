@@ -12,9 +12,9 @@ from tests.support.processes import run_python
 def test_public_names() -> None:
     assert fer_edge.__all__ == [
         "ConfigError", "Cut", "DamagedSpecError", "DataError", "DeviceError", "Face",
-        "FerEdgeError", "MissingExtraError", "MissingSpecError", "ModelError", "ModelSpec",
-        "NewerSpecError", "ParityError", "Recognizer", "Result", "SourceError", "SpecError",
-        "Tracker", "__version__", "evaluate", "export", "train",
+        "FerEdgeError", "Follower", "MissingExtraError", "MissingSpecError", "ModelError",
+        "ModelSpec", "Nearby", "NewerSpecError", "ParityError", "Recognizer", "Result",
+        "SourceError", "SpecError", "Tracker", "__version__", "evaluate", "export", "train",
     ]  # fmt: skip
     for name in fer_edge.__all__:
         assert getattr(fer_edge, name) is not None

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         SpecError,
     )
     from fer_edge.library import evaluate, export, train
+    from fer_edge.runtime.detection.nearby import Nearby
+    from fer_edge.runtime.follower import Follower
     from fer_edge.runtime.inputs.video import Cut
     from fer_edge.runtime.recognizer import Recognizer
     from fer_edge.runtime.results import Face, Result
@@ -48,10 +50,12 @@ __all__ = [
     "DeviceError",
     "Face",
     "FerEdgeError",
+    "Follower",
     "MissingExtraError",
     "MissingSpecError",
     "ModelError",
     "ModelSpec",
+    "Nearby",
     "NewerSpecError",
     "ParityError",
     "Recognizer",
@@ -68,7 +72,9 @@ __all__ = [
 _MODULES = {
     "Cut": "fer_edge.runtime.inputs.video",
     "Face": "fer_edge.runtime.results",
+    "Follower": "fer_edge.runtime.follower",
     "ModelSpec": "fer_edge.spec",
+    "Nearby": "fer_edge.runtime.detection.nearby",
     "Recognizer": "fer_edge.runtime.recognizer",
     "Result": "fer_edge.runtime.results",
     "Tracker": "fer_edge.runtime.tracking",

@@ -38,10 +38,14 @@ def two_faces() -> Iterable[Image.Image]:
         yield image
 
 
-def test_numbers_stay_with_their_faces(fer: Fer, yunet: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("search_every", [1, 10])
+def test_numbers_stay_with_their_faces(
+    search_every: int, fer: Fer, yunet: Path, tmp_path: Path
+) -> None:
     clip = write_video(tmp_path / "clip.mp4", two_faces())
     arguments = ("infer", clip, "--detector", yunet, "--save", tmp_path, "--plot")
-    ran = fer(*arguments, tmp_path / "timeline.png", "-o", tmp_path / "out.jsonl")
+    outputs = (tmp_path / "timeline.png", "-o", tmp_path / "out.jsonl")
+    ran = fer(*arguments, *outputs, "--search-every", search_every)
     assert ran.code == 0, ran.err
     assert "100 frames in" in ran.err
     assert "3 tracks: happy" in ran.err
@@ -52,7 +56,8 @@ def test_numbers_stay_with_their_faces(fer: Fer, yunet: Path, tmp_path: Path) ->
         numbers = {face["track"]["number"]: face["box"][0] for face in one["faces"]}
         second = 1 <= one["time"] < 2, one["time"] >= 3.5
         expected = {1, *([2] if second[0] else []), *([3] if second[1] else [])}
-        assert set(numbers) == expected
+        since = (one["frame"] - round((1 if second[0] else 3.5) * RATE)) if any(second) else 99
+        assert set(numbers) == expected or (since < search_every - 1 and set(numbers) == {1})
         assert all((x > 240) == (number > 1) for number, x in numbers.items())
     with Image.open(tmp_path / "timeline.png") as plot:
         assert plot.width == 1600
@@ -62,8 +67,11 @@ def test_numbers_stay_with_their_faces(fer: Fer, yunet: Path, tmp_path: Path) ->
 def test_expressions_that_change_are_smoothed(tmp_path: Path) -> None:
     """Two faces of other labels in turn: the raw answer jumps, what is shown waits its hold."""
     recognizer = Recognizer.load(faces="whole")
-    first = Image.fromarray(draw_face(0, 0)).convert("RGB")
-    second = Image.open(EXAMPLE).convert("RGB").resize(first.size)
+    with Image.open(EXAMPLE) as image:
+        first = image.convert("RGB")
+    second = first.copy()
+    left, top, right, bottom = (round(first.width * part) for part in (0.2, 0.55, 0.8, 0.9))
+    second.paste((160, 160, 160), (left, top, right, bottom))  # the mouth is covered
     clip = write_video(
         tmp_path / "c.mkv", (second if i == 10 or i >= 20 else first for i in range(2 * RATE))
     )

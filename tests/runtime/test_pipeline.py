@@ -14,6 +14,7 @@ from PIL import Image
 from fer_edge import Recognizer, Result
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime import pipeline
+from fer_edge.runtime.detection.nearby import NEARBY
 from fer_edge.runtime.inputs import image_decoding
 from fer_edge.runtime.inputs.images import ImageSource
 from fer_edge.runtime.inputs.limits import MemoryBudget
@@ -119,7 +120,11 @@ class Counting:
 def test_images_that_are_ready_together_are_one_batch(recognizer: Recognizer, folder: Path) -> None:
     reader = Counting(recognizer)
     counted = cast(Recognizer, reader)
-    found = list(pipeline.read_all(counted, [folder], cut=pipeline.Cut(), tracker=None, skip=()))
+    found = list(
+        pipeline.read_all(
+            counted, [folder], cut=pipeline.Cut(), tracker=None, nearby=NEARBY, skip=()
+        )
+    )
     assert [isinstance(one, SourceError) for one in found] == [i == 50 for i in range(100)]
     assert sum(reader.batches) == 99
     assert max(reader.batches) == pipeline.BATCH_FACES
@@ -180,7 +185,9 @@ def test_patterns_of_videos(recognizer: Recognizer, tmp_path: Path) -> None:
         found = [Path(r.source).name for r in recognizer.stream(f"{tmp_path}/{pattern}")]
         assert found == ["a.mkv"] * 2 + ["b.mkv"] * 2
     assert [Path(r.source).name for r in recognizer.stream(tmp_path / "c.mov")] == ["d.png"]
-    (error,) = pipeline.read_all(recognizer, ["7" * 300], cut=pipeline.Cut(), tracker=None, skip=())
+    (error,) = pipeline.read_all(
+        recognizer, ["7" * 300], cut=pipeline.Cut(), tracker=None, nearby=NEARBY, skip=()
+    )
     assert "File name too long" in str(error)
 
 

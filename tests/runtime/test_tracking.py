@@ -36,14 +36,39 @@ def test_numbers_stay_with_faces_that_move_and_swap_places_in_the_list() -> None
     assert [t.number for t in tracks(tracker([face((300, 0, 20, 20)), face(right)], 0.3))] == [3, 2]
 
 
-def test_a_track_ends_once_a_frame_after_max_age_lacks_it() -> None:
-    tracker = Tracker(max_age=1.0)
+def numbers(tracker: Tracker, seen: list[tuple[float, int]]) -> list[int]:
+    """Numbers of a face that is or isn't there at some times."""
+    found = []
+    for time, is_there in seen:
+        found += tracks(tracker([face((0, 0, 20, 20))] if is_there else [], time))
+    return [one.number for one in found]
+
+
+def test_a_track_ends_after_max_age_where_frames_are_close_together() -> None:
+    seen = [(i / 10, i in (0, 10, 21, 22)) for i in range(23)]
+    assert numbers(Tracker(max_age=1.0), seen) == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("max_missed", "expected"),
+    [(1, [1, 2, 3, 4, 4]), (2, [1, 1, 2, 3, 3]), (3, [1, 1, 1, 2, 2]), (4, [1] * 5)],
+)
+def test_it_ends_after_max_missed_frames_where_they_are_far_apart(
+    max_missed: int, expected: list[int]
+) -> None:
+    """It is there, missing once, there, missing twice, there, missing three times, there, there."""
+    seen = [(1.2 * i, is_there) for i, is_there in enumerate([1, 0, 1, 0, 0, 1, 0, 0, 0, 1, 1])]
+    assert numbers(Tracker(max_missed=max_missed), seen) == expected
+
+
+def test_all_tracks_end_at_a_cut() -> None:
+    tracker = Tracker()
     box = (0, 0, 20, 20)
-    numbers = []
-    for time, is_there in [(0.0, 1), (0.9, 0), (1.0, 1), (1.5, 0), (2.1, 1), (2.2, 1)]:
-        found = tracks(tracker([face(box)] if is_there else [], time))
-        numbers += [one.number for one in found]
-    assert numbers == [1, 1, 2, 2]
+    for i in range(3):
+        tracker([face(box, 1.0)], i / 10)
+    tracker.end_tracks()
+    (track,) = tracks(tracker([face(box, 0.0)], 0.3))
+    assert (track.number, track.emotion, track.confidence) == (2, "sad", 1.0)
 
 
 @pytest.mark.parametrize("interval", [0.9, 1.2, 12.0, 600.0])
@@ -52,8 +77,9 @@ def test_a_face_in_every_frame_keeps_its_track_however_far_apart_they_are(interv
     box = (0, 0, 20, 20)
     seen = [tracks(tracker([face(box)], i * interval))[0].number for i in range(5)]
     assert seen == [1] * 5
-    assert tracker([], 5 * interval) == ()
-    (again,) = tracks(tracker([face(box)], 6 * interval + 1))
+    for i in (5, 6):
+        assert tracker([], i * interval) == ()
+    (again,) = tracks(tracker([face(box)], 7 * interval + 1))
     assert again.number == 2
 
 
@@ -110,6 +136,7 @@ def test_no_two_faces_of_a_frame_share_a_number(frames: list[list[Box]]) -> None
         ("time_constant", -1.0),
         ("hold", -0.1),
         ("max_age", math.nan),
+        ("max_missed", 0),
         ("iou_threshold", 0.0),
         ("iou_threshold", 1.5),
         ("min_confidence", 2.0),

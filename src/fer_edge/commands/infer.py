@@ -108,6 +108,16 @@ def infer(
     duration: Annotated[
         float, option(VIDEO, "--duration", min=0, help="Seconds to read; 0: to the end.")
     ] = 0.0,
+    search_every: Annotated[
+        int,
+        option(
+            VIDEO,
+            "--search-every",
+            min=1,
+            help="Look for faces near where they were, and in the whole of every Nth frame read. "
+            "1: in the whole of each frame.",
+        ),
+    ] = 10,
     as_json: Json = False,
     as_csv: Annotated[bool, option(OUTPUT, "--csv", help="Print CSV, one row per face.")] = False,
     output: Annotated[
@@ -135,6 +145,7 @@ def infer(
     from fer_edge.commands.progress import progress_bar
     from fer_edge.commands.results_file import ResultsFile, choose_kind
     from fer_edge.render.faces import summary_text
+    from fer_edge.runtime.detection.nearby import Nearby
     from fer_edge.runtime.inputs.video import Cut
     from fer_edge.runtime.inputs.video_source import is_live
     from fer_edge.runtime.recognizer import Recognizer
@@ -161,6 +172,7 @@ def infer(
         min_confidence=min_confidence,
         max_pixels=max_pixels,
     )
+    nearby = Nearby(every=search_every)
     drawn: AbstractContextManager[AnnotatedOutput | None] = nullcontext()
     if save or plot or show:
         from fer_edge.commands.annotated_output import AnnotatedOutput
@@ -183,7 +195,9 @@ def infer(
                     summary.failed += 1
                     progress.fail()
 
-                for result in recognizer.stream(sources, cut=cut, skip=skip, on_error=report):
+                for result in recognizer.stream(
+                    sources, cut=cut, nearby=nearby, skip=skip, on_error=report
+                ):
                     written.add(result)
                     summary.add(result)
                     progress.add(result)

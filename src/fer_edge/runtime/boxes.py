@@ -1,4 +1,4 @@
-"""Overlap of boxes: intersection, IoU (intersection over union) and non-maximum suppression.
+"""Overlap of boxes: intersection, IoU (intersection over union), pairs, non-maximum suppression.
 
 Boxes are numbers `[..., 4]`: x and y of the upper left corner, width and height, in pixels.
 Functions of two boxes broadcast them against each other.
@@ -35,6 +35,28 @@ def iou(one: npt.ArrayLike, other: npt.ArrayLike) -> Numbers:
     union = area(one) + area(other) - shared
     ratio: Numbers = shared / np.where(union > 0, union, 1)
     return ratio
+
+
+def match_boxes(
+    boxes: npt.ArrayLike, others: npt.ArrayLike, iou_threshold: float
+) -> dict[int, int]:
+    """Pair boxes, `[N, 4]`, with others, `[M, 4]`, the highest IoU first.
+
+    Returns:
+        By the index of a box, that of the other one; each is in one pair at most, and a pair whose
+        IoU is lower than the threshold, in (0, 1], is none.
+    """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 1, 4)
+    others = np.asarray(others, np.float64).reshape(1, -1, 4)
+    overlaps = iou(boxes, others)
+    pairs: dict[int, int] = {}
+    for place in np.argsort(-overlaps, axis=None, kind="stable").tolist():
+        i, k = divmod(place, others.shape[1])
+        if overlaps[i, k] < iou_threshold:
+            break
+        if i not in pairs and k not in pairs.values():
+            pairs[i] = k
+    return pairs
 
 
 def non_maximum_suppression(boxes: npt.ArrayLike, iou_threshold: float) -> list[int]:

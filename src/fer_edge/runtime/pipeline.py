@@ -13,6 +13,7 @@ from PIL import Image
 
 from fer_edge.errors import MissingExtraError, SourceError
 from fer_edge.runtime.detection.face_cropper import Crops
+from fer_edge.runtime.detection.nearby import Nearby
 from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.runtime.inputs.images import ImageSource
 from fer_edge.runtime.inputs.listing import expand_source
@@ -82,6 +83,7 @@ def read_all(
     *,
     cut: Cut,
     tracker: Tracker | None,
+    nearby: Nearby,
     skip: Container[str],
 ) -> Iterator[Result | SourceError]:
     """Results in the order of the sources; what cannot be read is an error in its place."""
@@ -98,7 +100,7 @@ def read_all(
             try:
                 for batch in _collect_batches(pending):
                     if isinstance(batch, _Video):
-                        yield from _read_video(recognizer, batch, cut, tracker)
+                        yield from _read_video(recognizer, batch, cut, tracker, nearby)
                     else:
                         yield from _predict_batch(recognizer, batch, in_memory)
             finally:
@@ -203,10 +205,10 @@ def _predict_batch(
 
 
 def _read_video(
-    recognizer: Recognizer, video: _Video, cut: Cut, tracker: Tracker | None
+    recognizer: Recognizer, video: _Video, cut: Cut, tracker: Tracker | None, nearby: Nearby
 ) -> Iterator[Result | SourceError]:
     try:
-        yield from recognizer.read_video(video.source, cut, tracker)
+        yield from recognizer.read_video(video.source, cut, tracker, nearby)
     except SourceError as error:
         yield error
     except MissingExtraError as error:

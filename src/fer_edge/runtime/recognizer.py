@@ -14,8 +14,10 @@ from fer_edge.errors import ConfigError, SourceError
 from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.detection.detector import MIN_FACE, Detector, check_search
 from fer_edge.runtime.detection.engines import choose_engine
-from fer_edge.runtime.detection.face_cropper import FaceCropper, Faces
+from fer_edge.runtime.detection.face_cropper import FaceCropper, Faces, Search
 from fer_edge.runtime.detection.find_detector import find_detector
+from fer_edge.runtime.detection.nearby import NEARBY, Nearby
+from fer_edge.runtime.follower import Follower
 from fer_edge.runtime.formats.model_files import resolve_model
 from fer_edge.runtime.inputs.images import ImageSource, LoadedImage, hold_image, is_in_memory
 from fer_edge.runtime.inputs.limits import MAX_PIXELS
@@ -151,20 +153,17 @@ class Recognizer:
         """The specification inside the model."""
         return self._backend.spec
 
-    def __call__(self, source: ImageSource, *, look_again: bool = True) -> Result:
+    def __call__(self, source: ImageSource) -> Result:
         """Recognize the faces of one image.
 
         Args:
             source: a path; an encoded image as bytes or in a binary file object; a Pillow image; or
                 an array, gray `[H, W]`, RGB `[H, W, 3]` or RGBA `[H, W, 4]`: see `ImageSource`.
-            look_again: whether it may be searched for faces more than once, where `detect_side` is
-                None. A frame of a live picture shouldn't: without a face it would take ten times
-                as long.
 
         Raises:
             SourceError: it cannot be read.
         """
-        return self.predict([self.prepare(source, look_again=look_again)])[0]
+        return self.predict([self.prepare(source)])[0]
 
     def stream(
         self,
@@ -172,6 +171,7 @@ class Recognizer:
         *,
         cut: Cut = EVERY_FRAME,
         tracker: Tracker | None = None,
+        nearby: Nearby = NEARBY,
         skip: Container[str] = (),
         on_error: Callable[[SourceError], None] | None = None,
     ) -> Iterator[Result]:
@@ -187,6 +187,7 @@ class Recognizer:
                 or several of these.
             cut: which frames of a video to read.
             tracker: follows faces from frame to frame; None: a new one for each video.
+            nearby: how the faces of a video are looked for.
             skip: names of images and videos to leave out.
             on_error: called with the error of an image that cannot be read, before the next one is
                 read; without it the error is raised.
@@ -198,7 +199,7 @@ class Recognizer:
         source = str(source) if isinstance(source, int) else source
         is_single = isinstance(source, (str, Path)) or is_in_memory(source)
         sources: Iterable[ImageSource] = [source] if is_single else source  # type: ignore[list-item, assignment]
-        for result in read_all(self, sources, cut=cut, tracker=tracker, skip=skip):
+        for result in read_all(self, sources, cut=cut, tracker=tracker, nearby=nearby, skip=skip):
             if isinstance(result, Result):
                 yield result
             elif on_error is None:
@@ -206,25 +207,43 @@ class Recognizer:
             else:
                 on_error(result)
 
+    def follow(self, tracker: Tracker | None = None, nearby: Nearby = NEARBY) -> Follower:
+        """What recognizes the frames of one camera or video that the caller reads.
+
+        Args:
+            tracker: follows the faces from frame to frame; None: a new one.
+            nearby: how the faces are looked for.
+        """
+        tracker = tracker or Tracker(min_confidence=self._min_confidence)
+        return Follower(self, tracker, nearby, self._max_pixels)
+
     def read_video(
-        self, source: str, cut: Cut = EVERY_FRAME, tracker: Tracker | None = None
+        self,
+        source: str,
+        cut: Cut = EVERY_FRAME,
+        tracker: Tracker | None = None,
+        nearby: Nearby = NEARBY,
     ) -> Iterator[Result]:
         """Recognize the faces in the frames of one video, stream or camera; see `stream`."""
-        tracker = tracker or Tracker(min_confidence=self._min_confidence)
-        name = mask_credentials(source)
+        follow, name = self.follow(tracker, nearby), mask_credentials(source)
         for frame in read_frames(source, cut, self._max_pixels or MAX_PIXELS):
-            began = perf_counter()
-            loaded = LoadedImage(name, frame.image, frame.image, frame.size)
-            prepared = self._crop(loaded, began, look_again=False)
-            (result,) = self.predict([prepared])
-            faces = tracker(result.faces, frame.time)
-            yield replace(result, faces=faces, frame=frame.index, time=frame.time)
+            result = follow(LoadedImage(name, frame.image, frame.image, frame.size), frame.time)
+            yield replace(result, frame=frame.index)
 
-    def prepare(self, source: ImageSource, *, look_again: bool = True) -> PreparedImage:
-        """The first half of a call: decode an image and crop its faces."""
+    def prepare(
+        self, source: ImageSource | LoadedImage, search: Search | None = None
+    ) -> PreparedImage:
+        """The first half of a call: decode an image and crop its faces.
+
+        Args:
+            source: see a call; or an image that is decoded.
+            search: see `FaceCropper`.
+        """
         began = perf_counter()
+        if isinstance(source, LoadedImage):
+            return self._crop(source, began, search)
         with hold_image(source, self._max_pixels) as loaded:
-            prepared = self._crop(loaded, began, look_again=look_again)
+            prepared = self._crop(loaded, began, search)
             del loaded  # its pixels, before other threads take its memory
             return prepared
 
@@ -252,9 +271,9 @@ class Recognizer:
             for image in images
         ]
 
-    def _crop(self, loaded: LoadedImage, began: float, *, look_again: bool) -> PreparedImage:
+    def _crop(self, loaded: LoadedImage, began: float, search: Search | None) -> PreparedImage:
         try:
-            crops = self._cropper(loaded.image, loaded.size, look_again=look_again)
+            crops = self._cropper(loaded.image, loaded.size, search)
         except SourceError as error:
             raise SourceError(f"{loaded.name}: {error}") from None
         seconds = perf_counter() - began

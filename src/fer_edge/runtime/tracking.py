@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from fer_edge.runtime.boxes import iou
+from fer_edge.runtime.boxes import match_boxes
 from fer_edge.runtime.preprocess import Box
 from fer_edge.runtime.results import UNCERTAIN, Face, Track, top_label
 
@@ -18,7 +18,7 @@ from fer_edge.runtime.results import UNCERTAIN, Face, Track, top_label
 class _TrackState:
     """A track as its last face, `last_seen` seconds into the video, left it.
 
-    `is_missed`: a later frame didn't show it. `leading_since` is when another label than the shown
+    `missed` counts the frames since then. `leading_since` is when another label than the shown
     `emotion` became the likeliest, or None.
     """
 
@@ -27,7 +27,7 @@ class _TrackState:
     last_seen: float
     smoothed: npt.NDArray[np.float64]
     emotion: str
-    is_missed: bool = False
+    missed: int = 0
     leading_since: float | None = None
 
 
@@ -43,8 +43,10 @@ class Tracker:
     Args:
         time_constant: of the smoothing, in seconds; 0 turns it off.
         hold: seconds for which a new label must be the likeliest before it is shown.
-        max_age: a track ends when a frame later than this many seconds after its last face doesn't
-            show it. Frames may be further apart: a face that is in each of them keeps its track.
+        max_age, max_missed: a track ends when its last face is more than `max_age` seconds ago and
+            `max_missed` frames in a row or more haven't shown it: by seconds where frames are
+            close together, by frames where they are far apart. A face that is in each frame keeps
+            its track.
         iou_threshold: minimum IoU of a face with its track's last box, in (0, 1].
         min_confidence: a track whose smoothed probability is lower is "uncertain", in [0, 1].
 
@@ -55,6 +57,7 @@ class Tracker:
     time_constant: float = 0.5
     hold: float = 0.25
     max_age: float = 1.0
+    max_missed: int = 2
     iou_threshold: float = 0.3
     min_confidence: float = 0.0
 
@@ -62,6 +65,8 @@ class Tracker:
         for name in ("time_constant", "hold", "max_age"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be 0 or more seconds, not {getattr(self, name)}")
+        if self.max_missed < 1:
+            raise ValueError(f"max_missed must be 1 or more frames, not {self.max_missed}")
         if not 0 < self.iou_threshold <= 1:
             raise ValueError(f"iou_threshold must be in (0, 1], not {self.iou_threshold}")
         if not 0 <= self.min_confidence <= 1:
@@ -78,30 +83,23 @@ class Tracker:
                 tracks end.
         """
         self._tracks = [one for one in self._tracks if self._goes_on(one, time)]
-        matches = self._match_faces(faces)
-        for track in self._tracks:
-            track.is_missed = True
-        return tuple(self._update(face, matches.get(i), time) for i, face in enumerate(faces))
+        tracks = list(self._tracks)
+        boxes = [face.box for face in faces], [one.box for one in tracks]
+        matches = match_boxes(*boxes, self.iou_threshold)
+        for track in tracks:
+            track.missed += 1
+        return tuple(
+            self._update(face, tracks[matches[i]] if i in matches else None, time)
+            for i, face in enumerate(faces)
+        )
+
+    def end_tracks(self) -> None:
+        """End all tracks, as where a film cuts: the faces of the next frame get new numbers."""
+        self._tracks = []
 
     def _goes_on(self, track: _TrackState, time: float) -> bool:
         elapsed = time - track.last_seen
-        return elapsed >= 0 and (elapsed <= self.max_age or not track.is_missed)
-
-    def _match_faces(self, faces: Sequence[Face]) -> dict[int, _TrackState]:
-        """Pair faces with tracks, the highest IoU first: the track by the face's index."""
-        if not faces or not self._tracks:
-            return {}
-        overlaps = iou([[face.box] for face in faces], [[one.box for one in self._tracks]])
-        matches: dict[int, _TrackState] = {}
-        taken: set[int] = set()
-        for place in np.argsort(-overlaps, axis=None, kind="stable").tolist():
-            i, k = divmod(place, len(self._tracks))
-            if overlaps[i, k] < self.iou_threshold:
-                break
-            if i not in matches and k not in taken:
-                matches[i] = self._tracks[k]
-                taken.add(k)
-        return matches
+        return elapsed >= 0 and (elapsed <= self.max_age or track.missed < self.max_missed)
 
     def _update(self, face: Face, track: _TrackState | None, time: float) -> Face:
         labels = list(face.probabilities)
@@ -115,7 +113,7 @@ class Tracker:
             elapsed, constant = time - track.last_seen, self.time_constant
             weight = 1 - math.exp(-elapsed / constant) if constant else 1.0
             track.smoothed = track.smoothed + weight * (raw - track.smoothed)
-            track.box, track.last_seen, track.is_missed = face.box, time, False
+            track.box, track.last_seen, track.missed = face.box, time, 0
         self._update_emotion(track, labels[int(track.smoothed.argmax())], time)
         smoothed = dict(zip(labels, track.smoothed.tolist(), strict=True))
         confidence = smoothed[track.emotion]

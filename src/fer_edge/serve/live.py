@@ -13,7 +13,9 @@ from typing import Literal, TypeAlias
 from PIL import Image
 
 from fer_edge.errors import FerEdgeError, SourceError, requires_extra
+from fer_edge.runtime.follower import Follower
 from fer_edge.runtime.inputs import picamera
+from fer_edge.runtime.inputs.images import LoadedImage
 from fer_edge.runtime.inputs.limits import MAX_PIXELS
 from fer_edge.runtime.inputs.video import Cut, read_frames
 from fer_edge.runtime.inputs.video_source import (
@@ -89,8 +91,8 @@ class Live:
         max_pixels: int | None,
         metrics: Metrics,
     ) -> None:
-        self._recognizer, self._source, self._cut = recognizer, source, cut
-        self._tracker, self.audience = tracker, audience
+        self._source, self._cut = source, cut
+        self._follow, self.audience = Follower(recognizer, tracker), audience
         self._max_pixels, self._metrics = max_pixels or MAX_PIXELS, metrics
         self._name = "" if source is None else mask_credentials(source)
         self.camera = Camera("none" if source is None else "opening", self._name)
@@ -161,15 +163,10 @@ class Live:
             if self.camera.state != "open":
                 self._set_camera(Camera("open", self._name))
             if self.audience.count:
-                result = self._recognizer(frame.image, look_again=False)
                 # the clock's time: a video that begins again, or a camera that comes back, goes on
-                faces = self._tracker(result.faces, monotonic())
-                self._publish(
-                    replace(
-                        result, source=self._name, frame=frame.index, time=frame.time, faces=faces
-                    ),
-                    frame.image,
-                )
+                loaded = LoadedImage(self._name, frame.image, frame.image, frame.image.size)
+                result = self._follow(loaded, monotonic())
+                self._publish(replace(result, frame=frame.index, time=frame.time), frame.image)
 
     def _publish(self, result: Result, image: Image.Image) -> None:
         self._metrics.frames.inc()

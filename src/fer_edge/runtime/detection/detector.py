@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -129,14 +129,45 @@ class Detector:
             look_again: whether an image may be searched again where `side` is None.
         """
         full = of_size or image.size
-        if image.mode not in ("L", "RGB"):
-            image = image.convert("RGB")
+        image = _readable(image)
         rows = self._search(image, self.side or SIDE)
         if self.side is None and look_again:
             rows = self._look_again(image, rows)
         factors = np.array([full[0] / image.width, full[1] / image.height], np.float32)
         rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
-        found = (_to_detection(row, full) for row in rows)
+        return self._to_detections(rows, full)
+
+    def search_size(self, image: Image.Image) -> tuple[int, int]:
+        """Width and height, in pixels, to which an image is shrunk to be searched."""
+        return shrunk_size(image.size, self.side or SIDE)
+
+    def search_regions(
+        self,
+        image: Image.Image,
+        regions: Sequence[Box],
+        of_size: tuple[int, int] | None = None,
+    ) -> tuple[Detection, ...]:
+        """The faces in parts of an upright image, which have the size that a call finds them in.
+
+        A face that two regions show is found twice, and one at a region's edge in part.
+
+        Args:
+            image, of_size: as of a call.
+            regions: boxes in pixels of the image of `search_size`.
+        """
+        full, size = of_size or image.size, self.search_size(image)
+        readable, found = _readable(image), list[Detection]()
+        for region in regions:
+            rows = self._find(shrink_region(readable, region, size))
+            points = rows.shape[1] // 2
+            rows[:, :2] += region[:2]
+            rows[:, 4:-1] += np.tile(np.array(region[:2], np.float32), points - 2)
+            rows[:, :-1] *= np.tile(np.divide(full, size).astype(np.float32), points)
+            found += self._to_detections(rows, full)
+        return tuple(found)
+
+    def _to_detections(self, rows: Floats, size: tuple[int, int]) -> tuple[Detection, ...]:
+        found = (_to_detection(row, size) for row in rows)
         return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
 
     def _look_again(self, image: Image.Image, rows: Floats) -> Floats:
@@ -149,9 +180,10 @@ class Detector:
         if smallest * factor >= SMALL:
             return rows
         with self._crowd:
-            larger = _resize(image, min(2.0, CROWD_SIDE / longer))
+            enlarged = max(1.0, min(2.0, CROWD_SIDE / longer))
+            larger = image.resize([round(side * enlarged) for side in image.size])
             others = self._search(larger, CROWD_SIDE)
-        others[:, :-1] *= np.float32(longer / max(larger.size))
+        others[:, :-1] /= np.float32(enlarged)
         others = others[others[:, 2:4].min(1) * factor < 2 * SMALL]
         both = np.concatenate([rows, others])
         both = both[np.argsort(-both[:, -1], kind="stable")][:MAX_CANDIDATES]
@@ -218,12 +250,34 @@ def _find_with_yunet(run: Run, score_threshold: float, image: Image.Image) -> Fl
 
 def shrink(image: Image.Image, side: int) -> Image.Image:
     """Shrink an image whose longer side is over `side` pixels; a smaller one stays as it is."""
-    return _resize(image, min(1.0, side / max(image.size)))
-
-
-def _resize(image: Image.Image, ratio: float) -> Image.Image:
-    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+    size = shrunk_size(image.size, side)
     return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+def shrunk_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Width and height of what `shrink` makes of an image of a size, in pixels."""
+    ratio = min(1.0, side / max(size))
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+
+
+def shrink_region(image: Image.Image, region: Box, size: tuple[int, int]) -> Image.Image:
+    """A region of an image that is shrunk to a size, in pixels; the rest of it isn't computed.
+
+    Args:
+        image: to shrink.
+        region: box inside the shrunk image, in its pixels.
+        size: width and height of the shrunk image.
+    """
+    x, y, width, height = region
+    across, down = image.width / size[0], image.height / size[1]
+    # a rounding error beyond the image would be refused
+    right, lower = min(image.width, (x + width) * across), min(image.height, (y + height) * down)
+    part = (x * across, y * down, right, lower)
+    return image.resize((width, height), Image.Resampling.BILINEAR, box=part, reducing_gap=2.0)
+
+
+def _readable(image: Image.Image) -> Image.Image:
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
 def detect_faces(

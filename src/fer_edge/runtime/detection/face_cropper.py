@@ -18,6 +18,9 @@ from fer_edge.runtime.preprocess import Box, crop_face, to_gray
 from fer_edge.runtime.results import FacesFrom
 from fer_edge.spec import ModelSpec
 
+Search: TypeAlias = Callable[[Detector, Image.Image, tuple[int, int] | None], Sequence[Detection]]
+"""Finds the faces of an image with a detector: its arguments are a detector and those of a call of
+it. `NearbySearch` is one."""
 Faces: TypeAlias = Literal["auto", "whole", "detect"]
 """Where faces are looked for: see `Recognizer.load`."""
 ALIGN_ABOVE = 10.0
@@ -68,8 +71,7 @@ class FaceCropper:
         self,
         image: Image.Image,
         size: tuple[int, int] | None = None,
-        *,
-        look_again: bool = True,
+        search: Search | None = None,
     ) -> Crops:
         """Find and crop the faces of an upright image.
 
@@ -77,7 +79,7 @@ class FaceCropper:
             image: may be reduced.
             size: width and height before that, in pixels; the boxes are those of this size. None:
                 it isn't reduced.
-            look_again: as for `Detector`.
+            search: finds the faces where the detector is to; None: in the whole image.
 
         Raises:
             SourceError: the image has no pixels or a mode that cannot be read, or a face's square
@@ -94,7 +96,8 @@ class FaceCropper:
             rule = replace(self.spec.crop, margin=0.0)  # nothing lies outside to widen it by
             face, scale = crop_face(gray, whole, rule, side), image.width / size[0]
             return Crops([((0, 0, *size), 1.0)], [face], "whole", scale)
-        found = self.detector(image, size, look_again=look_again)
+        of_size = None if size == image.size else size
+        found = (search or search_whole)(self.detector, image, of_size)
         factor = image.width / size[0], image.height / size[1]
         faces = [
             crop_face(gray, _scale(one.box, *factor), self.spec.crop, side, self._tilt_to_undo(one))
@@ -105,6 +108,13 @@ class FaceCropper:
     def _tilt_to_undo(self, detection: Detection) -> float:
         tilt = measure_tilt(detection) if self.align else 0.0
         return tilt if abs(tilt) > ALIGN_ABOVE else 0.0
+
+
+def search_whole(
+    detector: Detector, image: Image.Image, of_size: tuple[int, int] | None
+) -> tuple[Detection, ...]:
+    """The faces that a detector finds in a whole image; see `Detector`."""
+    return detector(image) if of_size is None else detector(image, of_size)
 
 
 def _scale(box: Box, x_factor: float, y_factor: float) -> Box:
