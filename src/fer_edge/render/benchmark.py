@@ -21,7 +21,8 @@ COLUMNS_EXPLAINED = (
 
 
 FRAMES_EXPLAINED = (
-    "+ one face: finding the faces of a frame and reading one, the medians' sum; frames/s: as many"
+    "+ one face: ms of finding the faces of a frame and of reading one of them; frames/s: how many "
+    "of these a second has"
 )
 
 

@@ -65,7 +65,8 @@ def _detector(state: DetectorState) -> Text:
         return Text("not installed: fer detector install")
     right = ", ".join(one.engine for one in state.engines if one.failure is None)
     wrong = [f"{one.engine}: {one.failure}" for one in state.engines if one.failure is not None]
-    parts = [state.path, state.failure, f"right under {right}" if right else None, *wrong]
+    verdict = "right" if state.samples else "opens"
+    parts = [state.path, state.failure, f"{verdict} under {right}" if right else None, *wrong]
     if not (state.engines or state.failure):
         parts.append("untested: no engine that works here reads it")
     is_broken = state.name == BUILT_IN and not state.works

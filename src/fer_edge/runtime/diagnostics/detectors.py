@@ -52,12 +52,14 @@ class DetectorState:
         path: its file; None: there is none.
         engines: its self-test under each engine that works here and reads it. A detector with a
             spec has to compute its golden samples; YuNet's has to open.
+        samples: number of its golden samples.
         failure: why the file can't be used, or isn't the known one, with what to do.
     """
 
     name: str
     path: str | None = None
     engines: tuple[EngineTest, ...] = ()
+    samples: int = 0
     failure: str | None = None
 
     @property
@@ -86,7 +88,7 @@ def _diagnose_built_in(engines: Collection[str], machine: str, report: Report) -
     try:
         path = find_detector(BUILT_IN)
         check_bundled(path)
-        precision = read_detector_spec(path).quantization.precision
+        spec = read_detector_spec(path)
         files = {name: find_detector(BUILT_IN, name) for name in ENGINES if name in engines}
     except FerEdgeError as error:
         return DetectorState(BUILT_IN, failure=str(error))
@@ -94,9 +96,11 @@ def _diagnose_built_in(engines: Collection[str], machine: str, report: Report) -
         name: file
         for name, file in files.items()
         # the file that replaces it is of another precision, which every machine offers
-        if file != path or not unsupported_reason(name, precision, machine)
+        if file != path or not unsupported_reason(name, spec.quantization.precision, machine)
     }
-    return DetectorState(BUILT_IN, str(path), _test(BUILT_IN, files, report))
+    return DetectorState(
+        BUILT_IN, str(path), _test(BUILT_IN, files, report), samples=len(spec.golden)
+    )
 
 
 def _diagnose_other(engines: Collection[str], machine: str, report: Report) -> DetectorState:
@@ -109,20 +113,20 @@ def _diagnose_other(engines: Collection[str], machine: str, report: Report) -> D
         return DetectorState(name, failure=str(error) if name != YUNET else None)
     chosen = [one for one in ENGINES if one in engines]
     try:
-        precision = read_detector_spec(path).quantization.precision
+        spec = read_detector_spec(path)
     except (MissingSpecError, ModelError):
         files = dict.fromkeys(chosen, path)
         failure = _check_digest(path)
-        return DetectorState(name, str(path), _test(name, files, report), failure)
+        return DetectorState(name, str(path), _test(name, files, report), failure=failure)
     except FerEdgeError as error:
         return DetectorState(name, str(path), failure=str(error))
     files = {
         one: path
         for one in chosen
         if model_type(path) in ENGINES[one].suffixes
-        and not unsupported_reason(one, precision, machine)
+        and not unsupported_reason(one, spec.quantization.precision, machine)
     }
-    return DetectorState(name, str(path), _test(name, files, report))
+    return DetectorState(name, str(path), _test(name, files, report), samples=len(spec.golden))
 
 
 def _check_digest(path: Path) -> str | None:
