@@ -79,9 +79,14 @@ def judge_doctor(board: str, report: Report) -> Finding:
     if not report["out"].startswith("{"):
         return Finding(False, last_line(report))
     failure, verdicts = _diagnosis(report)
-    core = json.loads(report["out"])["board"]["cpu"]
+    document = json.loads(report["out"])
+    core, detector = document["board"]["cpu"], document["detectors"][0]
+    failures = [detector["failure"], *(one["failure"] for one in detector["engines"])]
+    broken = next((one for one in failures if one is not None), None)
     passed = not report["code"] and set(verdicts) == {"right"} and core == BOARDS[board].cpu()
+    passed = passed and broken is None
     result = failure or f"1, 2, 4, ... threads: {', '.join(verdicts)}"
+    result += f"; face detector: {broken or 'right'}"
     return Finding(passed, f"{core}, onnxruntime: {result}")
 
 

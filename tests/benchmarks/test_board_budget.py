@@ -134,11 +134,14 @@ def test_our_detector_must_compute_its_golden_samples(more: dict[str, Any], righ
     assert (told.passed, told.row) == (True, ())
 
 
-def diagnosis(code: int, failure: str | None, cpu: str, *verdicts: str) -> dict[str, Any]:
+def diagnosis(
+    code: int, failure: str | None, cpu: str, *verdicts: str, detector: str | None = None
+) -> dict[str, Any]:
     document = {
         "board": {"cpu": cpu},
         "engines": [{"name": "onnxruntime", "failure": failure}],
         "rows": [{"backend": "onnxruntime", "verdict": verdict} for verdict in verdicts],
+        "detectors": [{"failure": None, "engines": [{"failure": detector}]}],
     }
     return {"code": code, "out": json.dumps(document), "err": ""}
 
@@ -147,6 +150,8 @@ def test_doctor_must_be_content() -> None:
     right = diagnosis(0, None, "Cortex-A72", "right", "right")
     assert checks.judge_doctor("a72", right).passed
     assert not checks.judge_doctor("a53", right).passed
+    broken = diagnosis(0, None, "Cortex-A72", "right", "right", detector="it crashed")
+    assert not checks.judge_doctor("a72", broken).passed
     assert not checks.judge_doctor("a72", diagnosis(0, None, "Cortex-A72")).passed
     assert not checks.judge_doctor("a72", diagnosis(0, None, "Cortex-A72", "right", "close")).passed
     crashed = checks.judge_doctor("a72", diagnosis(1, "it crashed", "Cortex-A72"))

@@ -45,8 +45,8 @@ FACES = 16
 """Noise faces of a model without golden samples."""
 
 T = TypeVar("T")
-Job = tuple[Callable[..., T], dict[str, Any]]
-"""A function that `run_in_process` calls, and its arguments."""
+Job = tuple[Callable[..., Timed], dict[str, Any]]
+"""A function that measures, for `run_in_process`, and its arguments."""
 
 
 class WorkerError(Exception):
