@@ -22,7 +22,7 @@ import onnx
 from PIL import Image
 
 from benchmarks.lib.result_tables import save_result, to_markdown
-from benchmarks.lib.timing import Latency, compare, time_in_turns
+from benchmarks.lib.timing import compare, time_in_turns
 from fer_edge.runtime.detection.detector import SIDE, Detection, Detector
 from fer_edge.runtime.detection.find_detector import BUILT_IN, find_detector, find_yunet
 from fer_edge.runtime.formats.model_files import model_size
@@ -56,14 +56,14 @@ def quality_rows(reports: Mapping[str, Sequence[DetectorReport]]) -> Iterator[Ro
         name = f"at {side} px: "
         yield [
             f"{name}recall of {first.marked:,} marked faces",
-            *(f"{one.metrics.recall:.2%}" for one in at),
+            *(f"{100 * one.metrics.recall:.2f} %" for one in at),
         ]
         for size, (count, _) in at[0].recall_by_size.items():
-            shown = (f"{one.recall_by_size[size][1]:.1%}" for one in at)
+            shown = (f"{100 * one.recall_by_size[size][1]:.1f} %" for one in at)
             yield [f"{name}of the {count:,} of {describe_size(size)}", *shown]
         yield [
             f"{name}average precision",
-            *(f"{one.metrics.average_precision:.2%}" for one in at),
+            *(f"{100 * one.metrics.average_precision:.2f} %" for one in at),
         ]
         for kind in at[0].false_by_kind:
             shown = (f"{one.false_by_kind[kind]:.3f}" for one in at)
@@ -143,7 +143,7 @@ def look_again(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Pat
         marked = len(tallies[OURS, way].marked)
         yield [
             f"{name}{at}: recall of {marked:,} marked faces",
-            *(f"{tallies[one, way].recall:.2%}" for one in paths),
+            *(f"{100 * tallies[one, way].recall:.2f} %" for one in paths),
         ]
         yield [
             f"{name}{at}: false faces on each photograph of animals and textures",
@@ -155,10 +155,8 @@ def look_again(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Pat
     ]
 
 
-def time_photographs(
-    paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
-) -> dict[str, Latency]:
-    """Seconds for one photograph on one thread, from its pixels to its faces."""
+def time_rows(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path) -> Iterator[Row]:
+    """Time for one photograph on one thread, from its pixels to its faces."""
     chosen = random.Random(SEED).sample(list(val), min(TIMED, len(val)))
     images = [read_photograph(folder / one.name).convert("RGB") for one in chosen]
 
@@ -173,7 +171,11 @@ def time_photographs(
         {name: seconds / len(images) for name, seconds in turn.items()}
         for turn in time_in_turns(calls, ROUNDS)
     ]
-    return compare(rounds, YUNET)
+    found = compare(rounds, YUNET)
+    latencies = [found[name] for name in paths]  # turns are in random order
+    shown = (f"{1000 * one.seconds:.2f}" for one in latencies)
+    yield ["ms for a photograph of val, one thread", *shown]
+    yield ["times YuNet's", *(one.format_ratio() for one in latencies)]
 
 
 def count_in_graph(path: Path, height: int, width: int) -> int:
@@ -205,10 +207,7 @@ def measure(paths: Mapping[str, Path], photographs: Path, labels: Path) -> list[
         for name, path in paths.items()
     }
     rows = [*quality_rows(reports), *look_again(paths, val, photographs)]
-    latencies = time_photographs(paths, val, photographs)
-    shown = (f"{1000 * one.seconds:.2f}" for one in latencies.values())
-    rows.append(["ms for a photograph of val, one thread", *shown])
-    rows.append(["times YuNet's", *(one.format_ratio() for one in latencies.values())])
+    rows += time_rows(paths, val, photographs)
     network = make_network(read_detector_spec(paths[OURS]))
     counts = count_multiplications(network, *FRAME), count_in_graph(paths[YUNET], *FRAME)
     height, width = FRAME

@@ -18,6 +18,7 @@ from benchmarks.detector_table import (
     look_again,
     make_mosaic,
     quality_rows,
+    time_rows,
     to_rows,
 )
 from onnx import TensorProto, helper
@@ -55,13 +56,13 @@ def test_a_row_has_a_cell_for_each_detector() -> None:
     }
     assert list(quality_rows(reports)) == [
         ["score threshold", "0.5", "0.5"],
-        ["at 640 px: recall of 9 marked faces", "90.00%", "95.00%"],
-        ["at 640 px: of the 9 of 16 to 32 px", "90.0%", "95.0%"],
-        ["at 640 px: average precision", "80.00%", "80.00%"],
+        ["at 640 px: recall of 9 marked faces", "90.00 %", "95.00 %"],
+        ["at 640 px: of the 9 of 16 to 32 px", "90.0 %", "95.0 %"],
+        ["at 640 px: average precision", "80.00 %", "80.00 %"],
         ["at 640 px: false faces on each photograph of kind animal", "0.250", "0.250"],
-        ["at 320 px: recall of 9 marked faces", "80.00%", "70.00%"],
-        ["at 320 px: of the 9 of 16 to 32 px", "80.0%", "70.0%"],
-        ["at 320 px: average precision", "80.00%", "80.00%"],
+        ["at 320 px: recall of 9 marked faces", "80.00 %", "70.00 %"],
+        ["at 320 px: of the 9 of 16 to 32 px", "80.0 %", "70.0 %"],
+        ["at 320 px: average precision", "80.00 %", "80.00 %"],
         ["at 320 px: false faces on each photograph of kind animal", "0.250", "0.250"],
     ]
     assert describe_size("128-") == "128 px or more"
@@ -112,9 +113,23 @@ def test_what_a_second_look_finds(
     monkeypatch.setattr(detector_table, "make_mosaic", remember)
     rows = list(look_again({OURS: Path("a"), YUNET: Path("b")}, val, folder))
     assert [row[1:] for row in rows[:-1]] == [
-        *(["0.00%"] * 2, ["0.000"] * 2, ["100.00%"] * 2, ["0.000"] * 2)
+        *(["0.00 %"] * 2, ["0.000"] * 2, ["100.00 %"] * 2, ["0.000"] * 2)
     ]
     assert rows[0][0] == "1 mosaics of 1,920 px, at 640 px: recall of 12 marked faces"
+
+
+def test_times_are_in_the_order_of_the_columns(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, val: list[Photograph]
+) -> None:
+    def in_turns(calls: dict[str, object], rounds: int) -> list[dict[str, float]]:
+        assert list(calls) == [OURS, YUNET]
+        return [{YUNET: 0.08, OURS: 0.04}] * rounds
+
+    monkeypatch.setattr(detector_table, "Detector", lambda *_, **__: None)
+    monkeypatch.setattr(detector_table, "time_in_turns", in_turns)
+    milliseconds, ratios = time_rows({OURS: Path("a"), YUNET: Path("b")}, val, folder)
+    assert milliseconds[1:] == ["5.00", "10.00"]  # of eight photographs
+    assert ratios[1:] == ["0.50 (0.50 to 0.50)", "1.00 (1.00 to 1.00)"]
 
 
 def test_multiplications_of_a_graph(tmp_path: Path) -> None:
