@@ -148,7 +148,8 @@ def predict_here(models: dict[str, Path], detectors: dict[str, Path], host_outpu
             arrays["detector"] = detect_faces(open_network(path, threads=1), pixels)
         else:
             engine = "ncnn" if path.suffix == ".param" else "onnxruntime"
-            find, _ = open_finder(path, threads=1, engine=engine)
+            file = detectors[NCNN_DETECTOR] if name == HALF_DETECTOR else path
+            find, _ = open_finder(file, threads=1, engine=engine)
             arrays[name] = find(Image.fromarray(pixels))
     np.savez(host_outputs, **arrays)
     return what
