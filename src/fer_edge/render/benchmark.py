@@ -33,8 +33,8 @@ def benchmark_tables(found: Benchmark) -> Iterable[Table | Text | str]:
     yield COLUMNS_EXPLAINED
     for _, frames in groupby(found.frames, key=lambda frame: frame.detector):
         yield from _detector(list(frames), found)
-    rows = [*found.rows, *found.frames]
-    versions = {row.backend: row.speed.engine for row in rows if row.speed is not None}
+    timed: list[Row | FrameRow] = [*found.rows, *found.frames]
+    versions = {one.backend: one.speed.engine for one in timed if one.speed is not None}
     yield "engines: " + (", ".join(map(" ".join, versions.items())) or "none worked")
     board = found.board
     yield f"{board.name}: {board.cpu}, {board.cores} core{'s' if board.cores > 1 else ''} usable"
