@@ -96,6 +96,30 @@ def fp32_model(exporter: None, tmp_path_factory: pytest.TempPathFactory) -> Path
     return export_checkpoint(bundled("checkpoint"), tmp_path_factory.mktemp("fp32") / "m.onnx").path
 
 
+@pytest.fixture(scope="session")
+def detector_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector that isn't trained, as ONNX file, beside it as ncnn's files where ncnn is."""
+    from importlib.util import find_spec
+
+    from fer_edge.export.detector_exporter import export_detector
+    from tests.support.detectors import save_detector
+
+    folder = tmp_path_factory.mktemp("detector")
+    source = save_detector(folder)
+    path = export_detector(source, folder / "detector.onnx").path
+    if find_spec("pnnx") and find_spec("ncnn"):
+        export_detector(source, folder / "detector.ncnn.param", format="ncnn")
+    return path
+
+
+@pytest.fixture
+def built_in_detector(monkeypatch: pytest.MonkeyPatch, detector_files: Path) -> Path:
+    """Take `detector_files` for the detector of the package."""
+    name = "fer_edge.runtime.detection.find_detector.bundled"
+    monkeypatch.setattr(name, lambda *_: detector_files)
+    return detector_files
+
+
 def pytest_configure() -> None:
     restore_interrupts()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.board.machine import BOARDS
+from fer_edge.runtime.detection.cells import MAX_PIXEL_DIFFERENCE, MAX_SCORE_DIFFERENCE
 
 FLOAT_TOLERANCE = 1e-4
 """Allowed |Δlogit| of a float file between this machine and the board; int8 must be equal."""
@@ -21,6 +22,10 @@ DETECTOR_TOLERANCE = 0.01
 """Allowed difference of boxes and landmarks, in pixels."""
 
 YUNET = "YuNet, 320 x 240"
+DETECTOR, NCNN_DETECTOR = "detector, 320 x 240", "detector ncnn, 320 x 240"
+"""The package's face detector: its ONNX file, and its ncnn files."""
+HALF_DETECTOR = "detector ncnn, fp16 arithmetic"
+"""As `NOT_OFFERED`."""
 
 Report = dict[str, Any]
 """The JSON document that on_board.py prints."""
@@ -74,9 +79,14 @@ def judge_doctor(board: str, report: Report) -> Finding:
     if not report["out"].startswith("{"):
         return Finding(False, last_line(report))
     failure, verdicts = _diagnosis(report)
-    core = json.loads(report["out"])["board"]["cpu"]
+    document = json.loads(report["out"])
+    core, detector = document["board"]["cpu"], document["detectors"][0]
+    failures = [detector["failure"], *(one["failure"] for one in detector["engines"])]
+    broken = next((one for one in failures if one is not None), None)
     passed = not report["code"] and set(verdicts) == {"right"} and core == BOARDS[board].cpu()
+    passed = passed and broken is None
     result = failure or f"1, 2, 4, ... threads: {', '.join(verdicts)}"
+    result += f"; face detector: {broken or 'right'}"
     return Finding(passed, f"{core}, onnxruntime: {result}")
 
 
@@ -89,7 +99,7 @@ def _diagnosis(report: Report) -> tuple[str | None, list[str]]:
 
 
 def judge_infer(expected: Report, _: str, report: Report) -> Finding:
-    """The face that is found has the place and the expression that it has here."""
+    """The image is taken as one face."""
     if report["code"]:
         return Finding(False, last_line(report))
     (face,), (reference,) = json.loads(report["out"])["faces"], expected["faces"]
@@ -129,6 +139,22 @@ def judge_detector(board: str, report: Report) -> Finding:
     return _counted(YUNET, board, report, passed, texts, ("", apart))
 
 
+def judge_own_detector(name: str, board: str, report: Report) -> Finding:
+    """The package's detector against the golden samples of its spec, which are PyTorch's."""
+    score, pixels = report["score"], report["pixels"]
+    texts = [
+        f"golden samples {score:.1g} from PyTorch's scores (at most {MAX_SCORE_DIFFERENCE})",
+        f"{pixels:.1g} px (at most {MAX_PIXEL_DIFFERENCE})",
+        f"{report['faces']} faces, as here" if report["same"] else "other faces than here",
+    ]
+    if name == HALF_DETECTOR:
+        return Finding(True, "; ".join([*texts, f"{report['instructions'] / 1e6:.2f} M"]))
+    passed = (
+        score <= MAX_SCORE_DIFFERENCE and pixels <= MAX_PIXEL_DIFFERENCE and bool(report["same"])
+    )
+    return _counted(name, board, report, passed, texts, ("", f"{pixels:.1e} px"))
+
+
 def _counted(
     name: str, board: str, report: Report, passed: bool, texts: list[str], apart: tuple[str, str]
 ) -> Finding:
@@ -142,7 +168,7 @@ def list_checks(
     image: Path,
     expected: Report,
     models: dict[str, Path],
-    detector: Path | None,
+    detectors: dict[str, Path],
     host_outputs: Path,
 ) -> Iterator[Check]:
     """The checks of each board.
@@ -151,10 +177,10 @@ def list_checks(
         image: an image of one face.
         expected: the output of `fer infer --json` on this machine for it.
         models: files by name; `host_outputs` has this machine's logits under the same names.
-        detector: YuNet's file; None: it isn't checked.
+        detectors: files by name: those that are checked of `YUNET` and the package's detector.
         host_outputs: the .npz file of this machine's outputs.
     """
-    infer = ["fer", "infer", "--device", "cpu", "--detector", "built-in", "--json", str(image)]
+    infer = ["fer", "infer", "--device", "cpu", "--faces", "whole", "--json", str(image)]
     yield Check("fer --version", ["fer", "--version"], judge_version)
     doctor = ["fer", "doctor", "--no-probe", "--json"]
     yield Check("fer doctor --no-probe, alone", doctor, judge_childless)
@@ -163,6 +189,8 @@ def list_checks(
     for name, path in models.items():
         judge = functools.partial(judge_model, name)
         yield Check(name, ["model", name, str(path), str(host_outputs)], judge)
-    if detector:
-        job = ["detector", str(detector), str(host_outputs)]
-        yield Check(YUNET, job, judge_detector)
+    for name, path in detectors.items():
+        kind = "detector" if name == YUNET else "own_detector"
+        judge = judge_detector if name == YUNET else functools.partial(judge_own_detector, name)
+        key = [] if name == YUNET else [name]
+        yield Check(name, [kind, *key, str(path), str(host_outputs)], judge)

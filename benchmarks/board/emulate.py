@@ -23,15 +23,26 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.board import budget
-from benchmarks.board.checks import NOT_OFFERED, Check, Finding, list_checks
+from benchmarks.board.checks import (
+    DETECTOR,
+    HALF_DETECTOR,
+    NCNN_DETECTOR,
+    NOT_OFFERED,
+    YUNET,
+    Check,
+    Finding,
+    list_checks,
+)
 from benchmarks.board.machine import BOARDS, CACHE, HERE, Machine, build, qemu_version
 from benchmarks.lib.result_tables import packaged_titles, save_result
+from fer_edge.errors import ModelError
 from fer_edge.runtime.backends import open_backend
-from fer_edge.runtime.detection.detector import detect_faces
+from fer_edge.runtime.detection.detector import detect_faces, open_finder
 from fer_edge.runtime.detection.engines import open_network
+from fer_edge.runtime.detection.find_detector import BUILT_IN, find_detector
 from fer_edge.runtime.formats.model_files import BUNDLED, COMPANIONS, bundled
 from fer_edge.runtime.formats.ncnn_files import DIGESTS, format_document
-from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.runtime.formats.spec_reader import read_any_spec
 
 ROOT = HERE.parent.parent
 IMAGE = ROOT / "examples" / "astronaut.png"
@@ -39,6 +50,7 @@ FACES = 64
 TIMEOUT = 3600.0
 """Seconds for a check; one takes minutes on a busy machine."""
 MAX_PARALLEL = 4
+HALF = (NOT_OFFERED, HALF_DETECTOR)
 EXTRA = "--model"
 """The row of the file that has no budget."""
 COLUMNS = ["board", "file", "same label", "largest difference", "M instructions", "memory, MB"]
@@ -86,17 +98,39 @@ def ncnn_files(cache: Path, scratch: Path) -> dict[str, Path]:
     found = {name: path for name, path in made.items() if path}
     if not found:
         raise SystemExit("--ncnn needs the extras export and ncnn: pip install '.[export,ncnn]'")
+    return {**found, NOT_OFFERED: halve(found["ncnn fp32"], scratch)}
+
+
+def halve(source: Path, scratch: Path) -> Path:
+    """Copy ncnn's files and have them computed in half precision."""
+    path = scratch / f"half-{source.name}"
     for suffix in (".param", *COMPANIONS[".param"]):
-        shutil.copy(found["ncnn fp32"].with_suffix(suffix), scratch / f"half.ncnn{suffix}")
-    path = scratch / "half.ncnn.param"
-    beside, spec = path.with_suffix(".json"), read_spec(path)
+        shutil.copy(source.with_suffix(suffix), path.with_suffix(suffix))
+    beside, spec = path.with_suffix(".json"), read_any_spec(path)
     assert spec.ncnn is not None
     spec = replace(spec, ncnn=replace(spec.ncnn, arithmetic="fp16"))
     beside.write_text(format_document(spec, json.loads(beside.read_text())[DIGESTS]))
-    return {**found, NOT_OFFERED: path}
+    return path
 
 
-def predict_here(models: dict[str, Path], detector: Path | None, host_outputs: Path) -> str:
+def find_detectors(yunet: str, scratch: Path, *, ncnn: bool) -> dict[str, Path]:
+    """By name: the package's detector, and YuNet where its file is named."""
+    found = {}
+    try:
+        found[DETECTOR] = find_detector(BUILT_IN)
+        if ncnn:
+            found[NCNN_DETECTOR] = find_detector(BUILT_IN, "ncnn")
+            found[HALF_DETECTOR] = halve(found[NCNN_DETECTOR], scratch)
+    except ModelError as error:
+        print(f"skipped: {error}")
+    if yunet:
+        found[YUNET] = Path(yunet)
+    else:
+        print("skipped: YuNet: FER_EDGE_DETECTOR names no file")
+    return {name: path.resolve() for name, path in found.items()}
+
+
+def predict_here(models: dict[str, Path], detectors: dict[str, Path], host_outputs: Path) -> str:
     """Write this machine's outputs, for ncnn PyTorch's, to an .npz and describe the faces."""
     shown, what = faces(FACES)
     pixels = np.asarray(Image.open(IMAGE).convert("RGB").resize((320, 240)))
@@ -109,8 +143,14 @@ def predict_here(models: dict[str, Path], detector: Path | None, host_outputs: P
         else:
             backend = open_backend(path, backend="onnxruntime", threads=1, verify=False)
             arrays[name] = backend(shown)
-    if detector:
-        arrays["detector"] = detect_faces(open_network(detector, threads=1), pixels)
+    for name, path in detectors.items():
+        if name == YUNET:
+            arrays["detector"] = detect_faces(open_network(path, threads=1), pixels)
+        else:
+            engine = "ncnn" if path.suffix == ".param" else "onnxruntime"
+            file = detectors[NCNN_DETECTOR] if name == HALF_DETECTOR else path
+            find, _ = open_finder(file, threads=1, engine=engine)
+            arrays[name] = find(Image.fromarray(pixels))
     np.savez(host_outputs, **arrays)
     return what
 
@@ -215,7 +255,6 @@ def main() -> None:
     began = time.monotonic()
     # taken away: the tests' made-up faces, imported, would do it, and `fer infer` shall not find it
     named = os.environ.pop("FER_EDGE_DETECTOR", "")
-    detector = Path(named) if named else None
     cache = chosen.cache.resolve()
     with tempfile.TemporaryDirectory(prefix="board-") as scratch:
         with ThreadPoolExecutor() as pool:
@@ -230,20 +269,19 @@ def main() -> None:
         others = {"fp32": fp32, **of_ncnn, EXTRA: chosen.model}
         models = {name: path.resolve() for name, path in {**shipped, **others}.items() if path}
         host_outputs = Path(scratch) / "outputs.npz"
-        what = f"{FACES} {predict_here(models, detector, host_outputs)}"
-        command = [sys.executable, "-m", "fer_edge", "infer", "--json", "--detector", "built-in"]
+        detectors = find_detectors(named, Path(scratch), ncnn=chosen.ncnn)
+        what = f"{FACES} {predict_here(models, detectors, host_outputs)}"
+        command = [sys.executable, "-m", "fer_edge", "infer", "--json", "--faces", "whole"]
         here = subprocess.run([*command, str(IMAGE)], capture_output=True, check=True)
-        checks = list_checks(IMAGE, json.loads(here.stdout), models, detector, host_outputs)
+        checks = list_checks(IMAGE, json.loads(here.stdout), models, detectors, host_outputs)
         print(f"built in {time.monotonic() - began:.0f} s; {what}")
         if fp32 is None:
             print("skipped: fp32: pip install 'fer-edge[export]' makes its file")
-        if detector is None:
-            print("skipped: the detector: FER_EDGE_DETECTOR names none")
         pairs = [
             (board, check)
             for board, check in itertools.product(chosen.boards, checks)
             # the older cores compute nothing in half precision
-            if check.name != NOT_OFFERED or "asimdhp" in BOARDS[board].features
+            if check.name not in HALF or "asimdhp" in BOARDS[board].features
         ]
         with ThreadPoolExecutor(min(MAX_PARALLEL, os.cpu_count() or 1)) as pool:
             found = pool.map(lambda pair: run_check(machine, *pair), pairs)

@@ -3,6 +3,7 @@
 on_board.py fer ARGUMENT... COUNTS              the command, in this process
 on_board.py model NAME MODEL ANSWERS COUNTS     a model against the host's logits
 on_board.py detector DETECTOR ANSWERS COUNTS    the same for YuNet
+on_board.py own_detector NAME DETECTOR ANSWERS COUNTS    the package's against its golden samples
 
 ANSWERS is the host's .npz file, COUNTS the file that the plugin writes to.
 """
@@ -92,6 +93,37 @@ def detector(path: str, host_outputs: str, counts: str) -> dict[str, Any]:
     }
 
 
+def own_detector(name: str, path: str, host_outputs: str, counts: str) -> dict[str, Any]:
+    import numpy as np
+    from PIL import Image
+
+    from fer_edge.runtime.detection.cells import OPENERS, SURE, find_faces
+    from fer_edge.runtime.formats.spec_reader import read_detector_spec
+
+    engine = "ncnn" if path.endswith(".param") else "onnxruntime"
+    spec = read_detector_spec(Path(path))
+    # not `open_cells`: it refuses a file whose golden samples differ, without their difference
+    run = OPENERS[engine][1](Path(path), spec, 1)
+    score = pixels = 0.0
+    for sample in spec.golden:
+        image, golden = sample.decode()
+        difference = np.abs(run(image[None])[0] - golden)
+        score = max(score, float(difference[-1].max()))
+        pixels = max(pixels, float(difference[:-1, golden[-1] >= SURE].max(initial=0)))
+    with np.load(host_outputs) as host:
+        photograph, expected = Image.fromarray(host["pixels"]), host[name]
+    counted = instructions(lambda _: find_faces(run, spec, photograph), counts)
+    found = find_faces(run, spec, photograph)
+    return {
+        "score": score,
+        "pixels": pixels,
+        "faces": len(found),
+        "same": len(found) == len(expected),
+        "instructions": counted,
+        "memory": resident(),
+    }
+
+
 def instructions(call: Callable[[int], object], counts: str) -> int:
     """Instructions of one call: the median of `COUNTED` calls after `WARM_UP`."""
     taken = []
@@ -139,6 +171,7 @@ def main(kind: str, *arguments: str) -> None:
         "fer": fer,
         "model": model,
         "detector": detector,
+        "own_detector": own_detector,
     }
     report = kinds[kind](*arguments)
     versions = {"Python": sys.version.split()[0]}

@@ -17,6 +17,10 @@ TASKS = {None: "a model of expressions", "face-detection": "a face detector"}
 """What a model is, by the key `task` of its spec; a model of expressions has no such key."""
 
 
+class OtherTaskError(SpecError):
+    """The spec is of a model with another task."""
+
+
 class SpecDocument:
     """Base of the dataclasses that a model file carries as its spec.
 
@@ -44,7 +48,7 @@ class SpecDocument:
         Raises:
             DamagedSpecError: the text is not JSON, or a value is invalid.
             NewerSpecError: its schema is later than the latest that this package reads.
-            SpecError: it is of a model with another task.
+            OtherTaskError: it is of a model with another task.
         """
         try:
             document = parse_json(text)
@@ -59,7 +63,7 @@ class SpecDocument:
         """Read a spec from plain JSON values; unknown keys are ignored.
 
         Raises:
-            DamagedSpecError, NewerSpecError, SpecError: as `from_json`.
+            DamagedSpecError, NewerSpecError, OtherTaskError: as `from_json`.
         """
         schema = document.get("schema") if isinstance(document, dict) else None
         if not isinstance(schema, int) or schema < 1:
@@ -74,7 +78,7 @@ class SpecDocument:
         assert isinstance(document, dict)
         task = document.get("task")
         if task != cls.TASK and (task is None or isinstance(task, str)) and task in TASKS:
-            raise SpecError(f"{where}: {TASKS[task]}, not {TASKS[cls.TASK]}")
+            raise OtherTaskError(f"{where}: {TASKS[task]}, not {TASKS[cls.TASK]}")
         try:
             return parse(cls, document, "spec", unknown="ignore")
         except ValueError as error:
@@ -86,7 +90,7 @@ class SpecDocument:
 
         Raises:
             MissingSpecError: there is no key `fer_edge`.
-            DamagedSpecError, NewerSpecError, SpecError: as `from_json`.
+            DamagedSpecError, NewerSpecError, OtherTaskError: as `from_json`.
         """
         if KEY not in metadata:
             raise MissingSpecError(

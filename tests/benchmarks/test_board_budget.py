@@ -14,7 +14,7 @@ from benchmarks.lib import result_tables
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.backends.verification import MAX_DIFF
 from fer_edge.runtime.device.cpu import core_names
-from fer_edge.runtime.formats.model_files import BUNDLED, bundled
+from fer_edge.runtime.formats.model_files import BUNDLED, DETECTOR, FOLDER, SUFFIXES, bundled
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,10 @@ def test_writing_keeps_what_was_not_run(tmp_path: Path) -> None:
 def test_every_board_has_a_budget_for_every_file() -> None:
     counts = budget.load()["counts"]
     assert counts.keys() == machine.BOARDS.keys()
-    assert {frozenset(files) for files in counts.values()} == {
-        frozenset((*BUNDLED, "fp32", "ncnn fp32", "ncnn fp16", checks.YUNET))
-    }
+    files = {*BUNDLED, "fp32", "ncnn fp32", "ncnn fp16", checks.YUNET}
+    if (FOLDER / f"{DETECTOR}{SUFFIXES['model']}").is_file():
+        files |= {checks.DETECTOR, checks.NCNN_DETECTOR}
+    assert {frozenset(counted) for counted in counts.values()} == {frozenset(files)}
 
 
 def board_report(**more: Any) -> dict[str, Any]:
@@ -106,11 +107,41 @@ def test_the_detector_must_find_the_same() -> None:
     assert not checks.judge_detector("a72", board_report(largest=None)).passed
 
 
-def diagnosis(code: int, failure: str | None, cpu: str, *verdicts: str) -> dict[str, Any]:
+def own_detector_report(**more: Any) -> dict[str, Any]:
+    right = {"score": 1e-6, "pixels": 1e-4, "faces": 1, "same": True}
+    return {**right, "instructions": 20_000_000, "memory": 60.0, **more}
+
+
+@pytest.mark.parametrize(
+    ("more", "right"),
+    [
+        ({}, True),
+        ({"score": 0.01}, False),
+        ({"pixels": 0.6}, False),
+        ({"pixels": float("nan")}, False),
+        ({"same": False}, False),
+    ],
+)
+def test_our_detector_must_compute_its_golden_samples(more: dict[str, Any], right: bool) -> None:
+    found = checks.judge_own_detector(checks.DETECTOR, "a72", own_detector_report(**more))
+    assert found.passed is right
+    assert found.row[1:4] == (
+        checks.DETECTOR,
+        "",
+        f"{own_detector_report(**more)['pixels']:.1e} px",
+    )
+    told = checks.judge_own_detector(checks.HALF_DETECTOR, "a76", own_detector_report(**more))
+    assert (told.passed, told.row) == (True, ())
+
+
+def diagnosis(
+    code: int, failure: str | None, cpu: str, *verdicts: str, detector: str | None = None
+) -> dict[str, Any]:
     document = {
         "board": {"cpu": cpu},
         "engines": [{"name": "onnxruntime", "failure": failure}],
         "rows": [{"backend": "onnxruntime", "verdict": verdict} for verdict in verdicts],
+        "detectors": [{"failure": None, "engines": [{"failure": detector}]}],
     }
     return {"code": code, "out": json.dumps(document), "err": ""}
 
@@ -119,6 +150,8 @@ def test_doctor_must_be_content() -> None:
     right = diagnosis(0, None, "Cortex-A72", "right", "right")
     assert checks.judge_doctor("a72", right).passed
     assert not checks.judge_doctor("a53", right).passed
+    broken = diagnosis(0, None, "Cortex-A72", "right", "right", detector="it crashed")
+    assert not checks.judge_doctor("a72", broken).passed
     assert not checks.judge_doctor("a72", diagnosis(0, None, "Cortex-A72")).passed
     assert not checks.judge_doctor("a72", diagnosis(0, None, "Cortex-A72", "right", "close")).passed
     crashed = checks.judge_doctor("a72", diagnosis(1, "it crashed", "Cortex-A72"))

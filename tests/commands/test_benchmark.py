@@ -18,6 +18,11 @@ QUICK = ("--threads", "1", "--batch", "1", "--rounds", "1", "--seconds", "0.01")
 ONE = Timed("1.0", 80.0, 65.0, (2_000_000,) * 100, 75_000_000, ())
 
 
+@pytest.fixture(autouse=True)
+def _detector(built_in_detector: Path) -> Path:
+    return built_in_detector
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Children that answer at once; OpenVINO's crash."""
@@ -42,9 +47,16 @@ def test_really(fer: Fer) -> None:
         assert row["speed"]["peak_memory"] > 2**24
         assert row["size"] == bundled("model").stat().st_size
     assert len(document["health"]) == 2
-    assert ran.err == "".join(
-        f"base.onnx, {name}, 1 thread, batch 1 (round 1 of 1)\n"
-        for name in ("onnxruntime", "openvino")
+    sizes = [(row["backend"], row["width"], row["failure"]) for row in document["frames"]]
+    assert sizes == [("onnxruntime", 640, None), ("onnxruntime", 320, None)]
+    slow, fast = (row["speed"]["p50_ms"] for row in document["frames"])
+    assert slow > fast > 0
+    assert ran.err.endswith("detector.onnx 320 x 240, onnxruntime, 1 thread (round 1 of 1)\n")
+    assert ran.err.startswith(
+        "".join(
+            f"base.onnx, {name}, 1 thread, batch 1 (round 1 of 1)\n"
+            for name in ("onnxruntime", "openvino")
+        )
     )
 
 
@@ -78,6 +90,9 @@ def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
         "onnxruntime 1 1 2.00 (2.00-2.00) 2.00 2.00 500 80 + 65 75",
         "onnxruntime 1 8 2.00 (2.00-2.00) 2.00 2.00 4,000 80 + 65 75",
         "openvino: it crashed: Illegal instruction (signal 4)",
+        "engine threads frame ms, median p95 p99 + one face frames/s",
+        "onnxruntime 1 640 x 480 2.00 (2.00-2.00) 2.00 2.00 4.00 250",
+        "onnxruntime 1 320 x 240 2.00 (2.00-2.00) 2.00 2.00 4.00 250",
         "engines: onnxruntime 1.0",
         "before: 48 °C, 600 MHz, not throttled",
         "after: 85 °C, 1000 to 1500 MHz, throttled now, throttled since boot",

@@ -11,7 +11,11 @@ from tests.support.self_tests import fake_self_tests
 
 
 @pytest.fixture(autouse=True)
-def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _own_place(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    built_in_detector: Path,  # noqa: ARG001
+) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr("fer_edge.runtime.device.board.count_usable_cores", lambda: 2)
 
@@ -26,7 +30,13 @@ def test_really(fer: Fer) -> None:
     assert document["rows"][0]["verdict"] == "right"
     assert (document["model"]["name"], document["model"]["version"]) == ("base", "3")
     assert document["model"]["metrics"][0]["split"] == "test"
-    assert ran.err == "testing onnxruntime, 1 thread\ntesting openvino, 1 thread\n"
+    built_in, other = document["detectors"]
+    assert (built_in["name"], built_in["failure"]) == ("built-in", None)
+    assert {one["failure"] for one in built_in["engines"]} == {None}
+    assert built_in["samples"] == 2
+    assert (other["name"], other["path"], other["failure"]) == ("yunet", None, None)
+    assert ran.err.startswith("testing onnxruntime, 1 thread\ntesting openvino, 1 thread\n")
+    assert "testing the face detector built-in, onnxruntime\n" in ran.err
 
 
 def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -37,7 +47,9 @@ def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     shown = plain_text(ran.out)
     for text in (
         *("board", "CPU features", "memory", "cameras none", "PyAV is installed", "1.0: cpu"),
-        "not installed: fer detector install",
+        "face detector built-in",
+        "right under onnxruntime, openvino",
+        "face detector yunet not installed: fer detector install",
         "base 3, int8, 69.66% accuracy on FER2013 test",
         "onnxruntime 2 1.00 right: 16 of 16 same label, max |Δlogit| 1e-07",
         "openvino 1 1.00 close: 15 of 16 same label, max |Δlogit| 0.13",

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fer_edge.runtime.diagnostics import doctor, self_test
+from fer_edge.runtime.diagnostics import detectors, doctor, self_test
+from fer_edge.runtime.diagnostics.detectors import Opened
 from fer_edge.runtime.diagnostics.self_test import EngineState, Measured, describe_engine
 from fer_edge.runtime.diagnostics.worker import WorkerError
 
@@ -35,6 +36,7 @@ def fake_self_tests(
             raise WorkerError(found)
         return Measured(**{**RIGHT, **found})
 
+    monkeypatch.setattr(detectors, "run_in_process", lambda *_, **__: Opened(0))
     monkeypatch.setattr(doctor, "run_in_process", run)
     monkeypatch.setattr(self_test, "run_in_process", run)
     return log

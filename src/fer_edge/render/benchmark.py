@@ -10,6 +10,7 @@ from rich.text import Text
 from fer_edge.render.table import Table
 from fer_edge.runtime.device.throttling import Health
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
+from fer_edge.runtime.diagnostics.frames import FrameRow
 from fer_edge.runtime.diagnostics.statistics import Speed
 from fer_edge.text import printable
 
@@ -19,12 +20,21 @@ COLUMNS_EXPLAINED = (
 )
 
 
+FRAMES_EXPLAINED = (
+    "+ one face: ms of finding the faces of a frame and of reading one of them; frames/s: how many "
+    "of these a second has"
+)
+
+
 def benchmark_tables(found: Benchmark) -> Iterable[Table | Text | str]:
     """A table per model, the machine's state before and after, and warnings."""
     for _, rows in groupby(found.rows, key=lambda row: row.model):
         yield from _model(list(rows), found)
     yield COLUMNS_EXPLAINED
-    versions = {row.backend: row.speed.engine for row in found.rows if row.speed is not None}
+    for _, frames in groupby(found.frames, key=lambda frame: frame.detector):
+        yield from _detector(list(frames), found)
+    timed: list[Row | FrameRow] = [*found.rows, *found.frames]
+    versions = {one.backend: one.speed.engine for one in timed if one.speed is not None}
     yield "engines: " + (", ".join(map(" ".join, versions.items())) or "none worked")
     board = found.board
     yield f"{board.name}: {board.cpu}, {board.cores} core{'s' if board.cores > 1 else ''} usable"
@@ -53,11 +63,39 @@ def _model(rows: Sequence[Row], found: Benchmark) -> Iterable[Table | Text]:
     yield from (Text(printable(line), "red") for line in _failures(rows))
 
 
-def _cells(row: Row, speed: Speed) -> Iterable[str | Text]:
+def _detector(frames: Sequence[FrameRow], found: Benchmark) -> Iterable[Table | Text | str]:
+    """Finding the faces of a frame, and reading one of them."""
+    first = frames[0]
+    title = f"{first.detector or 'no face detector'}: {first.size / 1e6:.2f} MB"
+    table = Table("engine", title=title, title_justify="left")
+    for column in ("threads", "frame", "ms, median", "p95", "p99", "+ one face", "frames/s"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for frame in frames:
+        if (speed := frame.speed) is None:
+            continue
+        face = found.face_ms(frame)
+        both = None if face is None else speed.p50_ms + face
+        table.add_row(
+            *(frame.backend, str(frame.threads), f"{frame.width} x {frame.height}"),
+            *(_median(speed), _ms(speed.p95_ms), _ms(speed.p99_ms), _ms(both)),
+            "" if both is None else f"{1000 / both:,.0f}",
+        )
+    if table.rows:
+        yield table
+        yield FRAMES_EXPLAINED
+    reasons = dict.fromkeys(f"{row.backend}: {row.failure}" for row in frames if row.failure)
+    yield from (Text(f"face detector, {printable(reason)}", "red") for reason in reasons)
+
+
+def _median(speed: Speed) -> Text:
     low, high = speed.interval_ms
-    median = f"{_ms(speed.p50_ms)} ({_ms(low)}-{_ms(high)})"
+    shown = f"{_ms(speed.p50_ms)} ({_ms(low)}-{_ms(high)})"
+    return Text(shown, "" if speed.is_narrow else "yellow")
+
+
+def _cells(row: Row, speed: Speed) -> Iterable[str | Text]:
     yield from (row.backend, str(row.threads), str(row.batch))
-    yield Text(median, "" if speed.is_narrow else "yellow")
+    yield _median(speed)
     yield from (_ms(speed.p95_ms), _ms(speed.p99_ms), f"{speed.faces_per_second:,.0f}")
     yield f"{speed.import_ms:.0f} + {speed.load_ms:.0f}"
     yield "" if speed.peak_memory is None else f"{speed.peak_memory / 1e6:.0f}"

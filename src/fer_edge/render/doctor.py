@@ -10,7 +10,9 @@ from rich.text import Text
 from fer_edge.errors import install_command
 from fer_edge.render.table import Table
 from fer_edge.runtime.backends.registry import install_advice
+from fer_edge.runtime.detection.find_detector import BUILT_IN
 from fer_edge.runtime.device.board import Board
+from fer_edge.runtime.diagnostics.detectors import DetectorState
 from fer_edge.runtime.diagnostics.doctor import Diagnosis
 from fer_edge.runtime.diagnostics.self_test import Row, Verdict
 from fer_edge.text import printable
@@ -51,12 +53,25 @@ def _machine(found: Diagnosis) -> Table:
     rows["cameras"] = f"{', '.join(listed) or 'none'}; {picamera2}"
     no_video = f"not installed: {install_command('av', 'video')}"
     rows["video"] = "PyAV is installed" if found.pyav else no_video
-    detector = [found.detector.path, found.detector.failure]
-    style = "yellow" if found.detector.failure else ""
-    rows["face detector"] = Text(": ".join(part for part in detector if part), style)
+    rows |= {f"face detector {one.name}": _detector(one) for one in found.detectors}
     for name, text in rows.items():
         table.add_row(name, text)
     return table
+
+
+def _detector(state: DetectorState) -> Text:
+    """A detector's file, and the engines under which it passes its self-test."""
+    if state.path is None and state.failure is None:
+        return Text("not installed: fer detector install")
+    right = ", ".join(one.engine for one in state.engines if one.failure is None)
+    wrong = [f"{one.engine}: {one.failure}" for one in state.engines if one.failure is not None]
+    verdict = "right" if state.samples else "opens"
+    parts = [state.path, state.failure, f"{verdict} under {right}" if right else None, *wrong]
+    if not (state.engines or state.failure):
+        parts.append("untested: no engine that works here reads it")
+    is_broken = state.name == BUILT_IN and not state.works
+    style = "red" if is_broken else "yellow" if wrong or not state.works else ""
+    return Text("; ".join(part for part in parts if part), style)
 
 
 def _python(board: Board) -> str | Text:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.text import Text
 
 from fer_edge.render.table import Table
-from fer_edge.spec import Metrics, ModelSpec, ParitySummary
+from fer_edge.spec import GateState, Metrics, ModelSpec, ParitySummary, Quantization
 from fer_edge.text import printable
 from fer_edge.train.evaluation.metrics import wilson_interval
 
 
 def spec_table(spec: ModelSpec, where: str) -> Table:
     """The spec inside a model as a table."""
-    table = Table("", "", title=printable(where), show_header=False, title_justify="left")
     face, quantization = spec.input, spec.quantization
-    counts = ", ".join(f"{name} {count:,}" for name, count in spec.data.faces.items())
-    unlabelled = ", ".join(f"{name} {count:,}" for name, count in spec.data.unlabelled.items())
     rows: dict[str, str | Text] = {
         "name": f"{spec.name} ({spec.architecture}), schema {spec.schema}",
         **({"version": spec.version} if spec.version else {}),
@@ -29,40 +28,69 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
         + (
             f", of its QAT model {quantization.temperature:.4f}" if quantization.temperature else ""
         ),
-        "precision": f"{quantization.precision}, weights {quantization.weights}"
-        + (f", {quantization.method}" if quantization.method else ""),
-        "trained on": f"{spec.data.name}: {counts}",
+        "precision": describe_precision(quantization),
+        "trained on": f"{spec.data.name}: {format_counts(spec.data.faces)}",
         "data licence": spec.data.licence,
         **({"teachers trained on": "; ".join(spec.data.teachers)} if spec.data.teachers else {}),
-        **({"unlabelled faces": unlabelled} if unlabelled else {}),
+        **(
+            {"unlabelled faces": format_counts(spec.data.unlabelled)}
+            if spec.data.unlabelled
+            else {}
+        ),
         **{f"on {m.split}": _metrics(m) for m in spec.metrics},
         "golden samples": str(len(spec.golden)),
-        "made with": ", ".join(f"{k} {v}" for k, v in spec.tools.items()),
+        "made with": format_tools(spec.tools),
         "intended use": spec.intended_use,
     }
     if spec.parity:
         rows["parity"] = _parity(spec.parity)
     if spec.source_sha256:
         rows["checkpoint"] = f"sha256 {spec.source_sha256}"
+    return rows_table(rows, where)
+
+
+def rows_table(rows: Mapping[str, str | Text], where: str) -> Table:
+    """A table of names and texts, with the file's path as its title."""
+    table = Table("", "", title=printable(where), show_header=False, title_justify="left")
     for name, text in rows.items():
         table.add_row(name, text)
     return table
 
 
-def _parity(parity: ParitySummary) -> Text:
-    """The parity result in one line; red where it is no proof."""
-    gate = {
+def format_counts(counts: Mapping[str, int]) -> str:
+    """Numbers of faces by split or origin."""
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def format_tools(tools: Mapping[str, str]) -> str:
+    """Packages and their versions."""
+    return ", ".join(f"{name} {version}" for name, version in tools.items())
+
+
+def describe_precision(quantization: Quantization) -> str:
+    """Precision, weights, and the method of quantization."""
+    method = f", {quantization.method}" if quantization.method else ""
+    return f"{quantization.precision}, weights {quantization.weights}{method}"
+
+
+def show_verdict(text: str, gate: GateState, *, passed: bool) -> Text:
+    """A comparison with its result; red where it is no proof."""
+    thresholds = {
         "default": "",
         "changed": " changed thresholds",
         "off": ", gate off: no threshold was enforced",
-    }[parity.gate]
+    }[gate]
+    result = f"{text}, {'passed' if passed else 'FAILED'}{thresholds}"
+    return Text(result, style="" if passed and gate != "off" else "red")
+
+
+def _parity(parity: ParitySummary) -> Text:
     diff = parity.max_abs_logit_diff
     text = (
         f"{parity.agreement:.2%} of {parity.n} {parity.faces} faces, max |Δlogit| "
-        f"{'not a number' if diff is None else f'{diff:.2g}'}, "
-        f"{'passed' if parity.passed else 'FAILED'}{gate}"
+        f"{'not a number' if diff is None else f'{diff:.2g}'}"
     )
-    return Text(text, style="" if parity.passed and parity.gate != "off" else "red")
+    return show_verdict(text, parity.gate, passed=parity.passed)
 
 
 def _metrics(metrics: Metrics) -> str:

@@ -17,11 +17,11 @@ from benchmarks.lib.result_tables import (
     save_result,
 )
 
-from fer_edge.runtime.formats.model_files import BUNDLED
+from fer_edge.runtime.formats.model_files import BUNDLED, DETECTOR
 
 NO_MODEL = ("wheels",)
 """Results that are of no model."""
-TITLE = re.compile(rf"(the first network of )?({'|'.join(BUNDLED)}) \d+")
+TITLE = re.compile(rf"(the first network of )?({'|'.join((*BUNDLED, DETECTOR))}) \d+")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

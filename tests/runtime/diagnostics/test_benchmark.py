@@ -29,6 +29,12 @@ def timed(times: tuple[int, ...] = (1_000_000,) * 10, **changes: Any) -> Timed:
     return dataclasses.replace(Timed("1.0", 10.0, 20.0, times, 2**26, ()), **changes)
 
 
+@pytest.fixture(autouse=True)
+def _without_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have tests of their own: test_frames.py."""
+    monkeypatch.setattr("fer_edge.runtime.diagnostics.benchmark.frame_rows", lambda *_: [])
+
+
 @pytest.fixture
 def children(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[Key, object]], list[Key]]:
     """Fake processes: results by engine, threads and batch; the log lists the calls."""

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import json
 import shutil
 import sys
@@ -13,7 +11,6 @@ import pytest
 
 from fer_edge.errors import MissingSpecError, ModelError
 from fer_edge.runtime.backends import ENGINES
-from fer_edge.runtime.detection import install
 from fer_edge.runtime.device import engine_choice, packages
 from fer_edge.runtime.device.engine_choice import Choice
 from fer_edge.runtime.diagnostics import doctor
@@ -37,6 +34,8 @@ OF_ONNX = [name for name, engine in ENGINES.items() if ".onnx" in engine.suffixe
 def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr("fer_edge.runtime.device.board.count_usable_cores", lambda: 2)
+    # they have tests of their own: test_detectors.py
+    monkeypatch.setattr(doctor, "diagnose_detectors", lambda *_, **__: ())
 
 
 def test_this_machine(fp32_model: Path) -> None:
@@ -227,15 +226,3 @@ def test_the_spec_is_read_without_an_engine(fp32_model: Path, tmp_path: Path) ->
 def test_files_that_cannot_be_used(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=message):
         diagnose(tmp_path / name)
-
-
-def test_the_detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert doctor._detector_state().failure == "not installed: fer detector install"
-    path = tmp_path / "d.onnx"
-    monkeypatch.setenv("FER_EDGE_DETECTOR", str(path))
-    assert "there is no such file" in str(doctor._detector_state().failure)
-    path.write_bytes(b"detector")
-    state = doctor._detector_state()
-    assert (state.path, "its SHA-256 is" in str(state.failure)) == (str(path), True)
-    monkeypatch.setattr(install, "SHA256", hashlib.sha256(b"detector").hexdigest())
-    assert dataclasses.astuple(doctor._detector_state()) == (str(path), None)

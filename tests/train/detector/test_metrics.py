@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_edge.train.detector.labels import make_photograph
-from fer_edge.train.detector.metrics import Tally, assign, average_precision
+from fer_edge.train.detector.metrics import Tally, assign, average_precision, count_false
 
 FACE = [10, 10, 20, 20, 15, 15, 25, 15]
 
@@ -45,3 +45,12 @@ def test_a_tally() -> None:
     assert (metrics.false_faces, metrics.empty) == (1, 1)
     assert tally.recall_by_size() == {"32-64": (2, 0.5)}
     assert metrics.average_precision == pytest.approx(0.5 + 0.5 * 2 / 3)
+
+
+def test_false_faces_where_there_may_be_people() -> None:
+    rows = [[10, 10, 20, 20, 0, 0, 0, 0, 0.9, 0], [60, 10, 20, 20, 0, 0, 0, 0, 0.3, 0]]
+    found = np.zeros((3, 9), np.float32)
+    found[:, :4] = [[10, 10, 20, 20], [60, 10, 20, 20], [10, 60, 20, 20]]
+    assert count_false(found, make_photograph("val/object/a.jpg", rows)) == 1
+    assert count_false(found, make_photograph("val/animal/a.jpg", rows)) == 3
+    assert count_false(found[:0], make_photograph("val/scene/a.jpg", [])) == 0

@@ -15,6 +15,7 @@ from fer_edge.runtime.backends.registry import ENGINES, find_file, unsupported_r
 from fer_edge.runtime.device.board import Board, read_board
 from fer_edge.runtime.device.cpu import MAX_THREADS
 from fer_edge.runtime.device.throttling import Health, find_clock_drop, find_throttling, read_health
+from fer_edge.runtime.diagnostics.frames import FrameRow, frame_rows
 from fer_edge.runtime.diagnostics.self_test import (
     Report,
     missing_advice,
@@ -28,7 +29,13 @@ from fer_edge.runtime.diagnostics.statistics import (
     Timed,
     pool_rounds,
 )
-from fer_edge.runtime.diagnostics.worker import TIMEOUT, WorkerError, run_in_process, time_model
+from fer_edge.runtime.diagnostics.worker import (
+    TIMEOUT,
+    Job,
+    WorkerError,
+    run_in_process,
+    time_model,
+)
 from fer_edge.runtime.formats.model_files import model_size
 from fer_edge.spec import Precision
 
@@ -69,6 +76,11 @@ class Row:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         return f"{Path(self.model).name}, {self.backend}, {threads}, batch {self.batch}"
 
+    def job(self) -> Job:
+        """What is called in a process of its own, without the seconds."""
+        arguments = {"model": self.model, "backend": self.backend, "threads": self.threads}
+        return time_model, {**arguments, "batch": self.batch}
+
 
 @dataclasses.dataclass(frozen=True)
 class Benchmark:
@@ -78,6 +90,7 @@ class Benchmark:
         board: the machine.
         health: the machine before the first round and after each round.
         rows: results by model, engine, threads and batch.
+        frames: results of the face detector by engine, threads and size of the frame.
         split, faces: the split that accuracy was measured on, and its number of faces; None: it
             wasn't requested.
     """
@@ -86,6 +99,7 @@ class Benchmark:
     board: Board
     health: tuple[Health, ...]
     rows: tuple[Row, ...]
+    frames: tuple[FrameRow, ...] = ()
     split: str | None = None
     faces: int | None = None
 
@@ -97,7 +111,8 @@ class Benchmark:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Reasons to doubt the figures."""
-        measured = [(row, row.speed) for row in self.rows if row.speed is not None]
+        rows: tuple[Row | FrameRow, ...] = (*self.rows, *self.frames)
+        measured = [(row, row.speed) for row in rows if row.speed is not None]
         warnings = []
         if reasons := find_throttling(self.health):
             warnings.append(f"the machine was slowed down during the run: {', '.join(reasons)}")
@@ -122,6 +137,14 @@ class Benchmark:
             )
         return tuple(warnings)
 
+    def face_ms(self, frame: FrameRow) -> float | None:
+        """Milliseconds of reading one face with the first model, in the median, with the engine and
+        the threads of a frame's row; None: that wasn't measured."""
+        for row in self.rows:
+            if (row.backend, row.threads, row.batch) == (frame.backend, frame.threads, 1):
+                return row.speed.p50_ms if row.speed else None
+        return None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {**dataclasses.asdict(self), "warnings": self.warnings, "works": self.works}
@@ -137,7 +160,8 @@ def benchmark(
     rounds: int = ROUNDS,
     report: Report = logger.info,
 ) -> Benchmark:
-    """Time each model under each engine, with each number of threads and faces at once.
+    """Time each model under each engine, with each number of threads and faces at once, and the
+    face detector with whole frames.
 
     Each measurement is a process of its own, so that a crash is a row. Each round has all of them,
     so that a machine that gets hot favours none.
@@ -169,12 +193,13 @@ def benchmark(
         raise ConfigError(f"the backend {unknown[0]!r} is none of {', '.join(ENGINES)}")
     names = tuple(dict.fromkeys(backends))
     engine_rows = [row for path in models for row in _engine_rows(path, names, here.machine)]
-    rows = [
+    rows: list[Row | FrameRow] = [
         dataclasses.replace(row, threads=count, batch=batch)
         # a file may be named, and be read for another one as well
         for row in dict.fromkeys(engine_rows)
         for count, batch in dict.fromkeys(itertools.product(counts, batches))
     ]
+    rows += frame_rows([row.backend for row in engine_rows if row.failure is None], counts)
     timed: list[list[Timed]] = [[] for _ in rows]
     health = [read_health()]
     for turn in range(rounds):
@@ -185,27 +210,24 @@ def benchmark(
                 continue
             report(f"{row.name} (round {turn + 1} of {rounds})")
             try:
+                function, arguments = row.job()
                 result = run_in_process(
-                    time_model,
-                    model=row.model,
-                    backend=row.backend,
-                    threads=row.threads,
-                    batch=row.batch,
-                    seconds=seconds,
-                    timeout=TIMEOUT + 2 * seconds,
+                    function, seconds=seconds, timeout=TIMEOUT + 2 * seconds, **arguments
                 )
                 timed[i].append(result)
             except WorkerError as error:
                 rows[i] = dataclasses.replace(row, failure=str(error))
         health.append(read_health())
+    done = [
+        row if row.failure else dataclasses.replace(row, speed=pool_rounds(results, row.batch))
+        for row, results in zip(rows, timed, strict=True)
+    ]
     return Benchmark(
         version=fer_edge.__version__,
         board=here,
         health=tuple(health),
-        rows=tuple(
-            row if row.failure else dataclasses.replace(row, speed=pool_rounds(results, row.batch))
-            for row, results in zip(rows, timed, strict=True)
-        ),
+        rows=tuple(row for row in done if isinstance(row, Row)),
+        frames=tuple(row for row in done if isinstance(row, FrameRow)),
     )
 
 

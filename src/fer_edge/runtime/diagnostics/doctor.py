@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 from pathlib import Path
 from typing import Any
 
 import fer_edge
-from fer_edge.errors import ConfigError, ModelError
+from fer_edge.errors import ConfigError
 from fer_edge.runtime.backends.registry import ENGINES, find_file
-from fer_edge.runtime.detection import install
 from fer_edge.runtime.device import board, engine_choice, packages
 from fer_edge.runtime.device.board import Board, Camera
 from fer_edge.runtime.device.engine_choice import Choice
+from fer_edge.runtime.diagnostics.detectors import DetectorState, diagnose_detectors
 from fer_edge.runtime.diagnostics.self_test import (
     SECONDS,
     EngineState,
@@ -35,18 +34,11 @@ logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class DetectorState:
-    """The face detector: `failure` where it is missing or isn't the known file, with what to do."""
-
-    path: str | None
-    failure: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
 class Diagnosis:
     """The result of `fer doctor`.
 
     Attributes:
+        detectors: the built-in one, and YuNet or the one that the environment names.
         rows: results by engine and number of threads.
         choice: see `choose_fastest`; None: no engine gives the right logits, or speed wasn't
             measured.
@@ -60,7 +52,7 @@ class Diagnosis:
     picamera2: bool
     pyav: bool
     engines: tuple[EngineState, ...]
-    detector: DetectorState
+    detectors: tuple[DetectorState, ...]
     path: str
     spec: ModelSpec
     rows: tuple[Row, ...]
@@ -122,6 +114,7 @@ def diagnose(
                 seconds=SECONDS if speed else 0.0,
                 report=report,
             )
+    detectors = diagnose_detectors(works, here.machine, report=report)
     choice = choose_fastest(rows)
     stored = reason = None
     if choice is not None:
@@ -136,7 +129,7 @@ def diagnose(
         picamera2=packages.find_package("picamera2") is not None,
         pyav=packages.find_package("av") is not None,
         engines=engines,
-        detector=_detector_state(),
+        detectors=detectors,
         path=str(path),
         spec=spec,
         rows=tuple(rows),
@@ -153,19 +146,3 @@ def _engine_state(name: str) -> EngineState:
         return run_in_process(describe_engine, backend=name)
     except WorkerError as error:
         return EngineState(name, failure=str(error))
-
-
-def _detector_state() -> DetectorState:
-    try:
-        path = install.find_detector()
-        if path is None:
-            return DetectorState(None, "not installed: fer detector install")
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (ModelError, OSError) as error:
-        return DetectorState(None, str(error))
-    known = install.SHA256
-    failure = (
-        f"its SHA-256 is {found[:12]}..., not {known[:12]}...: another version, or damaged: "
-        "fer detector install"
-    )
-    return DetectorState(str(path), None if found == known else failure)

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import FerEdgeError
-from fer_edge.runtime.backends import Backend, open_backend
+from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.runtime.device.cpu import current_core, read_clocks
 from fer_edge.runtime.device.system_files import find_values, read_text
@@ -45,6 +45,8 @@ FACES = 16
 """Noise faces of a model without golden samples."""
 
 T = TypeVar("T")
+Job = tuple[Callable[..., Timed], dict[str, Any]]
+"""A function that measures, for `run_in_process`, and its arguments."""
 
 
 class WorkerError(Exception):
@@ -102,17 +104,15 @@ def main(arguments: list[str]) -> None:
     print(json.dumps(dataclasses.asdict(result)))
 
 
-def time_calls(
-    backend: Backend, batches: Sequence[npt.NDArray[np.uint8]], seconds: float
-) -> tuple[int, ...]:
+def time_calls(call: Callable[[T], object], inputs: Sequence[T], seconds: float) -> tuple[int, ...]:
     """Nanoseconds of each call, until the median is known or the seconds are over."""
     times: list[int] = []
     next_check = CHECK_AFTER
     end = time.perf_counter_ns() + round(seconds * 1e9)
     while len(times) < MAX_TIMES:
-        faces = batches[len(times) % len(batches)]
+        one = inputs[len(times) % len(inputs)]
         start = time.perf_counter_ns()
-        backend(faces)
+        call(one)
         now = time.perf_counter_ns()
         times.append(now - start)
         if now >= end and len(times) >= MIN_TIMES:
@@ -125,12 +125,12 @@ def time_calls(
     return tuple(times)
 
 
-def warm_up(backend: Backend, batches: Sequence[npt.NDArray[np.uint8]], seconds: float) -> None:
+def warm_up(call: Callable[[T], object], inputs: Sequence[T], seconds: float) -> None:
     """Call it without timing, `WARM_UP_CALLS` times or more, for that many seconds."""
     end = time.perf_counter() + seconds
     calls = 0
     while calls < WARM_UP_CALLS or time.perf_counter() < end:
-        backend(batches[calls % len(batches)])
+        call(inputs[calls % len(inputs)])
         calls += 1
 
 
@@ -161,9 +161,29 @@ def time_model(model: str, backend: str, threads: int, batch: int, seconds: floa
     opened = open_backend(Path(model), backend=backend, threads=threads)
     loaded = time.perf_counter()
     batches = make_batches(opened.spec, batch)
-    warm_up(opened, batches, WARM_UP_RATIO * seconds)
+    return time_prepared(opened, batches, backend, (start, imported, loaded), seconds)
+
+
+def time_prepared(
+    call: Callable[[T], object],
+    inputs: Sequence[T],
+    backend: str,
+    began: tuple[float, float, float],
+    seconds: float,
+) -> Timed:
+    """Time what this process has opened.
+
+    Args:
+        call: the model.
+        inputs: what it is called with, in turns.
+        backend: the engine, which is imported.
+        began: when importing and opening began and opening ended, as `time.perf_counter` gives it.
+        seconds: seconds to measure for, at most, after a warm-up of a tenth of them.
+    """
+    start, imported, loaded = began
+    warm_up(call, inputs, WARM_UP_RATIO * seconds)
     before = _current_clock()
-    times = time_calls(opened, batches, seconds)
+    times = time_calls(call, inputs, seconds)
     return Timed(
         version=engine_version(backend),
         import_ms=1000 * (imported - start),

@@ -14,6 +14,7 @@ from fer_edge.runtime.formats import ncnn_files
 from fer_edge.runtime.formats.model_files import check_file, model_type
 from fer_edge.runtime.formats.onnx_reader import read_header
 from fer_edge.spec import KEY, ModelSpec
+from fer_edge.spec_document import OtherTaskError
 
 Spec = TypeVar("Spec", ModelSpec, DetectorSpec)
 
@@ -84,6 +85,18 @@ def read_detector_spec(path: Path) -> DetectorSpec:
         ModelError, SpecError: as `read_spec`; the spec of a model of expressions is refused.
     """
     return _read(path, DetectorSpec)
+
+
+def read_any_spec(path: Path) -> ModelSpec | DetectorSpec:
+    """The same of a model of expressions or of a face detector.
+
+    Raises:
+        ModelError, SpecError: as `read_spec`.
+    """
+    try:
+        return read_spec(path)
+    except OtherTaskError:
+        return read_detector_spec(path)
 
 
 def _read(path: Path, kind: type[Spec]) -> Spec:

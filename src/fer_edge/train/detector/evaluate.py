@@ -16,7 +16,7 @@ from fer_edge.runtime.detection.detector import Finder, open_finder, shrink
 from fer_edge.runtime.formats.model_files import model_type
 from fer_edge.train.detector import checkpoint as checkpoints
 from fer_edge.train.detector.labels import Photograph
-from fer_edge.train.detector.metrics import Tally
+from fer_edge.train.detector.metrics import Tally, count_false
 from fer_edge.train.detector.module import LOWEST_SCORE
 from fer_edge.train.detector.pieces import read_photograph
 from fer_edge.train.progress import ProgressCallback, ignore_progress
@@ -34,7 +34,9 @@ class DetectorReport:
         metrics: on all photographs.
         recall_by_size: by range of the shorter side in the searched image, in pixels: the number
             of faces that people marked, and the fraction that was found.
-        false_by_kind: faces found in the photographs of each kind without people, for each of them.
+        false_by_kind: false faces in the photographs of each kind of background, for each of them.
+            In kinds that show a few people, a face that isn't certain but was labelled counts
+            neither way.
     """
 
     detector: str
@@ -88,9 +90,10 @@ def evaluate_detector(
         factors = np.array([image.width / shrunk.width, image.height / shrunk.height], np.float32)
         rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
         tally.add(rows, photograph, shrunk.width / image.width)
-        if not photograph.kind.has_people:
+        if photograph.kind.is_background:
             kind = photograph.name.split("/")[1]
-            false_faces.setdefault(kind, []).append(int((rows[:, -1] >= threshold).sum()))
+            found = rows[rows[:, -1] >= threshold]
+            false_faces.setdefault(kind, []).append(count_false(found, photograph))
         on_progress("photographs", done, len(photographs))
     return DetectorReport(
         str(path),

@@ -133,6 +133,20 @@ def assign(
     return true, counts
 
 
+def count_false(found: Floats, photograph: Photograph) -> int:
+    """How many of the faces found in a photograph are false; where there are no people, all.
+
+    Args:
+        found: float32 `[N, 9]`, in order of falling score, in pixels of the photograph.
+        photograph: with its labels.
+    """
+    if not photograph.kind.has_people:
+        return len(found)
+    certain = photograph.is_certain
+    true, counts = assign(found[:, :4], photograph.boxes[certain], photograph.boxes[~certain])
+    return int((counts & ~true).sum())
+
+
 def average_precision(
     scores: npt.NDArray[np.floating], is_true: npt.NDArray[np.bool_], count: int
 ) -> float:

@@ -1,0 +1,165 @@
+"""Test the face detectors of this machine under each engine, in a process of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from PIL import Image
+
+from fer_edge.errors import FerEdgeError, MissingSpecError, ModelError
+from fer_edge.runtime.backends.registry import ENGINES, unsupported_reason
+from fer_edge.runtime.detection import install
+from fer_edge.runtime.detection.detector import open_finder
+from fer_edge.runtime.detection.find_detector import BUILT_IN, YUNET, find_detector, find_yunet
+from fer_edge.runtime.diagnostics.self_test import Report
+from fer_edge.runtime.diagnostics.worker import WorkerError, run_in_process
+from fer_edge.runtime.formats.model_files import check_bundled, model_type
+from fer_edge.runtime.formats.spec_reader import read_detector_spec
+
+logger = logging.getLogger(__name__)
+
+_BLANK = (64, 32)
+"""Width and height, in pixels, of a black image: no detector finds a face in it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """What a process found out: faces in a black image."""
+
+    faces: int
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineTest:
+    """A detector under an engine: `failure` where it can't be used, or computes otherwise."""
+
+    engine: str
+    path: str
+    failure: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectorState:
+    """A face detector.
+
+    Attributes:
+        name: "built-in", "yunet", or the environment variable that names a file.
+        path: its file; None: there is none.
+        engines: its self-test under each engine that works here and reads it. A detector with a
+            spec has to compute its golden samples; YuNet's has to open.
+        samples: number of its golden samples.
+        failure: why the file can't be used, or isn't the known one, with what to do.
+    """
+
+    name: str
+    path: str | None = None
+    engines: tuple[EngineTest, ...] = ()
+    samples: int = 0
+    failure: str | None = None
+
+    @property
+    def works(self) -> bool:
+        """Whether it passed under some engine, and its file is the known one."""
+        return self.failure is None and any(one.failure is None for one in self.engines)
+
+
+def diagnose_detectors(
+    engines: Collection[str], machine: str, *, report: Report = logger.info
+) -> tuple[DetectorState, ...]:
+    """Test the built-in detector, and the one that is installed or that the environment names.
+
+    Args:
+        engines: keys of `ENGINES` that work here.
+        machine: the architecture, as `platform.machine()` names it.
+        report: takes a line before each test.
+    """
+    return (
+        _diagnose_built_in(engines, machine, report),
+        _diagnose_other(engines, machine, report),
+    )
+
+
+def _diagnose_built_in(engines: Collection[str], machine: str, report: Report) -> DetectorState:
+    try:
+        path = find_detector(BUILT_IN)
+        check_bundled(path)
+        spec = read_detector_spec(path)
+        files = {name: find_detector(BUILT_IN, name) for name in ENGINES if name in engines}
+    except FerEdgeError as error:
+        return DetectorState(BUILT_IN, failure=str(error))
+    files = {
+        name: file
+        for name, file in files.items()
+        # the file that replaces it is of another precision, which every machine offers
+        if file != path or not unsupported_reason(name, spec.quantization.precision, machine)
+    }
+    return DetectorState(
+        BUILT_IN, str(path), _test(BUILT_IN, files, report), samples=len(spec.golden)
+    )
+
+
+def _diagnose_other(engines: Collection[str], machine: str, report: Report) -> DetectorState:
+    """YuNet, or a detector of fer-edge that the environment names in its place."""
+    name = install.VARIABLE if os.environ.get(install.VARIABLE) else YUNET
+    try:
+        path = find_yunet()
+    except ModelError as error:
+        # not being installed is no failure
+        return DetectorState(name, failure=str(error) if name != YUNET else None)
+    chosen = [one for one in ENGINES if one in engines]
+    try:
+        spec = read_detector_spec(path)
+    except (MissingSpecError, ModelError):
+        files = dict.fromkeys(chosen, path)
+        failure = _check_digest(path)
+        return DetectorState(name, str(path), _test(name, files, report), failure=failure)
+    except FerEdgeError as error:
+        return DetectorState(name, str(path), failure=str(error))
+    files = {
+        one: path
+        for one in chosen
+        if model_type(path) in ENGINES[one].suffixes
+        and not unsupported_reason(one, spec.quantization.precision, machine)
+    }
+    return DetectorState(name, str(path), _test(name, files, report), samples=len(spec.golden))
+
+
+def _check_digest(path: Path) -> str | None:
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    if found == install.SHA256:
+        return None
+    return (
+        f"its SHA-256 is {found[:12]}..., not {install.SHA256[:12]}...: another version, or "
+        "damaged: fer detector install"
+    )
+
+
+def _test(name: str, files: dict[str, Path], report: Report) -> tuple[EngineTest, ...]:
+    tests = []
+    for engine, path in files.items():
+        report(f"the face detector {name}, {engine}")
+        failure = None
+        try:
+            run_in_process(open_detector, path=str(path), engine=engine)
+        except WorkerError as error:
+            failure = str(error)
+        tests.append(EngineTest(engine, str(path), failure))
+    return tuple(tests)
+
+
+def open_detector(path: str, engine: str) -> Opened:
+    """Open a detector, which computes its golden samples, and search a black image.
+
+    Raises:
+        FerEdgeError: it can't be opened or computed, or computes otherwise than its spec says.
+    """
+    find, _ = open_finder(Path(path), threads=1, engine=engine)
+    return Opened(len(find(Image.new("RGB", _BLANK))))

@@ -1,0 +1,66 @@
+"""The rows of whole frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fer_edge.runtime.detection.detector import Detector
+from fer_edge.runtime.device.board import read_board
+from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
+from fer_edge.runtime.diagnostics.frames import (
+    FRAMES,
+    FrameRow,
+    draw_frame,
+    frame_rows,
+    time_detector,
+)
+from fer_edge.runtime.diagnostics.statistics import MIN_TIMES, pool_rounds
+from fer_edge.runtime.formats import model_files
+from tests.support.requirements import needs_ncnn
+
+
+def test_one_row_for_each_engine_of_detection_size_and_threads(built_in_detector: Path) -> None:
+    rows = frame_rows(["onnxruntime", "openvino"], [1, 2, 2])
+    assert [(row.backend, row.threads, (row.width, row.height)) for row in rows] == [
+        ("onnxruntime", threads, size) for threads in (1, 2) for size in FRAMES
+    ]
+    assert {row.detector for row in rows} == {str(built_in_detector)}
+    assert {row.size for row in rows} == {built_in_detector.stat().st_size}
+    assert rows[-1].name == "detector.onnx 320 x 240, onnxruntime, 2 threads"
+    needs_ncnn()
+    (row, _) = frame_rows(["ncnn"], [1])
+    assert (Path(str(row.detector)).name, row.backend) == ("detector.ncnn.param", "ncnn")
+
+
+def test_where_there_is_no_detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(model_files, "FOLDER", tmp_path)
+    (row,) = frame_rows(["onnxruntime"], [1, 2])
+    assert row.detector is None
+    assert "the model of detector is missing" in str(row.failure)
+
+
+def test_a_detector_is_timed(detector_files: Path) -> None:
+    timed = time_detector(str(detector_files), "onnxruntime", 1, 64, 32, seconds=0.01)
+    assert len(timed.times) >= MIN_TIMES
+    assert min(timed.times) > 0
+
+
+def test_a_frame_shows_no_face(yunet: Path) -> None:
+    assert draw_frame(320, 240).size == (320, 240)
+    assert Detector(yunet)(draw_frame(320, 240)) == ()
+
+
+def test_a_frame_belongs_to_the_face_of_its_engine_and_threads(detector_files: Path) -> None:
+    speed = pool_rounds(
+        [time_detector(str(detector_files), "onnxruntime", 1, 32, 32, seconds=0.01)], batch=1
+    )
+    rows = [
+        Row("m.onnx", "fp32", 1, "onnxruntime", threads, batch, speed)
+        for threads, batch in ((2, 8), (2, 1))
+    ]
+    found = Benchmark("0", read_board(), (), tuple(rows))
+    frame = FrameRow("d.onnx", 1, "onnxruntime", 2, 640, 480)
+    assert found.face_ms(frame) == speed.p50_ms
+    assert found.face_ms(FrameRow("d.onnx", 1, "onnxruntime", 1, 640, 480)) is None
