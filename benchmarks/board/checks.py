@@ -22,10 +22,8 @@ DETECTOR_TOLERANCE = 0.01
 """Allowed difference of boxes and landmarks, in pixels."""
 
 YUNET = "YuNet, 320 x 240"
-DETECTOR, NCNN_DETECTOR = "detector, 320 x 240", "detector ncnn, 320 x 240"
-"""The package's face detector: its ONNX file, and its ncnn files."""
-HALF_DETECTOR = "detector ncnn, fp16 arithmetic"
-"""As `NOT_OFFERED`."""
+DETECTOR = "detector, 320 x 240"
+"""The package's face detector."""
 
 Report = dict[str, Any]
 """The JSON document that on_board.py prints."""
@@ -139,7 +137,7 @@ def judge_detector(board: str, report: Report) -> Finding:
     return _counted(YUNET, board, report, passed, texts, ("", apart))
 
 
-def judge_own_detector(name: str, board: str, report: Report) -> Finding:
+def judge_own_detector(board: str, report: Report) -> Finding:
     """The package's detector against the golden samples of its spec, which are PyTorch's."""
     score, pixels = report["score"], report["pixels"]
     texts = [
@@ -147,12 +145,10 @@ def judge_own_detector(name: str, board: str, report: Report) -> Finding:
         f"{pixels:.1g} px (at most {MAX_PIXEL_DIFFERENCE})",
         f"{report['faces']} faces, as here" if report["same"] else "other faces than here",
     ]
-    if name == HALF_DETECTOR:
-        return Finding(True, "; ".join([*texts, f"{report['instructions'] / 1e6:.2f} M"]))
     passed = (
         score <= MAX_SCORE_DIFFERENCE and pixels <= MAX_PIXEL_DIFFERENCE and bool(report["same"])
     )
-    return _counted(name, board, report, passed, texts, ("", f"{pixels:.1e} px"))
+    return _counted(DETECTOR, board, report, passed, texts, ("", f"{pixels:.1e} px"))
 
 
 def _counted(
@@ -191,6 +187,6 @@ def list_checks(
         yield Check(name, ["model", name, str(path), str(host_outputs)], judge)
     for name, path in detectors.items():
         kind = "detector" if name == YUNET else "own_detector"
-        judge = judge_detector if name == YUNET else functools.partial(judge_own_detector, name)
+        judge = judge_detector if name == YUNET else judge_own_detector
         key = [] if name == YUNET else [name]
         yield Check(name, [kind, *key, str(path), str(host_outputs)], judge)

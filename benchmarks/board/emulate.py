@@ -25,8 +25,6 @@ from PIL import Image
 from benchmarks.board import budget
 from benchmarks.board.checks import (
     DETECTOR,
-    HALF_DETECTOR,
-    NCNN_DETECTOR,
     NOT_OFFERED,
     YUNET,
     Check,
@@ -50,7 +48,6 @@ FACES = 64
 TIMEOUT = 3600.0
 """Seconds for a check; one takes minutes on a busy machine."""
 MAX_PARALLEL = 4
-HALF = (NOT_OFFERED, HALF_DETECTOR)
 EXTRA = "--model"
 """The row of the file that has no budget."""
 COLUMNS = ["board", "file", "same label", "largest difference", "M instructions", "memory, MB"]
@@ -113,14 +110,11 @@ def halve(source: Path, scratch: Path) -> Path:
     return path
 
 
-def find_detectors(yunet: str, scratch: Path, *, ncnn: bool) -> dict[str, Path]:
+def find_detectors(yunet: str) -> dict[str, Path]:
     """By name: the package's detector, and YuNet where its file is named."""
     found = {}
     try:
         found[DETECTOR] = find_detector(BUILT_IN)
-        if ncnn:
-            found[NCNN_DETECTOR] = find_detector(BUILT_IN, "ncnn")
-            found[HALF_DETECTOR] = halve(found[NCNN_DETECTOR], scratch)
     except ModelError as error:
         print(f"skipped: {error}")
     if yunet:
@@ -147,9 +141,7 @@ def predict_here(models: dict[str, Path], detectors: dict[str, Path], host_outpu
         if name == YUNET:
             arrays["detector"] = detect_faces(open_network(path, threads=1), pixels)
         else:
-            engine = "ncnn" if path.suffix == ".param" else "onnxruntime"
-            file = detectors[NCNN_DETECTOR] if name == HALF_DETECTOR else path
-            find, _ = open_finder(file, threads=1, engine=engine)
+            find, _ = open_finder(path, threads=1, engine="onnxruntime")
             arrays[name] = find(Image.fromarray(pixels))
     np.savez(host_outputs, **arrays)
     return what
@@ -269,7 +261,7 @@ def main() -> None:
         others = {"fp32": fp32, **of_ncnn, EXTRA: chosen.model}
         models = {name: path.resolve() for name, path in {**shipped, **others}.items() if path}
         host_outputs = Path(scratch) / "outputs.npz"
-        detectors = find_detectors(named, Path(scratch), ncnn=chosen.ncnn)
+        detectors = find_detectors(named)
         what = f"{FACES} {predict_here(models, detectors, host_outputs)}"
         command = [sys.executable, "-m", "fer_edge", "infer", "--json", "--faces", "whole"]
         here = subprocess.run([*command, str(IMAGE)], capture_output=True, check=True)
@@ -281,7 +273,7 @@ def main() -> None:
             (board, check)
             for board, check in itertools.product(chosen.boards, checks)
             # the older cores compute nothing in half precision
-            if check.name not in HALF or "asimdhp" in BOARDS[board].features
+            if check.name != NOT_OFFERED or "asimdhp" in BOARDS[board].features
         ]
         with ThreadPoolExecutor(min(MAX_PARALLEL, os.cpu_count() or 1)) as pool:
             found = pool.map(lambda pair: run_check(machine, *pair), pairs)

@@ -14,7 +14,7 @@ from benchmarks.lib import result_tables
 from fer_edge.runtime.backends import open_backend
 from fer_edge.runtime.backends.verification import MAX_DIFF
 from fer_edge.runtime.device.cpu import core_names
-from fer_edge.runtime.formats.model_files import BUNDLED, DETECTOR, FOLDER, SUFFIXES, bundled
+from fer_edge.runtime.formats.model_files import BUNDLED, bundled
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,7 @@ def test_writing_keeps_what_was_not_run(tmp_path: Path) -> None:
 def test_every_board_has_a_budget_for_every_file() -> None:
     counts = budget.load()["counts"]
     assert counts.keys() == machine.BOARDS.keys()
-    files = {*BUNDLED, "fp32", "ncnn fp32", "ncnn fp16", checks.YUNET}
-    if (FOLDER / f"{DETECTOR}{SUFFIXES['model']}").is_file():
-        files |= {checks.DETECTOR, checks.NCNN_DETECTOR}
+    files = {*BUNDLED, "fp32", "ncnn fp32", "ncnn fp16", checks.YUNET, checks.DETECTOR}
     assert {frozenset(counted) for counted in counts.values()} == {frozenset(files)}
 
 
@@ -123,15 +121,13 @@ def own_detector_report(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_our_detector_must_compute_its_golden_samples(more: dict[str, Any], right: bool) -> None:
-    found = checks.judge_own_detector(checks.DETECTOR, "a72", own_detector_report(**more))
+    found = checks.judge_own_detector("a72", own_detector_report(**more))
     assert found.passed is right
     assert found.row[1:4] == (
         checks.DETECTOR,
         "",
         f"{own_detector_report(**more)['pixels']:.1e} px",
     )
-    told = checks.judge_own_detector(checks.HALF_DETECTOR, "a76", own_detector_report(**more))
-    assert (told.passed, told.row) == (True, ())
 
 
 def diagnosis(

@@ -117,9 +117,9 @@ class NearbySearch:
         regions = choose_regions(self._boxes, factors, size, self._nearby.widening)
         if regions is None:
             return None
-        found = detector.search_regions(image, regions, of_size)
-        found = _drop_cut_off(found, shrink_to_interior(regions, size) / np.tile(factors, 2))
-        found = sorted(found, key=lambda one: -one.score)
+        seen = detector.search_regions(image, regions, of_size)
+        whole = _drop_cut_off(seen, shrink_to_interior(regions, size) / np.tile(factors, 2))
+        found = sorted(whole, key=lambda one: -one.score)
         boxes = [one.box for one in found]
         # two regions may show one face
         found = [found[i] for i in non_maximum_suppression(boxes, NMS_THRESHOLD)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from fer_edge.detector_spec import DetectorSpec
 from fer_edge.errors import FerEdgeError, MissingSpecError, ModelError
 from fer_edge.runtime.backends.registry import ENGINES, unsupported_reason
 from fer_edge.runtime.detection import install
@@ -89,18 +90,9 @@ def _diagnose_built_in(engines: Collection[str], machine: str, report: Report) -
         path = find_detector(BUILT_IN)
         check_bundled(path)
         spec = read_detector_spec(path)
-        files = {name: find_detector(BUILT_IN, name) for name in ENGINES if name in engines}
     except FerEdgeError as error:
         return DetectorState(BUILT_IN, failure=str(error))
-    files = {
-        name: file
-        for name, file in files.items()
-        # the file that replaces it is of another precision, which every machine offers
-        if file != path or not unsupported_reason(name, spec.quantization.precision, machine)
-    }
-    return DetectorState(
-        BUILT_IN, str(path), _test(BUILT_IN, files, report), samples=len(spec.golden)
-    )
+    return _test_spec(BUILT_IN, path, spec, engines, machine, report)
 
 
 def _diagnose_other(engines: Collection[str], machine: str, report: Report) -> DetectorState:
@@ -120,10 +112,23 @@ def _diagnose_other(engines: Collection[str], machine: str, report: Report) -> D
         return DetectorState(name, str(path), _test(name, files, report), failure=failure)
     except FerEdgeError as error:
         return DetectorState(name, str(path), failure=str(error))
+    return _test_spec(name, path, spec, chosen, machine, report)
+
+
+def _test_spec(
+    name: str,
+    path: Path,
+    spec: DetectorSpec,
+    engines: Collection[str],
+    machine: str,
+    report: Report,
+) -> DetectorState:
+    """Test a detector of fer-edge under the engines that read it and are right on this machine."""
     files = {
         one: path
-        for one in chosen
-        if model_type(path) in ENGINES[one].suffixes
+        for one in ENGINES
+        if one in engines
+        and model_type(path) in ENGINES[one].suffixes
         and not unsupported_reason(one, spec.quantization.precision, machine)
     }
     return DetectorState(name, str(path), _test(name, files, report), samples=len(spec.golden))

@@ -63,13 +63,12 @@ class FrameRow:
 def frame_rows(backends: Iterable[str], threads: Iterable[int]) -> list[FrameRow]:
     """A row for each engine that detection takes beside these, each number of threads and frame."""
     rows = []
-    for engine in dict.fromkeys(choose_engine("auto", backend) for backend in backends):
-        try:
-            path = find_detector(engine=engine)
-            row = FrameRow(str(path), model_size(path), engine, 1, *FRAMES[0])
-        except FerEdgeError as error:
-            rows.append(FrameRow(None, 0, engine, 1, *FRAMES[0], failure=str(error)))
-            continue
+    try:
+        path = find_detector()
+    except FerEdgeError as error:
+        return [FrameRow(None, 0, "onnxruntime", 1, *FRAMES[0], failure=str(error))]
+    for engine in dict.fromkeys(choose_engine("auto", backend, path) for backend in backends):
+        row = FrameRow(str(path), model_size(path), engine, 1, *FRAMES[0])
         rows += [
             dataclasses.replace(row, threads=count, width=width, height=height)
             for count in dict.fromkeys(threads)
