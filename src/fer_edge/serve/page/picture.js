@@ -6,7 +6,13 @@ import { TEXTS } from "./texts.js";
 const FONT = "600 14px system-ui, sans-serif";
 const TAG_HEIGHT = 22;
 
+const INSET = 5; // of a tag in a box that leaves no room outside it
+// pixels; boxes of several faces, whose tags would cover their neighbours
+const NARROW = 56; // the number alone
+const TINY = 18; // no tag
+
 export const shownFace = (face) => face.track || face;
+export const numberOf = (face, place) => (face.track ? face.track.number : place + 1);
 
 export function drawPicture(canvas, image, result, maxHeight = Infinity) {
   const ratio = result.width / result.height;
@@ -24,7 +30,10 @@ export function drawPicture(canvas, image, result, maxHeight = Infinity) {
   pen.drawImage(image, 0, 0, width, height);
   const zoom = width / result.width;
   for (const face of result.faces) drawBox(pen, face, zoom);
-  for (const face of result.faces) drawTag(pen, face, zoom, width);
+  result.faces.forEach((face, place) => {
+    const number = result.faces.length > 1 ? numberOf(face, place) : 0;
+    drawTag(pen, face, number, zoom, { width, height });
+  });
 }
 
 function drawBox(pen, face, zoom) {
@@ -39,14 +48,20 @@ function drawBox(pen, face, zoom) {
   }
 }
 
-function drawTag(pen, face, zoom, limit) {
+// number: 0 where the face is alone and needs none
+function drawTag(pen, face, number, zoom, limit) {
   const { emotion, confidence } = shownFace(face);
-  const [x, y, , height] = face.box.map((side) => side * zoom);
-  const text = `${emotion} ${TEXTS.percent(confidence)}`;
+  const [x, y, boxWidth, boxHeight] = face.box.map((side) => side * zoom);
+  if (number && boxWidth < TINY) return;
+  const isNarrow = number && boxWidth < NARROW;
+  const text = isNarrow ? String(number) : TEXTS.tag(number, emotion, TEXTS.percent(confidence));
   pen.font = FONT;
   const width = pen.measureText(text).width + 16;
-  const left = Math.max(0, Math.min(x, limit - width));
-  const top = y - TAG_HEIGHT - 4 >= 0 ? y - TAG_HEIGHT - 4 : y + height + 4;
+  const above = y - TAG_HEIGHT - 4;
+  const below = y + boxHeight + 4;
+  const isOutside = above >= 0 || below + TAG_HEIGHT <= limit.height;
+  const top = above >= 0 ? above : isOutside ? below : Math.max(0, y) + INSET;
+  const left = Math.max(0, Math.min(isOutside ? x : Math.max(0, x) + INSET, limit.width - width));
   pen.fillStyle = colourOf(emotion);
   pen.beginPath();
   pen.roundRect(left, top, width, TAG_HEIGHT, 6);
