@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import io
+import mimetypes
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         if "Content Security Policy" in message.text:
             faults.append(message.text)
 
-    def open(run: Running, path: str = "/", script: str = "", host: str = "", **options: Any) -> Page:
+    def open(run: Running, *, script: str = "", host: str = "", **options: Any) -> Page:
         context = browser.new_context(**{"viewport": DESKTOP, **options})
         contexts.append(context)
         context.set_default_timeout(TIMEOUT)
@@ -104,7 +105,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         page.on("console", note)
         if script:
             page.add_init_script(script)
-        page.goto(url + path)
+        page.goto(url)
         return page
 
     expect.set_options(timeout=TIMEOUT)
@@ -114,7 +115,8 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     assert faults == []
 
 
-def choose_image(page: Page, content: bytes, name: str = "face.png", kind: str = "image/png") -> None:
+def choose_image(page: Page, content: bytes, name: str = "face.png") -> None:
+    kind = mimetypes.guess_type(name)[0]
     file = {"name": name, "mimeType": kind, "buffer": content}
     page.locator("#files").set_input_files(files=[file])
 
@@ -177,6 +179,16 @@ def wait_for_frames(page: Page, count: int) -> None:
     )
 
 
+RECORD_TAGS = """window.tags = [];
+const fill = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  const inside = x >= 0 && y >= 0 && y <= this.canvas.clientHeight;
+  window.tags.push([text, inside]);
+  fill.call(this, text, x, y);
+};"""
+"""Keeps the labels that are drawn, and whether they are on the picture."""
+
+
 def expect_live(page: Page) -> None:
     expect(page.locator("#picture")).to_have_attribute("aria-label", "Live picture: Face 1: happy")
 
@@ -217,6 +229,72 @@ def test_images_are_chosen_dropped_and_pasted(start: StartServer, open_page: Ope
     expect(page.locator("#files")).to_be_focused()
 
 
+def drawn_tags(page: Page, count: int) -> set[tuple[str, bool]]:
+    """The labels that were drawn since the page was opened; images are drawn more than once."""
+
+    def read() -> set[tuple[str, bool]]:
+        return {(text, is_inside) for text, is_inside in page.evaluate("window.tags")}
+
+    wait_until(lambda: len(read()) >= count)
+    return read()
+
+
+def answer_with(page: Page, boxes: Sequence[Sequence[int]]) -> None:
+    """Let the server answer with faces in these boxes, each as happy as the one that it found."""
+
+    def answer(route: Any) -> None:
+        response = route.fetch()
+        document = response.json()
+        (result,) = document["results"]
+        result["faces"] = [{**result["faces"][0], "box": box} for box in boxes]
+        route.fulfill(response=response, json=document)
+
+    page.route("**/v1/predict", answer)
+
+
+def test_labels_lie_on_the_picture(start: StartServer, open_page: OpenPage) -> None:
+    page = open_page(start(), script=RECORD_TAGS)
+    choose_image(page, EXAMPLE.read_bytes())  # one face, which fills it
+    ((text, is_inside),) = drawn_tags(page, 1)
+    assert text.startswith("happy ")
+    assert is_inside
+    # room above; room below; none; too narrow for a whole label; too small for any
+    answer_with(
+        page, [[60, 60, 80, 80], [0, 0, 80, 80], [140, 0, 80, 260], [9, 200, 20, 20], [50, 9, 6, 6]]
+    )
+    choose_image(page, EXAMPLE.read_bytes())
+    wanted = [text, *(f"{number} · {text}" for number in (1, 2, 3)), "4"]
+    assert drawn_tags(page, 5) == {(one, True) for one in wanted}
+
+
+def test_many_faces_are_listed_closed(start: StartServer, open_page: OpenPage) -> None:
+    page = open_page(start())
+    answer_with(page, [[20 * place, 9, 15, 15] for place in range(9)])
+    choose_image(page, EXAMPLE.read_bytes())
+    faces = page.locator(".result details")
+    expect(faces).to_have_count(9)
+    expect(faces.last.locator("summary")).to_have_text("Face 9: happy")
+    expect(faces.last.locator(".bars")).to_be_hidden()
+    faces.last.locator("summary").click()
+    expect(faces.last.locator(".bars")).to_be_visible()
+    assert overflow(page) == []
+    check_with_axe(page)
+
+
+def test_a_server_without_a_camera_shows_no_empty_panels(
+    start: StartServer, open_page: OpenPage
+) -> None:
+    page = open_page(start())
+    panels = (page.locator(".people"), page.locator(".course"), page.locator(".figures"))
+    expect(page.locator("#empty")).to_contain_text("No camera on the board")
+    for panel in panels:
+        expect(panel).to_be_hidden()
+    page.get_by_role("button", name="This device").click()
+    expect_live(page)
+    for panel in panels:
+        expect(panel).to_be_visible()
+
+
 def test_what_cannot_be_read_is_named(start: StartServer, open_page: OpenPage) -> None:
     page = open_page(start(max_body=500_000))
     choose_image(page, b"no image", "torn.png")
@@ -226,7 +304,7 @@ def test_what_cannot_be_read_is_named(start: StartServer, open_page: OpenPage) -
     choose_image(page, bytes(600_000), "large.png")
     expect(notices).to_have_count(2)
     expect(notices.first).to_contain_text("over the limit of 500,000 bytes")
-    choose_image(page, b"text", "notes.txt", "text/plain")
+    choose_image(page, b"text", "notes.txt")
     expect(page.locator("#upload-notice")).to_have_text("There is no image among these files.")
     choose_image(page, EXAMPLE.read_bytes())  # and the next one is
     expect(page.locator(".result h4")).to_have_text(["Face 1: happy"])
@@ -325,9 +403,7 @@ def test_a_viewer_that_stalls_holds_no_other_up(
     assert run.server.live.audience.dropped > 0
 
 
-def test_two_viewers_and_one_too_many(
-    start: StartServer, open_page: OpenPage, clip: Path
-) -> None:
+def test_two_viewers_and_one_too_many(start: StartServer, open_page: OpenPage, clip: Path) -> None:
     run = start(source=str(clip), max_viewers=2)
     one, other = open_page(run), open_page(run)
     for page in (one, other):
@@ -435,7 +511,7 @@ def test_by_keyboard_alone(start: StartServer, open_page: OpenPage, clip: Path) 
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
-def test_the_camera_of_the_device(start: StartServer, open_page: OpenPage, clip: Path) -> None:
+def test_the_camera_of_the_device(start: StartServer, open_page: OpenPage) -> None:
     run = start()
     page = open_page(run)
     page.get_by_role("button", name="This device").click()

@@ -102,7 +102,7 @@ class Predictor:
         except BaseException:
             self._slots.give_back()
             raise
-        # in the thread, which a request that is given up does not wait for, nor does the server's end
+        # by its thread, for which a request that is given up does not wait, nor the server's end
         job.add_done_callback(lambda _: self._slots.give_back())
         found = await self._wait(job)
         self._metrics.faces.labels("request").inc(sum(len(one.faces) for one in found.results))
