@@ -69,6 +69,7 @@ export const TEXTS = {
   faces: (count) => (count === 0 ? "no face" : count === 1 ? "1 face" : `${count} faces`),
   pictureLabel: (parts) => `Live picture: ${parts.length ? parts.join(", ") : "no face"}`,
   announce: (parts) => (parts.length ? parts.join(", ") : "No face in view"),
+  // number: 0 where a face is alone
   tag: (number, label, percent) => (number ? `${number} · ` : "") + `${label} ${percent}`,
   named: (name, label) => `${name}: ${label}`,
   chartLabel: (name, label, fraction) =>
