@@ -85,7 +85,7 @@ def start(recognizer: Recognizer) -> Iterator[StartServer]:
         def run(recognizer: Any = recognizer, source: str | None = None, **values: Any) -> Running:
             names = Limits.__dataclass_fields__
             limits = Limits(**{name: values.pop(name) for name in [*values] if name in names})
-            settings = Settings(port=0, limits=limits, **values)
+            settings = Settings(**{"port": 0, **values}, limits=limits)
             return stack.enter_context(running(make_server(recognizer, settings, source=source)))
 
         yield run

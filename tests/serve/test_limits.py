@@ -17,6 +17,7 @@ from fer_edge.serve.live import JOIN_TIMEOUT
 from fer_edge.serve.server import DRAIN_TIMEOUT
 from fer_edge.serve.settings import Limits
 from tests.serve.conftest import Running, StartServer, wait_until
+from tests.serve.fake_camera import FakeCamera
 from tests.serve.fake_recognizer import HeldRecognizer
 from tests.support.files import EXAMPLE
 
@@ -198,3 +199,52 @@ def test_requests_under_way_are_finished_when_the_server_ends(
         assert [one.result().status_code for one in under_way] == [200, 200]
     with pytest.raises(httpx.ConnectError):
         run.client.get("/healthz")
+
+
+def test_what_takes_too_long_is_given_up_in_order(
+    start: StartServer,
+    recognizer: Recognizer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("fer_edge.serve.server.DRAIN_TIMEOUT", 0.3)
+    held = HeldRecognizer(recognizer)
+    run = start(held)
+    with ThreadPoolExecutor(1) as pool, run.connect() as slow:
+        under_way = pool.submit(post_example, run)
+        head = "POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1"
+        slow.sendall(head.encode())
+        wait_until(lambda: run.metric("fer_queue") == 2)
+        run.stop()
+        assert receive_all(slow).startswith(b"HTTP/1.1 503 ")
+        refused = under_way.result()
+    assert refused.status_code == 503
+    assert refused.json()["detail"] == "the server ends"
+    assert refused.headers["x-content-type-options"] == "nosniff"
+    held.go.set()  # the thread ends after the server
+    wait_until(lambda: not any(one.name.startswith("predict") for one in threading.enumerate()))
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
+def test_a_client_that_reads_no_response_is_given_up_in_order(
+    start: StartServer,
+    camera: FakeCamera,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert camera
+    monkeypatch.setattr("fer_edge.serve.server.DRAIN_TIMEOUT", 0.3)
+    monkeypatch.setattr("fer_edge.serve.protocol.SEND_BUFFER", 4096)
+    monkeypatch.setattr("fer_edge.serve.streams.MAX_UNACKNOWLEDGED", 10_000)
+    run = start(source="0")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", run.port))
+        client.sendall(
+            b"GET /v1/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+            b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        wait_until(lambda: any(one.is_stalled for one in run.server.server_state.connections))
+        run.stop()
+    assert [record.getMessage() for record in caplog.records] == []

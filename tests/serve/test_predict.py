@@ -107,6 +107,7 @@ def test_metrics_count_requests_and_faces(start: StartServer) -> None:
     assert 'fer_requests_total{method="POST",path="/v1/predict",status="200"} 1.0' in text
     assert 'fer_requests_total{method="GET",path="other",status="404"} 1.0' in text
     assert "made" not in text
+    assert "_created" not in text
     assert 'fer_faces_total{origin="request"} 1.0' in text
     assert "fer_predict_seconds_count 1.0" in text
     assert run.metric("fer_queue") == 0

@@ -11,7 +11,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from fer_edge.errors import ConfigError
-from fer_edge.serve.security import session_value
+from fer_edge.runtime.recognizer import Recognizer
+from fer_edge.serve.security import HEADERS, session_value
 from fer_edge.serve.settings import Settings, read_token
 from tests.serve.conftest import StartServer
 from tests.serve.fake_camera import FakeCamera
@@ -170,6 +171,26 @@ def test_every_response_has_the_security_headers(start: StartServer) -> None:
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
         assert "server" not in headers
+
+
+class BrokenRecognizer:
+    """A recognizer with a bug."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self.spec = recognizer.spec
+
+    def __call__(self, _: Any) -> Any:
+        raise LookupError("a secret")
+
+
+def test_the_response_to_a_bug_has_them_too(start: StartServer, recognizer: Recognizer) -> None:
+    client = start(BrokenRecognizer(recognizer)).client
+    got = client.post("/v1/predict", content=IMAGE)
+    assert got.status_code == 500
+    assert "a secret" not in got.text
+    assert {name: got.headers.get(name) for name in HEADERS} == HEADERS
+    counted = 'fer_requests_total{method="POST",path="/v1/predict",status="500"} 1.0'
+    assert counted in client.get("/metrics").text.splitlines()
 
 
 def test_other_addresses_need_a_token() -> None:

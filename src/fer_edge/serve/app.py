@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -24,7 +25,13 @@ from fer_edge.serve.login import login_routes
 from fer_edge.serve.metrics import MEDIA_TYPE, Metrics
 from fer_edge.serve.page_files import page_routes, read_page
 from fer_edge.serve.predict import Predictor
-from fer_edge.serve.problems import Problem, on_bug, on_disconnect, on_http_error
+from fer_edge.serve.problems import (
+    Problem,
+    busy,
+    on_bug,
+    on_disconnect,
+    on_http_error,
+)
 from fer_edge.serve.security import PUBLIC, RequestGuard, TokenGuard
 from fer_edge.serve.settings import Settings
 from fer_edge.serve.streams import Streams
@@ -54,17 +61,13 @@ class Service:
         self._streams = Streams(live, self._health, settings)
         self._document = format_json(openapi.make_document(settings.limits))
 
-    def make_app(self) -> Starlette:
-        """The application, in the order in which a request passes its parts."""
+    def make_app(self) -> ASGIApp:
+        """The application, with what a request passes before it."""
         page = read_page()
         public = PUBLIC | {file.path for file in page}
         routes = [*page_routes(page), *self._routes()]
         paths = [route.path for route in routes]
-        settings = self._settings
-        middleware = [
-            Middleware(_Counting, metrics=self._metrics, paths=frozenset(paths)),
-            Middleware(RequestGuard, settings=settings),
-        ]
+        settings, middleware = self._settings, []
         if settings.origins:
             cors: dict[str, Any] = {
                 "allow_origins": settings.origins,
@@ -73,7 +76,7 @@ class Service:
             }
             middleware.append(Middleware(CORSMiddleware, **cors))
         middleware.append(Middleware(TokenGuard, token=settings.token, public=public))
-        return Starlette(
+        app = Starlette(
             routes=routes,
             middleware=middleware,
             exception_handlers={
@@ -83,6 +86,9 @@ class Service:
             },
             lifespan=self._run,
         )
+        # around Starlette, whose response to a bug passes none of its own middleware
+        guarded = RequestGuard(_Cancellable(app), settings)
+        return _Counting(guarded, self._metrics, frozenset(paths))
 
     def _routes(self) -> list[Route | WebSocketRoute]:
         streams = self._streams
@@ -164,6 +170,21 @@ class _Counting:
             await send(message)
 
         await self._app(scope, receive, send_counted if scope["type"] == "http" else send)
+
+
+class _Cancellable:
+    """Answers the requests that uvicorn cancels as the server ends: it would print a traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+            await busy("the server ends", seconds=10).response(scope, receive, send)
 
 
 def _json(text: str) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
 
@@ -12,7 +13,7 @@ from fer_edge.serve.problems import Problem, busy
 
 
 class Slots:
-    """The places of the requests that are computed at once; used by the event loop's thread.
+    """The places of the requests that are computed at once; any thread may give one back.
 
     Attributes:
         used: places that are taken.
@@ -20,6 +21,7 @@ class Slots:
 
     def __init__(self, count: int) -> None:
         self._count = count
+        self._lock = threading.Lock()
         self.used = 0
 
     def take(self) -> None:
@@ -28,13 +30,15 @@ class Slots:
         Raises:
             Problem: 503: none is free.
         """
-        if self.used >= self._count:
-            raise busy(f"{self._count} requests are being computed: try again in a second")
-        self.used += 1
+        with self._lock:
+            if self.used >= self._count:
+                raise busy(f"{self._count} requests are being computed: try again in a second")
+            self.used += 1
 
     def give_back(self) -> None:
         """Free a place."""
-        self.used -= 1
+        with self._lock:
+            self.used -= 1
 
 
 async def read_limited(

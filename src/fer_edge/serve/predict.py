@@ -102,9 +102,8 @@ class Predictor:
         except BaseException:
             self._slots.give_back()
             raise
-        loop = asyncio.get_running_loop()
-        # when the thread has ended, which a request that is given up does not wait for
-        job.add_done_callback(lambda _: loop.call_soon_threadsafe(self._slots.give_back))
+        # by its thread, for which a request that is given up does not wait, nor the server's end
+        job.add_done_callback(lambda _: self._slots.give_back())
         found = await self._wait(job)
         self._metrics.faces.labels("request").inc(sum(len(one.faces) for one in found.results))
         self._metrics.seconds.observe(monotonic() - began)

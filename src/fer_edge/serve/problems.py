@@ -84,4 +84,8 @@ def on_disconnect(_: Request, __: Exception) -> Response:
 
 def on_bug(_: Request, __: Exception) -> Response:
     """What nothing has foreseen: the server logs it, and the client learns no details."""
-    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "the server's log has the reason")
+    return problem_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "the server's log has the reason",
+        {"Connection": "close"},  # uvicorn closes it, and clients would send their next request
+    )

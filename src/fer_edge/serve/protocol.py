@@ -97,8 +97,13 @@ class HttpProtocol(H11Protocol):
     def shutdown(self) -> None:
         """The server ends: a viewer that doesn't read would only keep it waiting."""
         super().shutdown()
-        if self._stall_timer.is_running and self.scope and self.scope.get(IS_ENDLESS):
+        if self.is_stalled and self.scope and self.scope.get(IS_ENDLESS):
             self.transport.abort()
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the client reads nothing of what it is sent."""
+        return self._stall_timer.is_running
 
     def pause_writing(self) -> None:
         """The client reads more slowly than the server writes."""
@@ -126,6 +131,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """A client has asked for a WebSocket."""
         self._stall_timer = _Timer(self.config.limits.stall_timeout)
         super().connection_made(transport)
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the client reads nothing of what it is sent."""
+        return self._stall_timer.is_running
 
     def pause_writing(self) -> None:
         """The client reads more slowly than the server writes."""

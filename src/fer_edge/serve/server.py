@@ -19,7 +19,7 @@ from fer_edge.serve.app import Service
 from fer_edge.serve.audience import Audience
 from fer_edge.serve.live import Live, check_source
 from fer_edge.serve.metrics import Metrics
-from fer_edge.serve.protocol import LimitedConfig
+from fer_edge.serve.protocol import HttpProtocol, LimitedConfig, WebSocketProtocol
 from fer_edge.serve.settings import Settings
 
 DRAIN_TIMEOUT = 3
@@ -56,10 +56,17 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End: no new connections, no viewers, and time for the requests under way."""
         self.live.stop()
+        asyncio.get_running_loop().call_later(DRAIN_TIMEOUT, self._abort_stalled)
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):
             connection.transport.abort()  # its client reads nothing
         await asyncio.sleep(0)  # for their last callbacks
+
+    def _abort_stalled(self) -> None:
+        """Give up responses that nobody reads, so that uvicorn need not cancel them."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpProtocol | WebSocketProtocol) and connection.is_stalled:
+                connection.transport.abort()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

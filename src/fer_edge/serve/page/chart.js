@@ -62,7 +62,6 @@ export function drawChart(canvas, points, now) {
     });
   }
   pen.strokeStyle = style.getPropertyValue("--grid");
-  pen.fillStyle = style.getPropertyValue("--muted");
   for (let seconds = 30; seconds < SPAN; seconds += 30) {
     const x = Math.round(at(now - seconds)) + 0.5;
     pen.beginPath();
@@ -70,6 +69,11 @@ export function drawChart(canvas, points, now) {
     pen.lineTo(x, height);
     pen.stroke();
   }
+  const half = Math.round(height / 2) + 0.5;
+  pen.beginPath();
+  pen.moveTo(0, half);
+  pen.lineTo(width, half);
+  pen.stroke();
 }
 
 function splitAtGaps(points) {
@@ -85,7 +89,7 @@ function splitAtGaps(points) {
 export function describe(canvas, node, courses, key, name) {
   const found = courses.summary(key);
   const percent = found && TEXTS.percent(found.fraction);
-  node.textContent = found ? TEXTS.mostly(name, found.label, percent) : "";
+  node.textContent = found ? TEXTS.mostly(name, found.label, percent) : TEXTS.chartEmpty;
   const label = found ? TEXTS.chartLabel(name, found.label, percent) : TEXTS.chartEmpty;
   if (canvas.getAttribute("aria-label") !== label) canvas.setAttribute("aria-label", label);
 }

@@ -2,11 +2,16 @@
 // keep their place.
 import { colourOf } from "./colours.js";
 import { make } from "./dom.js";
-import { shownFace } from "./picture.js";
+import { numberOf, shownFace } from "./picture.js";
 import { TEXTS } from "./texts.js";
 
-export const nameOf = (face, place) => TEXTS.face(face.track ? face.track.number : place + 1);
-export const keyOf = (face, place) => (face.track ? face.track.number : place + 1);
+export const nameOf = (face, place) => TEXTS.face(numberOf(face, place));
+
+export function makeSwatch(label) {
+  const swatch = make("span", { className: "swatch" });
+  swatch.style.background = colourOf(label);
+  return swatch;
+}
 
 export function makeBars(probabilities) {
   const rows = Object.keys(probabilities).map((label) => {
@@ -20,7 +25,9 @@ export function makeBars(probabilities) {
   });
   const list = make("ul", { className: "bars" }, ...rows.map(({ row }) => row));
   const update = (values) => {
-    for (const { label, fill, value } of rows) {
+    const best = Math.max(...Object.values(values));
+    for (const { label, fill, value, row } of rows) {
+      row.classList.toggle("best", values[label] === best);
       fill.style.transform = `scaleX(${values[label]})`;
       value.textContent = TEXTS.percent(values[label]);
     }
@@ -40,7 +47,7 @@ export class FaceList {
   update(faces, selected) {
     const seen = new Set();
     faces.forEach((face, place) => {
-      const key = keyOf(face, place);
+      const key = numberOf(face, place);
       seen.add(key);
       const card = this.cards.get(key) || this.add(key, face, place);
       const { emotion, probabilities } = shownFace(face);

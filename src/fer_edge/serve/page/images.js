@@ -1,11 +1,12 @@
 // Images that are chosen, dropped or pasted: read by the server, shown beside their bars.
 import { Problem, predict } from "./api.js";
 import { find, make, setNotice } from "./dom.js";
-import { makeBars, nameOf } from "./faces.js";
+import { makeBars, makeSwatch, nameOf } from "./faces.js";
 import { drawPicture } from "./picture.js";
 import { TEXTS } from "./texts.js";
 
 const MAX_HEIGHT = 420;
+const MANY = 4; // more faces than that are listed closed
 const shown = new Set();
 
 export function setUpImages(onProblem) {
@@ -76,12 +77,16 @@ async function readOne(file, onProblem) {
 async function show(file, result) {
   const canvas = make("canvas");
   const holder = make("div", { className: "stage" }, canvas);
+  const hasMany = result.faces.length > MANY;
   const faces = result.faces.map((face, place) =>
-    make("section", {}, make("h4", {}, TEXTS.named(nameOf(face, place), face.emotion)),
+    make(hasMany ? "details" : "section", {},
+      make(hasMany ? "summary" : "h4", {}, makeSwatch(face.emotion),
+        TEXTS.named(nameOf(face, place), face.emotion)),
       makeBars(face.probabilities).list));
   add(make("li", { className: "result" },
     make("h3", {}, file.name, make("span", { className: "hint" }, TEXTS.faces(result.faces.length))),
-    holder, ...faces));
+    make("div", { className: hasMany ? "reading many" : "reading" },
+      holder, make("div", { className: "readings" }, ...faces))));
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", TEXTS.named(file.name, TEXTS.faces(result.faces.length)));
   let image;
@@ -91,7 +96,8 @@ async function show(file, result) {
     holder.remove(); // the server reads more formats than browsers do
     return;
   }
-  const redraw = () => drawPicture(canvas, image, result, MAX_HEIGHT);
+  const height = hasMany ? MAX_HEIGHT * 1.5 : MAX_HEIGHT;
+  const redraw = () => drawPicture(canvas, image, result, height);
   shown.add(redraw);
   redraw();
 }

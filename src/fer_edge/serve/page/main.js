@@ -1,12 +1,12 @@
 import { getJson, logIn, logOut } from "./api.js";
 import { Courses, describe, drawChart } from "./chart.js";
-import { allLabels, colourOf, setLabels } from "./colours.js";
+import { allLabels, setLabels } from "./colours.js";
 import { DeviceCamera, isAllowed } from "./device.js";
 import { find, make, setNotice } from "./dom.js";
-import { FaceList, keyOf, nameOf } from "./faces.js";
+import { FaceList, makeSwatch, nameOf } from "./faces.js";
 import { setUpImages } from "./images.js";
 import { LiveConnection } from "./live.js";
-import { drawPicture, shownFace } from "./picture.js";
+import { drawPicture, numberOf, shownFace } from "./picture.js";
 import { TEXTS, fillTexts } from "./texts.js";
 
 const CHART_INTERVAL = 250;
@@ -40,6 +40,7 @@ function showFrame(result, image) {
   const time = now();
   find("empty").hidden = true;
   find("picture").hidden = false;
+  find("main").classList.remove("idle");
   if (source === "device") setNotice(notice, "");
   drawPicture(find("picture"), image, result, window.innerHeight * 0.7);
   times.push(time);
@@ -47,10 +48,10 @@ function showFrame(result, image) {
   find("rate").textContent = (times.length / 2).toFixed(times.length < 20 ? 1 : 0);
   find("count").textContent = result.faces.length;
   result.faces.forEach((face, place) => {
-    courses.add(keyOf(face, place), shownFace(face).probabilities, time);
-    names.set(keyOf(face, place), nameOf(face, place));
+    courses.add(numberOf(face, place), shownFace(face).probabilities, time);
+    names.set(numberOf(face, place), nameOf(face, place));
   });
-  const keys = result.faces.map(keyOf);
+  const keys = result.faces.map(numberOf);
   if (keys.length && !keys.includes(selected)) selected = keys[0];
   faceList.update(result.faces, selected);
   find("no-faces").hidden = result.faces.length > 0;
@@ -81,10 +82,11 @@ setInterval(() => {
 function showStatus(found) {
   status = found;
   find("logout").hidden = !found.token_required;
-  find("stage").classList.remove("stale");
+  find("main").classList.remove("stale");
   find("viewers").textContent = found.viewers;
-  find("temperature").textContent =
-    found.temperature === null ? "–" : TEXTS.degrees(found.temperature);
+  const hasSensor = found.temperature !== null;
+  find("temperature").parentElement.hidden = !hasSensor;
+  if (hasSensor) find("temperature").textContent = TEXTS.degrees(found.temperature);
   find("recording").hidden = found.camera !== "open" && source !== "device";
   if (source !== "server") return;
   const slowed = (found.throttled || []).filter((state) => !state.endsWith("since boot"));
@@ -93,7 +95,9 @@ function showStatus(found) {
   else setNotice(notice, slowed.length ? TEXTS.throttled(slowed) : "", true);
 }
 
-function showEmpty(title, text) {
+// isIdle: no frame is going to come by itself, so what belongs to frames is hidden
+function showEmpty(title, text, isIdle = false) {
+  find("main").classList.toggle("idle", isIdle);
   find("picture").hidden = true;
   find("empty").hidden = false;
   find("empty-title").textContent = title;
@@ -114,7 +118,7 @@ async function reconnect() {
 function showDisconnected() {
   find("recording").hidden = true;
   for (const id of ["rate", "count", "temperature", "viewers"]) find(id).textContent = "–";
-  find("stage").classList.add("stale");
+  find("main").classList.add("stale");
   setNotice(notice, TEXTS.disconnected, true);
 }
 
@@ -148,13 +152,13 @@ function choose(wanted) {
   find("recording").hidden = true;
   if (wanted === "device") {
     if (!isAllowed()) {
-      showEmpty(TEXTS.deviceCamera, TEXTS.deviceInsecure);
+      showEmpty(TEXTS.deviceCamera, TEXTS.deviceInsecure, true);
       return;
     }
     showEmpty(TEXTS.deviceStarting, TEXTS.deviceText);
     device.start();
   } else if (status && status.camera === "none") {
-    showEmpty(TEXTS.noSource, TEXTS.noSourceText);
+    showEmpty(TEXTS.noSource, TEXTS.noSourceText, true);
   } else {
     showEmpty(TEXTS.connecting, TEXTS.connectingText);
     live.start();
@@ -166,11 +170,8 @@ async function start() {
     const model = await getJson("v1/model");
     setLabels(model.labels);
     find("model").textContent = TEXTS.model(model.name, model.version);
-    find("legend").replaceChildren(...allLabels().map((label) => {
-      const swatch = make("span", { className: "swatch" });
-      swatch.style.background = colourOf(label);
-      return make("li", {}, swatch, label);
-    }));
+    find("legend").replaceChildren(
+      ...allLabels().map((label) => make("li", {}, makeSwatch(label), label)));
     showStatus(await getJson("v1/status"));
     choose(source);
   } catch (error) {
@@ -205,7 +206,9 @@ function setUpLogin() {
 function setUpTheme() {
   const root = document.documentElement;
   const show = () => {
-    find("theme").textContent = root.dataset.theme === "dark" ? TEXTS.toLight : TEXTS.toDark;
+    const text = root.dataset.theme === "dark" ? TEXTS.toLight : TEXTS.toDark;
+    find("theme").setAttribute("aria-label", text);
+    find("theme").title = text;
   };
   find("theme").addEventListener("click", () => {
     root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";

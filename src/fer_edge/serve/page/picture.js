@@ -3,10 +3,18 @@
 import { colourOf, inkOn } from "./colours.js";
 import { TEXTS } from "./texts.js";
 
-const FONT = "600 14px system-ui, sans-serif";
-const TAG_HEIGHT = 22;
+// in pixels
+const TAG = { font: "600 14px system-ui, sans-serif", height: 22, padding: 8, gap: 4 };
+const SMALL_TAG = { font: "600 11px system-ui, sans-serif", height: 15, padding: 4, gap: 2 };
+const INSET = 5; // of a tag in a box that leaves no room outside it
+// of so many faces, whose tags would cover their neighbours, narrow ones show their number alone,
+// and tiny ones nothing
+const CROWD = 4;
+const NARROW = 56;
+const TINY = 18;
 
 export const shownFace = (face) => face.track || face;
+export const numberOf = (face, place) => (face.track ? face.track.number : place + 1);
 
 export function drawPicture(canvas, image, result, maxHeight = Infinity) {
   const ratio = result.width / result.height;
@@ -24,7 +32,17 @@ export function drawPicture(canvas, image, result, maxHeight = Infinity) {
   pen.drawImage(image, 0, 0, width, height);
   const zoom = width / result.width;
   for (const face of result.faces) drawBox(pen, face, zoom);
-  for (const face of result.faces) drawTag(pen, face, zoom, width);
+  const count = result.faces.length;
+  result.faces.forEach((face, place) => {
+    const { emotion, confidence } = shownFace(face);
+    const number = count > 1 ? numberOf(face, place) : 0;
+    const box = face.box.map((side) => side * zoom);
+    const room = count < CROWD ? Infinity : box[2];
+    if (room < TINY) return;
+    const isNarrow = room < NARROW;
+    const text = isNarrow ? String(number) : TEXTS.tag(number, emotion, TEXTS.percent(confidence));
+    drawTag(pen, text, emotion, box, isNarrow ? SMALL_TAG : TAG, { width, height });
+  });
 }
 
 function drawBox(pen, face, zoom) {
@@ -39,19 +57,19 @@ function drawBox(pen, face, zoom) {
   }
 }
 
-function drawTag(pen, face, zoom, limit) {
-  const { emotion, confidence } = shownFace(face);
-  const [x, y, , height] = face.box.map((side) => side * zoom);
-  const text = `${emotion} ${TEXTS.percent(confidence)}`;
-  pen.font = FONT;
-  const width = pen.measureText(text).width + 16;
-  const left = Math.max(0, Math.min(x, limit - width));
-  const top = y - TAG_HEIGHT - 4 >= 0 ? y - TAG_HEIGHT - 4 : y + height + 4;
+function drawTag(pen, text, emotion, [x, y, , boxHeight], { font, height, padding, gap }, limit) {
+  pen.font = font;
+  const width = pen.measureText(text).width + 2 * padding;
+  const above = y - height - gap;
+  const below = y + boxHeight + gap;
+  const isOutside = above >= 0 || below + height <= limit.height;
+  const top = above >= 0 ? above : isOutside ? below : Math.max(0, y) + INSET;
+  const left = Math.max(0, Math.min(isOutside ? x : Math.max(0, x) + INSET, limit.width - width));
   pen.fillStyle = colourOf(emotion);
   pen.beginPath();
-  pen.roundRect(left, top, width, TAG_HEIGHT, 6);
+  pen.roundRect(left, top, width, height, height / 4);
   pen.fill();
   pen.fillStyle = inkOn(colourOf(emotion));
   pen.textBaseline = "middle";
-  pen.fillText(text, left + 8, top + TAG_HEIGHT / 2 + 1);
+  pen.fillText(text, left + padding, top + height / 2 + 1);
 }

@@ -2,8 +2,8 @@
 export const TEXTS = {
   skip: "Skip to the live view",
   cameraOn: "Camera is on",
-  toDark: "Dark",
-  toLight: "Light",
+  toDark: "Dark colours",
+  toLight: "Light colours",
   logout: "Log out",
   liveTitle: "Live view",
   chooseCamera: "Which camera to show",
@@ -11,7 +11,7 @@ export const TEXTS = {
   deviceCamera: "This device",
   rate: "Frames/s",
   faceCount: "Faces",
-  temperature: "Board",
+  temperature: "Temperature",
   viewers: "Viewers",
   facesTitle: "Expressions",
   noFaces: "No face in view.",
@@ -69,6 +69,8 @@ export const TEXTS = {
   faces: (count) => (count === 0 ? "no face" : count === 1 ? "1 face" : `${count} faces`),
   pictureLabel: (parts) => `Live picture: ${parts.length ? parts.join(", ") : "no face"}`,
   announce: (parts) => (parts.length ? parts.join(", ") : "No face in view"),
+  // number: 0 where a face is alone
+  tag: (number, label, percent) => (number ? `${number} · ` : "") + `${label} ${percent}`,
   named: (name, label) => `${name}: ${label}`,
   chartLabel: (name, label, fraction) =>
     `Expressions of ${name} over the last two minutes: ${label} ${fraction} of the time`,
