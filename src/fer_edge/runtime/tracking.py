@@ -43,10 +43,9 @@ class Tracker:
     Args:
         time_constant: of the smoothing, in seconds; 0 turns it off.
         hold: seconds for which a new label must be the likeliest before it is shown.
-        max_age, max_missed: a track ends when its last face is more than `max_age` seconds ago and
-            `max_missed` frames in a row or more haven't shown it: by seconds where frames are
-            close together, by frames where they are far apart. A face that is in each frame keeps
-            its track.
+        max_age: a track ends when its last face is more than this many seconds ago, and at least
+            `max_missed` frames in a row haven't shown it. A face in each frame keeps its track.
+        max_missed: decides where frames are far apart, as `max_age` where they are close together.
         iou_threshold: minimum IoU of a face with its track's last box, in (0, 1].
         min_confidence: a track whose smoothed probability is lower is "uncertain", in [0, 1].
 
