@@ -1,84 +1,66 @@
-/* fer_reader MODEL --self-test     compares the model's golden samples with PyTorch's logits
- * fer_reader MODEL FACE.pgm...     a line for each face: file, label, probability
- * fer_reader MODEL -               faces as raw bytes on standard input, one after the other: a line
- *                                  for each, the label and all probabilities */
+/* fer_reader MODEL --self-test    compares the model's golden samples with PyTorch's logits
+ * fer_reader MODEL FACE.pgm...    a line for each face: its name, its label, all probabilities
+ * fer_reader MODEL -              the same for raw faces on standard input, one after the other */
+#include "fer_edge.hpp"
+
 #include <cstdio>
 #include <iostream>
 
-#include "fer_edge.hpp"
-
-using fer_edge::Faces;
+using fer_edge::Error;
 
 /* The pixels of a binary PGM of `side` x `side` gray levels. */
-Faces read_pgm(const std::string& path, size_t side) {
+fer_edge::Faces read_pgm(const std::string& path, size_t side) {
     std::ifstream file(path, std::ios::binary);
-    const auto number = [&] {
-        while (file >> std::ws && file.peek() == '#') file.ignore(1 << 16, '\n');
-        size_t value = 0;
-        file >> value;
-        return value;
-    };
-    std::string magic;
+    std::string magic, comment;
+    size_t width = 0, height = 0, white = 0;
     file >> magic;
-    const size_t width = number(), height = number(), levels = number();
-    if (!file || magic != "P5" || levels != 255)
-        throw std::runtime_error(path + ": can't be read as a binary PGM of 256 gray levels");
+    for (size_t* number : {&width, &height, &white}) {
+        while (file >> std::ws && file.peek() == '#') std::getline(file, comment);
+        file >> *number;
+    }
+    if (!file || magic != "P5" || white != 255)
+        throw Error(path + ": can't be read as a binary PGM of 256 gray levels");
     if (width != side || height != side)
-        throw std::runtime_error(path + ": " + std::to_string(width) + " x " + std::to_string(height) +
-                                 " pixels, the model takes " + std::to_string(side) + " x " +
-                                 std::to_string(side) + ": crop and resize it first");
+        throw Error(path + ": its face isn't of " + std::to_string(side) + " x " +
+                    std::to_string(side) + " pixels: crop and resize it first");
     file.get(); /* one white space ends the header */
-    Faces pixels(side * side);
-    if (!file.read(reinterpret_cast<char*>(pixels.data()), static_cast<std::streamsize>(side * side)))
-        throw std::runtime_error(path + ": cut off");
+    fer_edge::Faces pixels(side * side);
+    file.read(reinterpret_cast<char*>(pixels.data()), static_cast<std::streamsize>(side * side));
+    if (!file) throw Error(path + ": cut off");
     return pixels;
 }
 
-size_t best(const float* probabilities, size_t labels) {
-    return static_cast<size_t>(std::max_element(probabilities, probabilities + labels) - probabilities);
-}
-
-void read_stream(fer_edge::Reader& reader) {
-    const auto& labels = reader.spec().labels;
-    const size_t face = reader.spec().side * reader.spec().side;
-    Faces pixels(64 * face);
-    for (size_t bytes = pixels.size(); bytes == pixels.size();) {
-        bytes = std::fread(pixels.data(), 1, pixels.size(), stdin);
-        if (bytes % face) throw std::runtime_error("standard input: ends within a face");
-        const auto found = reader.predict(pixels.data(), bytes / face);
-        for (size_t i = 0; i < found.size(); i += labels.size()) {
-            std::printf("%s", labels[best(&found[i], labels.size())].c_str());
-            for (size_t j = 0; j < labels.size(); ++j)
-                std::printf(" %.9g", static_cast<double>(found[i + j]));
-            std::printf("\n");
-        }
-    }
+void print(const std::string& name, const fer_edge::Floats& found, const fer_edge::Spec& spec) {
+    const auto best = std::max_element(found.begin(), found.end()) - found.begin();
+    std::cout << name << ' ' << spec.labels[static_cast<size_t>(best)];
+    for (size_t i = 0; i < found.size(); ++i) std::cout << ' ' << spec.labels[i] << '=' << found[i];
+    std::cout << std::endl; /* a line at once, for who reads along */
 }
 
 int main(int count, char** words) try {
     if (count < 3) {
-        std::cerr << "usage: fer_reader MODEL --self-test | - | FACE.pgm...\n";
+        std::cerr << "usage: fer_reader MODEL --self-test | FACE.pgm... | -\n";
         return 2;
     }
     fer_edge::Reader reader(words[1]);
-    const auto& labels = reader.spec().labels;
+    const auto& spec = reader.spec();
     const std::string what = words[2];
     if (what == "--self-test") {
-        const float largest = reader.self_test();
-        std::printf("%s %s: %zu golden samples, largest difference of a logit %.2g\n",
-                    reader.spec().name.c_str(), reader.spec().version.c_str(),
-                    reader.spec().golden_logits.size() / labels.size(), static_cast<double>(largest));
+        const float largest = reader.compare_golden();
+        std::cout << spec.name << ' ' << spec.version << ": " << spec.samples
+                  << " golden samples, largest difference of a logit " << largest << '\n';
     } else if (what == "-") {
-        read_stream(reader);
+        fer_edge::Faces face(spec.side * spec.side);
+        size_t bytes, number = 0;
+        while ((bytes = std::fread(face.data(), 1, face.size(), stdin)) == face.size())
+            print(std::to_string(number++), reader.predict(face.data(), 1), spec);
+        if (bytes) throw Error("standard input: ends within face " + std::to_string(number));
     } else {
-        for (int i = 2; i < count; ++i) {
-            const auto found = reader.predict(read_pgm(words[i], reader.spec().side).data(), 1);
-            const size_t label = best(found.data(), labels.size());
-            std::printf("%s  %s %.3f\n", words[i], labels[label].c_str(), static_cast<double>(found[label]));
-        }
+        for (int i = 2; i < count; ++i)
+            print(words[i], reader.predict(read_pgm(words[i], spec.side).data(), 1), spec);
     }
     return 0;
 } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
+    std::cerr << error.what() << '\n';
     return 1;
 }
