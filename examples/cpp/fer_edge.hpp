@@ -264,7 +264,7 @@ Result guard(Result failed, Function function) noexcept {
 
 void* fer_open(const char* path, int threads, size_t* side) {
     return fer_edge::guard(static_cast<void*>(nullptr), [&]() -> void* {
-        auto reader = std::make_unique<fer_edge::Reader>(path ? path : "", threads);
+        auto reader = std::make_unique<fer_edge::Reader>(path ? path : "(null)", threads);
         *side = reader->spec().side;
         return reader.release();
     });
