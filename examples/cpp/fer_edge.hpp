@@ -247,40 +247,30 @@ class Reader {
 }  // namespace fer_edge
 
 #ifdef FER_EDGE_C_INTERFACE
-namespace fer_edge {
-inline thread_local char last_error[1024];
+static thread_local char fer_last_error[1024];
 
-/* `failed` where `function` throws. */
-template <typename Function, typename Result>
-Result guard(Result failed, Function function) noexcept {
-    try {
-        return function();
-    } catch (const std::exception& error) {
-        std::snprintf(last_error, sizeof last_error, "%s", error.what());
-    }
-    return failed;
+static void fer_keep(const std::exception& error) noexcept {
+    std::snprintf(fer_last_error, sizeof fer_last_error, "%s", error.what());
 }
-}  // namespace fer_edge
-
-void* fer_open(const char* path, int threads, size_t* side) {
-    return fer_edge::guard(static_cast<void*>(nullptr), [&]() -> void* {
-        auto reader = std::make_unique<fer_edge::Reader>(path ? path : "(null)", threads);
-        *side = reader->spec().side;
-        return reader.release();
-    });
+void* fer_open(const char* path, int threads, size_t* side) try {
+    auto reader = std::make_unique<fer_edge::Reader>(path ? path : "(null)", threads);
+    *side = reader->spec().side;
+    return reader.release();
+} catch (const std::exception& error) {
+    return fer_keep(error), nullptr;
 }
 void fer_close(void* reader) { delete static_cast<fer_edge::Reader*>(reader); }
 const char* fer_label(const void* reader, size_t index) {
     const auto& labels = static_cast<const fer_edge::Reader*>(reader)->spec().labels;
     return index < labels.size() ? labels[index].c_str() : nullptr;
 }
-int fer_predict(void* reader, const uint8_t* faces, size_t count, float* probabilities) {
-    return fer_edge::guard(1, [&] {
-        const auto found = static_cast<fer_edge::Reader*>(reader)->predict(faces, count);
-        std::copy(found.begin(), found.end(), probabilities);
-        return 0;
-    });
+int fer_predict(void* reader, const uint8_t* faces, size_t count, float* probabilities) try {
+    const auto found = static_cast<fer_edge::Reader*>(reader)->predict(faces, count);
+    std::copy(found.begin(), found.end(), probabilities);
+    return 0;
+} catch (const std::exception& error) {
+    return fer_keep(error), 1;
 }
-const char* fer_error(void) { return fer_edge::last_error; }
+const char* fer_error(void) { return fer_last_error; }
 #endif
 #endif
