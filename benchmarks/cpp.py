@@ -3,8 +3,8 @@
 python -m benchmarks.cpp [--rounds N] [--keep]
 
 Each program gets a raw face on standard input and prints its probabilities. OpenVINO runs base;
-ncnn, where FER_EDGE_NCNN_SOURCE names its source, runs base's checkpoint in fp32. All have a turn in
-each round, in random order. Instructions are those of an emulated board: `benchmarks/board/run cpp`.
+ncnn, where FER_EDGE_NCNN_SOURCE names its source, runs base's checkpoint in fp32. All have a turn
+in each round, in random order. `benchmarks/board/run cpp` counts instructions.
 """
 
 from __future__ import annotations

@@ -249,15 +249,21 @@ class Reader {
 #ifdef FER_EDGE_C_INTERFACE
 static thread_local char fer_last_error[1024];
 
-static void fer_keep(const std::exception& error) noexcept {
-    std::snprintf(fer_last_error, sizeof fer_last_error, "%s", error.what());
+static void fer_keep_error() noexcept {
+    try {
+        throw;
+    } catch (const std::exception& error) {
+        std::snprintf(fer_last_error, sizeof fer_last_error, "%s", error.what());
+    } catch (...) {
+        std::snprintf(fer_last_error, sizeof fer_last_error, "unknown failure");
+    }
 }
 void* fer_open(const char* path, int threads, size_t* side) try {
     auto reader = std::make_unique<fer_edge::Reader>(path ? path : "(null)", threads);
     *side = reader->spec().side;
     return reader.release();
-} catch (const std::exception& error) {
-    return fer_keep(error), nullptr;
+} catch (...) {
+    return fer_keep_error(), nullptr;
 }
 void fer_close(void* reader) { delete static_cast<fer_edge::Reader*>(reader); }
 const char* fer_label(const void* reader, size_t index) {
@@ -268,8 +274,8 @@ int fer_predict(void* reader, const uint8_t* faces, size_t count, float* probabi
     const auto found = static_cast<fer_edge::Reader*>(reader)->predict(faces, count);
     std::copy(found.begin(), found.end(), probabilities);
     return 0;
-} catch (const std::exception& error) {
-    return fer_keep(error), 1;
+} catch (...) {
+    return fer_keep_error(), 1;
 }
 const char* fer_error(void) { return fer_last_error; }
 #endif
