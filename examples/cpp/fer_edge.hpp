@@ -189,7 +189,7 @@ class Reader {
         named([&] {
             const auto engine = engines.find(path.substr(std::min(path.rfind('.'), path.size())));
             if (engine == engines.end()) throw Error("no engine of this program reads such a file");
-            if (!std::ifstream(path)) throw Error("it can't be read");
+            if (std::ifstream(path).peek() == EOF) throw Error("it can't be read, or is empty");
             engine_ = engine->second(path, threads, spec_);
         });
         compare_golden(std::max<size_t>(spec_.samples / 2, 1));

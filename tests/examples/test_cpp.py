@@ -277,13 +277,13 @@ def test_a_file_that_is_no_model(reader: Callable[..., Any], tmp_path: Path) -> 
     content = bundled("model").read_bytes()
     (tmp_path / "folder.onnx").mkdir()
     for name, data, message in (
-        ("empty.onnx", b"", ""),
+        ("empty.onnx", b"", "it can't be read, or is empty"),
         ("cut.onnx", content[: len(content) // 2], ""),
         ("zeros.onnx", bytes(1000), ""),
         ("model.txt", content, "no engine of this program reads such a file"),
         ("model", content, "no engine of this program reads such a file"),
-        ("missing.onnx", None, "it can't be read"),
-        ("folder.onnx", None, ""),
+        ("missing.onnx", None, "it can't be read, or is empty"),
+        ("folder.onnx", None, "it can't be read, or is empty"),
     ):
         if data is not None:
             (tmp_path / name).write_bytes(data)
@@ -300,7 +300,7 @@ def test_a_file_that_is_no_model(reader: Callable[..., Any], tmp_path: Path) -> 
         (".bin", lambda content: content[::-1], ""),
         (".param", lambda content: content[: len(content) // 2], "ncnn can't load it or its .bin"),
         (".param", lambda content: content.replace(b"InnerProduct", b"Inner"), "ncnn can't load"),
-        (".param", lambda _: b"", "ncnn can't load it or its .bin"),
+        (".param", lambda _: b"", "it can't be read, or is empty"),
     ],
 )
 def test_bad_files_of_ncnn(
