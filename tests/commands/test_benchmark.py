@@ -104,7 +104,8 @@ def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_nothing_works(fer: Fer) -> None:
+def test_nothing_works(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FER_EDGE_DETECTOR", "none.onnx")
     ran = fer("benchmark", *QUICK, "--backend", "openvino")
     assert ran.code == 1
     assert "openvino: it crashed" in plain_text(ran.out)

@@ -21,12 +21,14 @@ from tests.support.videos import write_video
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds at ten frames each: a happy face that moves, then is upside down."""
+    """Four seconds at ten frames each: a happy face that moves, then covers its mouth."""
     path = tmp_path_factory.mktemp("clips") / "clip.mkv"
     face = Image.open(EXAMPLE).convert("RGB")
-    images = []
+    covered, images = face.copy(), []
+    box = [round(face.width * part) for part in (0.2, 0.55, 0.8, 0.9)]
+    covered.paste((160, 160, 160), (box[0], box[1], box[2], box[3]))
     for i in range(40):
-        shown = face if i < 20 else face.rotate(180)
+        shown = face if i < 20 else covered
         images.append(Image.new("RGB", face.size))
         images[-1].paste(shown, (i % 4, i % 3))
     return write_video(path, images, rate=10)
