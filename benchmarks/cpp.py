@@ -4,7 +4,7 @@ python -m benchmarks.cpp [--rounds N] [--keep]
 
 Each program gets a raw face on standard input and prints its probabilities. OpenVINO runs base;
 ncnn, where FER_EDGE_NCNN_SOURCE names its source, runs base's checkpoint in fp32. All have a turn
-in each round, in random order. `benchmarks/board/run cpp` counts instructions.
+in each round, in random order.
 """
 
 from __future__ import annotations

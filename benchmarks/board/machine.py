@@ -137,7 +137,7 @@ class Machine:
 
     def lay_out(self, board: str) -> None:
         """Make the root folder with the board's own /proc, where QEMU looks for files first."""
-        prefix = self.prefix(board)
+        prefix = self._prefix(board)
         proc = prefix / "proc"
         (proc / "device-tree").mkdir(parents=True)
         for entry in self.root.iterdir():
@@ -149,14 +149,13 @@ class Machine:
         self.python(board).write_text(f'#!/bin/sh\nexec {shlex.join(qemu + python)} "$@"\n')
         self.python(board).chmod(0o755)
 
-    def prefix(self, board: str) -> Path:
-        """The root folder of a board."""
+    def _prefix(self, board: str) -> Path:
         return self.scratch / board
 
     def _command(self, board: str) -> tuple[list[str], list[str]]:
         """QEMU, and the Python that it runs: without the packages of a system (-S) and a script's
         folder (-P)."""
-        prefix = self.prefix(board)
+        prefix = self._prefix(board)
         python = prefix / "usr" / "bin" / python_of(self.root)
         return ["qemu-aarch64", "-L", str(prefix)], [str(python), "-S", "-P"]
 
@@ -190,7 +189,7 @@ def build(
     key = hashlib.sha256(" ".join([*wanted, *tags]).encode()).hexdigest()[:12]
     site = once(cache / f"packages-{key}", lambda to: install(to, tags, wanted))
     install(scratch / "project", tags, ["--no-deps", str(wheel)])
-    machine = Machine(root, (scratch / "project", site), counter(scratch), scratch)
+    machine = Machine(root, (scratch / "project", site), _counter(scratch), scratch)
     for board in boards:
         machine.lay_out(board)
     return machine
@@ -286,7 +285,7 @@ def _pip(command: str, *arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "pip", "--quiet", command, *arguments], check=True)
 
 
-def counter(scratch: Path) -> Path:
+def _counter(scratch: Path) -> Path:
     """The plugin, for the interface that this QEMU has."""
     for interface in INTERFACES:
         made = scratch / f"count-{interface}.so"

@@ -118,7 +118,7 @@ def test_the_speeds_of_boards_follow_from_the_counted_instructions() -> None:
     for (name, board), model in itertools.product(BOARDS.items(), BUNDLED):
         face = counts[name][model]
         cells = []
-        for instructions in (face, face + counts[name]["YuNet, 320 x 240"]):
+        for instructions in (face, face + counts[name]["detector, 320 x 240"]):
             slow, fast = (board.ghz * 1e9 * rate / instructions for rate in board.per_cycle)
             cells.append(f"{slow:.0f} to {fast:.0f}")
         assert f"| {board.name} | {model} | {' | '.join(cells)} |" in page
