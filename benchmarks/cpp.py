@@ -132,7 +132,7 @@ def main() -> None:
             COLUMNS,
             rows,
             command="python -m benchmarks.cpp --keep",
-            model="",
+            model=read_spec(bundled("model")).title,
             versions={"fer-edge": version("fer-edge")} | {one: version(one) for one in packages},
         )
 
