@@ -25,8 +25,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clips") / "clip.mkv"
     face = Image.open(EXAMPLE).convert("RGB")
     covered, images = face.copy(), []
-    box = [round(face.width * part) for part in (0.2, 0.55, 0.8, 0.9)]
-    covered.paste((160, 160, 160), (box[0], box[1], box[2], box[3]))
+    left, top, right, bottom = (round(face.width * part) for part in (0.2, 0.55, 0.8, 0.9))
+    covered.paste((255, 255, 255), (left, top, right, bottom))
     for i in range(40):
         shown = face if i < 20 else covered
         images.append(Image.new("RGB", face.size))

@@ -118,7 +118,7 @@ class Detector:
         image: Image.Image,
         of_size: tuple[int, int] | None = None,
         *,
-        look_again: bool = True,
+        for_crowd: bool = True,
     ) -> tuple[Detection, ...]:
         """The faces of an upright image, in order of falling score.
 
@@ -126,13 +126,13 @@ class Detector:
             image: of any mode that Pillow converts to RGB.
             of_size: width and height, in pixels, of what `image` is a reduced copy of; the faces
                 are found in that size. None: it is no copy.
-            look_again: whether an image may be searched again where `side` is None.
+            for_crowd: whether an image may be searched at `CROWD_SIDE` where `side` is None.
         """
         full = of_size or image.size
         image = _readable(image)
         rows = self._search(image, self.side or SIDE)
-        if self.side is None and look_again:
-            rows = self._look_again(image, rows)
+        if self.side is None:
+            rows = self._look_again(image, rows, for_crowd=for_crowd)
         factors = np.array([full[0] / image.width, full[1] / image.height], np.float32)
         rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
         return self._to_detections(rows, full)
@@ -170,14 +170,14 @@ class Detector:
         found = (_to_detection(row, size) for row in rows)
         return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
 
-    def _look_again(self, image: Image.Image, rows: Floats) -> Floats:
+    def _look_again(self, image: Image.Image, rows: Floats, *, for_crowd: bool) -> Floats:
         """The faces `rows` of the first search, and those that it may have missed."""
         longer = max(image.size)
         if not len(rows) and longer > CLOSE_SIDE:
             rows = self._search(image, CLOSE_SIDE)
         smallest = rows[:, 2:4].min() if len(rows) else 0.0
         factor = min(1.0, SIDE / longer)
-        if smallest * factor >= SMALL:
+        if not for_crowd or smallest * factor >= SMALL:
             return rows
         with self._crowd:
             enlarged = max(1.0, min(2.0, CROWD_SIDE / longer))

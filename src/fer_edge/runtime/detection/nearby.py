@@ -95,8 +95,8 @@ class NearbySearch:
         self._frames += 1
         found = self._search_nearby(detector, image, of_size, time)
         if found is None:
-            # a second look at each frame of an empty room would take ten times as long
-            found = detector(image, of_size, look_again=False)
+            # a search for a crowd in each frame of an empty room would take ten times as long
+            found = detector(image, of_size, for_crowd=False)
             self._frames, self._searched = 0, time
         self._boxes = [one.box for one in found]
         return found
