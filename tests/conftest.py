@@ -98,18 +98,12 @@ def fp32_model(exporter: None, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="session")
 def detector_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector that isn't trained, as ONNX file, beside it as ncnn's files where ncnn is."""
-    from importlib.util import find_spec
-
+    """A detector that isn't trained, as ONNX file."""
     from fer_edge.export.detector_exporter import export_detector
     from tests.support.detectors import save_detector
 
     folder = tmp_path_factory.mktemp("detector")
-    source = save_detector(folder)
-    path = export_detector(source, folder / "detector.onnx").path
-    if find_spec("pnnx") and find_spec("ncnn"):
-        export_detector(source, folder / "detector.ncnn.param", format="ncnn")
-    return path
+    return export_detector(save_detector(folder), folder / "detector.onnx").path
 
 
 @pytest.fixture
