@@ -6,9 +6,9 @@ from rich.text import Text
 
 from fer_edge.detector_spec import DetectorMetrics, DetectorParity, DetectorSpec
 from fer_edge.render.spec import (
+    closing_rows,
     describe_precision,
     format_counts,
-    format_tools,
     rows_table,
     show_verdict,
 )
@@ -34,14 +34,8 @@ def detector_spec_table(spec: DetectorSpec, where: str) -> Table:
         "trained on": f"{spec.data.name}: {format_counts(spec.data.faces)}",
         "data licence": spec.data.licence,
         **{f"on {m.split} at {m.side} px": _metrics(m) for m in spec.metrics},
-        "golden samples": str(len(spec.golden)),
-        "made with": format_tools(spec.tools),
-        "intended use": spec.intended_use,
+        **closing_rows(spec, _parity(spec.parity) if spec.parity else None),
     }
-    if spec.parity:
-        rows["parity"] = _parity(spec.parity)
-    if spec.source_sha256:
-        rows["checkpoint"] = f"sha256 {spec.source_sha256}"
     return rows_table(rows, where)
 
 

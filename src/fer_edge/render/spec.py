@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
+from fer_edge.detector_spec import DetectorSpec
 from fer_edge.render.table import Table
 from fer_edge.spec import GateState, Metrics, ModelSpec, ParitySummary, Quantization
 from fer_edge.text import printable
@@ -38,15 +39,23 @@ def spec_table(spec: ModelSpec, where: str) -> Table:
             else {}
         ),
         **{f"on {m.split}": _metrics(m) for m in spec.metrics},
+        **closing_rows(spec, _parity(spec.parity) if spec.parity else None),
+    }
+    return rows_table(rows, where)
+
+
+def closing_rows(spec: ModelSpec | DetectorSpec, parity: Text | None) -> dict[str, str | Text]:
+    """The last rows of either spec's table."""
+    rows: dict[str, str | Text] = {
         "golden samples": str(len(spec.golden)),
-        "made with": format_tools(spec.tools),
+        "made with": _tools(spec.tools),
         "intended use": spec.intended_use,
     }
-    if spec.parity:
-        rows["parity"] = _parity(spec.parity)
+    if parity:
+        rows["parity"] = parity
     if spec.source_sha256:
         rows["checkpoint"] = f"sha256 {spec.source_sha256}"
-    return rows_table(rows, where)
+    return rows
 
 
 def rows_table(rows: Mapping[str, str | Text], where: str) -> Table:
@@ -62,7 +71,7 @@ def format_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def format_tools(tools: Mapping[str, str]) -> str:
+def _tools(tools: Mapping[str, str]) -> str:
     """Packages and their versions."""
     return ", ".join(f"{name} {version}" for name, version in tools.items())
 

@@ -94,7 +94,18 @@ def select_faces(output: Floats, score_threshold: float, nms_threshold: float) -
         score.
     """
     rows = output.T[output[-1] >= score_threshold]
-    rows = rows[np.argsort(-rows[:, -1], kind="stable")][:MAX_CANDIDATES]
+    return keep_best(rows, MAX_CANDIDATES, nms_threshold)
+
+
+def keep_best(rows: Floats, limit: int, nms_threshold: float) -> Floats:
+    """Each face once, in order of falling score.
+
+    Args:
+        rows: float32 `[faces, columns]`: x, y, width, height, others, and last the score.
+        limit: number of rows, those of the highest scores, that are compared with each other.
+        nms_threshold: largest IoU of two faces.
+    """
+    rows = rows[np.argsort(-rows[:, -1], kind="stable")][:limit]
     kept: Floats = rows[non_maximum_suppression(rows[:, :4], nms_threshold)]
     return kept
 

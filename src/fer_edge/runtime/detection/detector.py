@@ -19,7 +19,7 @@ from PIL import Image
 
 from fer_edge.errors import ConfigError, MissingSpecError, ModelError
 from fer_edge.runtime.boxes import non_maximum_suppression
-from fer_edge.runtime.detection.cells import find_faces, open_cells
+from fer_edge.runtime.detection.cells import find_faces, keep_best, open_cells
 from fer_edge.runtime.detection.engines import (
     KINDS,
     STRIDES,
@@ -130,11 +130,10 @@ class Detector:
         """
         full = of_size or image.size
         image = _readable(image)
-        rows = self._search(image, self.side or SIDE)
+        rows = search_shrunk(self._find, image, self.side or SIDE)
         if self.side is None:
             rows = self._look_again(image, rows, for_crowd=for_crowd)
-        factors = np.array([full[0] / image.width, full[1] / image.height], np.float32)
-        rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
+        _scale(rows, image.size, full)
         return self._to_detections(rows, full)
 
     def search_size(self, image: Image.Image) -> tuple[int, int]:
@@ -162,7 +161,7 @@ class Detector:
             points = rows.shape[1] // 2
             rows[:, :2] += region[:2]
             rows[:, 4:-1] += np.tile(np.array(region[:2], np.float32), points - 2)
-            rows[:, :-1] *= np.tile(np.divide(full, size).astype(np.float32), points)
+            _scale(rows, size, full)
             found += self._to_detections(rows, full)
         return tuple(found)
 
@@ -174,7 +173,7 @@ class Detector:
         """The faces `rows` of the first search, and those that it may have missed."""
         longer = max(image.size)
         if not len(rows) and longer > CLOSE_SIDE:
-            rows = self._search(image, CLOSE_SIDE)
+            rows = search_shrunk(self._find, image, CLOSE_SIDE)
         smallest = rows[:, 2:4].min() if len(rows) else 0.0
         factor = min(1.0, SIDE / longer)
         if not for_crowd or smallest * factor >= SMALL:
@@ -182,21 +181,24 @@ class Detector:
         with self._crowd:
             enlarged = max(1.0, min(2.0, CROWD_SIDE / longer))
             larger = image.resize([round(side * enlarged) for side in image.size])
-            others = self._search(larger, CROWD_SIDE)
+            others = search_shrunk(self._find, larger, CROWD_SIDE)
         others[:, :-1] /= np.float32(enlarged)
         others = others[others[:, 2:4].min(1) * factor < 2 * SMALL]
-        both = np.concatenate([rows, others])
-        both = both[np.argsort(-both[:, -1], kind="stable")][:MAX_CANDIDATES]
-        joined: Floats = both[non_maximum_suppression(both[:, :4], NMS_THRESHOLD)]
-        return joined
+        return keep_best(np.concatenate([rows, others]), MAX_CANDIDATES, NMS_THRESHOLD)
 
-    def _search(self, image: Image.Image, side: int) -> Floats:
-        """The faces in an image that is shrunk to a side, in pixels of the image."""
-        shrunk = shrink(image, side)
-        rows = self._find(shrunk)
-        factors = np.array([image.width / shrunk.width, image.height / shrunk.height], np.float32)
-        rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
-        return rows
+
+def search_shrunk(find: Finder, image: Image.Image, side: int) -> Floats:
+    """The faces in an image, L or RGB, that is shrunk to a side: rows in pixels of the image."""
+    shrunk = shrink(image, side)
+    rows = find(shrunk)
+    _scale(rows, shrunk.size, image.size)
+    return rows
+
+
+def _scale(rows: Floats, size: tuple[int, int], to: tuple[int, int]) -> None:
+    """Turn a `Finder`'s rows, in place, from pixels of an image into those of another size."""
+    factors = np.array([to[0] / size[0], to[1] / size[1]], np.float32)
+    rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
 
 
 def check_search(side: int | None, min_face: int, score: float | None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fer_edge.detector_spec import DetectorSpec
 from fer_edge.errors import ConfigError, FerEdgeError, MissingExtraError, ModelError
 from fer_edge.runtime.backends import registry
 from fer_edge.runtime.backends.registry import unsupported_reason
@@ -176,19 +177,25 @@ def choose_engine(requested: str, beside: str, path: Path) -> str:
         beside: the engine that reads expressions.
         path: the detector's file.
     """
+    try:
+        spec = read_detector_spec(path)
+    except FerEdgeError:  # YuNet, or no detector, which the engine says
+        spec = None
+    machine = platform.machine()
     order = [requested, *(["ncnn"] if beside == "ncnn" else []), "onnxruntime", beside, *ENGINES]
-    readers = [name for name in order if name in ENGINES and _reads(name, path)]
+    readers = [
+        name
+        for name in order
+        if name in ENGINES and (spec is None or is_offered(name, path, spec, machine))
+    ]
     for name in readers:
         if name == requested or packages.find_package(registry.ENGINES[name].package):
             return name
     return readers[0] if readers else beside
 
 
-def _reads(name: str, path: Path) -> bool:
-    try:
-        spec = read_detector_spec(path)
-    except FerEdgeError:  # YuNet, or no detector, which the engine says
-        return True
+def is_offered(engine: str, path: Path, spec: DetectorSpec, machine: str) -> bool:
+    """Whether an engine reads a detector of fer-edge, and is right on a `platform.machine()`."""
     precision = spec.quantization.precision
-    is_offered = unsupported_reason(name, precision, platform.machine()) is None
-    return is_offered and model_type(path) in registry.ENGINES[name].suffixes
+    is_right = unsupported_reason(engine, precision, machine) is None
+    return is_right and model_type(path) in registry.ENGINES[engine].suffixes

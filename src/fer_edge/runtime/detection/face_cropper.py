@@ -96,8 +96,7 @@ class FaceCropper:
             rule = replace(self.spec.crop, margin=0.0)  # nothing lies outside to widen it by
             face, scale = crop_face(gray, whole, rule, side), image.width / size[0]
             return Crops([((0, 0, *size), 1.0)], [face], "whole", scale)
-        of_size = None if size == image.size else size
-        found = (search or search_whole)(self.detector, image, of_size)
+        found = search(self.detector, image, size) if search else self.detector(image, size)
         factor = image.width / size[0], image.height / size[1]
         faces = [
             crop_face(gray, _scale(one.box, *factor), self.spec.crop, side, self._tilt_to_undo(one))
@@ -108,13 +107,6 @@ class FaceCropper:
     def _tilt_to_undo(self, detection: Detection) -> float:
         tilt = measure_tilt(detection) if self.align else 0.0
         return tilt if abs(tilt) > ALIGN_ABOVE else 0.0
-
-
-def search_whole(
-    detector: Detector, image: Image.Image, of_size: tuple[int, int] | None
-) -> tuple[Detection, ...]:
-    """The faces that a detector finds in a whole image; see `Detector`."""
-    return detector(image) if of_size is None else detector(image, of_size)
 
 
 def _scale(box: Box, x_factor: float, y_factor: float) -> Box:

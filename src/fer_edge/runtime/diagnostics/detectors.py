@@ -13,13 +13,14 @@ from PIL import Image
 
 from fer_edge.detector_spec import DetectorSpec
 from fer_edge.errors import FerEdgeError, MissingSpecError, ModelError
-from fer_edge.runtime.backends.registry import ENGINES, unsupported_reason
+from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.runtime.detection import install
 from fer_edge.runtime.detection.detector import open_finder
+from fer_edge.runtime.detection.engines import is_offered
 from fer_edge.runtime.detection.find_detector import BUILT_IN, YUNET, find_detector, find_yunet
 from fer_edge.runtime.diagnostics.self_test import Report
 from fer_edge.runtime.diagnostics.worker import WorkerError, run_in_process
-from fer_edge.runtime.formats.model_files import check_bundled, model_type
+from fer_edge.runtime.formats.model_files import check_bundled
 from fer_edge.runtime.formats.spec_reader import read_detector_spec
 
 logger = logging.getLogger(__name__)
@@ -103,16 +104,14 @@ def _diagnose_other(engines: Collection[str], machine: str, report: Report) -> D
     except ModelError as error:
         # not being installed is no failure
         return DetectorState(name, failure=str(error) if name != YUNET else None)
-    chosen = [one for one in ENGINES if one in engines]
     try:
         spec = read_detector_spec(path)
     except (MissingSpecError, ModelError):
-        files = dict.fromkeys(chosen, path)
-        failure = _check_digest(path)
-        return DetectorState(name, str(path), _test(name, files, report), failure=failure)
+        tests = _test(name, path, [one for one in ENGINES if one in engines], report)
+        return DetectorState(name, str(path), tests, failure=_check_digest(path))
     except FerEdgeError as error:
         return DetectorState(name, str(path), failure=str(error))
-    return _test_spec(name, path, spec, chosen, machine, report)
+    return _test_spec(name, path, spec, engines, machine, report)
 
 
 def _test_spec(
@@ -124,14 +123,9 @@ def _test_spec(
     report: Report,
 ) -> DetectorState:
     """Test a detector of fer-edge under the engines that read it and are right on this machine."""
-    files = {
-        one: path
-        for one in ENGINES
-        if one in engines
-        and model_type(path) in ENGINES[one].suffixes
-        and not unsupported_reason(one, spec.quantization.precision, machine)
-    }
-    return DetectorState(name, str(path), _test(name, files, report), samples=len(spec.golden))
+    chosen = [one for one in ENGINES if one in engines and is_offered(one, path, spec, machine)]
+    tests = _test(name, path, chosen, report)
+    return DetectorState(name, str(path), tests, samples=len(spec.golden))
 
 
 def _check_digest(path: Path) -> str | None:
@@ -147,9 +141,11 @@ def _check_digest(path: Path) -> str | None:
     )
 
 
-def _test(name: str, files: dict[str, Path], report: Report) -> tuple[EngineTest, ...]:
+def _test(
+    name: str, path: Path, engines: Collection[str], report: Report
+) -> tuple[EngineTest, ...]:
     tests = []
-    for engine, path in files.items():
+    for engine in engines:
         report(f"the face detector {name}, {engine}")
         failure = None
         try:

@@ -19,7 +19,7 @@ report of their comparison. Everything that takes a model takes these names.
 """
 DEFAULT_MODEL = next(iter(BUNDLED))
 DETECTOR = "detector"
-"""Name of the face detector in the package: the same three files, and ncnn's."""
+"""Name of the face detector in the package: its model and the report of its comparison."""
 FileKind = Literal["model", "checkpoint", "report"]
 SUFFIXES: dict[FileKind, str] = {
     "model": ".onnx",

@@ -12,7 +12,12 @@ import numpy as np
 
 from fer_edge.detector_spec import DetectorMetrics
 from fer_edge.runtime.detection.cells import find_faces
-from fer_edge.runtime.detection.detector import Finder, open_finder, shrink
+from fer_edge.runtime.detection.detector import (
+    Finder,
+    open_finder,
+    search_shrunk,
+    shrunk_size,
+)
 from fer_edge.runtime.formats.model_files import model_type
 from fer_edge.train.detector import checkpoint as checkpoints
 from fer_edge.train.detector.labels import Photograph
@@ -85,11 +90,8 @@ def evaluate_detector(
     false_faces: dict[str, list[int]] = {}
     for done, photograph in enumerate(photographs, 1):
         image = read_photograph(folder / photograph.name)
-        shrunk = shrink(image, side)
-        rows = find(shrunk)
-        factors = np.array([image.width / shrunk.width, image.height / shrunk.height], np.float32)
-        rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
-        tally.add(rows, photograph, shrunk.width / image.width)
+        rows = search_shrunk(find, image, side)
+        tally.add(rows, photograph, shrunk_size(image.size, side)[0] / image.width)
         if photograph.kind.is_background:
             kind = photograph.name.split("/")[1]
             found = rows[rows[:, -1] >= threshold]
