@@ -49,6 +49,15 @@ def test_a_body_that_does_not(start: StartServer) -> None:
     wait_until(lambda: run.metric("fer_queue") == 0)
 
 
+def test_a_response_waits_for_no_acknowledgement_of_its_header(start: StartServer) -> None:
+    run = start()
+    with run.connect():
+        wait_until(lambda: run.server.server_state.connections)
+        (connection,) = run.server.server_state.connections
+        endpoint = connection.transport.get_extra_info("socket")
+        assert endpoint.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_body_that_is_still_being_sent_gets_the_refusal_all_the_same(start: StartServer) -> None:
     client = start(max_body=1000).client
     for content in (b"x" * 20_000_000, iter([b"x" * 1_000_000] * 20)):
