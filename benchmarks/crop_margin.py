@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_edge.runtime.detection.detector import detect_faces
 from fer_edge.runtime.detection.engines import open_network
+from fer_edge.runtime.detection.yunet import detect_faces
 from fer_edge.train.data.loading import read_data
 
 ENLARGED_SIDE = 192

@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from fer_edge.runtime.detection.detector import NMS_THRESHOLD, SCORE_THRESHOLD, detect_faces
 from fer_edge.runtime.detection.engines import ENGINES, open_network
+from fer_edge.runtime.detection.yunet import NMS_THRESHOLD, SCORE_THRESHOLD, detect_faces
 from fer_edge.runtime.inputs.images import open_image
 
 SIDES = (320, 640, 1280)

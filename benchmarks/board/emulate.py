@@ -35,9 +35,10 @@ from benchmarks.board.machine import BOARDS, CACHE, HERE, Machine, build, qemu_v
 from benchmarks.lib.result_tables import packaged_titles, save_result
 from fer_edge.errors import ModelError
 from fer_edge.runtime.backends import open_backend
-from fer_edge.runtime.detection.detector import detect_faces, open_finder
+from fer_edge.runtime.detection.detector import open_finder
 from fer_edge.runtime.detection.engines import open_network
 from fer_edge.runtime.detection.find_detector import BUILT_IN, find_detector
+from fer_edge.runtime.detection.yunet import detect_faces
 from fer_edge.runtime.formats.model_files import BUNDLED, COMPANIONS, bundled
 from fer_edge.runtime.formats.ncnn_files import DIGESTS, format_document
 from fer_edge.runtime.formats.spec_reader import read_any_spec

@@ -77,8 +77,8 @@ def model(name: str, path: str, host_outputs: str, counts: str) -> dict[str, Any
 def detector(path: str, host_outputs: str, counts: str) -> dict[str, Any]:
     import numpy as np
 
-    from fer_edge.runtime.detection.detector import detect_faces
     from fer_edge.runtime.detection.engines import open_network
+    from fer_edge.runtime.detection.yunet import detect_faces
 
     run = open_network(Path(path), threads=1)
     with np.load(host_outputs) as host:

@@ -16,18 +16,19 @@ from PIL import Image
 from fer_edge.errors import ConfigError, MissingExtraError, ModelError
 from fer_edge.runtime.detection import detector as module
 from fer_edge.runtime.detection import engines
-from fer_edge.runtime.detection.detector import (
-    MAX_CANDIDATES,
-    Detection,
-    Detector,
-    detect_faces,
-    measure_tilt,
-)
+from fer_edge.runtime.detection import yunet as yunet_module
+from fer_edge.runtime.detection.detector import Detection, Detector, measure_tilt
 from fer_edge.runtime.detection.engines import ENGINES, KINDS, OUTPUTS, STRIDES, open_network
+from fer_edge.runtime.detection.yunet import (
+    MAX_CANDIDATES,
+    NMS_THRESHOLD,
+    SCORE_THRESHOLD,
+    detect_faces,
+)
 from tests.support.files import EXAMPLE
 
 
-def answering(faces: Mapping[tuple[int, int, int], float], shift: float = 0.5) -> module.Run:
+def answering(faces: Mapping[tuple[int, int, int], float], shift: float = 0.5) -> engines.Run:
     """A network that sees 2 x 2 strides large faces at (stride, row, column) with some score."""
 
     def run(pixels: np.ndarray) -> dict[str, np.ndarray]:
@@ -69,7 +70,7 @@ def test_no_face() -> None:
 
 
 class Fake(Detector):
-    def __init__(self, run: module.Run, **options: int) -> None:
+    def __init__(self, run: engines.Run, **options: int) -> None:
         self.side, self.min_face = options.get("side", 640), options.get("min_face", 1)
         self._find = lambda image: detect_faces(run, np.asarray(image.convert("RGB")))
 
@@ -176,7 +177,7 @@ def test_the_boxes_that_are_compared_are_few(
     outputs = _outputs(640)
     for name in outputs:
         outputs[name][:] = name.startswith(("cls", "obj"))
-    monkeypatch.setattr(module, "non_maximum_suppression", count)
+    monkeypatch.setattr(yunet_module, "non_maximum_suppression", count)
     open_fake(monkeypatch, tmp_path, lambda _: outputs)(Image.new("RGB", (640, 640)))
     assert counts == [MAX_CANDIDATES]
 
@@ -265,9 +266,7 @@ def test_the_same_boxes_as_opencv(yunet: Path, side: int, engine: str) -> None:
     cv2 = pytest.importorskip("cv2")
     pixels = six_faces(side)
     size = (pixels.shape[1], pixels.shape[0])
-    peer = cv2.FaceDetectorYN.create(
-        str(yunet), "", size, module.SCORE_THRESHOLD, module.NMS_THRESHOLD, 5000
-    )
+    peer = cv2.FaceDetectorYN.create(str(yunet), "", size, SCORE_THRESHOLD, NMS_THRESHOLD, 5000)
     _, expected = peer.detect(np.ascontiguousarray(pixels[:, :, ::-1]))
     found = detect_faces(open_network(yunet, engine=engine), pixels)
     assert len(found) == len(expected) == 6

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fer_edge.runtime.boxes import iou
-from fer_edge.runtime.detection import detector as detector_module
+from fer_edge.runtime.detection import shrink as shrink_module
 from fer_edge.runtime.detection.detector import Detection, Detector
 from fer_edge.runtime.detection.nearby import Nearby, NearbySearch
 from fer_edge.runtime.preprocess import Box
@@ -190,12 +190,12 @@ def test_values_out_of_range_are_named(options: dict[str, float]) -> None:
 def test_a_part_of_a_shrunk_image_is_that_part() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     image = Image.fromarray(pixels).resize((1000, 700), Image.Resampling.BICUBIC)
-    size = detector_module.shrunk_size(image.size, 320)
-    whole = detector_module.shrink(image, 320)
+    size = shrink_module.shrunk_size(image.size, 320)
+    whole = shrink_module.shrink(image, 320)
     assert whole.size == size == (320, 224)
     for box in [(64, 32, 96, 128), (256, 192, 64, 32), (0, 0, 320, 224)]:
         x, y, width, height = box
-        part = detector_module.shrink_region(image, box, size)
+        part = shrink_module.shrink_region(image, box, size)
         expected = np.asarray(whole.crop((x, y, x + width, y + height)), float)
         difference = np.asarray(part, float) - expected
         assert abs(difference[1:-1, 1:-1]).max() <= 8

@@ -1,33 +1,32 @@
-"""Face detection, by our own detector or by YuNet.
-
-YuNet is OpenCV Zoo's (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine
-Intelligence Research 20, 2023); its output is decoded as OpenCV's FaceDetectorYN does.
-"""
+"""Face detection in photographs and frames, by our own detector or by YuNet."""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from fer_edge.errors import ConfigError, MissingSpecError, ModelError
-from fer_edge.runtime.boxes import non_maximum_suppression
 from fer_edge.runtime.detection.cells import find_faces, keep_best, open_cells
 from fer_edge.runtime.detection.engines import (
-    KINDS,
-    STRIDES,
     Floats,
     Run,
     check_engine,
     open_network,
     requires_engine,
+)
+from fer_edge.runtime.detection.shrink import shrink, shrink_region, shrunk_size
+from fer_edge.runtime.detection.yunet import (
+    MAX_CANDIDATES,
+    NMS_THRESHOLD,
+    SCORE_THRESHOLD,
+    detect_faces,
 )
 from fer_edge.runtime.formats.model_files import check_file
 from fer_edge.runtime.formats.spec_reader import read_detector_spec
@@ -47,16 +46,6 @@ MAX_SIDE = 16_384
 """Largest side that may be set, in pixels."""
 MIN_FACE = 10
 """Shorter side of the smallest face that counts, in pixels."""
-SCORE_THRESHOLD = 0.6
-"""Minimum of sqrt(class x objectness), in [0, 1]."""
-NMS_THRESHOLD = 0.3
-"""Maximum IoU of two boxes: of two that overlap more, the one with the higher score stays."""
-MAX_CANDIDATES = 5000
-"""Boxes of the highest scores that are compared with each other, as in FaceDetectorYN."""
-MAX_LOG_SIZE = 10.0
-"""Largest logarithm of a box's size in strides, which is e^10 = 22,026 strides: beyond every image.
-Without it, a damaged network's numbers would overflow."""
-
 
 Finder = Callable[[Image.Image], Floats]
 """From an image, L or RGB, to its faces, float32 `[faces, columns]`, in order of falling score: x,
@@ -250,74 +239,14 @@ def _find_with_yunet(run: Run, score_threshold: float, image: Image.Image) -> Fl
     return detect_faces(run, np.asarray(image.convert("RGB")), score_threshold)
 
 
-def shrink(image: Image.Image, side: int) -> Image.Image:
-    """Shrink an image whose longer side is over `side` pixels; a smaller one stays as it is."""
-    size = shrunk_size(image.size, side)
-    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-
-
-def shrunk_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Width and height of what `shrink` makes of an image of a size, in pixels."""
-    ratio = min(1.0, side / max(size))
-    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
-
-
-def shrink_region(image: Image.Image, region: Box, size: tuple[int, int]) -> Image.Image:
-    """A region of an image that is shrunk to a size, in pixels; the rest of it isn't computed.
-
-    Args:
-        image: to shrink.
-        region: box inside the shrunk image, in its pixels.
-        size: width and height of the shrunk image.
-    """
-    x, y, width, height = region
-    across, down = image.width / size[0], image.height / size[1]
-    # a rounding error beyond the image would be refused
-    right, lower = min(image.width, (x + width) * across), min(image.height, (y + height) * down)
-    part = (x * across, y * down, right, lower)
-    return image.resize((width, height), Image.Resampling.BILINEAR, box=part, reducing_gap=2.0)
-
-
 def _readable(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
-
-
-def detect_faces(
-    run: Run, pixels: npt.NDArray[np.uint8], score_threshold: float = SCORE_THRESHOLD
-) -> Floats:
-    """Faces in RGB pixels, uint8 `[H, W, 3]`: float32 `[faces, 15]`, in order of falling score.
-
-    A row is x, y, width, height, five landmarks' x and y, and the score, as in FaceDetectorYN.
-    """
-    height, width = pixels.shape[:2]
-    padded = np.zeros((-(-height // 32) * 32, -(-width // 32) * 32, 3), np.float32)
-    padded[:height, :width] = pixels[:, :, ::-1]
-    outputs = run(np.ascontiguousarray(padded.transpose(2, 0, 1)[None]))
-    rows = np.concatenate([_decode_stride(outputs, stride, padded.shape[1]) for stride in STRIDES])
-    rows = rows[rows[:, 14] >= score_threshold]
-    rows = rows[np.argsort(-rows[:, 14], kind="stable")][:MAX_CANDIDATES]
-    # on whole pixels, as OpenCV does
-    return rows[non_maximum_suppression(np.trunc(rows[:, :4]), NMS_THRESHOLD)]
 
 
 def measure_tilt(detection: Detection) -> float:
     """Rotation of the line between the eyes, in degrees in [-180, 180]; clockwise is positive."""
     (right_x, right_y), (left_x, left_y) = detection.landmarks[:2]
     return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
-
-
-def _decode_stride(outputs: Mapping[str, Floats], stride: int, width: int) -> Floats:
-    """All anchors of one stride as rows of `detect_faces`."""
-    score, objectness, box, points = (outputs[f"{kind}_{stride}"][0] for kind in KINDS)
-    index = np.arange(len(score))
-    anchor = np.stack([index % (width // stride), index // (width // stride)], 1)
-    rows = np.empty((len(score), 15), np.float32)
-    size = np.exp(box[:, 2:].clip(max=MAX_LOG_SIZE)) * stride
-    rows[:, 0:2] = (anchor + box[:, :2]) * stride - size / 2
-    rows[:, 2:4] = size
-    rows[:, 4:14] = (points + np.tile(anchor, 5)) * stride
-    rows[:, 14] = np.sqrt(score.clip(0, 1) * objectness.clip(0, 1))[:, 0]
-    return rows
 
 
 def _to_detection(row: Floats, size: tuple[int, int]) -> Detection:

@@ -16,8 +16,9 @@ from fer_edge.runtime.boxes import (
     match_boxes,
     non_maximum_suppression,
 )
-from fer_edge.runtime.detection.detector import NMS_THRESHOLD, Detection, Detector
+from fer_edge.runtime.detection.detector import Detection, Detector
 from fer_edge.runtime.detection.regions import choose_regions, shrink_to_interior
+from fer_edge.runtime.detection.yunet import NMS_THRESHOLD
 from fer_edge.runtime.preprocess import Box
 
 

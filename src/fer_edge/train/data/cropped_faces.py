@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import ConfigError
-from fer_edge.runtime.detection.detector import SCORE_THRESHOLD
+from fer_edge.runtime.detection.yunet import SCORE_THRESHOLD
 from fer_edge.runtime.inputs.folder_walk import format_left_out
 from fer_edge.text import format_count
 from fer_edge.train.data.dataset import Faces

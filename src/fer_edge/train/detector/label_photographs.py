@@ -12,9 +12,9 @@ from PIL import Image
 from fer_edge.documents import read_json
 from fer_edge.errors import DataError, SourceError
 from fer_edge.runtime.boxes import non_maximum_suppression
-from fer_edge.runtime.detection.detector import detect_faces
 from fer_edge.runtime.detection.engines import Run, open_network
 from fer_edge.runtime.detection.find_detector import find_yunet
+from fer_edge.runtime.detection.yunet import detect_faces
 from fer_edge.runtime.inputs.images import load_image
 from fer_edge.train.data.unlabelled import list_images
 from fer_edge.train.detector.labels import KINDS, MIN_SCORE, SPLITS, Floats, write_labels

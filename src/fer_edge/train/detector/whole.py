@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from fer_edge.runtime.detection.detector import shrink
+from fer_edge.runtime.detection.shrink import shrink
 from fer_edge.train.detector.labels import Photograph
 from fer_edge.train.detector.pieces import Piece, collate, find_cells, read_photograph
 
