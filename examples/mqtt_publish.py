@@ -6,7 +6,8 @@
 Topics below fer-edge/NAME (`--topic`), where NAME is this machine (`--client`):
 
     face/NUMBER   {"source": "0", "time": 12.4, "number": 1, "emotion": "happy",
-                  "confidence": 0.93, "probabilities": {...}} when that face's expression changes
+                  "confidence": 0.93, "probabilities": {...}, "small": false} when that face's
+                  expression changes; small: it has too few pixels to rely on
     status        online or offline, retained; the broker publishes offline when the connection is
                   lost
 
@@ -111,11 +112,13 @@ def main() -> int:
         if (code := reply.result(TIMEOUT)).is_failure:
             raise ConnectionRefusedError(code)
         for result in recognizer.stream(options.source, cut=Cut(max_fps=options.max_fps)):
-            for track in (face.track for face in result.faces if face.track):
-                if shown.get(track.number) != track.emotion:
+            for face in result.faces:
+                track = face.track
+                if track and shown.get(track.number) != track.emotion:
                     shown[track.number] = track.emotion
                     shown.pop(track.number - 100, None)  # numbers only grow: that face is gone
-                    message = {"source": result.source, "time": result.time, **track.to_dict()}
+                    own = {**track.to_dict(), "small": face.small}
+                    message = {"source": result.source, "time": result.time, **own}
                     client.publish(f"{options.topic}/face/{track.number}", json.dumps(message), 1)
     except FerEdgeError as error:
         print(error, file=sys.stderr)

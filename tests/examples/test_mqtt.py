@@ -109,6 +109,7 @@ def test_each_change_arrives(broker: Broker, heard: Any, script: Script, clip: P
     assert changes[0]["confidence"] > 0.8
     assert changes[0]["source"] == str(clip)
     assert sum(changes[0]["probabilities"].values()) == pytest.approx(1)
+    assert changes[0]["small"] is False
     shown = [change["emotion"] for change in changes]
     assert len(shown) > 1
     assert all(one != other for one, other in pairwise(shown))

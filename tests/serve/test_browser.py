@@ -267,6 +267,25 @@ def test_labels_lie_on_the_picture(start: StartServer, open_page: OpenPage) -> N
     assert drawn_tags(page, 5) == {(one, True) for one in wanted}
 
 
+def test_a_face_too_small_to_rely_on_is_said_to_be(
+    start: StartServer, open_page: OpenPage
+) -> None:
+    page = open_page(start())
+    page.route("**/v1/predict", answer_small)
+    choose_image(page, EXAMPLE.read_bytes())
+    face = page.locator(".result h4")
+    expect(face).to_contain_text("happy (too small to rely on)")
+    expect(face.locator(".swatch")).to_have_css("background-color", "rgb(201, 206, 212)")
+
+
+def answer_small(route: Any) -> None:
+    """Let the server say that the face is small."""
+    response = route.fetch()
+    document = response.json()
+    document["results"][0]["faces"][0]["small"] = True
+    route.fulfill(response=response, json=document)
+
+
 def test_many_faces_are_listed_closed(start: StartServer, open_page: OpenPage) -> None:
     page = open_page(start())
     answer_with(page, [[20 * place, 9, 15, 15] for place in range(9)])

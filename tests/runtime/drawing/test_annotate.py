@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageColor
@@ -9,7 +11,7 @@ from fer_edge.errors import ConfigError
 from fer_edge.runtime.boxes import area, intersection
 from fer_edge.runtime.drawing import fonts
 from fer_edge.runtime.drawing.annotate import MIN_SIDE, draw_result
-from fer_edge.runtime.drawing.colours import PALETTE
+from fer_edge.runtime.drawing.colours import PALETTE, UNCERTAIN_COLOUR, colour_of
 from fer_edge.runtime.drawing.face_tags import Tag
 from tests.support.data import LABELS
 
@@ -178,3 +180,9 @@ def test_tags_do_not_move_when_faces_change_order() -> None:
     one, two = a_face((100, 100, 60, 60), 1), a_face((150, 100, 60, 60), 3)
     there, back = draw_result(result(400, 300, one, two)), draw_result(result(400, 300, two, one))
     assert there.tobytes() == back.tobytes()
+
+
+def test_a_face_too_small_to_rely_on_is_gray() -> None:
+    face = a_face((10, 10, 12, 12), 3)
+    assert colour_of(face) == PALETTE[3]
+    assert colour_of(replace(face, small=True)) == UNCERTAIN_COLOUR

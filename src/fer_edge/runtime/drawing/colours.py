@@ -12,6 +12,8 @@ ON_COLOUR = "#101214"
 
 
 def colour_of(face: Face) -> str:
-    """The colour of the label that is shown for a face."""
+    """The colour of the label that is shown for a face; of one too small to rely on, gray."""
+    if face.small:
+        return UNCERTAIN_COLOUR
     labels, shown = list(face.probabilities), (face.track or face).emotion
     return PALETTE[labels.index(shown) % len(PALETTE)] if shown in labels else UNCERTAIN_COLOUR

@@ -2,7 +2,7 @@
 const PALETTE = [
   "#e4572e", "#76b041", "#8a5fbf", "#f2b134", "#4a7fb5", "#e86fa4", "#8d99a6", "#2a9d8f",
 ];
-const OTHER = "#c9ced4";
+export const OTHER = "#c9ced4";
 const NEEDS_WHITE = ["#8a5fbf"];
 let labels = [];
 

@@ -2,14 +2,14 @@
 // keep their place.
 import { colourOf } from "./colours.js";
 import { make } from "./dom.js";
-import { numberOf, shownFace } from "./picture.js";
+import { colourOfFace, numberOf, shownEmotion, shownFace } from "./picture.js";
 import { TEXTS } from "./texts.js";
 
 export const nameOf = (face, place) => TEXTS.face(numberOf(face, place));
 
-export function makeSwatch(label) {
+export function makeSwatch(colour) {
   const swatch = make("span", { className: "swatch" });
-  swatch.style.background = colourOf(label);
+  swatch.style.background = colour;
   return swatch;
 }
 
@@ -50,10 +50,9 @@ export class FaceList {
       const key = numberOf(face, place);
       seen.add(key);
       const card = this.cards.get(key) || this.add(key, face, place);
-      const { emotion, probabilities } = shownFace(face);
-      card.bars.update(probabilities);
-      card.emotion.textContent = emotion;
-      card.swatch.style.background = colourOf(emotion);
+      card.bars.update(shownFace(face).probabilities);
+      card.emotion.textContent = shownEmotion(face);
+      card.swatch.style.background = colourOfFace(face);
       card.button.setAttribute("aria-pressed", String(key === selected));
     });
     for (const [key, card] of this.cards) {

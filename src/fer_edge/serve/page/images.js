@@ -2,7 +2,7 @@
 import { Problem, predict } from "./api.js";
 import { find, make, setNotice } from "./dom.js";
 import { makeBars, makeSwatch, nameOf } from "./faces.js";
-import { drawPicture } from "./picture.js";
+import { colourOfFace, drawPicture, shownEmotion } from "./picture.js";
 import { TEXTS } from "./texts.js";
 
 const MAX_HEIGHT = 420;
@@ -80,8 +80,8 @@ async function show(file, result) {
   const hasMany = result.faces.length > MANY;
   const faces = result.faces.map((face, place) =>
     make(hasMany ? "details" : "section", {},
-      make(hasMany ? "summary" : "h4", {}, makeSwatch(face.emotion),
-        TEXTS.named(nameOf(face, place), face.emotion)),
+      make(hasMany ? "summary" : "h4", {}, makeSwatch(colourOfFace(face)),
+        TEXTS.named(nameOf(face, place), shownEmotion(face))),
       makeBars(face.probabilities).list));
   add(make("li", { className: "result" },
     make("h3", {}, file.name, make("span", { className: "hint" }, TEXTS.faces(result.faces.length))),

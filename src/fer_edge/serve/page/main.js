@@ -1,12 +1,12 @@
 import { getJson, logIn, logOut } from "./api.js";
 import { Courses, describe, drawChart } from "./chart.js";
-import { allLabels, setLabels } from "./colours.js";
+import { allLabels, colourOf, setLabels } from "./colours.js";
 import { DeviceCamera, isAllowed } from "./device.js";
 import { find, make, setNotice } from "./dom.js";
 import { FaceList, makeSwatch, nameOf } from "./faces.js";
 import { setUpImages } from "./images.js";
 import { LiveConnection } from "./live.js";
-import { drawPicture, numberOf, shownFace } from "./picture.js";
+import { drawPicture, numberOf, shownEmotion, shownFace } from "./picture.js";
 import { TEXTS, fillTexts } from "./texts.js";
 
 const CHART_INTERVAL = 250;
@@ -56,7 +56,7 @@ function showFrame(result, image) {
   faceList.update(result.faces, selected);
   find("no-faces").hidden = result.faces.length > 0;
   const parts = result.faces.map((face, place) =>
-    TEXTS.named(nameOf(face, place), shownFace(face).emotion));
+    TEXTS.named(nameOf(face, place), shownEmotion(face)));
   const label = TEXTS.pictureLabel(parts);
   if (find("picture").getAttribute("aria-label") !== label) {
     find("picture").setAttribute("aria-label", label);
@@ -171,7 +171,7 @@ async function start() {
     setLabels(model.labels);
     find("model").textContent = TEXTS.model(model.name, model.version);
     find("legend").replaceChildren(
-      ...allLabels().map((label) => make("li", {}, makeSwatch(label), label)));
+      ...allLabels().map((label) => make("li", {}, makeSwatch(colourOf(label)), label)));
     showStatus(await getJson("v1/status"));
     choose(source);
   } catch (error) {

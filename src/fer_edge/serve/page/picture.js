@@ -1,6 +1,6 @@
 // An image with its faces on a canvas: boxes and labels in the page's own sizes, however large the
 // image is.
-import { colourOf, inkOn } from "./colours.js";
+import { colourOf, inkOn, OTHER } from "./colours.js";
 import { TEXTS } from "./texts.js";
 
 // in pixels
@@ -14,6 +14,12 @@ const NARROW = 56;
 const TINY = 18;
 
 export const shownFace = (face) => face.track || face;
+// gray where the face has too few pixels for its expression to be relied on
+export const colourOfFace = (face) => (face.small ? OTHER : colourOf(shownFace(face).emotion));
+export const shownEmotion = (face) => {
+  const { emotion } = shownFace(face);
+  return face.small ? TEXTS.tooSmall(emotion) : emotion;
+};
 export const numberOf = (face, place) => (face.track ? face.track.number : place + 1);
 
 export function drawPicture(canvas, image, result, maxHeight = Infinity) {
@@ -41,14 +47,14 @@ export function drawPicture(canvas, image, result, maxHeight = Infinity) {
     if (room < TINY) return;
     const isNarrow = room < NARROW;
     const text = isNarrow ? String(number) : TEXTS.tag(number, emotion, TEXTS.percent(confidence));
-    drawTag(pen, text, emotion, box, isNarrow ? SMALL_TAG : TAG, { width, height });
+    drawTag(pen, text, colourOfFace(face), box, isNarrow ? SMALL_TAG : TAG, { width, height });
   });
 }
 
 function drawBox(pen, face, zoom) {
   const [x, y, width, height] = face.box.map((side) => side * zoom);
   const radius = Math.min(8, width / 8, height / 8);
-  for (const [line, colour] of [[5, "rgb(0 0 0 / 45%)"], [2.5, colourOf(shownFace(face).emotion)]]) {
+  for (const [line, colour] of [[5, "rgb(0 0 0 / 45%)"], [2.5, colourOfFace(face)]]) {
     pen.lineWidth = line;
     pen.strokeStyle = colour;
     pen.beginPath();
@@ -57,7 +63,7 @@ function drawBox(pen, face, zoom) {
   }
 }
 
-function drawTag(pen, text, emotion, [x, y, , boxHeight], { font, height, padding, gap }, limit) {
+function drawTag(pen, text, colour, [x, y, , boxHeight], { font, height, padding, gap }, limit) {
   pen.font = font;
   const width = pen.measureText(text).width + 2 * padding;
   const above = y - height - gap;
@@ -65,11 +71,11 @@ function drawTag(pen, text, emotion, [x, y, , boxHeight], { font, height, paddin
   const isOutside = above >= 0 || below + height <= limit.height;
   const top = above >= 0 ? above : isOutside ? below : Math.max(0, y) + INSET;
   const left = Math.max(0, Math.min(isOutside ? x : Math.max(0, x) + INSET, limit.width - width));
-  pen.fillStyle = colourOf(emotion);
+  pen.fillStyle = colour;
   pen.beginPath();
   pen.roundRect(left, top, width, height, height / 4);
   pen.fill();
-  pen.fillStyle = inkOn(colourOf(emotion));
+  pen.fillStyle = inkOn(colour);
   pen.textBaseline = "middle";
   pen.fillText(text, left + padding, top + height / 2 + 1);
 }

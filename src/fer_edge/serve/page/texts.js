@@ -15,6 +15,7 @@ export const TEXTS = {
   viewers: "Viewers",
   facesTitle: "Expressions",
   noFaces: "No face in view.",
+  tooSmall: (emotion) => `${emotion} (too small to rely on)`,
   courseTitle: "Last two minutes",
   axisStart: "2 minutes ago",
   axisEnd: "now",
