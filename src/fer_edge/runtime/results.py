@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -63,7 +63,7 @@ class Track:
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer infer --json` prints it."""
-        return asdict(self)
+        return {**vars(self), "probabilities": dict(self.probabilities)}
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,12 @@ class Face:
 
     def to_dict(self) -> dict[str, Any]:
         """As `fer infer --json` prints it."""
-        values = {**asdict(self), "box": list(self.box)}
+        own = {"box": list(self.box), "probabilities": dict(self.probabilities)}
+        values = {**vars(self), **own}
         if self.track is None:
             del values["track"]
+        else:
+            values["track"] = self.track.to_dict()
         return values
 
 
