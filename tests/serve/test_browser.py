@@ -267,9 +267,7 @@ def test_labels_lie_on_the_picture(start: StartServer, open_page: OpenPage) -> N
     assert drawn_tags(page, 5) == {(one, True) for one in wanted}
 
 
-def test_a_face_too_small_to_rely_on_is_said_to_be(
-    start: StartServer, open_page: OpenPage
-) -> None:
+def test_a_face_too_small_to_rely_on_is_said_to_be(start: StartServer, open_page: OpenPage) -> None:
     page = open_page(start())
     page.route("**/v1/predict", answer_small)
     choose_image(page, EXAMPLE.read_bytes())
