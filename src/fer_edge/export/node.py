@@ -18,8 +18,8 @@ from fer_edge.spec import ModelSpec
 from fer_edge.text import one_line
 
 SCRIPT = Path(__file__).parent / "web_predict.mjs"
-MIN_VERSION = 20
-"""The first of Node that has all functions that the page uses."""
+MIN_VERSION = 18
+"""The oldest release of Node that is accepted: that of Debian 12."""
 MAX_FACES = 256
 """Faces of one batch."""
 

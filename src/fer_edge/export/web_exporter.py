@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_edge.atomic import check_writable, write_bytes
+from fer_edge.atomic import check_writable
 from fer_edge.errors import ConfigError
 from fer_edge.export.exporter import Exported, export_checkpoint
+from fer_edge.export.formats import WEB
 from fer_edge.export.node import Node, NodeModel, find_node
 from fer_edge.export.output import check_output
 from fer_edge.export.thresholds import DEFAULT_GATE, Gate
@@ -19,17 +20,14 @@ from fer_edge.export.web_page import (
     LIST_NAME,
     MODEL_NAME,
     find_engine,
-    list_files,
     read_page,
+    write_page,
 )
 from fer_edge.runtime.formats.spec_reader import read_spec
 from fer_edge.spec import ModelSpec, Precision
 from fer_edge.train.data.dataset import FaceData, Split
 from fer_edge.train.evaluation.evaluate import Predict
 from fer_edge.train.progress import ProgressCallback, ignore_progress
-
-WEB = "web"
-"""Name of the format."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +144,5 @@ def export_web(
         if is_new and output.is_dir() and not any(output.iterdir()):
             output.rmdir()
         raise
-    files[MODEL_NAME] = model.read_bytes()
-    for name in files.keys() - {MODEL_NAME}:
-        write_bytes(output / name, files[name])
-    # the last one: browsers that have kept the page look at it for a new version
-    listed = files[LIST_NAME] = list_files(files).encode()
-    write_bytes(output / LIST_NAME, listed)
-    return WebExport(output, sum(map(len, files.values())), exported, node)
+    size = write_page(output, {**files, MODEL_NAME: model.read_bytes()})
+    return WebExport(output, size, exported, node)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+from fer_edge.atomic import write_bytes
 from fer_edge.errors import ConfigError
 from fer_edge.runtime.formats.model_files import DETECTOR, bundled
 
@@ -72,15 +74,27 @@ def read_page(engine: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in paths.items()}
 
 
-def list_files(files: dict[str, bytes]) -> str:
-    """The script that tells the service worker which files to keep, and their version.
+def write_page(folder: Path, files: Mapping[str, bytes]) -> int:
+    """Write a page's files, and the script that tells the service worker which ones to keep.
 
     Args:
-        files: every file of the page, by name.
+        folder: need not exist.
+        files: those of `read_page`, and the model under `MODEL_NAME`.
+
+    Returns:
+        Number of bytes written.
+
+    Raises:
+        OSError: a file can't be written.
     """
-    kept = sorted(set(files) - {*UNCACHED, LIST_NAME})
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    kept = sorted(set(files) - set(UNCACHED))
     digest = hashlib.sha256()
     for name in kept:
         digest.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
     version, names = digest.hexdigest()[:16], json.dumps(kept, indent=2)
-    return f'self.VERSION = "{version}";\nself.FILES = {names};\n'
+    # the last one: a browser that has kept the page looks here for a new version
+    listed = f'self.VERSION = "{version}";\nself.FILES = {names};\n'.encode()
+    write_bytes(folder / LIST_NAME, listed)
+    return sum(map(len, files.values())) + len(listed)

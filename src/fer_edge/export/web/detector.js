@@ -83,7 +83,7 @@ async function findFaces(run, spec, image) {
 // Each face once, in order of falling score (non-maximum suppression).
 function keepBest(rows, threshold) {
   const score = COLUMNS - 1;
-  const sorted = rows.toSorted((one, other) => other[score] - one[score]).slice(0, MAX_CANDIDATES);
+  const sorted = [...rows].sort((one, other) => other[score] - one[score]).slice(0, MAX_CANDIDATES);
   const kept = [];
   for (const row of sorted) if (!kept.some((other) => iou(row, other) > threshold)) kept.push(row);
   return kept;
