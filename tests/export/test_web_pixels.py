@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from benchmarks.lib.web_site import PHOTOGRAPHS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -28,8 +28,6 @@ from fer_edge.spec import CropSpec
 from tests.support.files import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-PHOTOGRAPHS = os.environ.get("FER_EDGE_PHOTOGRAPHS")
-"""A folder of photographs with faces."""
 CROPS = 256
 Pixels = npt.NDArray[np.uint8]
 Call = Callable[..., Any]
@@ -78,7 +76,13 @@ sides = st.integers(1, 90)
 
 @MANY
 @given(
-    st.integers(0, 2**32 - 1), sides, sides, sides, sides, st.integers(0, 2), st.sampled_from([*FILTERS])
+    st.integers(0, 2**32 - 1),
+    sides,
+    sides,
+    sides,
+    sides,
+    st.integers(0, 2),
+    st.sampled_from([*FILTERS]),
 )
 def test_a_resize_is_that_of_pillow(
     call: Call, seed: int, height: int, width: int, to_h: int, to_w: int, contrast: int, name: str
@@ -93,7 +97,9 @@ def test_a_resize_is_that_of_pillow(
 @given(
     st.integers(0, 2**32 - 1),
     st.tuples(st.integers(1, 400), st.integers(1, 400)),
-    st.tuples(st.integers(-60, 300), st.integers(-60, 300), st.integers(1, 400), st.integers(1, 400)),
+    st.tuples(
+        st.integers(-60, 300), st.integers(-60, 300), st.integers(1, 400), st.integers(1, 400)
+    ),
     st.sampled_from([0.0, 0.1, 0.25]),
     st.one_of(st.just(0.0), st.floats(-180, 180)),
     st.integers(0, 2),
