@@ -307,8 +307,8 @@ def _export_web(
         note(GOLDEN_ONLY)
     if done.node is None:
         note(
-            f"Node {MIN_VERSION} or newer isn't installed: ONNX Runtime computed the comparison, not "
-            "onnxruntime-web"
+            f"Node {MIN_VERSION} or newer isn't installed: ONNX Runtime computed the comparison, "
+            "not onnxruntime-web"
         )
 
 
