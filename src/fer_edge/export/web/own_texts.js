@@ -6,7 +6,7 @@ Object.assign(TEXTS, {
   startCamera: "Start the camera",
   stopCamera: "Stop the camera",
   cameraOff: "The camera is off",
-  cameraOffText: "Its picture is read on this device, and not recorded.",
+  cameraOffText: "Its images are read on this device, and not recorded.",
   cameraInsecure:
     "Browsers give a camera to pages over HTTPS or on localhost alone. Images work without one.",
   loading: "Loading the model …",
