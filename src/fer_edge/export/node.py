@@ -52,12 +52,20 @@ class NodeModel:
         page: folder of the page's files.
         model, detector: ONNX files.
         spec: the model's.
+        name: what errors call the model; None: its path.
     """
 
     def __init__(
-        self, node: Node, page: Path, model: Path, detector: Path, spec: ModelSpec
+        self,
+        node: Node,
+        page: Path,
+        model: Path,
+        detector: Path,
+        spec: ModelSpec,
+        *,
+        name: str | None = None,
     ) -> None:
-        self._name, self._spec = str(model), spec
+        self._name, self._spec = name or str(model), spec
         command = [node.program, str(SCRIPT), *map(str, (page, model, detector))]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)

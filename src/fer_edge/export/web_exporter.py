@@ -13,7 +13,6 @@ from fer_edge.errors import ConfigError
 from fer_edge.export.exporter import Exported, export_checkpoint
 from fer_edge.export.formats import WEB
 from fer_edge.export.node import Node, NodeModel, find_node
-from fer_edge.export.output import check_output
 from fer_edge.export.thresholds import DEFAULT_GATE, Gate
 from fer_edge.export.web_page import (
     DETECTOR_NAME,
@@ -111,8 +110,6 @@ def export_web(
     dist = find_engine(engine)
     check_folder(output, force=force)
     model = output / MODEL_NAME
-    if not force:
-        check_output(model, source, data, split=split, precision=precision, gate=gate)
     files = read_page(dist)
     node = find_node()
     is_new = not output.exists()
@@ -126,7 +123,8 @@ def export_web(
             def open_in_node(path: Path, spec: ModelSpec) -> Predict:
                 assert node
                 detector = page / DETECTOR_NAME
-                return stack.enter_context(NodeModel(node, page, path, detector, spec))
+                opened = NodeModel(node, page, path, detector, spec, name=str(model))
+                return stack.enter_context(opened)
 
             exported = export_checkpoint(
                 source,
