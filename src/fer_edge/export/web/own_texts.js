@@ -10,7 +10,7 @@ Object.assign(TEXTS, {
   cameraInsecure:
     "Browsers give a camera to pages over HTTPS or on localhost alone. Images work without one.",
   loading: "Loading the model …",
-  loadingText: "At the first visit 17 MB are loaded, then none.",
+  loadingText: "At the first visit the engine, 14 MB, and the model are loaded, and kept.",
   notLoaded: "The model could not be loaded",
   undecodable: "this browser can't decode it",
   ownPrivacy: "Images are read in this browser. Nothing is stored, or sent anywhere.",
