@@ -1,15 +1,8 @@
-"""The page in Debian's chromium: what a person sees and can do.
-
-Playwright brings its own driver; no browser is downloaded.
-"""
+"""The page in Debian's Chromium: what a person sees and can do."""
 
 from __future__ import annotations
 
 import base64
-import io
-import mimetypes
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +15,17 @@ from tests.serve.conftest import Running, StartServer, wait_until
 from tests.serve.fake_camera import FakeCamera
 from tests.serve.fake_recognizer import HeldRecognizer
 from tests.support.files import EXAMPLE
+from tests.support.web_pages import (
+    DESKTOP,
+    PHONE,
+    TIMEOUT,
+    check_with_axe,
+    choose_image,
+    open_chromium,
+    overflow,
+    sync_api,
+)
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright isn't installed")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe isn't installed")
 videos = pytest.importorskip("tests.support.videos", reason="av isn't installed")
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -32,12 +33,9 @@ if TYPE_CHECKING:
 expect = sync_api.expect
 # a browser, its server and the model share a machine that may be loaded
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-TIMEOUT = 120_000
-"""Milliseconds for what happens at once on an idle machine."""
 TOKEN = "0123456789abcdef"
 NAME = "board.test"
 """A name of the server to which browsers give no camera: it is neither loopback nor over HTTPS."""
-PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 OpenPage = Callable[..., "Page"]
 
 
@@ -53,27 +51,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium, whose camera shows the example."""
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("chromium isn't installed: apt-get install chromium")
-    camera, jpeg = tmp_path_factory.mktemp("camera") / "face.mjpeg", io.BytesIO()
-    with Image.open(EXAMPLE) as image:
-        image.convert("RGB").resize((320, 320)).save(jpeg, "jpeg")
-    camera.write_bytes(jpeg.getvalue())
-    arguments = [
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",  # nobody is there to allow it
-        f"--use-file-for-fake-video-capture={camera}",
-        f"--host-resolver-rules=MAP {NAME} 127.0.0.1",
-    ]
-    if os.geteuid() == 0:
-        arguments.append("--no-sandbox")  # the sandbox refuses root
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable, args=arguments, timeout=TIMEOUT
-        )
+    rule = f"--host-resolver-rules=MAP {NAME} 127.0.0.1"
+    with open_chromium(tmp_path_factory.mktemp("camera"), rule) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -113,12 +93,6 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert faults == []
-
-
-def choose_image(page: Page, content: bytes, name: str = "face.png") -> None:
-    kind = mimetypes.guess_type(name)[0]
-    file = {"name": name, "mimeType": kind, "buffer": content}
-    page.locator("#files").set_input_files(files=[file])
 
 
 def give_image(page: Page, event: str) -> None:
@@ -464,20 +438,6 @@ def test_nothing_scrolls_sideways(
     assert overflow(page) == []
 
 
-def overflow(page: Page) -> list[str]:
-    """Elements that reach beyond the right edge of the window, unless one around them scrolls."""
-    found: list[str] = page.evaluate(
-        """() => {
-          const width = document.documentElement.clientWidth;
-          if (document.documentElement.scrollWidth <= width) return [];
-          return [...document.body.querySelectorAll("*")]
-            .filter((one) => one.getBoundingClientRect().right > width + 1)
-            .map((one) => `${one.tagName} ${one.id} ${one.className}`);
-        }"""
-    )
-    return found
-
-
 def focused(page: Page) -> str:
     """The element with the focus, which must show it."""
     name, outline = page.evaluate(
@@ -585,9 +545,3 @@ def test_axe_finds_no_fault(
     page.goto(f"{run.url}/api.html")
     expect(page.locator("#schemas .card").first).to_be_visible()
     check_with_axe(page)
-
-
-def check_with_axe(page: Page) -> None:
-    """All rules of axe-core: WCAG 2.2 A and AA, and its advice."""
-    found = axe.Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()

@@ -34,12 +34,13 @@ from fer_edge.commands.options import (
 )
 from fer_edge.commands.training_output import show_training
 from fer_edge.errors import ConfigError, FerEdgeError, requires_extra
-from fer_edge.export.formats import FORMATS
+from fer_edge.export.formats import FORMATS, WEB
 from fer_edge.runtime.formats.model_files import DEFAULT_MODEL
 from fer_edge.spec import Precision
 
 if TYPE_CHECKING:
     from fer_edge.export.exporter import Exported
+    from fer_edge.export.thresholds import Gate
     from fer_edge.train.data.dataset import Split
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -72,8 +73,9 @@ def export(
         option(
             MODEL,
             "--format",
-            metavar="|".join(FORMATS),
-            help="Format of the file. Several: with commas between them, or as repeated options.",
+            metavar="|".join((*FORMATS, WEB)),
+            help="Format of the file; web: a folder with a page for browsers. Several formats, but "
+            "for web: with commas between them, or as repeated options.",
         ),
     ] = ["onnx"],  # noqa: B006 - Typer's default, which nothing changes
     precisions: Annotated[
@@ -119,7 +121,7 @@ def export(
             "--output",
             "-o",
             help="File or folder. By default the run's folder where the checkpoint lies in one, "
-            "else the current folder.",
+            "else the current folder; of --format web, NAME-PRECISION-web in the current folder.",
         ),
     ] = None,
     name: Annotated[
@@ -139,6 +141,15 @@ def export(
             "PyTorch on more faces or on another split than this one would be.",
         ),
     ] = False,
+    engine: Annotated[
+        Path | None,
+        option(
+            OUTPUT,
+            "--onnxruntime-web",
+            help="For --format web: folder of npm's package onnxruntime-web. By default "
+            "node_modules/onnxruntime-web.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Export a checkpoint to ONNX, OpenVINO or ncnn, and keep a file only if it matches PyTorch.
@@ -149,8 +160,30 @@ def export(
     thresholds = make_gate(
         gate, min_agreement, max_accuracy_loss, max_recall_loss, max_logit_diff, off=no_gate
     )
-    wanted_formats = split_list("--format", formats, tuple(FORMATS))
+    wanted_formats = split_list("--format", formats, (*FORMATS, WEB))
     wanted_precisions = split_list("--precision", precisions, PRECISIONS)
+    if WEB in wanted_formats:
+        several = len(wanted_formats) + len(wanted_precisions) > 2
+        if several or name is not None or int8_search or int8_like:
+            raise ConfigError(
+                "--format web writes one page: it takes one --precision, no other format, and no "
+                "--name, --int8-search or --int8-like"
+            )
+        _export_web(
+            checkpoint,
+            output,
+            data,
+            engine=engine,
+            split=split,
+            skip_bad=skip_bad,
+            precision=wanted_precisions[0],
+            gate=thresholds,
+            force=force,
+            as_json=as_json,
+        )
+        return
+    if engine is not None:
+        raise ConfigError("--onnxruntime-web is for --format web alone")
     pairs = list(product(wanted_formats, wanted_precisions))
     if int8_search or int8_like:
         _check_int8_options(int8_search, int8_like, wanted_precisions, data, split)
@@ -224,6 +257,59 @@ def export(
         show([export_table(results)])
     if any(isinstance(result, Exception) for result in results.values()):
         raise typer.Exit(1)
+
+
+def _export_web(
+    checkpoint: str | None,
+    output: Path | None,
+    data: Path | None,
+    *,
+    engine: Path | None,
+    split: Split,
+    skip_bad: bool,
+    precision: Precision,
+    gate: Gate,
+    force: bool,
+    as_json: bool,
+) -> None:
+    with requires_extra("export"):
+        from fer_edge.export.node import MIN_VERSION
+        from fer_edge.export.web_exporter import check_folder, default_folder, export_web
+        from fer_edge.export.web_page import find_engine
+        from fer_edge.render.reports import exported_page_text
+        from fer_edge.runtime.formats.spec_reader import read_spec
+        from fer_edge.train.data.loading import read_data
+        from fer_edge.train.run_folder import find_checkpoint
+
+    source = find_checkpoint(checkpoint)
+    folder = output or default_folder(source, precision)
+    find_engine(engine)  # before any work
+    check_folder(folder, force=force)
+    side = read_spec(source).input.side
+    faces = None if data is None else read_data(data, side=side, skip_bad=skip_bad)
+    with show_training("export") as on_progress:
+        done = export_web(
+            source,
+            folder,
+            faces,
+            engine=engine,
+            split=split,
+            precision=precision,
+            gate=gate,
+            force=force,
+            on_progress=on_progress,
+        )
+    if not gate.enforced:
+        missed = sum(len(parity.failures) for parity in done.model.parities)
+        note(f"--no-gate: no file was refused; thresholds missed: {missed}")
+    print_json(done.to_dict()) if as_json else print(exported_page_text(done))
+    if faces is None:
+        note(GOLDEN_ONLY)
+    if done.node is None:
+        note(
+            f"Node {MIN_VERSION} or newer isn't installed: ONNX Runtime computed the comparison, "
+            "not onnxruntime-web"
+        )
 
 
 def _check_int8_options(

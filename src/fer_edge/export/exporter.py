@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from fer_edge.export.thresholds import ADVICE, DEFAULT_GATE, TRAIN_QAT, Gate
 from fer_edge.runtime.formats.model_files import COMPANIONS, model_size
 from fer_edge.spec import GateState, Int8Recipe, ModelSpec, Precision, Quantization
 from fer_edge.train.data.dataset import FaceData, Split
-from fer_edge.train.evaluation.evaluate import Model, open_model
+from fer_edge.train.evaluation.evaluate import Model, Predict, open_model
 from fer_edge.train.networks import checkpoint as checkpoints
 from fer_edge.train.networks.checkpoint import Checkpoint
 from fer_edge.train.progress import ProgressCallback, ignore_progress
@@ -87,6 +87,7 @@ def export_checkpoint(
     recipe: Int8Recipe | None = None,
     force: bool = False,
     on_progress: ProgressCallback = ignore_progress,
+    open_file: Callable[[Path, ModelSpec], Predict] | None = None,
 ) -> Exported:
     """Export the checkpoint `source` to `output` and write its parity reports beside it.
 
@@ -106,6 +107,7 @@ def export_checkpoint(
         recipe: how to quantize to int8 (PTQ); None: `default_int8_recipe`.
         force: replace an existing file that `check_output` would protect.
         on_progress: called after each step of PTQ's calibration.
+        open_file: opens the written file for the comparison, with its spec; None: its engine does.
 
     Raises:
         ParityError: the file missed a threshold; nothing is left behind.
@@ -140,7 +142,11 @@ def export_checkpoint(
         named(output),
     ):
         converted.write(spec, temporary)
-        exported = Model(str(output), spec, open_model(temporary, verify=False).predict)
+        if open_file is None:
+            predict = open_model(temporary, verify=False).predict
+        else:
+            predict = open_file(temporary, spec)
+        exported = Model(str(output), spec, predict)
         kind = threshold_kind(exported, float_model)
         parities = compare_all(
             reference,

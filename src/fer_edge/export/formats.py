@@ -58,3 +58,6 @@ FORMATS = {
         "use --format onnx, or --precision fp16",
     ),
 }
+
+WEB = "web"
+"""The format that is a folder: the ONNX file with a page for browsers; see `web_exporter`."""

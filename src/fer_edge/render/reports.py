@@ -15,6 +15,7 @@ from fer_edge.train.evaluation.metrics import wilson_interval
 if TYPE_CHECKING:
     from fer_edge.export.exporter import Exported
     from fer_edge.export.parity import Parity
+    from fer_edge.export.web_exporter import WebExport
     from fer_edge.train.data.inspection import Inspection
     from fer_edge.train.evaluation.annotator_agreement import AnnotatorAgreement, VoteSupport
     from fer_edge.train.evaluation.metrics import Report
@@ -195,6 +196,18 @@ def exported_text(done: Exported) -> str:
     size = f"{done.size / 1e6:.1f} MB"
     lines.append(printable(f"wrote {done.path} ({size}), {done.report} and {done.html_report}"))
     return "\n".join(lines)
+
+
+def exported_page_text(done: WebExport) -> str:
+    """A page for browsers: its model as `exported_text` has it, the folder, and how to serve it."""
+    engine = f" under Node {done.node.version}" if done.node else ""
+    size = f"{done.size / 1e6:.1f} MB"
+    lines = [
+        exported_text(done.model),
+        f"wrote {done.path} ({size}), compared{engine}",
+        f"to look at it: python -m http.server --bind 127.0.0.1 --directory {done.path}",
+    ]
+    return "\n".join([lines[0], *map(printable, lines[1:])])
 
 
 def export_table(results: Mapping[Path, Exported | Exception | str]) -> Table:

@@ -1,5 +1,7 @@
 import { TEXTS } from "./texts.js";
 
+const QUALITY = 0.8; // of JPEG
+
 // An error that the server explains (problem details), or that it cannot be reached (status 0).
 export class Problem extends Error {
   constructor(status, detail, retryAfter = 0) {
@@ -23,8 +25,18 @@ async function call(path, options) {
 
 export const getJson = async (path) => (await call(path)).json();
 
-export async function predict(body) {
-  return (await call("v1/predict", { method: "POST", body })).json();
+const predict = async (body) => (await call("v1/predict", { method: "POST", body })).json();
+
+// The faces of an image file.
+export async function predictFile(file) {
+  const form = new FormData();
+  form.append("image", file);
+  return (await predict(form)).results[0];
+}
+
+// The faces of a camera's frame on a canvas.
+export async function predictFrame(canvas) {
+  return predict(await new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY)));
 }
 
 export const logOut = () => call("logout", { method: "POST" });

@@ -1,10 +1,9 @@
-// This device's camera: a frame at a time goes to the server, the next one after its result.
-import { Problem, predict } from "./api.js";
+// This device's camera: a frame at a time is read, the next one after its result.
+import { Problem, predictFrame } from "./api.js";
 import { make } from "./dom.js";
 import { TEXTS } from "./texts.js";
 
 const MAX_SIDE = 640;
-const QUALITY = 0.8;
 
 export const isAllowed = () => window.isSecureContext && Boolean(navigator.mediaDevices);
 
@@ -46,10 +45,10 @@ export class DeviceCamera {
     const scale = Math.min(1, MAX_SIDE / Math.max(video.videoWidth, video.videoHeight, 1));
     canvas.width = Math.max(1, Math.round(video.videoWidth * scale));
     canvas.height = Math.max(1, Math.round(video.videoHeight * scale));
-    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
+    const pen = canvas.getContext("2d", { willReadFrequently: true });
+    pen.drawImage(video, 0, 0, canvas.width, canvas.height);
     try {
-      const result = await predict(blob);
+      const result = await predictFrame(canvas);
       if (run === this.run) this.handlers.onFrame(result, canvas);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

@@ -1,5 +1,5 @@
-// Images that are chosen, dropped or pasted: read by the server, shown beside their bars.
-import { Problem, predict } from "./api.js";
+// Images that are chosen, dropped or pasted: read, and shown beside their bars.
+import { Problem, predictFile } from "./api.js";
 import { find, make, setNotice } from "./dom.js";
 import { makeBars, makeSwatch, nameOf } from "./faces.js";
 import { colourOfFace, drawPicture, shownEmotion } from "./picture.js";
@@ -56,11 +56,8 @@ async function readAll(files, onProblem) {
 }
 
 async function readOne(file, onProblem) {
-  const form = new FormData();
-  form.append("image", file);
   try {
-    const { results } = await predict(form);
-    await show(file, results[0]);
+    await show(file, await predictFile(file));
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     onProblem(error);

@@ -1,0 +1,110 @@
+// Finds faces: fer_edge/runtime/detection/detector.py and cells.py.
+import { round, toGray } from "./crop.js";
+import { resizePlane } from "./resize.js";
+
+const SIDE = 640; // longer side to which a larger image is shrunk first, in pixels
+const CLOSE_SIDE = 320; // of a second search, for a face that fills the image
+const CROWD_SIDE = 1920; // of a last search, for small faces
+const SMALL = 32; // a face of fewer pixels of the first search may have others beside it
+const MIN_FACE = 10; // shorter side of the smallest face that counts, in pixels
+const MAX_CANDIDATES = 2000;
+const MULTIPLE = 32;
+const COLUMNS = 9; // of a face: x, y, width, height, x and y of both eyes, score
+const ALIGN_ABOVE = 10; // degrees of tilt
+const NMS_THRESHOLD = 0.3; // of the faces of two searches
+
+// image: { width, height, planes }, red, green and blue. run: from gray bytes, their height and
+// width, to the graph's output. Gives { box, score, tilt } of each face, the best first; the tilt is
+// 0 where it is small. withCrowd: whether small faces are looked for.
+export async function detectFaces(run, spec, image, { withCrowd = true } = {}) {
+  let rows = await search(run, spec, image, SIDE);
+  const longer = Math.max(image.width, image.height);
+  if (!rows.length && longer > CLOSE_SIDE) rows = await search(run, spec, image, CLOSE_SIDE);
+  const factor = Math.fround(Math.min(1, SIDE / longer));
+  const size = (row) => Math.min(row[2], row[3]);
+  const smallest = rows.length ? Math.min(...rows.map(size)) : 0;
+  if (withCrowd && Math.fround(smallest * factor) < SMALL) {
+    const enlarged = Math.max(1, Math.min(2, CROWD_SIDE / longer));
+    const sides = [image.width, image.height].map((side) => round(side * enlarged));
+    const larger = enlarged > 1 ? resize(image, ...sides, "bicubic") : image;
+    const others = await search(run, spec, larger, CROWD_SIDE);
+    for (const row of others) {
+      for (let k = 0; k < COLUMNS - 1; k += 1) row[k] /= Math.fround(enlarged);
+    }
+    const small = others.filter((row) => Math.fround(size(row) * factor) < 2 * SMALL);
+    rows = keepBest([...rows, ...small], NMS_THRESHOLD);
+  }
+  return rows.map((row) => toFace(row, image)).filter(({ box }) => Math.min(box[2], box[3]) >= MIN_FACE);
+}
+
+function resize({ width, height, planes }, toWidth, toHeight, filter) {
+  const resized = planes.map((plane) => ({
+    data: resizePlane(plane, width, height, toWidth, toHeight, filter), step: 1, offset: 0,
+  }));
+  return { width: toWidth, height: toHeight, planes: resized };
+}
+
+// The faces in an image that is shrunk to a side: rows in pixels of the image.
+async function search(run, spec, image, side) {
+  const ratio = Math.min(1, side / Math.max(image.width, image.height));
+  const width = Math.max(1, round(image.width * ratio));
+  const height = Math.max(1, round(image.height * ratio));
+  const isSame = width === image.width && height === image.height;
+  const shrunk = isSame ? image : resize(image, width, height, "bilinear");
+  const rows = await findFaces(run, spec, shrunk);
+  const factors = [Math.fround(image.width / width), Math.fround(image.height / height)];
+  for (const row of rows) {
+    for (let k = 0; k < COLUMNS - 1; k += 1) row[k] *= factors[k % 2];
+  }
+  return rows;
+}
+
+// The graph takes sides that are multiples of 32: black pixels fill them up.
+async function findFaces(run, spec, image) {
+  const gray = toGray(image);
+  const [width, height] = [image.width, image.height].map(
+    (side) => Math.ceil(side / MULTIPLE) * MULTIPLE,
+  );
+  const padded = new Uint8Array(width * height);
+  for (let y = 0; y < image.height; y += 1) {
+    padded.set(gray.subarray(y * image.width, (y + 1) * image.width), y * width);
+  }
+  const output = await run(padded, height, width);
+  const cells = output.length / COLUMNS;
+  const threshold = Math.fround(spec.score_threshold);
+  const rows = [];
+  for (let cell = 0; cell < cells; cell += 1) {
+    if (output[(COLUMNS - 1) * cells + cell] < threshold) continue;
+    rows.push(Float32Array.from({ length: COLUMNS }, (_, k) => output[k * cells + cell]));
+  }
+  return keepBest(rows, spec.nms_threshold);
+}
+
+// Each face once, in order of falling score (non-maximum suppression).
+function keepBest(rows, threshold) {
+  const score = COLUMNS - 1;
+  const sorted = [...rows].sort((one, other) => other[score] - one[score]).slice(0, MAX_CANDIDATES);
+  const kept = [];
+  for (const row of sorted) if (!kept.some((other) => iou(row, other) > threshold)) kept.push(row);
+  return kept;
+}
+
+function iou(one, other) {
+  const shared = [0, 1].map((k) =>
+    Math.max(0, Math.min(one[k] + one[k + 2], other[k] + other[k + 2]) - Math.max(one[k], other[k])));
+  const both = shared[0] * shared[1];
+  const union = one[2] * one[3] + other[2] * other[3] - both;
+  return union > 0 ? both / union : 0;
+}
+
+function toFace(row, { width, height }) {
+  const [left, top] = [Math.max(0, round(row[0])), Math.max(0, round(row[1]))];
+  const right = Math.min(width, round(Math.fround(row[0] + row[2])));
+  const lower = Math.min(height, round(Math.fround(row[1] + row[3])));
+  const tilt = Math.atan2(row[7] - row[5], row[6] - row[4]) * (180 / Math.PI);
+  return {
+    box: [left, top, right - left, lower - top],
+    score: row[COLUMNS - 1],
+    tilt: Math.abs(tilt) > ALIGN_ABOVE ? tilt : 0,
+  };
+}
