@@ -1,0 +1,181 @@
+"""One process of a cluster: it holds a recognizer, reads parts, and writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fer_edge.cluster.listing import Part
+from fer_edge.cluster.output import Output
+from fer_edge.cluster.reading import read_images
+from fer_edge.errors import ClusterError, SourceError
+from fer_edge.render.faces import Value, result_rows
+from fer_edge.runtime.detection.find_detector import find_detector
+from fer_edge.runtime.pipeline import BATCH_FACES, PreparedImage
+from fer_edge.runtime.recognizer import Recognizer
+from fer_edge.runtime.results import Result
+
+TRIES = 3
+"""Of a part, where storage can't be reached."""
+BATCH_IMAGES = 16
+"""Images that wait for prediction, with their crops alone."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all workers share.
+
+    Attributes:
+        options: of `Recognizer.load`.
+        identity: of the model and the detector; see `identify`.
+        output: where parts are written.
+        column: of Parquet files that are read; see `listing.image_column`.
+    """
+
+    options: Mapping[str, Any]
+    identity: str
+    output: Output
+    column: str | None = None
+
+
+@dataclass
+class PartRows:
+    """The rows of one part.
+
+    Attributes:
+        rows, errors: of the two tables.
+        images, faces: how many `rows` are of.
+    """
+
+    rows: list[list[Value]] = field(default_factory=list)
+    errors: list[list[Value]] = field(default_factory=list)
+    images: int = 0
+    faces: int = 0
+
+
+def load(options: Mapping[str, Any]) -> tuple[Recognizer, str]:
+    """Open the model on one thread, and identify it and the detector.
+
+    Raises:
+        FerEdgeError: see `Recognizer.load`.
+    """
+    recognizer = Recognizer.load(threads=1, **options)
+    digest = hashlib.sha256(recognizer.spec.to_json().encode())
+    if options.get("faces") != "whole":
+        digest.update(find_detector(options.get("detector")).read_bytes())
+    return recognizer, digest.hexdigest()
+
+
+class Worker:
+    """Reads one part at a call. Ray makes one in each process.
+
+    The model is opened by the first call, whose result names what is wrong with it: of an error in
+    a constructor, Ray would only try again.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._recognizer: Recognizer | None = None
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Read and write the part in a row of `encode_part`.
+
+        Returns:
+            The part's `number`, the numbers of `images`, `faces` and `failed` images, the worker's
+            process `pid`, and `error`: why the worker can't go on; empty if it can.
+        """
+        part, name = decode_part(row)
+        done = {"number": part.number, "pid": os.getpid(), "images": 0, "faces": 0, "failed": 0}
+        try:
+            found = self._read_with_retries(part)
+            self._job.output.write(name, found.rows, found.errors)
+        except Exception as error:  # the driver stops and shows it
+            return {**done, "error": f"{type(error).__name__}: {error}"}
+        counts = {"images": found.images, "faces": found.faces, "failed": len(found.errors)}
+        return {**done, **counts, "error": ""}
+
+    def _read_with_retries(self, part: Part) -> PartRows:
+        for attempt in range(1, TRIES):
+            try:
+                return self._read(part)
+            except OSError:
+                time.sleep(2**attempt)
+        return self._read(part)
+
+    def _read(self, part: Part) -> PartRows:
+        recognizer = self._open()
+        found = PartRows()
+        for outcome in recognize(recognizer, part, self._job.column):
+            if isinstance(outcome, Result):
+                found.rows += result_rows(outcome, recognizer.spec)
+                found.images += 1
+                found.faces += len(outcome.faces)
+            else:
+                found.errors.append(list(outcome))
+        return found
+
+    def _open(self) -> Recognizer:
+        if self._recognizer is None:
+            self._recognizer, identity = load(self._job.options)
+            if identity != self._job.identity:
+                raise ClusterError(
+                    f"{os.uname().nodename} has another model or face detector than the machine "
+                    "that started the run: install the same ones on all"
+                )
+        return self._recognizer
+
+
+def recognize(
+    recognizer: Recognizer, part: Part, column: str | None
+) -> Iterator[Result | tuple[str, str]]:
+    """The results of a part's images in their order, and names with errors in their places.
+
+    One thread decodes and predicts, because the other cores have workers of their own.
+
+    Raises:
+        OSError: see `read_images`.
+    """
+    batch: list[PreparedImage | tuple[str, str]] = []
+    for name, image in read_images(part.names, column):
+        batch.append(_prepare(recognizer, name, image))
+        faces = sum(len(one.crops.faces) for one in batch if isinstance(one, PreparedImage))
+        if faces >= BATCH_FACES or len(batch) >= BATCH_IMAGES:
+            yield from _predict(recognizer, batch)
+            batch.clear()
+    yield from _predict(recognizer, batch)
+
+
+def _prepare(recognizer: Recognizer, name: str, image: Any) -> PreparedImage | tuple[str, str]:
+    try:
+        if isinstance(image, SourceError):
+            raise image
+        # without the image's bytes: nobody draws it
+        return replace(recognizer.prepare(image), image_source=Path(name))
+    except SourceError as error:
+        return name, str(error)
+
+
+def _predict(
+    recognizer: Recognizer, batch: list[PreparedImage | tuple[str, str]]
+) -> Iterator[Result | tuple[str, str]]:
+    prepared = [one for one in batch if isinstance(one, PreparedImage)]
+    results = iter(recognizer.predict(prepared))
+    for one in batch:
+        yield next(results) if isinstance(one, PreparedImage) else one
+
+
+def encode_part(part: Part, name: str) -> dict[str, Any]:
+    """A part and the name of its file as a row of Ray's tables, which hold no lone surrogates."""
+    names = b"\0".join(map(os.fsencode, part.names))
+    return {"number": part.number, "name": name, "names": names}
+
+
+def decode_part(row: Mapping[str, Any]) -> tuple[Part, str]:
+    """The part and the name of its file in a row of `encode_part`."""
+    names = tuple(map(os.fsdecode, bytes(row["names"]).split(b"\0")))
+    return Part(int(row["number"]), names), str(row["name"])
