@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,14 +20,13 @@ import ray.data
 from fer_edge.cluster.listing import Part, check_sources, list_parts
 from fer_edge.cluster.output import Output
 from fer_edge.cluster.tables import FORMATS, results_schema
-from fer_edge.cluster.worker import Job, Worker, encode_part, load
+from fer_edge.cluster.worker import MAX_ATTEMPTS, Job, Worker, decode_part, encode_part, load
 from fer_edge.errors import ClusterError, ConfigError, SourceError
 from fer_edge.runtime.device.cpu import count_usable_cores
+from fer_edge.runtime.formats.model_files import BUNDLED, resolve_model
 
 PART_SIZE = 256
 """Images of a part: some seconds of work, which is what the end of a worker costs."""
-MAX_RETRIES = 3
-"""Times that a part is begun again, because its worker ended."""
 _MAX_BLOCKS = 10_000
 _OBJECT_STORE = 256 << 20
 """Bytes of a local cluster's shared memory: it holds names and counts, never images."""
@@ -102,8 +102,8 @@ def infer(
         raise ConfigError("part_size and workers must be 1 or more")
     names = [str(one) for one in sources]
     check_sources(names)
-    if (model := options.get("model")) is not None and Path(model).exists():
-        options["model"] = str(Path(model).absolute())
+    if (model := options.get("model")) is not None and model not in BUNDLED:
+        options["model"] = resolve_model(model).absolute()  # workers run in other folders
     recognizer, identity = load(options)
     written = Output(str(output), format, results_schema(recognizer.spec))
     taken = written.part_names()
@@ -130,13 +130,15 @@ def infer(
             rows.append(encode_part(Part(part.number, left), name))
     if not rows:
         return totals
-    job = Job(options, identity, written, column)
+    job, lost = Job(options, identity, written, column), []
     with connect(address, workers):
-        began, lost = time.monotonic(), {row["number"] for row in rows}
+        began = time.monotonic()
         for done in run_parts(rows, job, workers):
             if done["error"]:
                 raise ClusterError(f"a worker can't go on: {done['error']}")
-            lost.discard(done["number"])
+            if done["is_lost"]:
+                lost.append(done["number"])
+                continue
             totals = replace(
                 totals,
                 images=totals.images + done["images"],
@@ -147,31 +149,47 @@ def infer(
             )
             on_part(totals)
     if lost:
-        first = next(row["names"] for row in rows if row["number"] in lost)
+        part = next(part for part, _ in map(decode_part, rows) if part.number == min(lost))
         raise ClusterError(
-            f"{len(lost)} of {len(rows)} parts were lost, because each one's worker ended "
-            f"{MAX_RETRIES + 1} times, maybe for lack of memory; the first begins with "
-            f"{os.fsdecode(first.split(bytes(1))[0])}: all other results are written, and resuming "
-            "reads the lost parts again"
+            f"{len(lost)} of {len(rows)} parts were lost, because {MAX_ATTEMPTS} workers ended "
+            f"with each of them, maybe for lack of memory; the first begins with {part.names[0]}. "
+            "All others are written; resuming tries the lost ones again"
         )
     return totals
+
+
+class Attempts:
+    """How many workers have begun with each part, in a process of its own."""
+
+    def __init__(self) -> None:
+        self._begun: Counter[int] = Counter()
+
+    def count(self, number: int) -> int:
+        """Count one more, and return how many there are."""
+        self._begun[number] += 1
+        return self._begun[number]
 
 
 def run_parts(
     rows: Sequence[dict[str, Any]], job: Job, workers: int | None
 ) -> Iterator[dict[str, Any]]:
-    """What `Worker` returns for each row, as it is done; a part that is lost returns nothing."""
+    """What `Worker` returns for each row, as it is done."""
     count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+    attempts = ray.remote(num_cpus=0)(Attempts).remote()
+
+    def count_attempt(number: int) -> int:
+        begun: int = ray.get(attempts.count.remote(number))
+        return begun
+
     parts = ray.data.from_items(list(rows), override_num_blocks=min(len(rows), _MAX_BLOCKS))
     done = parts.map(
         Worker,
-        fn_constructor_args=(job,),
+        fn_constructor_args=(job, count_attempt),
         # one part waits beside the one that is read
         compute=ray.data.ActorPoolStrategy(
             size=min(count, len(rows)), max_tasks_in_flight_per_actor=2
         ),
         num_cpus=1,
-        max_task_retries=MAX_RETRIES,
     )
     yield from done.iter_rows()
 
@@ -184,8 +202,6 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
     """
     ray.data.DataContext.get_current().enable_progress_bars = False
     ray.data.DataContext.get_current().print_on_execution_start = False
-    # a part whose worker ended is missed at the end; the others are finished
-    ray.data.DataContext.get_current().max_errored_blocks = -1
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if ray.is_initialized():
@@ -198,10 +214,13 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
             "num_cpus": workers or count_usable_cores(),
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE,
-            "_node_ip_address": "127.0.0.1",
+            "_node_ip_address": "127.0.0.2",  # of 127.0.0.1, Ray makes an address in the network
+            "_system_config": {"worker_niceness": 0},  # that of this process, as fer infer
         }
     else:
         quiet["address"] = address
+    # of the errors that Ray's core prints, the last one it can't survive
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     in_main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from fer_edge.runtime.recognizer import Recognizer
 from fer_edge.runtime.results import Result
 
 TRIES = 3
-"""Of a part, where storage can't be reached."""
+"""Of a part whose files can't be read or written for the moment, as those in object storage."""
+MAX_ATTEMPTS = 4
+"""Workers that begin with a part, where each one ends."""
 BATCH_IMAGES = 16
 """Images that wait for prediction, with their crops alone."""
 
@@ -76,10 +78,16 @@ class Worker:
 
     The model is opened by the first call, whose result names what is wrong with it: of an error in
     a constructor, Ray would only try again.
+
+    Args:
+        job: what all workers share.
+        count_attempt: counts the workers that have begun with the part of a number, and returns the
+            count. Ray gives the part of a worker that ended to the next one without end: an image
+            that takes all memory would end them all.
     """
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, job: Job, count_attempt: Callable[[int], int]) -> None:
+        self._job, self._count_attempt = job, count_attempt
         self._recognizer: Recognizer | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -87,25 +95,33 @@ class Worker:
 
         Returns:
             The part's `number`, the numbers of `images`, `faces` and `failed` images, the worker's
-            process `pid`, and `error`: why the worker can't go on; empty if it can.
+            process `pid`, and `error`: why the worker can't go on; empty if it can. `is_lost`: too
+            many workers have ended with this part, so it wasn't read.
         """
         part, name = decode_part(row)
         done = {"number": part.number, "pid": os.getpid(), "images": 0, "faces": 0, "failed": 0}
+        done |= {"is_lost": False, "error": ""}
         try:
-            found = self._read_with_retries(part)
-            self._job.output.write(name, found.rows, found.errors)
+            if self._count_attempt(part.number) > MAX_ATTEMPTS:
+                return {**done, "is_lost": True}
+            found = self._finish_with_retries(part, name)
         except Exception as error:  # the driver stops and shows it
             return {**done, "error": f"{type(error).__name__}: {error}"}
         counts = {"images": found.images, "faces": found.faces, "failed": len(found.errors)}
-        return {**done, **counts, "error": ""}
+        return {**done, **counts}
 
-    def _read_with_retries(self, part: Part) -> PartRows:
+    def _finish_with_retries(self, part: Part, name: str) -> PartRows:
         for attempt in range(1, TRIES):
             try:
-                return self._read(part)
+                return self._finish(part, name)
             except OSError:
                 time.sleep(2**attempt)
-        return self._read(part)
+        return self._finish(part, name)
+
+    def _finish(self, part: Part, name: str) -> PartRows:
+        found = self._read(part)
+        self._job.output.write(name, found.rows, found.errors)
+        return found
 
     def _read(self, part: Part) -> PartRows:
         recognizer = self._open()
@@ -151,9 +167,9 @@ def recognize(
 
 
 def _prepare(recognizer: Recognizer, name: str, image: Any) -> PreparedImage | tuple[str, str]:
+    if isinstance(image, SourceError):
+        return name, str(image)
     try:
-        if isinstance(image, SourceError):
-            raise image
         # without the image's bytes: nobody draws it
         return replace(recognizer.prepare(image), image_source=Path(name))
     except SourceError as error:
