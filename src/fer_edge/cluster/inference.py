@@ -202,8 +202,8 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
     """
     ray.data.DataContext.get_current().enable_progress_bars = False
     ray.data.DataContext.get_current().print_on_execution_start = False
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     if ray.is_initialized():
         yield
         return
@@ -219,8 +219,6 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
         }
     else:
         quiet["address"] = address
-    # of the errors that Ray's core prints, the last one it can't survive
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     in_main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     try:

@@ -48,7 +48,7 @@ def find_file_system(address: str) -> tuple[fs.FileSystem, str]:
     bucket, _, key = rest.partition("/")
     if ":" in bucket.rpartition("@")[0]:
         raise ConfigError(f"{scheme}://***: give credentials in the environment, not in an address")
-    file_system, root = _open_file_system(f"{scheme}://{bucket}")
+    file_system, root = _open_file_system(f"{scheme}://{bucket}/")
     return file_system, f"{root}/{key}".rstrip("/")
 
 

@@ -1,0 +1,209 @@
+"""Images per second of `fer cluster` beside `fer infer`, and the same rows where a worker dies.
+
+python -m benchmarks.cluster [--images 20000] [--folder FOLDER] [--rounds 3] [--keep]
+python -m benchmarks.cluster --kill [--images 20000] [--folder FOLDER]
+
+The images are training faces of FER2013 (the variable FER2013 names it) as PNG files, and copies
+of a photograph as JPEG files. They stay in FOLDER if it is given. Each program has its turn in each
+round, in random order. The time of a cluster is that of its workers: with the models' loading,
+without Ray's start.
+
+With --kill, a worker is killed with `kill -9` after a third of the faces; the tables must have
+the rows that `fer infer --output` writes, each once and in the same order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from PIL import Image
+
+from benchmarks.lib.result_tables import save_result, to_markdown
+from fer_edge.cluster import Totals, infer
+from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.runtime.recognizer import Recognizer
+from fer_edge.train.data.loading import read_data
+
+PHOTOGRAPH = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
+FOLDER_SIZE = 1000
+COLUMNS = ["images", "program", "CPUs", "images/s", "images/s per CPU", "of one worker's"]
+SUMMARY = re.compile(r"^([\d,]+) images? in ([\d.]+) s", re.MULTILINE)
+Turn = Callable[[Path], float]
+
+
+def make_faces(folder: Path, count: int) -> Path:
+    """Write the first training faces of FER2013, a thousand in a folder."""
+    pixels = read_data(Path(os.environ["FER2013"])).split("train").pixels
+    for i in range(count):
+        path = folder / f"{i // FOLDER_SIZE:03}" / f"{i:06}.png"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels[i % len(pixels)]).save(path)
+    return folder
+
+
+def make_photographs(folder: Path, count: int) -> Path:
+    """Copy a photograph of 512 x 512 pixels, in which a face is looked for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        if not (path := folder / f"{i:05}.jpg").exists():
+            shutil.copy(PHOTOGRAPH, path)
+    return folder
+
+
+def run_infer(images: Path, output: Path, cores: str) -> float:
+    """Images per second of `fer infer` on some cores, as it reports them."""
+    command = ["taskset", "-c", cores, sys.executable, "-m", "fer_edge", "infer", str(images)]
+    done = subprocess.run(
+        [*command, "--threads", "1", "-o", str(output)], capture_output=True, text=True, check=False
+    )
+    if not (found := SUMMARY.search(done.stderr)):
+        raise RuntimeError(f"fer infer: {done.stderr}")
+    return int(found[1].replace(",", "")) / float(found[2])
+
+
+def run_cluster(images: Path, output: Path, workers: int) -> float:
+    """Images per second of a cluster in this machine."""
+    totals = infer([images], output, format="csv", workers=workers)
+    return totals.images / totals.seconds
+
+
+def first_cores(count: int) -> str:
+    return ",".join(map(str, sorted(os.sched_getaffinity(0))[:count]))
+
+
+def measure(images: Path, rounds: int) -> dict[tuple[str, int], float]:
+    """The median rate by program and number of CPUs."""
+    turns: dict[tuple[str, int], Turn] = {}
+    for count in (1, 2):
+        cores = first_cores(count)
+        turns["fer infer", count] = lambda out, cores=cores: run_infer(
+            images, out.with_suffix(".csv"), cores
+        )
+        turns["fer cluster", count] = lambda out, count=count: run_cluster(images, out, count)
+    rates: dict[tuple[str, int], list[float]] = {key: [] for key in turns}
+    for _ in range(rounds):
+        for key in random.sample(list(turns), len(turns)):
+            with tempfile.TemporaryDirectory() as scratch:
+                rates[key].append(turns[key](Path(scratch, "out")))
+                print(*key, f"{rates[key][-1]:.1f}", file=sys.stderr, flush=True)
+    return {key: median(found) for key, found in rates.items()}
+
+
+def table_rows(kind: str, rates: dict[tuple[str, int], float]) -> list[list[str | int | float]]:
+    return [
+        [
+            kind,
+            program,
+            count,
+            f"{rate:.0f}",
+            f"{rate / count:.0f}",
+            f"{rate / count / rates[program, 1]:.0%}",
+        ]
+        for (program, count), rate in sorted(rates.items(), reverse=True)
+    ]
+
+
+def time_of_parts(image: Path, seconds: float = 3.0) -> dict[str, float]:
+    """Milliseconds of one image on one thread: decoding and cropping, which finds the faces, and
+    prediction."""
+    recognizer = Recognizer.load(threads=1)
+    recognizer(image)
+    spent = dict.fromkeys(("decode, find, crop", "predict"), 0.0)
+    count, end = 0, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        began = time.perf_counter()
+        prepared = recognizer.prepare(image)
+        between = time.perf_counter()
+        recognizer.predict([prepared])
+        spent["decode, find, crop"] += between - began
+        spent["predict"] += time.perf_counter() - between
+        count += 1
+    return {name: 1e3 * total / count for name, total in spent.items()}
+
+
+def read_rows(paths: list[Path]) -> list[str]:
+    """The lines of CSV files without their headers."""
+    lines = [path.read_text("utf-8").split("\n") for path in paths]
+    return [line for one in lines for line in one[1:] if line]
+
+
+def check_killed(images: Path, count: int) -> None:
+    """Kill a worker, and compare the rows with those of `fer infer`.
+
+    Raises:
+        SystemExit: they differ.
+    """
+    killed: list[int] = []
+
+    def kill(totals: Totals) -> None:
+        if not killed and totals.images > count / 3:
+            killed.append(totals.worker)
+            os.kill(totals.worker, signal.SIGKILL)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        one = Path(scratch, "one.csv")
+        print(f"fer infer: {run_infer(images, one, first_cores(2)):.1f} images/s", flush=True)
+        output = Path(scratch, "out")
+        totals = infer([images], output, format="csv", workers=2, on_part=kill)
+        print(f"fer cluster: {totals.images / totals.seconds:.1f} images/s", flush=True)
+        rows = read_rows(sorted((output / "results").iterdir()))
+        expected = read_rows([one])
+    print(f"worker {killed} killed; {len(rows):,} rows, {len(expected):,} of fer infer")
+    if not killed or rows != expected or len(rows) != count:
+        sys.exit("the rows differ, or no worker was killed")
+    print("all rows are equal")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=20_000, help="faces; a tenth of photographs")
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kill", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/cluster.json")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = (chosen.folder or Path(scratch)).absolute()
+        faces = make_faces(folder / f"faces-{chosen.images}", chosen.images)
+        if chosen.kill:
+            check_killed(faces, chosen.images)
+            return
+        count = max(1, chosen.images // 10)
+        photographs = make_photographs(folder / f"photographs-{count}", count)
+        kinds = {"faces, 48 x 48, PNG": faces, "photographs, 512 x 512, JPEG": photographs}
+        rates = {kind: measure(images, chosen.rounds) for kind, images in kinds.items()}
+        parts = {kind: time_of_parts(next(path.rglob("*.*g"))) for kind, path in kinds.items()}
+    rows = [row for kind, found in rates.items() for row in table_rows(kind, found)]
+    print(to_markdown(COLUMNS, rows))
+    for kind, spent in parts.items():
+        print(kind, {name: f"{milliseconds:.2f} ms" for name, milliseconds in spent.items()})
+    if chosen.keep:
+        packages = ("fer-edge", "onnxruntime", "pillow", "ray")
+        save_result(
+            "cluster",
+            COLUMNS,
+            rows,
+            command="python -m benchmarks.cluster --keep",
+            model=read_spec(bundled("model")).title,
+            versions={one: version(one) for one in packages},
+            figures={"milliseconds": parts},
+        )
+
+
+if __name__ == "__main__":
+    main()
