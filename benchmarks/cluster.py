@@ -26,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -35,12 +36,14 @@ from benchmarks.lib.result_tables import save_result, to_markdown
 from fer_edge.cluster import Totals, infer
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.runtime.inputs.images import hold_image
 from fer_edge.runtime.recognizer import Recognizer
 from fer_edge.train.data.loading import read_data
 
 PHOTOGRAPH = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
 FOLDER_SIZE = 1000
-COLUMNS = ["images", "program", "CPUs", "images/s", "images/s per CPU", "of one worker's"]
+COLUMNS = ["images", "program", "CPUs", "images/s", "per CPU, of one CPU's", "CPU hours a million"]
+TIME_COLUMNS = ["images", "decode, ms", "find and crop, ms", "predict, ms"]
 SUMMARY = re.compile(r"^([\d,]+) images? in ([\d.]+) s", re.MULTILINE)
 Turn = Callable[[Path], float]
 
@@ -111,29 +114,28 @@ def table_rows(kind: str, rates: dict[tuple[str, int], float]) -> list[list[str 
             program,
             count,
             f"{rate:.0f}",
-            f"{rate / count:.0f}",
             f"{rate / count / rates[program, 1]:.0%}",
+            f"{1e6 * count / rate / 3600:.1f}",
         ]
         for (program, count), rate in sorted(rates.items(), reverse=True)
     ]
 
 
-def time_of_parts(image: Path, seconds: float = 3.0) -> dict[str, float]:
-    """Milliseconds of one image on one thread: decoding and cropping, which finds the faces, and
-    prediction."""
+def time_row(kind: str, image: Path, count: int = 300) -> list[str | int | float]:
+    """Milliseconds that the steps of one image take on one thread, each the median."""
     recognizer = Recognizer.load(threads=1)
-    recognizer(image)
-    spent = dict.fromkeys(("decode, find, crop", "predict"), 0.0)
-    count, end = 0, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        began = time.perf_counter()
-        prepared = recognizer.prepare(image)
-        between = time.perf_counter()
+    turns = []
+    for _ in range(count):
+        moments = [time.perf_counter()]
+        with hold_image(image):
+            moments.append(time.perf_counter())
+        prepared = recognizer.prepare(image)  # decodes once more
+        moments.append(time.perf_counter())
         recognizer.predict([prepared])
-        spent["decode, find, crop"] += between - began
-        spent["predict"] += time.perf_counter() - between
-        count += 1
-    return {name: 1e3 * total / count for name, total in spent.items()}
+        moments.append(time.perf_counter())
+        turns.append([after - before for before, after in pairwise(moments)])
+    decode, prepare, predict = (1e3 * median(one) for one in zip(*turns, strict=True))
+    return [kind, f"{decode:.2f}", f"{prepare - decode:.2f}", f"{predict:.2f}"]
 
 
 def read_rows(paths: list[Path]) -> list[str]:
@@ -175,7 +177,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kill", action="store_true")
-    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/cluster.json")
+    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/cluster.json and image_steps.json")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = (chosen.folder or Path(scratch)).absolute()
@@ -187,21 +189,26 @@ def main() -> None:
         photographs = make_photographs(folder / f"photographs-{count}", count)
         kinds = {"faces, 48 x 48, PNG": faces, "photographs, 512 x 512, JPEG": photographs}
         rates = {kind: measure(images, chosen.rounds) for kind, images in kinds.items()}
-        parts = {kind: time_of_parts(next(path.rglob("*.*g"))) for kind, path in kinds.items()}
+        times = [
+            time_row(kind, next(path for path in images.rglob("*.*g") if path.is_file()))
+            for kind, images in kinds.items()
+        ]
     rows = [row for kind, found in rates.items() for row in table_rows(kind, found)]
     print(to_markdown(COLUMNS, rows))
-    for kind, spent in parts.items():
-        print(kind, {name: f"{milliseconds:.2f} ms" for name, milliseconds in spent.items()})
-    if chosen.keep:
-        packages = ("fer-edge", "onnxruntime", "pillow", "ray")
+    print(to_markdown(TIME_COLUMNS, times))
+    if not chosen.keep:
+        return
+    for name, columns, table in (
+        ("cluster", COLUMNS, rows),
+        ("image_steps", TIME_COLUMNS, times),
+    ):
         save_result(
-            "cluster",
-            COLUMNS,
-            rows,
+            name,
+            columns,
+            table,
             command="python -m benchmarks.cluster --keep",
             model=read_spec(bundled("model")).title,
-            versions={one: version(one) for one in packages},
-            figures={"milliseconds": parts},
+            versions={one: version(one) for one in ("fer-edge", "onnxruntime", "pillow", "ray")},
         )
 
 

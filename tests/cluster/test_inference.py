@@ -199,7 +199,11 @@ def test_the_command_refuses_what_it_cannot_read(fer: Fer, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_the_command_killed_as_a_whole_and_resumed(tmp_path: Path) -> None:
     """`kill -9` of the command, whose workers end with it; then the rows are those of fer infer."""
-    images, output, one = write_faces(tmp_path / "images", 400), tmp_path / "out", tmp_path / "1.csv"
+    images, output, one = (
+        write_faces(tmp_path / "images", 400),
+        tmp_path / "out",
+        tmp_path / "1.csv",
+    )
     command = [sys.executable, "-m", "fer_edge", "cluster", images, "--output", output]
     command += ["--format", "csv", "--part-size", "10", "--workers", "2"]
     with start_process(*command, stderr=subprocess.PIPE) as process:
@@ -221,7 +225,8 @@ def test_the_command_killed_as_a_whole_and_resumed(tmp_path: Path) -> None:
     assert not list((output / "results").glob(".*"))
 
 
-def test_workers_use_the_settings(images: Path, tmp_path: Path, ray_cluster: None) -> None:
+@pytest.mark.usefixtures("ray_cluster")
+def test_workers_use_the_settings(images: Path, tmp_path: Path) -> None:
     image = next(images.rglob("0003.png"))
     infer([image], tmp_path, format="csv", model="small", faces="whole", min_confidence=1.0)
     ((_, _, *rest),) = table(tmp_path / "results")

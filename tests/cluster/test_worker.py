@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-pa = pytest.importorskip("pyarrow", reason="ray isn't installed")
+pytest.importorskip("pyarrow", reason="ray isn't installed")
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fer_edge.cluster import worker

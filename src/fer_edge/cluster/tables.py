@@ -58,9 +58,7 @@ def _to_unicode(text: str) -> str:
 def _encode_parquet(rows: Rows, schema: pa.Schema) -> bytes:
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
     arrays = [
-        pa.array(
-            [_to_unicode(one) if isinstance(one, str) else one for one in column], field.type
-        )
+        pa.array([_to_unicode(one) if isinstance(one, str) else one for one in column], field.type)
         for column, field in zip(columns, schema, strict=True)
     ]
     sink = pa.BufferOutputStream()
