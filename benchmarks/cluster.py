@@ -177,7 +177,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kill", action="store_true")
-    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/cluster.json and image_steps.json")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="write benchmarks/results/cluster.json and image_steps.json",
+    )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = (chosen.folder or Path(scratch)).absolute()

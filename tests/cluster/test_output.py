@@ -16,7 +16,7 @@ from fer_edge.render.faces import column_names, csv_header, result_csv, result_r
 from fer_edge.runtime.recognizer import Recognizer
 from fer_edge.runtime.results import Result
 from fer_edge.spec import ModelSpec
-from tests.support.files import EXAMPLE, PHOTO, ROOT
+from tests.support.files import EXAMPLE, PHOTO, ROOT, write_files
 
 SOURCES = ('with "quotes", commas', "two\r\nlines", "no UTF-8: \udcff", "plain.png")
 each_format = pytest.mark.parametrize("format", FORMATS)
@@ -72,10 +72,17 @@ def test_errors_of_a_part_that_was_not_finished_do_not_count(
     tmp_path: Path, spec: ModelSpec, format: str
 ) -> None:
     written = output(tmp_path, format, spec)
-    written.write(f"part-1.{format}", [], [["a.png", "damaged"]])
-    (tmp_path / "results" / f"part-1.{format}").unlink()
+    written.write(f"part-0000001.{format}", [], [["a.png", "damaged"]])
+    (tmp_path / "results" / f"part-0000001.{format}").unlink()
     assert written.read_sources() == frozenset()
     assert list((tmp_path / "errors").iterdir()) == []
+
+
+def test_no_file_of_somebody_else_is_removed(tmp_path: Path, spec: ModelSpec) -> None:
+    write_files(tmp_path / "errors", {"part-1.csv": "notes"})
+    with pytest.raises(ConfigError, match="part-1.csv cannot be resumed: its columns differ"):
+        output(tmp_path, "csv", spec).read_sources()
+    assert (tmp_path / "errors" / "part-1.csv").read_text() == "notes"
 
 
 @each_format

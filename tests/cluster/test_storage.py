@@ -37,7 +37,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("gopher://host/images", "gopher://host: "),
+        ("gopher://host/images", "gopher://host/: Unrecognized filesystem type"),
         ("s3://key:secret@bucket/images", r"s3://\*\*\*: give credentials in the environment"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,10 @@ def test_a_part_crosses_as_bytes() -> None:
     assert decode_part(encode_part(part, "part-3.csv")) == (part, "part-3.csv")
 
 
+def first_attempt(_: int) -> int:
+    return 1
+
+
 def job(tmp_path: Path, options: dict[str, object]) -> Job:
     recognizer, identity = load(options)
     output = Output(str(tmp_path / "out"), "csv", results_schema(recognizer.spec))
@@ -130,9 +135,17 @@ def job(tmp_path: Path, options: dict[str, object]) -> Job:
 
 def test_a_worker_with_another_model_writes_nothing(tmp_path: Path) -> None:
     base = job(tmp_path, {"faces": "whole"})
-    other = Job({"faces": "whole", "model": "small"}, base.identity, base.output)
-    done = Worker(other)(encode_part(Part(0, (str(EXAMPLE),)), "part-0.csv"))
+    other = replace(base, options={"faces": "whole", "model": "small"})
+    done = Worker(other, first_attempt)(encode_part(Part(0, (str(EXAMPLE),)), "part-0.csv"))
     assert "has another model or face detector" in done["error"]
+    assert base.output.part_names() == frozenset()
+
+
+def test_a_worker_without_the_folder_writes_nothing(tmp_path: Path) -> None:
+    base = job(tmp_path, {"faces": "whole"})
+    lost = replace(base, folder=str(tmp_path / "nothing"))
+    done = Worker(lost, first_attempt)(encode_part(Part(0, ("a.png",)), "part-0.csv"))
+    assert "nothing: start the run in a folder that all have" in done["error"]
     assert base.output.part_names() == frozenset()
 
 
@@ -151,13 +164,18 @@ def test_an_output_that_cannot_be_written_is_tried_again_and_named(
 ) -> None:
     waits: list[float] = []
     monkeypatch.setattr(worker.time, "sleep", waits.append)
-    started = Worker(job(tmp_path, {"faces": "whole"}))
+    started = Worker(job(tmp_path, {"faces": "whole"}), first_attempt)
     row = encode_part(Part(0, (str(EXAMPLE),)), "part-0.csv")
     (tmp_path / "out").touch()
     done = started(row)
     assert "NotADirectoryError" in done["error"] or "FileExistsError" in done["error"]
     assert len(waits) == worker.TRIES - 1
     (tmp_path / "out").unlink()
-    assert started(row) == {
-        "number": 0, "pid": done["pid"], "images": 1, "faces": 1, "failed": 0, "error": "",
-    }  # fmt: skip
+    assert started(row) == {**done, "images": 1, "faces": 1, "error": ""}
+
+
+def test_a_part_with_which_too_many_workers_ended_is_not_read(tmp_path: Path) -> None:
+    started = Worker(job(tmp_path, {"faces": "whole"}), lambda _: worker.MAX_ATTEMPTS + 1)
+    done = started(encode_part(Part(0, (str(EXAMPLE),)), "part-0.csv"))
+    assert done["is_lost"]
+    assert not (tmp_path / "out").exists()

@@ -18,11 +18,13 @@ import ray.data
 
 from fer_edge.cluster.listing import Part, check_sources, list_parts
 from fer_edge.cluster.output import Output
+from fer_edge.cluster.storage import is_object
 from fer_edge.cluster.tables import FORMATS, results_schema
 from fer_edge.cluster.worker import MAX_ATTEMPTS, Job, Worker, decode_part, encode_part, load
 from fer_edge.errors import ClusterError, ConfigError, SourceError
 from fer_edge.runtime.device.cpu import count_usable_cores
-from fer_edge.runtime.formats.model_files import BUNDLED, resolve_model
+
+logger = logging.getLogger(__name__)
 
 PART_SIZE = 256
 """Images of a part: some seconds of work, which is what the end of a worker costs."""
@@ -65,7 +67,7 @@ def infer(
     resume: bool = False,
     address: str | None = None,
     on_part: Callable[[Totals], object] = lambda _: None,
-    on_error: Callable[[SourceError], object] = lambda _: None,
+    on_error: Callable[[SourceError], object] = logger.warning,
     **options: Any,
 ) -> Totals:
     """Recognize the faces of many images on many machines, and write tables of results.
@@ -86,7 +88,7 @@ def infer(
         address: of a cluster, such as "auto" for that of this machine; None: a cluster in this
             machine for this run alone, or the one that `ray.init` has connected to.
         on_part: called after each part.
-        on_error: called with a source that can't be listed.
+        on_error: called with a source that can't be listed; by default it is logged.
         options: of `Recognizer.load`, without `threads`.
 
     Raises:
@@ -101,14 +103,13 @@ def infer(
         raise ConfigError("part_size and workers must be 1 or more")
     names = [str(one) for one in sources]
     check_sources(names)
-    if (model := options.get("model")) is not None and model not in BUNDLED:
-        options["model"] = resolve_model(model).absolute()  # workers run in other folders
     recognizer, identity = load(options)
-    written = Output(str(output), format, results_schema(recognizer.spec))
+    address_of_output = str(output) if is_object(str(output)) else str(Path(output).absolute())
+    written = Output(address_of_output, format, results_schema(recognizer.spec))
     taken = written.part_names()
     if taken and not resume:
         raise ConfigError(f"{output} holds results: continue them with resume, or remove them")
-    totals, existing = Totals(), written.read_sources() if taken else frozenset()
+    totals, existing = Totals(), written.read_sources()
     to_text = FORMATS[format].to_text
     rows: list[dict[str, Any]] = []
 
@@ -129,7 +130,7 @@ def infer(
             rows.append(encode_part(Part(part.number, left), name))
     if not rows:
         return totals
-    job, lost = Job(options, identity, written, column), []
+    job, lost = Job(options, identity, written, column, str(Path.cwd())), []
     with connect(address, workers):
         began = time.monotonic()
         for done in run_parts(rows, job, workers):

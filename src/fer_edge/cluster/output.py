@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,9 @@ import pyarrow as pa
 from fer_edge.cluster.storage import Folder
 from fer_edge.cluster.tables import ERRORS, FORMATS, Rows
 from fer_edge.errors import ConfigError
+
+
+PART = re.compile(r"part-\d{7}(-\d+)?\.\w+")
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Output:
         finished = self.part_names()
         read, sources = FORMATS[self.format].read_sources, set()
         for name in self._errors.list_names():
-            if name not in finished:
+            if PART.fullmatch(name) and name not in finished:
                 self._errors.remove(name)
         for folder, schema in ((self._results, self.schema), (self._errors, ERRORS)):
             for name in folder.list_names():

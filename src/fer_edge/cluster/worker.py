@@ -37,12 +37,14 @@ class Job:
         identity: of the model and the detector; see `identify`.
         output: where parts are written.
         column: of Parquet files that are read; see `listing.image_column`.
+        folder: that relative paths start from.
     """
 
     options: Mapping[str, Any]
     identity: str
     output: Output
     column: str | None = None
+    folder: str = ""
 
 
 @dataclass
@@ -136,14 +138,20 @@ class Worker:
         return found
 
     def _open(self) -> Recognizer:
-        if self._recognizer is None:
-            self._recognizer, identity = load(self._job.options)
-            if identity != self._job.identity:
-                raise ClusterError(
-                    f"{os.uname().nodename} has another model or face detector than the machine "
-                    "that started the run: install the same ones on all"
-                )
-        return self._recognizer
+        if self._recognizer is not None:
+            return self._recognizer
+        node, folder = os.uname().nodename, self._job.folder
+        if folder and not Path(folder).is_dir():
+            raise ClusterError(f"{node} has no {folder}: start the run in a folder that all have")
+        os.chdir(folder or ".")
+        recognizer, identity = load(self._job.options)
+        if identity != self._job.identity:
+            raise ClusterError(
+                f"{node} has another model or face detector than the machine that started the run: "
+                "install the same ones on all"
+            )
+        self._recognizer = recognizer
+        return recognizer
 
 
 def recognize(
