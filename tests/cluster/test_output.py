@@ -80,7 +80,7 @@ def test_errors_of_a_part_that_was_not_finished_do_not_count(
 
 def test_no_file_of_somebody_else_is_removed(tmp_path: Path, spec: ModelSpec) -> None:
     write_files(tmp_path / "errors", {"part-1.csv": "notes"})
-    with pytest.raises(ConfigError, match="part-1.csv cannot be resumed: its columns differ"):
+    with pytest.raises(ConfigError, match=r"part-1.csv cannot be resumed: its columns differ"):
         output(tmp_path, "csv", spec).read_sources()
     assert (tmp_path / "errors" / "part-1.csv").read_text() == "notes"
 

@@ -12,7 +12,6 @@ from fer_edge.cluster.storage import Folder
 from fer_edge.cluster.tables import ERRORS, FORMATS, Rows
 from fer_edge.errors import ConfigError
 
-
 PART = re.compile(r"part-\d{7}(-\d+)?\.\w+")
 
 
