@@ -169,6 +169,12 @@ def test_a_worker_that_cannot_write_stops_the_run(
         infer([images], tmp_path, format="csv", part_size=50)
 
 
+@pytest.mark.usefixtures("ray_cluster")
+def test_more_workers_than_cpus_are_refused(images: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the cluster has 2 CPUs for 3 workers"):
+        infer([images], tmp_path, workers=3)
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [

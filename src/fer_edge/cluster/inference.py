@@ -15,6 +15,7 @@ from typing import Any
 
 import ray
 import ray.data
+import ray.exceptions
 
 from fer_edge.cluster.listing import Part, check_sources, list_parts
 from fer_edge.cluster.output import Output
@@ -23,12 +24,12 @@ from fer_edge.cluster.tables import FORMATS, results_schema
 from fer_edge.cluster.worker import MAX_ATTEMPTS, Job, Worker, decode_part, encode_part, load
 from fer_edge.errors import ClusterError, ConfigError, SourceError
 from fer_edge.runtime.device.cpu import count_usable_cores
+from fer_edge.text import one_line
 
 logger = logging.getLogger(__name__)
 
 PART_SIZE = 256
 """Images of a part: some seconds of work, which is what the end of a worker costs."""
-_MAX_BLOCKS = 10_000
 _OBJECT_STORE = 256 << 20
 """Bytes of a local cluster's shared memory: it holds names and counts, never images."""
 
@@ -173,25 +174,35 @@ class Attempts:
 def run_parts(
     rows: Sequence[dict[str, Any]], job: Job, workers: int | None
 ) -> Iterator[dict[str, Any]]:
-    """What `Worker` returns for each row, as it is done."""
-    count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+    """What `Worker` returns for each row, as it is done.
+
+    Raises:
+        ConfigError: there are more workers than CPUs.
+        ClusterError: Ray can't go on.
+    """
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    if cpus < (workers or 1):  # Ray would wait for more
+        raise ConfigError(f"the cluster has {cpus} CPUs for {workers or 1} workers")
     attempts = ray.remote(num_cpus=0)(Attempts).remote()
 
     def count_attempt(number: int) -> int:
         begun: int = ray.get(attempts.count.remote(number))
         return begun
 
-    parts = ray.data.from_items(list(rows), override_num_blocks=min(len(rows), _MAX_BLOCKS))
+    parts = ray.data.from_items(list(rows), override_num_blocks=len(rows))
     done = parts.map(
         Worker,
         fn_constructor_args=(job, count_attempt),
         # one part waits beside the one that is read
         compute=ray.data.ActorPoolStrategy(
-            size=min(count, len(rows)), max_tasks_in_flight_per_actor=2
+            size=min(workers or cpus, len(rows)), max_tasks_in_flight_per_actor=2
         ),
         num_cpus=1,
     )
-    yield from done.iter_rows()
+    try:
+        yield from done.iter_rows()
+    except ray.exceptions.RayError as error:
+        raise ClusterError(f"Ray: {one_line(error)}") from None
 
 
 @contextmanager
