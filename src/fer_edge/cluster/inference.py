@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import secrets
 import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -225,20 +227,38 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
             "num_cpus": workers or count_usable_cores(),
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE,
-            "_node_ip_address": "127.0.0.2",  # of 127.0.0.1, Ray makes an address in the network
+            "_node_ip_address": "127.0.0.2",  # reached without a network; Ray replaces 127.0.0.1
             "_system_config": {"worker_niceness": 0},  # that of this process, as fer infer
         }
     else:
         quiet["address"] = address
     in_main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
-    try:
+    with _own_token() if address is None else nullcontext():
         try:
-            ray.init(**quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise ClusterError(f"{address or 'a local cluster'}: {error}") from None
-        if in_main:  # Ray replaces it
-            signal.signal(signal.SIGTERM, handler)
+            try:
+                ray.init(**quiet)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise ClusterError(f"{address or 'a local cluster'}: {one_line(error)}") from None
+            if in_main:  # Ray replaces it
+                signal.signal(signal.SIGTERM, handler)
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _own_token() -> Iterator[None]:
+    """Let only processes of this run talk to its cluster, unless the user has chosen otherwise.
+
+    Ray listens on every network, and whoever may talk to it can run programs.
+    https://docs.ray.io/en/latest/ray-security/token-auth.html
+    """
+    if "RAY_AUTH_MODE" in os.environ:
+        yield
+        return
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    try:
         yield
     finally:
-        ray.shutdown()
+        del os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"]
