@@ -72,7 +72,8 @@ class Output:
             ConfigError: a file isn't a part of a model with these labels.
         """
         finished = self.part_names()
-        read, sources = FORMATS[self.format].read_sources, set()
+        read = FORMATS[self.format].read_sources
+        sources: set[str] = set()
         for name in self._errors.list_names():
             if PART.fullmatch(name) and name not in finished:
                 self._errors.remove(name)

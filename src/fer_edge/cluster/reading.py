@@ -28,11 +28,10 @@ class NamedBytes(io.BytesIO):
         self.name = name
 
 
-Image = str | NamedBytes
-
-
-def read_images(names: Sequence[str], column: str | None) -> Iterator[tuple[str, Image | str]]:
-    """Each name with its image, or with a `SourceError` in its place.
+def read_images(
+    names: Sequence[str], column: str | None
+) -> Iterator[tuple[str, str | NamedBytes | SourceError]]:
+    """Each name with its path or its bytes, or with an error in their place.
 
     Raises:
         OSError: object storage can't be reached.
@@ -50,7 +49,7 @@ def _parquet_file(name: str) -> str | None:
     return found["file"] if found else None
 
 
-def _read(name: str) -> Any:
+def _read(name: str) -> str | NamedBytes | SourceError:
     if not is_object(name):
         if is_video(name):
             return SourceError(f"{name}: a video: fer infer reads it")
@@ -85,14 +84,14 @@ def _iterate_rows(
         # buffered: else the whole column of a row group is read at once
         table = pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False)
         name, _ = image_column(table.schema_arrow, column)
-        end, groups = 0, []
-        start = 0
+        groups: list[int] = []
+        row = begin = 0
         for group in range(table.metadata.num_row_groups):
-            begin, end = end, end + table.metadata.row_group(group).num_rows
+            end = begin + table.metadata.row_group(group).num_rows
             if end > first and begin <= last:
-                start = begin if not groups else start
+                row = row if groups else begin
                 groups.append(group)
-        row = start
+            begin = end
         for batch in table.iter_batches(_ROWS, row_groups=groups, columns=[name]):
             for value in batch[0]:
                 if row > last:

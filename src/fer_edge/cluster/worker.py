@@ -12,7 +12,7 @@ from typing import Any
 
 from fer_edge.cluster.listing import Part
 from fer_edge.cluster.output import Output
-from fer_edge.cluster.reading import read_images
+from fer_edge.cluster.reading import NamedBytes, read_images
 from fer_edge.errors import ClusterError, SourceError
 from fer_edge.render.faces import Value, result_rows
 from fer_edge.runtime.detection.find_detector import find_detector
@@ -101,8 +101,8 @@ class Worker:
             many workers have ended with this part, so it wasn't read.
         """
         part, name = decode_part(row)
-        done = {"number": part.number, "pid": os.getpid(), "images": 0, "faces": 0, "failed": 0}
-        done |= {"is_lost": False, "error": ""}
+        done: dict[str, Any] = {"number": part.number, "pid": os.getpid(), "is_lost": False}
+        done |= {"images": 0, "faces": 0, "failed": 0, "error": ""}
         try:
             if self._count_attempt(part.number) > MAX_ATTEMPTS:
                 return {**done, "is_lost": True}
@@ -174,7 +174,9 @@ def recognize(
     yield from _predict(recognizer, batch)
 
 
-def _prepare(recognizer: Recognizer, name: str, image: Any) -> PreparedImage | tuple[str, str]:
+def _prepare(
+    recognizer: Recognizer, name: str, image: str | NamedBytes | SourceError
+) -> PreparedImage | tuple[str, str]:
     if isinstance(image, SourceError):
         return name, str(image)
     try:

@@ -196,7 +196,7 @@ def _silence_core() -> Iterator[None]:
     user can do nothing about.
     """
     shown = sys.stderr
-    if shown is not sys.__stderr__:
+    if shown is None or shown is not sys.__stderr__:  # a test has replaced it
         yield
         return
     descriptor = shown.fileno()
