@@ -200,7 +200,10 @@ def test_nothing_to_read_starts_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert "no file matches" in str(errors[0])
 
 
-def test_the_command_refuses_what_it_cannot_read(fer: Fer, tmp_path: Path) -> None:
+def test_the_command_refuses_what_it_cannot_read(
+    fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # no token for the other tests' cluster
     ran = fer("cluster", "0", "--output", tmp_path / "out")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("ConfigError: 0: a cluster reads images in files")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -234,31 +232,13 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
         quiet["address"] = address
     in_main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
-    with _own_token() if address is None else nullcontext():
-        try:
-            try:
-                ray.init(**quiet)
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                raise ClusterError(f"{address or 'a local cluster'}: {one_line(error)}") from None
-            if in_main:  # Ray replaces it
-                signal.signal(signal.SIGTERM, handler)
-            yield
-        finally:
-            ray.shutdown()
-
-
-@contextmanager
-def _own_token() -> Iterator[None]:
-    """Let only processes of this run talk to its cluster, unless the user has chosen otherwise.
-
-    Ray listens on every network, and whoever may talk to it can run programs.
-    https://docs.ray.io/en/latest/ray-security/token-auth.html
-    """
-    if "RAY_AUTH_MODE" in os.environ:
-        yield
-        return
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:
+        try:
+            ray.init(**quiet)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise ClusterError(f"{address or 'a local cluster'}: {one_line(error)}") from None
+        if in_main:  # Ray replaces it
+            signal.signal(signal.SIGTERM, handler)
         yield
     finally:
-        del os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"]
+        ray.shutdown()
