@@ -42,7 +42,6 @@ from fer_edge.text import format_count
 
 CLUSTER = "Cluster"
 """Panel of the help."""
-AUTHENTICATION = "RAY_AUTH_MODE"
 
 app = single()
 
@@ -130,10 +129,10 @@ def cluster(
     The tables hold the rows of fer infer --csv. Each worker writes the parts that it has read, so
     a run that was interrupted is completed by --resume.
     """
-    if address is None and AUTHENTICATION not in os.environ:
+    if address is None and "RAY_AUTH_MODE" not in os.environ:
         # Ray listens on every network, and whoever may talk to it can run programs. It reads this
         # when it is imported: https://docs.ray.io/en/latest/ray-security/token-auth.html
-        os.environ |= {AUTHENTICATION: "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with requires_extra("ray"):
         from fer_edge.cluster import Totals, infer
     from fer_edge.commands.progress import rate_bar
