@@ -13,7 +13,6 @@ from tests.support.data import draw_face
 from tests.support.files import PHOTO
 
 FACES = 21
-pytest.importorskip("ray", reason="ray isn't installed")
 
 
 def write_faces(folder: Path, count: int) -> Path:
