@@ -91,7 +91,7 @@ def column_names(spec: ModelSpec) -> list[str]:
 
 def result_rows(result: Result, spec: ModelSpec) -> Iterator[list[Value]]:
     """The values of `column_names`, one row per face; an image without a face has one row."""
-    place = (result.frame, result.time)
+    place = (result.frame, None if result.time is None else float(result.time))
     if not result.faces:
         empty = [None] * (len(FACE_COLUMNS) - 1 + len(spec.labels))
         yield [result.source, *empty, *place, None, None, result.faces_from, None, None]
