@@ -5,8 +5,8 @@ python -m benchmarks.cluster --kill [--images 20000] [--folder FOLDER]
 
 The images are training faces of FER2013 (the variable FER2013 names it) as PNG files, and copies
 of a photograph as JPEG files. They stay in FOLDER if it is given. Each program has its turn in each
-round, in random order. The time of a cluster is that of its workers: with the models' loading,
-without Ray's start.
+round, in random order. The time of a cluster is that from its first part to the last, without the
+start of Ray and of the workers.
 
 With --kill, a worker is killed with `kill -9` after a third of the faces; the tables must have
 the rows that `fer infer --output` writes, each once and in the same order.
@@ -80,9 +80,11 @@ def run_infer(images: Path, output: Path, cores: str) -> float:
 
 
 def run_cluster(images: Path, output: Path, workers: int) -> float:
-    """Images per second of a cluster in this machine."""
-    totals = infer([images], output, format="csv", workers=workers)
-    return totals.images / totals.seconds
+    """Images per second of a cluster in this machine, from its first part to the last."""
+    parts: list[Totals] = []
+    infer([images], output, format="csv", workers=workers, on_part=parts.append)
+    first, last = parts[0], parts[-1]
+    return (last.images - first.images) / (last.seconds - first.seconds)
 
 
 def first_cores(count: int) -> str:
