@@ -49,7 +49,7 @@ $(VENV)/installed: pyproject.toml
 
 $(DEV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/pip install --quiet --editable '.[all,dev]'
+	$(DEV)/bin/pip install --quiet --editable '.[all,ray,dev]'
 	touch $@
 
 $(LOWEST)/installed: pyproject.toml tests/lowest.py

@@ -6,7 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
-LOWER_BOUND = re.compile(r"^([\w.-]+)>=([\w.]+)")
+LOWER_BOUND = re.compile(r"^([\w.-]+)(?:\[\w+\])?>=([\w.]+)")
 TOOLS = ("all", "dev", "docs")
 """Extras of this project's own tools, and the one that repeats the others."""
 

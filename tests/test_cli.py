@@ -25,7 +25,8 @@ from tests.support.forbidden_words import IN_HELP, find_forbidden_words
 from tests.support.processes import run_base_install, run_process, run_python
 
 GROUPS = {
-    (): "infer serve info doctor benchmark detector train average evaluate data export parity",
+    (): "infer cluster serve info doctor benchmark detector train average evaluate data "
+    "export parity",
     ("detector",): "install label train evaluate export",
     ("data",): "inspect crop logits",
 }

@@ -19,8 +19,9 @@ dev = ["pytest"]
 
 
 def test_every_dependency_and_extra_is_pinned_to_its_lower_bound(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text(PYPROJECT.format(extra='"numpy>=1.26"'))
-    assert lowest_versions(tmp_path / "pyproject.toml") == {"numpy==1.26", "one==2", "torch==2.10"}
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT.format(extra='"ray[data]>=2.60"'))
+    pinned = {"numpy==1.26", "one==2", "torch==2.10", "ray==2.60"}
+    assert lowest_versions(tmp_path / "pyproject.toml") == pinned
 
 
 def test_a_dependency_without_a_lower_bound_is_named(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from tests.support.processes import run_python
 
 def test_public_names() -> None:
     assert fer_edge.__all__ == [
-        "ConfigError", "Cut", "DamagedSpecError", "DataError", "DeviceError", "Face",
-        "FerEdgeError", "Follower", "MissingExtraError", "MissingSpecError", "ModelError",
+        "ClusterError", "ConfigError", "Cut", "DamagedSpecError", "DataError", "DeviceError",
+        "Face", "FerEdgeError", "Follower", "MissingExtraError", "MissingSpecError", "ModelError",
         "ModelSpec", "Nearby", "NewerSpecError", "ParityError", "Recognizer", "Result",
         "SourceError", "SpecError", "Tracker", "__version__", "evaluate", "export", "train",
     ]  # fmt: skip

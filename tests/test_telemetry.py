@@ -38,15 +38,17 @@ def only(paths: frozenset[str], *patterns: str) -> set[str]:
     return {path for path in paths if not any(re.fullmatch(one, path) for one in patterns)}
 
 
-def test_variables_are_set_unless_the_user_has_set_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    (name,) = ENVIRONMENT
+@pytest.mark.parametrize(("name", "default"), ENVIRONMENT.items())
+def test_variables_are_set_unless_the_user_has_set_them(
+    name: str, default: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for value in ("0", "1"):
         monkeypatch.setenv(name, value)
         disable_telemetry()
         assert os.environ[name] == value
     monkeypatch.delenv(name)
     disable_telemetry()
-    assert os.environ[name] == "1"
+    assert os.environ[name] == default
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from fer_edge.telemetry import disable_telemetry
 
 if TYPE_CHECKING:
     from fer_edge.errors import (
+        ClusterError,
         ConfigError,
         DamagedSpecError,
         DataError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ClusterError",
     "ConfigError",
     "Cut",
     "DamagedSpecError",

@@ -22,7 +22,7 @@ from fer_edge.commands.interrupts import handle_signals
 from fer_edge.errors import ConfigError, FerEdgeError
 
 PANELS = {
-    "Read faces": ("infer", "serve", "info", "doctor", "benchmark", "detector"),
+    "Read faces": ("infer", "cluster", "serve", "info", "doctor", "benchmark", "detector"),
     "Train": ("train", "average", "evaluate", "data"),
     "Export": ("export", "parity"),
 }

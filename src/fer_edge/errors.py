@@ -12,6 +12,7 @@ FerEdgeError
 ├── DeviceError         a device or backend that this machine does not have
 ├── DataError           training or evaluation data
 ├── SourceError         an image, video, folder or pattern to read faces from
+├── ClusterError        workers of a cluster that cannot go on
 └── ParityError         an exported file that does not predict as its checkpoint
 ```
 """
@@ -89,6 +90,10 @@ class DataError(FerEdgeError):
 
 class SourceError(FerEdgeError):
     """An image, video, folder or pattern cannot be read."""
+
+
+class ClusterError(FerEdgeError):
+    """Workers of a cluster cannot go on, or were lost; what they had finished is kept."""
 
 
 class ParityError(FerEdgeError):

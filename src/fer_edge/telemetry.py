@@ -17,6 +17,9 @@ ENVIRONMENT = {
     # from 1.29 on Linux: a device id and events under ~/.cache/Microsoft, and uploads. It is read
     # when the library is loaded. https://github.com/microsoft/onnxruntime/pull/27379
     "ORT_DISABLE_TELEMETRY": "1",
+    # a cluster that a process starts would report its versions and sizes once an hour.
+    # https://docs.ray.io/en/latest/cluster/usage-stats.html
+    "RAY_USAGE_STATS_ENABLED": "0",
 }
 """Variables that disable a library's telemetry."""
 

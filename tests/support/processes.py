@@ -18,7 +18,7 @@ Interpreter = Callable[[str], None]
 HEAVY_PACKAGES = (
     "torch", "torchvision", "onnx", "onnxscript", "openvino", "lightning", "safetensors", "cv2",
     "scipy", "matplotlib", "av", "tensorboard", "nncf", "starlette", "uvicorn", "websockets",
-    "prometheus_client",
+    "prometheus_client", "ray", "pyarrow",
 )  # fmt: skip
 WITHOUT_PACKAGES = """
 import sys

@@ -73,9 +73,18 @@ def progress_bar(
     sources: Sequence[str], skip: Container[str], *, to_terminal: bool
 ) -> Iterator[ProgressBar]:
     """Show a bar on a terminal, unless results are printed to the same one (`to_terminal`)."""
-    terminal = sys.stderr.isatty()
-    if not terminal or (to_terminal and sys.stdout.isatty()):
+    if to_terminal and sys.stdout.isatty():
         yield ProgressBar(None, sources, skip)
+        return
+    with rate_bar() as progress:
+        yield ProgressBar(progress, sources, skip)
+
+
+@contextmanager
+def rate_bar() -> Iterator[Progress | None]:
+    """A bar of rich with a rate, for tasks with the field `unit`; None without a terminal."""
+    if not sys.stderr.isatty():
+        yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
@@ -98,4 +107,4 @@ def progress_bar(
     with Progress(
         *columns, console=console, transient=True, redirect_stdout=False, refresh_per_second=4
     ) as progress:
-        yield ProgressBar(progress, sources, skip)
+        yield progress

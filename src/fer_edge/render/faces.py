@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from fer_edge.runtime.results import UNCERTAIN, Face, Result, Track
 from fer_edge.runtime.summary import Summary
 from fer_edge.spec import ModelSpec
 from fer_edge.text import format_count, format_json, printable
 
+Value: TypeAlias = str | int | float | bool | None
+"""In a table of results; None: an empty cell."""
 BAR = 24
 _SMALL = " (too small to rely on)"
 FACE_COLUMNS = ("source", "face", "x", "y", "w", "h", "emotion", "confidence")
@@ -81,39 +84,54 @@ def result_json(result: Result) -> str:
     return format_json(result.to_dict())
 
 
+def column_names(spec: ModelSpec) -> list[str]:
+    """The columns of a table of results: one row per face."""
+    return [*FACE_COLUMNS, *spec.labels, *LAST_COLUMNS]
+
+
+def result_rows(result: Result, spec: ModelSpec) -> Iterator[list[Value]]:
+    """The values of `column_names`, one row per face; an image without a face has one row."""
+    place = (result.frame, None if result.time is None else float(result.time))
+    if not result.faces:
+        empty = [None] * (len(FACE_COLUMNS) - 1 + len(spec.labels))
+        yield [result.source, *empty, *place, None, None, result.faces_from, None, None]
+    for number, face in enumerate(result.faces):
+        yield [
+            result.source,
+            number,
+            *face.box,
+            face.emotion,
+            face.confidence,
+            *face.probabilities.values(),
+            *place,
+            face.track.number if face.track else None,
+            face.track.emotion if face.track else None,
+            result.faces_from,
+            face.score,
+            face.small,
+        ]
+
+
 def csv_header(spec: ModelSpec) -> str:
     """The header of `--csv`."""
-    return _csv_row([*FACE_COLUMNS, *spec.labels, *LAST_COLUMNS])
+    return csv_row(column_names(spec))
 
 
 def result_csv(result: Result, spec: ModelSpec) -> str:
-    """One row per face, probabilities with six decimals; an image without a face has one row."""
-    place = (
-        "" if result.frame is None else result.frame,
-        "" if result.time is None else f"{result.time:.3f}",
-    )
-    if not result.faces:
-        empty = [""] * (len(FACE_COLUMNS) - 1 + len(spec.labels))
-        return _csv_row([result.source, *empty, *place, "", "", result.faces_from, "", ""])
-    return "\n".join(
-        _csv_row(
-            [
-                result.source,
-                number,
-                *face.box,
-                face.emotion,
-                f"{face.confidence:.6f}",
-                *(f"{probability:.6f}" for probability in face.probabilities.values()),
-                *place,
-                face.track.number if face.track else "",
-                face.track.emotion if face.track else "",
-                result.faces_from,
-                f"{face.score:.6f}",
-                int(face.small),
-            ]
-        )
-        for number, face in enumerate(result.faces)
-    )
+    """`result_rows` as lines of CSV."""
+    return "\n".join(map(format_row, result_rows(result, spec)))
+
+
+def format_row(row: Sequence[Value]) -> str:
+    """A row of values as a line of CSV: numbers with six decimals, a result's time with three."""
+    time_at = len(row) - len(LAST_COLUMNS) + LAST_COLUMNS.index("time")
+    return csv_row(_cell(value, 3 if i == time_at else 6) for i, value in enumerate(row))
+
+
+def _cell(value: Value, decimals: int) -> str:
+    if isinstance(value, float):
+        return f"{value:.{decimals}f}"
+    return "" if value is None else str(int(value) if isinstance(value, bool) else value)
 
 
 def summary_text(summary: Summary) -> str:
@@ -138,7 +156,8 @@ def summary_text(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def _csv_row(values: Iterable[object]) -> str:
+def csv_row(values: Iterable[object]) -> str:
+    """One row of CSV, without the end of its line."""
     line = io.StringIO()
     # with this line end, the writer quotes both \r and \n, which a file name may hold
     csv.writer(line, lineterminator="\r\n").writerow(list(values))
