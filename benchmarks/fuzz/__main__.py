@@ -1,7 +1,7 @@
 """Try damaged and strange inputs by the thousand, each kind in child processes with limits.
 
 python -m benchmarks.fuzz --minutes 10
-python -m benchmarks.fuzz --cases 300000 --totals totals.json --keep
+python -m benchmarks.fuzz --cases 100000 --totals totals.json --keep
 python -m benchmarks.fuzz --kind images --seed 0 --case 1234
 
 A case is "ok" when fer-edge accepts it, "named" when one line says what is wrong. All else is a

@@ -201,7 +201,7 @@ def _silence_core() -> Iterator[None]:
     user can do nothing about.
     """
     shown = sys.stderr
-    if shown is None or shown is not sys.__stderr__:  # a test has replaced it
+    if shown is None or shown != sys.__stderr__:  # a test has replaced it
         yield
         return
     descriptor = shown.fileno()
