@@ -1,15 +1,18 @@
-"""The C++ reader beside the same program in Python: start, memory and size.
+"""The C++ reader beside Python, under each engine: start, memory, size, and the same labels.
 
-python -m benchmarks.cpp [--rounds N] [--keep]
+FER2013=/path/to/fer2013.tar.gz python -m benchmarks.cpp [--rounds N] [--keep]
 
-Each program gets a raw face on standard input and prints its probabilities. OpenVINO runs base;
-ncnn, where FER_EDGE_NCNN_SOURCE names its source, runs base's checkpoint in fp32. All have a turn
-in each round, in random order.
+Each program gets a raw face on standard input and prints its probabilities. ncnn runs base's
+checkpoint in fp32, the others base in int8. All have a turn in each round, in random order. Then
+each predicts the whole test split, and its labels are compared with PyTorch's.
+
+The C++ reader is built with ncnn where FER_EDGE_NCNN_SOURCE names ncnn's source.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import subprocess
 import sys
@@ -21,31 +24,51 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.board.emulate import export_cached
 from benchmarks.board.machine import CACHE
-from benchmarks.lib.cpp_reader import NCNN_SOURCE, build_reader, ncnn_options, openvino_folder
+from benchmarks.lib.cpp_reader import (
+    IN_PYTHON,
+    NCNN_SOURCE,
+    build_reader,
+    ncnn_options,
+    openvino_folder,
+)
 from benchmarks.lib.result_tables import save_result, to_markdown
-from fer_edge.runtime.formats.model_files import bundled
+from fer_edge.runtime.backends import ENGINES
+from fer_edge.runtime.formats.model_files import bundled, model_size
 from fer_edge.runtime.formats.spec_reader import read_spec
+from fer_edge.train.data.fer2013 import read_fer2013
+from fer_edge.train.networks.checkpoint import load
 
-IN_PYTHON = """
-import sys
-from pathlib import Path
-
-import numpy as np
-
-from fer_edge.runtime.backends import open_backend
-from fer_edge.runtime.results import softmax
-
-backend = open_backend(Path(sys.argv[1]), backend=sys.argv[2], threads=1)
-side = backend.spec.input.side
-while len(face := sys.stdin.buffer.read(side * side)) == side * side:
-    logits = backend(np.frombuffer(face, np.uint8).reshape(1, side, side))
-    print(*softmax(logits, backend.spec.temperature)[0], flush=True)
-"""
+NAMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ncnn": "ncnn"}
 COLUMNS = ["engine, model", "program", "start to the first face, s", "peak memory, MB"]
-COLUMNS += ["program file, MB", "with its libraries, MB"]
+COLUMNS += ["program file, MB", "with its libraries, MB", "model file, MB"]
+COLUMNS += ["same label as PyTorch"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that reads raw faces from standard input.
+
+    Attributes:
+        engine: the engine's name as people write it.
+        language: Python or C++.
+        command: the command that starts it.
+        model: the model that it reads.
+        size: of the compiled program, in bytes; None: it isn't compiled.
+    """
+
+    engine: str
+    language: str
+    command: list[str]
+    model: Path
+    size: int | None = None
+
+    def precision(self) -> str:
+        """The precision of the model."""
+        return read_spec(self.model).quantization.precision
 
 
 @dataclass(frozen=True)
@@ -83,19 +106,59 @@ def run(command: list[str], face: bytes) -> Turn:
     return Turn(seconds, peak / 1024, files / 1e6)
 
 
-def candidates(folder: Path, cache: Path) -> dict[tuple[str, str], list[str]]:
-    """Commands by engine with its model, and by language."""
-    base, options = bundled("model"), {"OpenVINO_DIR": openvino_folder() / "cmake"}
-    models = {f"OpenVINO, {read_spec(base).title} in int8": ("openvino", base, options)}
-    if NCNN_SOURCE is not None and (path := export_cached(cache, "ncnn")):
-        key = f"ncnn, {read_spec(path).title} in fp32"
-        models[key] = ("ncnn", path, ncnn_options(path))
-    found = {}
-    for name, (engine, path, variables) in models.items():
-        program = build_reader(folder / engine, CMAKE_EXE_LINKER_FLAGS="-s", **variables)
-        found[name, "C++"] = [str(program), str(path), "-"]
-        found[name, "Python"] = [sys.executable, "-c", IN_PYTHON, str(path), engine]
-    return found
+def find_programs(folder: Path, cache: Path) -> list[Program]:
+    """Build the C++ readers in a folder, and list every program that runs here."""
+    programs = []
+    for engine, name in NAMES.items():
+        model = export_cached(cache, "ncnn") if engine == "ncnn" else bundled("model")
+        if model is None:
+            continue
+        command = [sys.executable, "-c", IN_PYTHON, str(model), engine, "/dev/stdin"]
+        programs.append(Program(name, "Python", command, model))
+        if options := build_options(engine, model):
+            built = build_reader(folder / engine, CMAKE_EXE_LINKER_FLAGS="-s", **options)
+            command = [str(built), str(model), "-"]
+            programs.append(Program(name, "C++", command, model, built.stat().st_size))
+    return programs
+
+
+def build_options(engine: str, model: Path) -> dict[str, object]:
+    """CMake's variables for an engine; none where the reader isn't built with it."""
+    if engine == "openvino":
+        return {"OpenVINO_DIR": openvino_folder() / "cmake"}
+    return ncnn_options(model) if engine == "ncnn" and NCNN_SOURCE else {}
+
+
+def count_same(program: Program, faces: npt.NDArray[np.uint8], labels: list[str]) -> str:
+    """For how many faces a program predicts PyTorch's label, of how many."""
+    done = subprocess.run(
+        program.command, input=faces.tobytes(), stdout=subprocess.PIPE, check=True
+    )
+    found = [line.split()[1] for line in done.stdout.decode().splitlines()]
+    same = sum(one == other for one, other in zip(found, labels, strict=True))
+    return f"{same:,} of {len(faces):,}"
+
+
+def make_row(program: Program, turns: list[Turn], same: str) -> list[str | int | float]:
+    """The table's row of a program."""
+    return [
+        f"{program.engine}, {read_spec(program.model).title} in {program.precision()}",
+        program.language,
+        f"{median(turn.seconds for turn in turns):.2f}",
+        f"{max(turn.peak for turn in turns):.0f}",
+        "–" if program.size is None else f"{program.size / 1e6:.2f}",
+        f"{turns[0].files:.0f}",
+        f"{model_size(program.model) / 1e6:.2f}",
+        same,
+    ]
+
+
+def predict_in_pytorch(faces: npt.NDArray[np.uint8]) -> dict[str, list[str]]:
+    """PyTorch's labels by precision, of base's checkpoint and of its quantized model."""
+    checkpoint = load(bundled("checkpoint"))
+    models = {"fp32": checkpoint, "int8": checkpoint.int8()}
+    labels = np.array(checkpoint.spec.labels)
+    return {name: list(labels[one.predict(faces).argmax(1)]) for name, one in models.items()}
 
 
 def main() -> None:
@@ -104,36 +167,31 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=CACHE, help="cache folder of the export")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/cpp.json")
     chosen = parser.parse_args()
-    face = np.random.default_rng(0).integers(0, 256, 48 * 48, np.uint8).tobytes()
+    if chosen.keep and NCNN_SOURCE is None:
+        parser.error("--keep: FER_EDGE_NCNN_SOURCE isn't set: the table has the reader with ncnn")
+    faces = read_fer2013(Path(os.environ["FER2013"])).splits["test"].pixels
+    labels = predict_in_pytorch(faces)
     with tempfile.TemporaryDirectory() as folder:
-        commands = candidates(Path(folder), chosen.cache.resolve())
-        turns: dict[tuple[str, str], list[Turn]] = {key: [] for key in commands}
-        for i in range(chosen.rounds + 1):
-            for key, command in random.sample(list(commands.items()), len(commands)):
-                turn = run(command, face)
-                if i:  # the first round only fills the disk cache
-                    turns[key].append(turn)
-        sizes = {key: Path(command[0]).stat().st_size / 1e6 for key, command in commands.items()}
-    rows: list[list[str | int | float]] = [
-        [
-            *key,
-            f"{median(turn.seconds for turn in found):.2f}",
-            f"{max(turn.peak for turn in found):.0f}",
-            f"{sizes[key]:.2f}" if key[1] == "C++" else "–",
-            f"{found[0].files:.0f}",
+        programs = find_programs(Path(folder), chosen.cache.resolve())
+        turns: dict[int, list[Turn]] = {i: [] for i in range(len(programs))}
+        for number in range(chosen.rounds + 1):
+            for i in random.sample(range(len(programs)), len(programs)):
+                turn = run(programs[i].command, faces[0].tobytes())
+                if number:  # the first round only fills the disk cache
+                    turns[i].append(turn)
+        rows = [
+            make_row(one, turns[i], count_same(one, faces, labels[one.precision()]))
+            for i, one in enumerate(programs)
         ]
-        for key, found in turns.items()
-    ]
     print(to_markdown(COLUMNS, rows))
     if chosen.keep:
-        packages = ("openvino", "ncnn") if NCNN_SOURCE else ("openvino",)
         save_result(
             "cpp",
             COLUMNS,
             rows,
             command="python -m benchmarks.cpp --keep",
             model=read_spec(bundled("model")).title,
-            versions={"fer-edge": version("fer-edge")} | {one: version(one) for one in packages},
+            versions={one: version(one) for one in ("fer-edge", *ENGINES)},
         )
 
 

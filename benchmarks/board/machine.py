@@ -107,8 +107,22 @@ class Machine:
         """
         home = Path(tempfile.mkdtemp(dir=self.scratch))
         counts = home / "counts"
-        qemu, python = self._command(board)
-        environment = {
+        qemu, python = self.command(board)
+        command = [*qemu, "-plugin", f"{self.counter},out={counts}", *python]
+        return subprocess.run(
+            # a crash is an outcome; its core file isn't needed
+            ["prlimit", "--core=0", *command, *job, str(counts)],
+            env={**self.environment(board, home), **more},
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def environment(self, board: str, home: Path) -> dict[str, str]:
+        """The environment variables of a program on a board, with its home folder."""
+        return {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "COLUMNS": "200",
@@ -117,19 +131,7 @@ class Machine:
             "PYTHONHASHSEED": "0",
             "PYTHONPATH": os.pathsep.join(map(str, self.packages)),
             "QEMU_CPU": BOARDS[board].core,
-            **more,
         }
-        command = [*qemu, "-plugin", f"{self.counter},out={counts}", *python]
-        return subprocess.run(
-            # a crash is an outcome; its core file isn't needed
-            ["prlimit", "--core=0", *command, *job, str(counts)],
-            env=environment,
-            cwd=home,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
 
     def python(self, board: str) -> Path:
         """A script that starts the board's Python: `sys.executable` for child processes."""
@@ -145,14 +147,14 @@ class Machine:
                 (prefix / entry.name).symlink_to(entry.resolve())
         (proc / "cpuinfo").write_text(BOARDS[board].cpuinfo())
         (proc / "device-tree" / "model").write_text(f"{BOARDS[board].name}, emulated\0")
-        qemu, python = self._command(board)
+        qemu, python = self.command(board)
         self.python(board).write_text(f'#!/bin/sh\nexec {shlex.join(qemu + python)} "$@"\n')
         self.python(board).chmod(0o755)
 
     def _prefix(self, board: str) -> Path:
         return self.scratch / board
 
-    def _command(self, board: str) -> tuple[list[str], list[str]]:
+    def command(self, board: str) -> tuple[list[str], list[str]]:
         """QEMU, and the Python that it runs: without the packages of a system (-S) and a script's
         folder (-P)."""
         prefix = self._prefix(board)

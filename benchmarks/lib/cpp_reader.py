@@ -1,4 +1,4 @@
-"""Build the C++ reader of `examples/cpp`."""
+"""Build the C++ reader of `examples/cpp`; the same program in Python, to compare it with."""
 
 from __future__ import annotations
 
@@ -10,6 +10,27 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[2] / "examples" / "cpp"
 NCNN_SOURCE = os.environ.get("FER_EDGE_NCNN_SOURCE")
 """The folder of ncnn's source; None: the reader is built without ncnn."""
+IN_PYTHON = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from fer_edge.runtime.backends import open_backend
+from fer_edge.runtime.results import softmax
+
+model, engine, faces = sys.argv[1:4]
+backend = open_backend(Path(model), backend=engine, threads=1)
+side, labels, number = backend.spec.input.side, backend.spec.labels, 0
+with open(faces, "rb") as stream:
+    while len(face := stream.read(side * side)) == side * side:
+        logits = backend(np.frombuffer(face, np.uint8).reshape(1, side, side))
+        (found,) = softmax(logits, backend.spec.temperature)
+        pairs = (f"{label}={one:.6g}" for label, one in zip(labels, found, strict=True))
+        print(number, labels[found.argmax()], *pairs, flush=True)
+        number += 1
+"""
+"""`fer_reader MODEL -` in Python; the arguments are the model, the engine and the file of faces."""
 
 
 def openvino_folder() -> Path:

@@ -200,11 +200,11 @@ def _silence_core() -> Iterator[None]:
     Its log files have it as well: https://github.com/ray-project/ray/issues/57733 is one that a
     user can do nothing about.
     """
-    shown = sys.stderr
-    if shown is None or shown != sys.__stderr__:  # a test has replaced it
+    shown, own_stderr = sys.stderr, sys.__stderr__
+    if own_stderr is None or shown is not own_stderr:  # a test has replaced it
         yield
         return
-    descriptor = shown.fileno()
+    descriptor = own_stderr.fileno()
     own = os.dup(descriptor)
     with Path(os.devnull).open("w") as nothing:
         os.dup2(nothing.fileno(), descriptor)
