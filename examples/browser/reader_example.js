@@ -11,6 +11,8 @@ async function toImage(file) {
   const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
   const { width, height } = bitmap;
   const pen = new OffscreenCanvas(width, height).getContext("2d");
+  pen.fillStyle = "white"; // shows through what is transparent
+  pen.fillRect(0, 0, width, height);
   pen.drawImage(bitmap, 0, 0);
   const { data } = pen.getImageData(0, 0, width, height);
   return { width, height, planes: [0, 1, 2].map((offset) => ({ data, step: 4, offset })) };

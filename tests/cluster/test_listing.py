@@ -42,6 +42,14 @@ def test_a_column_of_paths_names_files(tmp_path: Path) -> None:
     assert [part.names for part in parts(path, column="label")] == [("x", "y", "z")]
 
 
+def test_a_path_that_no_file_can_have_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "images.parquet"
+    pq.write_table(pa.table({"path": ["a.png", "b\0.png"]}), path)
+    errors: list[SourceError] = []
+    assert [one.names for one in list_parts([str(path)], 4, None, errors.append)] == [("a.png",)]
+    assert "a path with a NUL character" in str(errors[0])
+
+
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 

@@ -96,10 +96,13 @@ def test_parts_of_another_model_are_refused(tmp_path: Path, spec: ModelSpec, for
 
 
 @each_format
-def test_a_damaged_part_is_named(tmp_path: Path, spec: ModelSpec, format: str) -> None:
+@pytest.mark.parametrize("content", [b"\xff", b'"a"b'])
+def test_a_damaged_part_is_named(
+    tmp_path: Path, spec: ModelSpec, format: str, content: bytes
+) -> None:
     written = output(tmp_path, format, spec)
     written.write(f"part-1.{format}", [], [])
-    (tmp_path / "results" / f"part-1.{format}").write_bytes(b"\xff")
+    (tmp_path / "results" / f"part-1.{format}").write_bytes(content)
     with pytest.raises(ConfigError, match=f"part-1.{format} cannot be resumed"):
         written.read_sources()
 

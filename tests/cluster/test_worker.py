@@ -9,9 +9,10 @@ pytest.importorskip("pyarrow", reason="ray isn't installed")
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fer_edge.cluster import worker
+from fer_edge.cluster import reading, worker
 from fer_edge.cluster.listing import Part, list_parts
 from fer_edge.cluster.output import Output
+from fer_edge.cluster.storage import open_file
 from fer_edge.cluster.tables import results_schema
 from fer_edge.cluster.worker import Job, Worker, decode_part, encode_part, load, recognize
 from fer_edge.render.faces import result_rows
@@ -109,6 +110,46 @@ def test_objects_are_read_as_files_are(recognizer: Recognizer, images: Path) -> 
     assert rows == [[f"file://{row[0]}", *row[1:]] for row in expected]
     assert errors[:-1] == [(f"file://{name}", f"file://{text}") for name, text in failed]
     assert errors[-1][1] == f"{address}/nothing.png: there is no such object"
+
+
+def test_rows_of_a_file_in_capital_letters(recognizer: Recognizer, tmp_path: Path) -> None:
+    file = tmp_path / "IMAGES.PARQUET"
+    pq.write_table(pa.table({"a": [EXAMPLE.read_bytes()]}), file)
+    (part,) = list_parts([str(file)], 4, None, pytest.fail)
+    rows, errors = rows_and_errors(recognizer, part.names)
+    assert [row[0] for row in rows] == [f"{file}#0"]
+    assert errors == []
+
+
+def test_an_address_that_is_not_read_is_an_error_in_its_place(recognizer: Recognizer) -> None:
+    names = ("ftp://example.org/a.png", "s3://user:secret@bucket/a.png", str(EXAMPLE))
+    rows, errors = rows_and_errors(recognizer, names)
+    assert [row[0] for row in rows] == [str(EXAMPLE)]
+    assert [name for name, _ in errors] == list(names[:2])
+    assert "secret" not in errors[1][1]
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+def test_rows_of_a_storage_that_cannot_be_reached_are_no_errors(
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_back: bool
+) -> None:
+    """The worker tries the part again; if the file alone is at fault, its rows are errors."""
+    file = f"file://{tmp_path}/images.parquet"
+    pq.write_table(pa.table({"a": [EXAMPLE.read_bytes()]}), tmp_path / "images.parquet")
+    left = [OSError("the connection is lost")] * (1 if is_back else 2)
+
+    def fail(address: str) -> object:
+        if left:
+            raise left.pop()
+        return open_file(address)
+
+    monkeypatch.setattr(reading, "open_file", fail)
+    if is_back:
+        _, ((_, text),) = rows_and_errors(recognizer, (f"{file}#0",))
+        assert "cannot be read (the connection is lost)" in text
+    else:
+        with pytest.raises(OSError, match="the connection is lost"):
+            rows_and_errors(recognizer, (f"{file}#0",))
 
 
 def test_a_video_is_an_error(recognizer: Recognizer, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import ray
 import ray.data
 import ray.exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from fer_edge.cluster.listing import Part, check_sources, list_parts
 from fer_edge.cluster.output import Output
@@ -75,6 +76,10 @@ def infer(
 
     Each worker takes one CPU, opens the model once, and decodes and predicts on one thread. Paths,
     the model's file and the output must be the same on every machine.
+
+    Without `address`, Ray listens on every network of this machine, and whoever may talk to it can
+    run programs: set `RAY_AUTH_MODE=token` and `RAY_AUTH_TOKEN` before this module is imported, as
+    `fer cluster` does.
 
     Args:
         sources: image files, folders, patterns, Parquet files with paths or the bytes of images, or
@@ -183,7 +188,9 @@ def run_parts(
     cpus = int(ray.cluster_resources().get("CPU", 0))
     if cpus < (workers or 1):  # Ray would wait for more
         raise ConfigError(f"the cluster has {cpus} CPUs for {workers or 1} workers")
-    attempts = ray.remote(num_cpus=0)(Attempts).remote()
+    # beside the process that started the run: any other machine may end
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    attempts = ray.remote(num_cpus=0, scheduling_strategy=here)(Attempts).remote()
 
     def count_attempt(number: int) -> int:
         begun: int = ray.get(attempts.count.remote(number))
@@ -235,7 +242,7 @@ def connect(address: str | None, workers: int | None) -> Iterator[None]:
     try:
         try:
             ray.init(**quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise ClusterError(f"{address or 'a local cluster'}: {one_line(error)}") from None
         if in_main:  # Ray replaces it
             signal.signal(signal.SIGTERM, handler)

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 PARQUET = ".parquet"
 PATH_COLUMNS = ("path", "source")
-ROW = re.compile(r"(?P<file>.*\.parquet)#(?P<row>\d+)", re.DOTALL)
+ROW = re.compile(r"(?P<file>.*\.parquet)#(?P<row>\d+)", re.DOTALL | re.IGNORECASE)
 """The name of an image whose bytes are in a row of a Parquet file."""
 _LISTED = IMAGE_SUFFIXES | HEIC_SUFFIXES | {PARQUET}
 Report = Callable[[SourceError], object]
@@ -121,7 +121,7 @@ def _list_names(
             continue
         try:
             yield from _list_rows(file, column)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             report(SourceError(f"{file}: cannot be read ({error})"))
         except SourceError as error:
             report(SourceError(f"{file}: {error}"))
@@ -150,7 +150,10 @@ def _list_rows(file: str, column: str | None) -> Iterator[tuple[str, Any]]:
         name, is_paths = image_column(table.schema_arrow, column)
         if is_paths:
             for batch in table.iter_batches(columns=[name]):
-                yield from ((path, None) for path in batch[0].to_pylist() if path)
+                for path in filter(None, batch[0].to_pylist()):
+                    if "\0" in path:
+                        raise SourceError(f"the column {name!r} has a path with a NUL character")
+                    yield path, None
             return
         row = 0
         for group in range(table.metadata.num_row_groups):

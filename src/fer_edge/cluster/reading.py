@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from fer_edge.cluster.listing import ROW, image_column
 from fer_edge.cluster.storage import is_object, open_file
-from fer_edge.errors import SourceError
+from fer_edge.errors import ConfigError, SourceError
 from fer_edge.runtime.inputs.images import MAX_BYTES
 from fer_edge.runtime.inputs.video_source import is_video
 
@@ -59,6 +59,12 @@ def _read(name: str) -> str | NamedBytes | SourceError:
             return NamedBytes(stream.read(MAX_BYTES + 1), name)
     except FileNotFoundError:
         return SourceError(f"{name}: there is no such object")
+    except ConfigError as error:  # an address in a table that nothing reads
+        return SourceError(str(error))
+    except OSError as error:
+        if "ACCESS_DENIED" not in str(error):
+            raise
+        return SourceError(f"{name}: access is denied")
 
 
 def _read_rows(file: str, names: Sequence[str], column: str | None) -> Iterator[tuple[str, Any]]:
@@ -72,9 +78,20 @@ def _read_rows(file: str, names: Sequence[str], column: str | None) -> Iterator[
                 yield name, NamedBytes(content, name) if content else empty
         reason = "there is no such row"
     except (OSError, pa.ArrowException, SourceError) as error:
+        if isinstance(error, OSError) and is_object(file):
+            _check_storage(file)
         reason = f"cannot be read ({error})"
     for name in left.values():
         yield name, SourceError(f"{name}: {reason}")
+
+
+def _check_storage(file: str) -> None:
+    """Raise an OSError where the storage is at fault rather than the file."""
+    try:
+        with open_file(file) as stream:
+            stream.read(1)
+    except FileNotFoundError:
+        return
 
 
 def _iterate_rows(

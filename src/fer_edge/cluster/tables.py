@@ -85,9 +85,9 @@ def _encode_csv(rows: Rows, schema: pa.Schema) -> bytes:
 def _read_csv_sources(file: Any, schema: pa.Schema) -> Iterator[str]:
     text = file.read().decode("utf-8", "surrogateescape")
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    if next(rows, None) != schema.names:
-        raise ValueError("its columns differ: it may be of another model or version")
     try:
+        if next(rows, None) != schema.names:
+            raise ValueError("its columns differ: it may be of another model or version")
         yield from (row[0] for row in rows)
     except (csv.Error, IndexError) as error:
         raise ValueError(f"not a table of results: {error}") from None

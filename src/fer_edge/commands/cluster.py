@@ -177,7 +177,7 @@ def cluster(
         file=sys.stderr,
     )
     if totals.failed:
-        note(f"{totals.failed:,} could not be read: see {output}/errors")
+        note(f"{totals.failed:,} could not be listed or read: {output}/errors names those in parts")
     if totals.skipped:
         note(f"{totals.skipped:,} were already in {output}")
     if totals.failed:

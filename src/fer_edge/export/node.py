@@ -104,10 +104,10 @@ class NodeModel:
         try:
             stdin.write(np.uint32(len(faces)).tobytes() + np.ascontiguousarray(faces).tobytes())
             stdin.flush()
-            answer = stdout.read(4 * len(faces) * labels)
+            found = stdout.read(4 * len(faces) * labels)
         except BrokenPipeError:
-            answer = b""
-        if len(answer) != 4 * len(faces) * labels:
+            found = b""
+        if len(found) != 4 * len(faces) * labels:
             reason = one_line(ValueError(stderr.read().decode(errors="replace").strip()))
             raise ModelError(f"{self._name}: Node can't compute it: {reason}")
-        return np.frombuffer(answer, "<f4").reshape(len(faces), labels).astype(np.float32)
+        return np.frombuffer(found, "<f4").reshape(len(faces), labels).astype(np.float32)

@@ -31,9 +31,19 @@ async function open() {
 // The reader, or the Error that it could not be opened with.
 export const opened = open();
 
+let last = Promise.resolve();
+
+// One image after the other: files and the camera share the engine.
+function read(image, options) {
+  const result = last.then(async () => (await opened).read(image, options));
+  last = result.catch(() => {});
+  return result.catch((error) => {
+    throw new Problem(error.message);
+  });
+}
+
 // The faces of an image file.
 export async function predictFile(file) {
-  const reader = await opened;
   let bitmap;
   try {
     // without a colour profile's conversion, as Pillow reads it
@@ -50,14 +60,13 @@ export async function predictFile(file) {
   pen.fillRect(0, 0, canvas.width, canvas.height);
   pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   bitmap.close();
-  return reader.read(toImage(canvas));
+  return read(toImage(canvas));
 }
 
 // The faces of a camera's frame on a canvas.
 export async function predictFrame(canvas) {
-  const reader = await opened;
   await new Promise((done) => setTimeout(done)); // the page reacts between two frames
-  return reader.read(toImage(canvas), { isStream: true });
+  return read(toImage(canvas), { isStream: true });
 }
 
 function toImage(canvas) {

@@ -57,7 +57,7 @@ async function start() {
 async function keepFiles() {
   if (!navigator.serviceWorker) return;
   try {
-    await navigator.serviceWorker.register("service_worker.js");
+    await navigator.serviceWorker.register("service_worker.js", { updateViaCache: "none" });
     await navigator.serviceWorker.ready;
     find("offline").textContent = TEXTS.worksOffline;
   } catch (error) {

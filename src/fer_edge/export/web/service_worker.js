@@ -20,10 +20,15 @@ async function dropOthers() {
   await clients.claim();
 }
 
+// With any query; other pages of the folder are no part of this one.
+function isPage({ mode, url }) {
+  const scope = new URL(registration.scope).pathname;
+  return mode === "navigate" && [scope, `${scope}index.html`].includes(new URL(url).pathname);
+}
+
 async function respond(request) {
   const cache = await caches.open(NAME);
-  const kept = await cache.match(request.mode === "navigate" ? PAGE : request);
-  return kept ?? fetch(request);
+  return (await cache.match(isPage(request) ? PAGE : request)) ?? fetch(request);
 }
 
 addEventListener("install", (event) => event.waitUntil(keep()));

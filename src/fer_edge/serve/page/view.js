@@ -1,4 +1,4 @@
-// The live view: the picture with its faces, their bars, and the chart of their courses.
+// The live view: the image with its faces, their bars, and the chart of their courses.
 import { Courses, describe, drawChart } from "./chart.js";
 import { allLabels, colourOf, setLabels } from "./colours.js";
 import { find, make } from "./dom.js";
