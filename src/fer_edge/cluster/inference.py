@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from fer_edge.cluster.listing import Part, check_sources, list_parts
 from fer_edge.cluster.output import Output
-from fer_edge.cluster.storage import is_object
+from fer_edge.cluster.storage import make_absolute
 from fer_edge.cluster.tables import FORMATS, results_schema
 from fer_edge.cluster.worker import MAX_ATTEMPTS, Job, Worker, decode_part, encode_part, load
 from fer_edge.errors import ClusterError, ConfigError, SourceError
@@ -110,8 +110,7 @@ def infer(
     names = [str(one) for one in sources]
     check_sources(names)
     recognizer, identity = load(options)
-    address_of_output = str(output) if is_object(str(output)) else str(Path(output).absolute())
-    written = Output(address_of_output, format, results_schema(recognizer.spec))
+    written = Output(make_absolute(str(output)), format, results_schema(recognizer.spec))
     taken = written.part_names()
     if taken and not resume:
         raise ConfigError(f"{output} holds results: continue them with resume, or remove them")

@@ -21,6 +21,11 @@ def is_object(address: str) -> bool:
     return "://" in address
 
 
+def make_absolute(address: str) -> str:
+    """An address that means the same in any current folder."""
+    return address if is_object(address) else str(Path(address).absolute())
+
+
 @functools.cache
 def _open_file_system(root: str) -> tuple[fs.FileSystem, str]:
     """The file system of a scheme and a bucket, and the bucket's path in it: S3 looks up where a
@@ -43,7 +48,7 @@ def find_file_system(address: str) -> tuple[fs.FileSystem, str]:
         OSError: the storage can't be reached.
     """
     if not is_object(address):
-        return fs.LocalFileSystem(), str(Path(address).absolute())
+        return fs.LocalFileSystem(), make_absolute(address)
     scheme, _, rest = address.partition("://")
     bucket, _, key = rest.partition("/")
     if ":" in bucket.rpartition("@")[0]:
@@ -94,7 +99,7 @@ class Folder:
     """
 
     def __init__(self, address: str) -> None:
-        self.address = address if is_object(address) else str(Path(address).absolute())
+        self.address = make_absolute(address)
 
     def list_names(self) -> list[str]:
         """The names of its files, sorted; none if there is no such folder."""

@@ -34,7 +34,7 @@ class Job:
 
     Attributes:
         options: of `Recognizer.load`.
-        identity: of the model and the detector; see `identify`.
+        identity: of the model and the detector, as `load` returns it.
         output: where parts are written.
         column: of Parquet files that are read; see `listing.image_column`.
         folder: that relative paths start from.
