@@ -32,7 +32,7 @@ from fer_edge.train.detector.evaluate import DetectorReport, evaluate_detector
 from fer_edge.train.detector.labels import Photograph, read_labels
 from fer_edge.train.detector.metrics import Tally
 from fer_edge.train.detector.network import count_multiplications
-from fer_edge.train.detector.pieces import read_photograph
+from fer_edge.train.detector.photographs import read_photograph
 
 SIDES = (640, 320)
 FRAME = (480, 640)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_edge.errors import DataError
+from fer_edge.train.detector import label_photographs as labelling
 from fer_edge.train.detector.label_photographs import box_of_points, join_marks, label_photographs
-from fer_edge.train.detector.labels import make_photograph, read_labels, write_labels
+from fer_edge.train.detector.labels import make_photograph, mirror, read_labels, write_labels
 
 FACE = [10, 20, 30, 40, 18, 35, 32, 35, 0.7, 0]
 
@@ -30,8 +32,8 @@ def test_labels_come_back(tmp_path: Path) -> None:
     [
         ("web", 0.61, 0, True),
         ("web", 0.59, 0, False),
-        ("object", 0.8, 0, False),
-        ("object", 0.9, 0, True),
+        ("object", 0.7, 0, False),
+        ("object", 0.8, 0, True),
         ("web", 0.3, 1, True),
     ],
 )
@@ -102,3 +104,41 @@ def test_labelling(yunet: Path, tmp_path: Path, photographs: Path) -> None:
     labels = read_labels(tmp_path / "l.json")
     assert len(labels.photographs) == count
     assert all(one.is_empty for one in labels.photographs if "animal" in one.name)
+
+
+def test_a_mirror_exchanges_the_eyes() -> None:
+    face = np.array([[10, 20, 30, 40, 15, 30, 30, 31]], np.float32)
+    assert mirror(face, 100).tolist() == [[60, 20, 30, 40, 70, 31, 85, 30]]
+    assert np.array_equal(mirror(mirror(face, 100), 100), face)
+
+
+def test_a_face_is_certain_where_most_searches_find_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def detect(_: object, pixels: np.ndarray, __: float) -> np.ndarray:
+        """One face that is there in every search, and one that only the first has."""
+        side = pixels.shape[0]
+        face = np.array([[20, 30, 40, 40, 30, 42, 50, 43, *[0] * 6, 0.8]], np.float32)
+        if pixels[0, 0, 0] == 0:  # a mirror
+            face[0, :8] = mirror(face[:, :8], 200)
+        face[:, :14] *= side / 200
+        false = np.array([[130, 100, 30, 30, 140, 110, 150, 110, *[0] * 6, 0.9]], np.float32)
+        return np.concatenate([face, false]) if side == 200 and pixels[0, 0, 0] else face
+
+    monkeypatch.setattr(labelling, "detect_faces", detect)
+    image = Image.new("RGB", (200, 200), "white")
+    image.paste((0, 0, 0), (100, 0, 200, 200))
+    (row,) = labelling.find_faces(lambda _: {}, image)
+    assert row == pytest.approx([20, 30, 40, 40, 30, 42, 50, 43, 0.8, 0], abs=0.5)
+
+
+def test_what_half_of_the_searches_find_is_unsure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def detect(_: object, pixels: np.ndarray, __: float) -> np.ndarray:
+        scale = pixels.shape[0] / 200
+        face = scale * np.array([[80, 30, 40, 40, 90, 42, 110, 42, *[0] * 6, 0]], np.float32)
+        face[:, 14] = 0.9
+        return face if pixels[0, 0, 0] else face[:0]
+
+    monkeypatch.setattr(labelling, "detect_faces", detect)
+    image = Image.new("RGB", (200, 200), "white")
+    image.paste((0, 0, 0), (100, 0, 200, 200))
+    (row,) = labelling.find_faces(lambda _: {}, image)
+    assert row[8] == pytest.approx(0.45)

@@ -18,7 +18,6 @@ from fer_edge.train.detector.pieces import (
     collate,
     find_cells,
     make_loader,
-    mirror,
 )
 from fer_edge.train.detector.whole import WholePhotographs
 
@@ -103,12 +102,6 @@ def test_cells_of_boxes() -> None:
     sixteenth = cells[64:80].reshape(4, 4)
     assert sixteenth[2, 2]
     assert STRIDES == (8, 16, 32)
-
-
-def test_a_mirror_exchanges_the_eyes() -> None:
-    face = np.array([[10, 20, 30, 40, 15, 30, 30, 31]], np.float32)
-    assert mirror(face, 100).tolist() == [[60, 20, 30, 40, 70, 31, 85, 30]]
-    assert np.array_equal(mirror(mirror(face, 100), 100), face)
 
 
 def test_a_batch_of_different_numbers_of_faces(dataset: PieceDataset) -> None:

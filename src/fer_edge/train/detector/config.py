@@ -37,16 +37,16 @@ class DetectorConfig:
     )
     labels: str = field(metadata={"help": "Labels that fer detector label wrote."})
     qat_from: str = _setting("", "Checkpoint of a trained detector, to be quantized (QAT).")
-    epochs: int = _setting(60, "Number of epochs.")
-    pieces: int = _setting(6400, "Pieces of photographs in an epoch.")
+    epochs: int = _setting(40, "Number of epochs.")
+    pieces: int = _setting(9600, "Pieces of photographs in an epoch.")
     piece_side: int = _setting(320, "Width and height of a piece in pixels, a multiple of 32.")
-    batch_size: int = _setting(32, "Pieces per step.")
-    workers: int = _setting(1, "Processes that cut pieces out; 0: the training's own.")
+    batch_size: int = _setting(16, "Pieces per step.")
+    workers: int = _setting(0, "Processes that cut pieces out; 0: the training's own.")
     seed: int = _setting(0, "Seed of every random number.")
-    lr: float = _setting(4e-3, "Maximum learning rate of AdamW.")
+    lr: float = _setting(3e-3, "Maximum learning rate of AdamW.")
     weight_decay: float = _setting(0.02, "AdamW's weight decay of convolutions.")
     warmup: float = _setting(0.05, "Fraction of the run in which the learning rate rises.")
-    ema: float = _setting(0.998, "Decay of the averaged weights per step; 0 turns averaging off.")
+    ema: float = _setting(0.9995, "Decay of the averaged weights per step; 0 turns averaging off.")
     background: float = _setting(
         0.3, "Fraction of the parts of pieces that show photographs without people."
     )
@@ -55,7 +55,7 @@ class DetectorConfig:
     # milder than for the classifier: an eight-pixel face has nothing to lose
     corruption: Corruption = field(
         default_factory=lambda: Corruption(
-            fraction=0.25, blur=1.5, motion=4.0, min_side=0.6, noise=20.0, quality=15.0
+            fraction=0.2, blur=1.5, motion=4.0, min_side=0.6, noise=20.0, quality=15.0
         ),
         metadata={"help": "Ranges of what a camera does to some pieces."},
     )

@@ -19,7 +19,7 @@ from fer_edge.train.detector import checkpoint as checkpoints
 from fer_edge.train.detector.labels import Photograph
 from fer_edge.train.detector.metrics import Tally, count_false
 from fer_edge.train.detector.module import LOWEST_SCORE
-from fer_edge.train.detector.pieces import read_photograph
+from fer_edge.train.detector.photographs import read_photograph
 from fer_edge.train.progress import ProgressCallback, ignore_progress
 
 CHECKPOINT = ".safetensors"

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fer_edge.documents import read_json
 from fer_edge.errors import DataError, SourceError
-from fer_edge.runtime.boxes import non_maximum_suppression
+from fer_edge.runtime.boxes import iou, non_maximum_suppression
 from fer_edge.runtime.detection.engines import Run, open_network
 from fer_edge.runtime.detection.find_detector import find_yunet
 from fer_edge.runtime.detection.yunet import detect_faces
 from fer_edge.runtime.inputs.images import load_image
 from fer_edge.train.data.unlabelled import list_images
-from fer_edge.train.detector.labels import KINDS, MIN_SCORE, SPLITS, Floats, write_labels
+from fer_edge.train.detector.labels import (
+    KINDS,
+    MIN_SCORE,
+    SPLITS,
+    Floats,
+    mirror,
+    write_labels,
+)
 from fer_edge.train.progress import ProgressCallback, ignore_progress
 
 MARKS_FILE = "web-faces-points.json"
 """In the folder of the data: the points that people marked, by the photograph's name."""
-SCALES = (1.0, 2.0, 0.5)
+SCALES = (0.5, 0.71, 1.0, 1.41, 2.0)
 """YuNet finds small faces in an enlarged photograph, and faces that fill it in a reduced one."""
+_LOWEST_SCORE = 0.1
+"""Of what a single search finds."""
+_SIDES = (12, 300)
+"""Smallest shorter and largest longer side of a face that a search is expected to find, in pixels
+of the searched image."""
+_SAME_IOU = 0.35
+"""Two searches found the same face if their boxes overlap as much."""
 _MAX_IOU = 0.4
 """Of two faces that overlap more, the one with the higher score is kept."""
 
@@ -83,19 +98,57 @@ def label_photographs(
 
 
 def find_faces(run: Run, image: Image.Image) -> Floats:
-    """YuNet's faces in an RGB image over all scales: rows of `make_photograph`, best first."""
-    found = []
-    for scale in SCALES:
-        size = (max(32, round(image.width * scale)), max(32, round(image.height * scale)))
-        resized = image if scale == 1 else image.resize(size, Image.Resampling.BICUBIC)
-        rows = detect_faces(run, np.asarray(resized), MIN_SCORE)
-        rows[:, :14] *= np.tile([image.width / resized.width, image.height / resized.height], 7)
-        found.append(rows)
-    rows = np.concatenate(found)
-    rows = rows[np.argsort(-rows[:, 14], kind="stable")]
+    """YuNet's faces in an RGB image, of several searches: rows of `make_photograph`, best first.
+
+    It is searched at each of `SCALES`, as it is and in a mirror. A face's score is the mean over
+    the searches that are expected to find it, its box and eyes are their mean: where there is no
+    face, one search may find one, but rarely do most.
+    """
+    searches = [
+        (scale, _search(run, image, scale, is_mirrored=is_mirrored))
+        for scale in SCALES
+        for is_mirrored in (False, True)
+    ]
+    found = np.concatenate([rows for _, rows in searches])
+    found = found[found[:, 8] >= MIN_SCORE]
+    found = found[np.argsort(-found[:, 8], kind="stable")]
+    found = found[non_maximum_suppression(found[:, :4], _MAX_IOU)]
+    rows = np.array([_join_searches(one, searches) for one in found], np.float32).reshape(-1, 9)
+    rows = rows[rows[:, 8] >= MIN_SCORE]
+    rows = rows[np.argsort(-rows[:, 8], kind="stable")]
     rows = rows[non_maximum_suppression(rows[:, :4], _MAX_IOU)]
-    unmarked = np.zeros((len(rows), 1), np.float32)
-    return np.concatenate([rows[:, :8], rows[:, 14:15], unmarked], 1)
+    return np.concatenate([rows, np.zeros((len(rows), 1), np.float32)], 1)
+
+
+def _search(run: Run, image: Image.Image, scale: float, *, is_mirrored: bool) -> Floats:
+    """One search's faces in pixels of the image: box, eyes and score, `[N, 9]`."""
+    size = (max(32, round(image.width * scale)), max(32, round(image.height * scale)))
+    searched = image if scale == 1 else image.resize(size, Image.Resampling.BICUBIC)
+    if is_mirrored:
+        searched = ImageOps.mirror(searched)
+    found = detect_faces(run, np.asarray(searched), _LOWEST_SCORE)
+    faces, scores = found[:, :8], found[:, 14:]
+    if is_mirrored:
+        faces = mirror(faces, searched.width)
+    ratios = np.tile([image.width / searched.width, image.height / searched.height], 4)
+    return np.concatenate([faces * ratios, scores], 1).astype(np.float32)
+
+
+def _join_searches(face: Floats, searches: Sequence[tuple[float, Floats]]) -> Floats:
+    """A face `[9]` as the searches found it together; its score is 0 where none is expected to."""
+    smallest, largest = face[2:4].min(), face[2:4].max()
+    expected, seen = 0, []
+    for scale, rows in searches:
+        if smallest * scale < _SIDES[0] or largest * scale > _SIDES[1]:
+            continue
+        expected += 1
+        same = rows[iou(face[None, :4], rows[:, :4]) >= _SAME_IOU]
+        if len(same):
+            seen.append(same[same[:, 8].argmax()])
+    if not seen:
+        return np.append(face[:8], 0.0)
+    weights = np.array([one[8] for one in seen])
+    return np.append(np.average(seen, 0, weights)[:8], weights.sum() / expected)
 
 
 def join_marks(found: Floats, marks: list[list[float]]) -> Floats:

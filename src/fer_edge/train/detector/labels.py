@@ -48,8 +48,8 @@ KINDS = {
     "flickr": Kind(),
     "coco": Kind(),
     # detectors find faces in things: only what is beyond doubt is one
-    "object": Kind(certain=0.85, is_background=True),
-    "scene": Kind(certain=0.85, is_background=True),
+    "object": Kind(certain=0.75, is_background=True),
+    "scene": Kind(certain=0.75, is_background=True),
     "animal": Kind(has_people=False, is_background=True),
     "texture": Kind(has_people=False, is_background=True),
 }
@@ -103,6 +103,13 @@ def make_photograph(name: str, rows: npt.ArrayLike) -> Photograph:
     if not np.isfinite(table).all() or (table[:, 2:4] <= 0).any():
         raise ValueError(f"{name}: a box is empty, or isn't numbers")
     return Photograph(name, table[:, :4], table[:, 4:8], table[:, 8], table[:, 9] > 0)
+
+
+def mirror(faces: Floats, width: float) -> Floats:
+    """Faces `[N, 8]` of an image of that width, seen in a mirror: the eyes are exchanged."""
+    x, y, w, h, left_x, left_y, right_x, right_y = faces.T
+    mirrored = (width - x - w, y, w, h, width - right_x, right_y, width - left_x, left_y)
+    return np.stack(mirrored, 1).astype(np.float32)
 
 
 @dataclass(frozen=True)

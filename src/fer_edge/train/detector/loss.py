@@ -12,6 +12,9 @@ from fer_edge.train.detector.network import decode
 from fer_edge.train.detector.targets import iou, match
 
 _BOX_WEIGHT, _EYE_WEIGHT = 2.0, 1.0
+_SLACK = 2.0
+"""Pixels at every edge that a box may be off: labels are no more exact, and the score of a tiny
+face would be low for them."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,9 @@ class Losses:
 def compute_losses(maps: tuple[Tensor, ...], faces: Tensor, ignored: Tensor, side: int) -> Losses:
     """Compute the losses of a batch.
 
-    The target of a score is the square root of the IoU of the cell's box (Li et al., "Generalized
-    Focal Loss", arXiv:2006.04388, which has the IoU itself: of tiny faces it is low whatever a
-    network does, and their scores would be, too).
+    The target of a score is the square root of the IoU of the cell's box, both boxes enlarged by
+    two pixels at every edge (Li et al., "Generalized Focal Loss", arXiv:2006.04388, which has the
+    IoU itself: of tiny faces it is low whatever a network does, and their scores would be, too).
 
     Args:
         maps: of the network, for the pieces of a batch.
@@ -43,7 +46,7 @@ def compute_losses(maps: tuple[Tensor, ...], faces: Tensor, ignored: Tensor, sid
     pairs = match(geometry, logits, faces, side)
     found = geometry[pairs.image, :, pairs.cell]
     wanted = faces[pairs.image, pairs.face]
-    overlap = iou(found, wanted).detach().clamp_min(0).sqrt()
+    overlap = iou(_enlarge(found), _enlarge(wanted)).detach().clamp_min(0).sqrt()
     targets = torch.zeros_like(logits[:, 0])
     targets[pairs.image, pairs.cell] = overlap
     is_asked = ~ignored
@@ -56,6 +59,11 @@ def compute_losses(maps: tuple[Tensor, ...], faces: Tensor, ignored: Tensor, sid
         found[:, 4:] / size, wanted[:, 4:] / size, beta=0.05, reduction="none"
     )
     return Losses(score, box, _EYE_WEIGHT * error.sum() / count)
+
+
+def _enlarge(boxes: Tensor) -> Tensor:
+    """Boxes `[N, 4]` of faces `[N, 8]`, larger by `_SLACK` at every edge."""
+    return torch.cat([boxes[:, :2] - _SLACK, boxes[:, 2:4] + 2 * _SLACK], 1)
 
 
 def quality_focal_loss(logits: Tensor, targets: Tensor) -> Tensor:

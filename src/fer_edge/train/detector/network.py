@@ -61,14 +61,14 @@ class DetectorNetwork(nn.Module):
             _convolution(1, own.half, 3, 2),
             _separable(own.half, own.quarter, 2),
             _separable(own.quarter, own.eighth, 2),
-            _separable(own.eighth, own.eighth),
+            *(_separable(own.eighth, own.eighth) for _ in range(2)),
         )
         self.sixteenth = nn.Sequential(
             _separable(own.eighth, own.sixteenth, 2), _separable(own.sixteenth, own.sixteenth)
         )
         self.last = nn.Sequential(
             _separable(own.sixteenth, own.last, 2),
-            *(_separable(own.last, own.last) for _ in range(3)),
+            *(_separable(own.last, own.last) for _ in range(2)),
         )
         self.up_sixteenth = _convolution(own.last, own.sixteenth, 1)
         self.up_eighth = _convolution(own.sixteenth, own.eighth, 1)

@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fer_edge.detector_spec import STRIDES, count_cells
-from fer_edge.errors import DataError, SourceError
-from fer_edge.runtime.inputs.images import open_image
+from fer_edge.errors import DataError
 from fer_edge.train.detector.config import DetectorConfig
-from fer_edge.train.detector.labels import Floats, Photograph
+from fer_edge.train.detector.labels import Floats, Photograph, mirror
+from fer_edge.train.detector.photographs import KEPT_BYTES, GrayPhotographs
 
 _PARTS = ((1, 0.35), (2, 0.3), (3, 0.2), (4, 0.15))
 """Parts in a row of a piece, and how often."""
@@ -33,6 +33,9 @@ _SCALES = (0.08, 3.0)
 """Smallest and largest scale of a photograph."""
 _EMPTY_SCALES = (0.3, 1.6)
 """The same of a photograph without faces."""
+_NATURAL, _NATURAL_SPREAD = 0.3, 0.15
+"""How often a photograph keeps about its own scale, and the standard deviation of the scale's
+logarithm: a small face then looks as cameras and JPEG leave it."""
 _MIN_LENGTH = 0.6
 """A photograph's longer side is at least this fraction of its part's side, so that a part isn't
 mostly filling."""
@@ -82,13 +85,16 @@ class PieceDataset(Dataset[Piece]):
     def __init__(
         self, photographs: Sequence[Photograph], folder: Path, config: DetectorConfig
     ) -> None:
-        self.folder, self.config = folder, config
-        self.backgrounds = [one for one in photographs if one.kind.is_background]
-        self.empty = [one for one in self.backgrounds if one.is_empty]
+        self.config = config
+        workers = max(1, config.workers)  # each has a copy of this
+        self.photographs = GrayPhotographs(folder, KEPT_BYTES // workers)
         self.people: dict[str, list[Photograph]] = {}
+        backgrounds: dict[str, list[Photograph]] = {}
         for one in photographs:
-            if not one.kind.is_background:
-                self.people.setdefault(one.name.split("/")[1], []).append(one)
+            kinds = backgrounds if one.kind.is_background else self.people
+            kinds.setdefault(one.name.split("/")[1], []).append(one)
+        self.backgrounds = list(backgrounds.values())
+        self.empty = [one for kind in self.backgrounds for one in kind if one.is_empty]
         if not self.people:
             raise DataError(f"{folder}: no photograph of people: {', '.join(_KIND_WEIGHTS)}")
         weights = np.array([_KIND_WEIGHTS[kind] for kind in self.people])
@@ -120,7 +126,7 @@ class PieceDataset(Dataset[Piece]):
     ) -> tuple[npt.NDArray[np.uint8], Floats, npt.NDArray[np.bool_]]:
         """Pixels uint8 `[height, width]`, faces `[N, 8]`, and which of them are certain."""
         photograph = self._choose(random)
-        image = self._open(photograph)
+        image = self.photographs.read(photograph.name)
         largest = min(self.config.max_face, 0.9 * min(height, width))
         certain = np.flatnonzero(photograph.is_certain)
         focus = np.array(image.size) * random.random(2)
@@ -130,6 +136,8 @@ class PieceDataset(Dataset[Piece]):
             fitting = _MIN_LENGTH * max(height, width) / max(image.size) * min(w, h)
             smallest = min(max(self.config.min_face, fitting), largest)
             scale = _draw_log(random, smallest, largest) / min(w, h)
+            if random.random() < _NATURAL:
+                scale = math.exp(random.normal(0, _NATURAL_SPREAD))
         else:
             scale = _draw_log(random, *_EMPTY_SCALES)
         scale = float(np.clip(scale, *_SCALES))
@@ -150,13 +158,11 @@ class PieceDataset(Dataset[Piece]):
 
     def _choose(self, random: np.random.Generator) -> Photograph:
         if self.backgrounds and random.random() < self.config.background:
-            return self.backgrounds[random.integers(len(self.backgrounds))]
-        kinds = list(self.people.values())
-        chosen = kinds[random.choice(len(kinds), p=self.weights)]
+            chosen = self.backgrounds[random.integers(len(self.backgrounds))]
+        else:
+            kinds = list(self.people.values())
+            chosen = kinds[random.choice(len(kinds), p=self.weights)]
         return chosen[random.integers(len(chosen))]
-
-    def _open(self, photograph: Photograph) -> Image.Image:
-        return read_photograph(self.folder / photograph.name).convert("L")
 
     def _cut(
         self,
@@ -186,22 +192,10 @@ class PieceDataset(Dataset[Piece]):
         """What surrounds a small photograph: black, as the runtime pads, gray, or a background."""
         chance = random.random()
         if self.empty and chance < 0.4:
-            image = self._open(self.empty[random.integers(len(self.empty))])
+            image = self.photographs.read(self.empty[random.integers(len(self.empty))].name)
             return np.array(image.resize(size, Image.Resampling.BILINEAR))
         gray = 0 if chance < 0.7 else int(random.integers(256))
         return np.full(size[::-1], gray, np.uint8)
-
-
-def read_photograph(path: Path) -> Image.Image:
-    """A photograph, L or RGB.
-
-    Raises:
-        DataError: it can't be read.
-    """
-    try:
-        return open_image(path)
-    except SourceError as error:
-        raise DataError(f"{path}: {error}: label the photographs again") from None
 
 
 class NumberedPieces(Sampler[int]):
@@ -246,13 +240,6 @@ def collate(pieces: Sequence[Piece]) -> Batch:
     pixels = np.stack([one.pixels for one in pieces])
     ignored = np.stack([one.ignored for one in pieces])
     return torch.from_numpy(pixels), faces, torch.from_numpy(ignored)
-
-
-def mirror(faces: Floats, width: float) -> Floats:
-    """Faces `[N, 8]` of an image of that width, seen in a mirror: the eyes are exchanged."""
-    x, y, w, h, left_x, left_y, right_x, right_y = faces.T
-    mirrored = (width - x - w, y, w, h, width - right_x, right_y, width - left_x, left_y)
-    return np.stack(mirrored, 1).astype(np.float32)
 
 
 def find_cells(faces: Floats, side: int) -> npt.NDArray[np.bool_]:

@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from fer_edge.runtime.detection.shrink import shrink
 from fer_edge.train.detector.labels import Photograph
-from fer_edge.train.detector.pieces import Piece, collate, find_cells, read_photograph
+from fer_edge.train.detector.photographs import read_photograph
+from fer_edge.train.detector.pieces import Piece, collate, find_cells
 
 _BATCH_SIZE = 16
 
