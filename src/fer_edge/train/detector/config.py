@@ -37,7 +37,7 @@ class DetectorConfig:
     )
     labels: str = field(metadata={"help": "Labels that fer detector label wrote."})
     qat_from: str = _setting("", "Checkpoint of a trained detector, to be quantized (QAT).")
-    epochs: int = _setting(40, "Number of epochs.")
+    epochs: int = _setting(30, "Number of epochs.")
     pieces: int = _setting(9600, "Pieces of photographs in an epoch.")
     piece_side: int = _setting(320, "Width and height of a piece in pixels, a multiple of 32.")
     batch_size: int = _setting(16, "Pieces per step.")

@@ -17,6 +17,7 @@ from fer_edge.spec import Int8Recipe
 from fer_edge.train.calibrate import calibrate
 from fer_edge.train.callbacks import EmaWeights, EpochLog, StepProgress, read_log
 from fer_edge.train.detector import checkpoint as checkpoints
+from fer_edge.train.detector.batches import make_loader
 from fer_edge.train.detector.checkpoint import DetectorCheckpoint
 from fer_edge.train.detector.config import VALIDATION_SIDE, DetectorConfig
 from fer_edge.train.detector.finalize import add_quantized_detector, finalize_detector
@@ -24,7 +25,7 @@ from fer_edge.train.detector.inputs import check_inputs, describe_inputs, save_i
 from fer_edge.train.detector.labels import Photograph, read_labels
 from fer_edge.train.detector.module import METRIC, LitDetector
 from fer_edge.train.detector.network import HEADS, build_detector
-from fer_edge.train.detector.pieces import PieceDataset, make_loader
+from fer_edge.train.detector.pieces import PieceDataset
 from fer_edge.train.detector.whole import WholePhotographs, make_validation_loader
 from fer_edge.train.evaluation import plots
 from fer_edge.train.networks.pixel_model import is_finite
@@ -119,7 +120,7 @@ def fit_detector(
         ]
         if config.ema:
             callbacks.insert(0, EmaWeights(config.ema))
-        batches = make_loader(pieces)
+        batches = make_loader(pieces, config)
         module = LitDetector(model, config, len(batches) * config.epochs, photographs)
         module.to(memory_format=torch.channels_last)
         with open_trainer(

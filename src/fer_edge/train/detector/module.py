@@ -12,11 +12,11 @@ from torch import Tensor
 
 from fer_edge.runtime.detection.cells import select_faces
 from fer_edge.train.corrupt import corrupt
+from fer_edge.train.detector.batches import Batch
 from fer_edge.train.detector.config import DetectorConfig
 from fer_edge.train.detector.loss import compute_losses
 from fer_edge.train.detector.metrics import Tally
 from fer_edge.train.detector.network import FaceDetector, decode
-from fer_edge.train.detector.pieces import Batch
 from fer_edge.train.detector.whole import WholePhotographs
 from fer_edge.train.run_module import (
     QUANTIZED_LR_FACTOR,

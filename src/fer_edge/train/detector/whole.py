@@ -9,9 +9,9 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from fer_edge.runtime.detection.shrink import shrink
+from fer_edge.train.detector.batches import Piece, collate, find_cells
 from fer_edge.train.detector.labels import Photograph
 from fer_edge.train.detector.photographs import read_photograph
-from fer_edge.train.detector.pieces import Piece, collate, find_cells
 
 _BATCH_SIZE = 16
 
