@@ -72,7 +72,7 @@ def label(
     """Find the faces of photographs with YuNet at several scales, for fer detector train.
 
     Faces that people marked, in web-faces-points.json, are certain; others have the mean score of
-    ten searches, at five scales and in a mirror.
+    the searches that can find a face of their size, of ten at five scales and in a mirror.
     """
     with requires_extra("train"):
         from fer_edge.train.detector.label_photographs import label_photographs
@@ -90,7 +90,7 @@ def find_run_checkpoint(path: Path) -> Path:
 command(
     app,
     "fer detector train photographs --labels labels.json --output runs/faces",
-    "fer detector train photographs --labels labels.json --from runs/faces --epochs 5 -o int8",
+    "fer detector train photographs --labels labels.json --from runs/faces --lr 0.0004 -o int8",
     "fer detector train --output runs/faces --resume",
 )(train)
 

@@ -109,7 +109,8 @@ def fit_detector(
             model.load_state_dict(resumed.weights)
             remove_redundant_activations(model)
         elif recipe:
-            images = np.stack([pieces[i].pixels for i in range(_CALIBRATION_PIECES)])
+            samples = PieceDataset(train, folder, config)  # its cache goes
+            images = np.stack([samples[i].pixels for i in range(_CALIBRATION_PIECES)])
             calibrate(model, images, recipe, on_progress)
         model.train()  # Lightning trains in the mode that it finds
         saved = RunCheckpoints(output / FOLDER, METRIC)

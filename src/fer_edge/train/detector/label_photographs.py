@@ -38,7 +38,7 @@ _SIDES = (12, 300)
 """Smallest shorter and largest longer side of a face that a search is expected to find, in pixels
 of the searched image."""
 _SAME_IOU = 0.35
-"""Two searches found the same face if their boxes overlap as much."""
+"""Two searches found the same face if their boxes have at least this IoU."""
 _MAX_IOU = 0.4
 """Of two faces that overlap more, the one with the higher score is kept."""
 
@@ -59,7 +59,7 @@ def label_photographs(
 ) -> int:
     """Find the faces of `photographs/{train,val}/KIND/*` and write them to `output`.
 
-    Faces that people marked are certain. Others are YuNet's, with its score. In photographs of
+    Faces that people marked are certain. Others are those of `find_faces`. In photographs of
     kinds without people there is no face, whatever YuNet finds.
 
     Args:
@@ -101,8 +101,8 @@ def find_faces(run: Run, image: Image.Image) -> Floats:
     """YuNet's faces in an RGB image, of several searches: rows of `make_photograph`, best first.
 
     It is searched at each of `SCALES`, as it is and in a mirror. A face's score is the mean over
-    the searches that are expected to find it, its box and eyes are their mean: where there is no
-    face, one search may find one, but rarely do most.
+    the searches that are expected to find it, its box and eyes are those of the searches that did,
+    weighted by score: where there is no face, one search may find one, but rarely do most.
     """
     searches = [
         (scale, _search(run, image, scale, is_mirrored=is_mirrored))
@@ -135,7 +135,10 @@ def _search(run: Run, image: Image.Image, scale: float, *, is_mirrored: bool) ->
 
 
 def _join_searches(face: Floats, searches: Sequence[tuple[float, Floats]]) -> Floats:
-    """A face `[9]` as the searches found it together; its score is 0 where none is expected to."""
+    """A face `[9]` as the searches found it together.
+
+    One that is too large for every search is unsure, and one that is too small is none.
+    """
     smallest, largest = face[2:4].min(), face[2:4].max()
     expected, seen = 0, []
     for scale, rows in searches:
@@ -145,6 +148,8 @@ def _join_searches(face: Floats, searches: Sequence[tuple[float, Floats]]) -> Fl
         same = rows[iou(face[None, :4], rows[:, :4]) >= _SAME_IOU]
         if len(same):
             seen.append(same[same[:, 8].argmax()])
+    if not expected and smallest >= _SIDES[0]:
+        return np.append(face[:8], MIN_SCORE)
     if not seen:
         return np.append(face[:8], 0.0)
     weights = np.array([one[8] for one in seen])

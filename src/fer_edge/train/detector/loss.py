@@ -13,8 +13,8 @@ from fer_edge.train.detector.targets import iou, match
 
 _BOX_WEIGHT, _EYE_WEIGHT = 2.0, 1.0
 _SLACK = 2.0
-"""Pixels at every edge that a box may be off: labels are no more exact, and the score of a tiny
-face would be low for them."""
+"""Pixels added at every edge of both boxes before the IoU of a score's target: labels are no more
+exact, and the score of a tiny face would be low for it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def compute_losses(maps: tuple[Tensor, ...], faces: Tensor, ignored: Tensor, sid
 
     Args:
         maps: of the network, for the pieces of a batch.
-        faces, ignored: as in `pieces.Batch`.
+        faces, ignored: as in `batches.Batch`.
         side: of the pieces, in pixels.
     """
     geometry, logits = decode(maps)

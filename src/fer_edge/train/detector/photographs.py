@@ -1,4 +1,4 @@
-"""Reading photographs, with a memory of those that were read before."""
+"""Reading photographs, with a cache."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from PIL import Image
 from fer_edge.errors import DataError, SourceError
 from fer_edge.runtime.inputs.images import open_image
 
-KEPT_BYTES = 1 << 30
-"""Pixels that a `GrayPhotographs` keeps at most: about 10,000 photographs of 320 x 320."""
+CACHE_BYTES = 1 << 30
+"""Size of all caches of a training together: about 10,000 photographs of 320 x 320."""
 
 
 def read_photograph(path: Path) -> Image.Image:
@@ -33,13 +33,13 @@ class GrayPhotographs:
 
     Args:
         folder: where they are.
-        kept_bytes: of their pixels, at most.
+        cache_bytes: of their pixels, at most.
     """
 
-    def __init__(self, folder: Path, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, folder: Path, cache_bytes: int) -> None:
         self.folder = folder
-        self._free = kept_bytes
-        self._kept: dict[str, Image.Image] = {}
+        self._free = cache_bytes
+        self._cache: dict[str, Image.Image] = {}
 
     def read(self, name: str) -> Image.Image:
         """A gray image, which must not be changed.
@@ -47,11 +47,11 @@ class GrayPhotographs:
         Raises:
             DataError: it can't be read.
         """
-        if name in self._kept:
-            return self._kept[name]
+        if name in self._cache:
+            return self._cache[name]
         image = read_photograph(self.folder / name).convert("L")
         size = image.width * image.height
         if size <= self._free:
             self._free -= size
-            self._kept[name] = image
+            self._cache[name] = image
         return image

@@ -1,7 +1,8 @@
 """Training pieces: squares that are put together from parts of photographs at random scales.
 
 A piece is one part, or two by two, up to four by four. Each part shows a photograph so that one of
-its faces gets a random size, small sizes as often as large ones on a logarithmic scale.
+its faces gets a random size, small sizes as often as large ones on a logarithmic scale, or keeps
+about its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from fer_edge.errors import DataError
 from fer_edge.train.detector.batches import Piece, find_cells
 from fer_edge.train.detector.config import DetectorConfig
 from fer_edge.train.detector.labels import Floats, Photograph, mirror
-from fer_edge.train.detector.photographs import KEPT_BYTES, GrayPhotographs
+from fer_edge.train.detector.photographs import CACHE_BYTES, GrayPhotographs
 
 _PARTS = ((1, 0.35), (2, 0.3), (3, 0.2), (4, 0.15))
 """Parts in a row of a piece, and how often."""
@@ -30,9 +31,9 @@ _SCALES = (0.08, 3.0)
 """Smallest and largest scale of a photograph."""
 _EMPTY_SCALES = (0.3, 1.6)
 """The same of a photograph without faces."""
-_NATURAL, _NATURAL_SPREAD = 0.3, 0.15
-"""How often a photograph keeps about its own scale, and the standard deviation of the scale's
-logarithm: a small face then looks as cameras and JPEG leave it."""
+_NATURAL_PROBABILITY, _NATURAL_SPREAD = 0.3, 0.15
+"""How often a photograph of faces keeps about its own scale, and the standard deviation of that
+scale's logarithm: a small face then looks as cameras and JPEG leave it."""
 _MIN_LENGTH = 0.6
 """A photograph's longer side is at least this fraction of its part's side, so that a part isn't
 mostly filling."""
@@ -64,7 +65,7 @@ class PieceDataset(Dataset[Piece]):
     ) -> None:
         self.config = config
         workers = max(1, config.workers)  # each has a copy of this
-        self.photographs = GrayPhotographs(folder, KEPT_BYTES // workers)
+        self.photographs = GrayPhotographs(folder, CACHE_BYTES // workers)
         self.people: dict[str, list[Photograph]] = {}
         backgrounds: dict[str, list[Photograph]] = {}
         for one in photographs:
@@ -113,7 +114,7 @@ class PieceDataset(Dataset[Piece]):
             fitting = _MIN_LENGTH * max(height, width) / max(image.size) * min(w, h)
             smallest = min(max(self.config.min_face, fitting), largest)
             scale = _draw_log(random, smallest, largest) / min(w, h)
-            if random.random() < _NATURAL:
+            if random.random() < _NATURAL_PROBABILITY:
                 scale = math.exp(random.normal(0, _NATURAL_SPREAD))
         else:
             scale = _draw_log(random, *_EMPTY_SCALES)
