@@ -109,7 +109,9 @@ def load(path: Path) -> DetectorCheckpoint:
     try:
         model.network.load_state_dict(state)
     except RuntimeError as error:
-        raise ModelError(f"{path}: its weights don't fit: {one_line(error)}: train it again") from None
+        raise ModelError(
+            f"{path}: its weights don't fit: {one_line(error)}: train it again"
+        ) from None
     model.eval()
     if not is_finite(model):
         raise ModelError(f"{path}: holds NaN or infinite weights: train it again")
