@@ -104,11 +104,15 @@ def find_faces(run: Run, image: Image.Image) -> Floats:
     the searches that are expected to find it, its box and eyes are those of the searches that did,
     weighted by score: where there is no face, one search may find one, but rarely do most.
     """
-    searches = [
-        (scale, _search(run, image, scale, is_mirrored=is_mirrored))
-        for scale in SCALES
-        for is_mirrored in (False, True)
-    ]
+    searches = []
+    for scale in SCALES:
+        size = (max(32, round(image.width * scale)), max(32, round(image.height * scale)))
+        resized = image if scale == 1 else image.resize(size, Image.Resampling.BICUBIC)
+        ratios = np.tile([image.width / resized.width, image.height / resized.height], 4)
+        for is_mirrored in (False, True):
+            rows = _search(run, resized, is_mirrored=is_mirrored)
+            rows[:, :8] *= ratios
+            searches.append((scale, rows))
     found = np.concatenate([rows for _, rows in searches])
     found = found[found[:, 8] >= MIN_SCORE]
     found = found[np.argsort(-found[:, 8], kind="stable")]
@@ -120,18 +124,12 @@ def find_faces(run: Run, image: Image.Image) -> Floats:
     return np.concatenate([rows, np.zeros((len(rows), 1), np.float32)], 1)
 
 
-def _search(run: Run, image: Image.Image, scale: float, *, is_mirrored: bool) -> Floats:
-    """One search's faces in pixels of the image: box, eyes and score, `[N, 9]`."""
-    size = (max(32, round(image.width * scale)), max(32, round(image.height * scale)))
-    searched = image if scale == 1 else image.resize(size, Image.Resampling.BICUBIC)
-    if is_mirrored:
-        searched = ImageOps.mirror(searched)
+def _search(run: Run, image: Image.Image, *, is_mirrored: bool) -> Floats:
+    """One search's faces in pixels of the image: box, eyes and score, float32 `[N, 9]`."""
+    searched = ImageOps.mirror(image) if is_mirrored else image
     found = detect_faces(run, np.asarray(searched), _LOWEST_SCORE)
-    faces, scores = found[:, :8], found[:, 14:]
-    if is_mirrored:
-        faces = mirror(faces, searched.width)
-    ratios = np.tile([image.width / searched.width, image.height / searched.height], 4)
-    return np.concatenate([faces * ratios, scores], 1).astype(np.float32)
+    faces = mirror(found[:, :8], image.width) if is_mirrored else found[:, :8]
+    return np.concatenate([faces, found[:, 14:]], 1).astype(np.float32)
 
 
 def _join_searches(face: Floats, searches: Sequence[tuple[float, Floats]]) -> Floats:
