@@ -59,6 +59,7 @@ def train(
     ] = DEFAULTS.background,
     workers: Annotated[int, setting(TRAINING, "workers", "--workers")] = DEFAULTS.workers,
     seed: Annotated[int, setting(TRAINING, "seed", "--seed")] = DEFAULTS.seed,
+    weights: Annotated[Path | None, setting(MODEL, "weights", "--weights")] = None,
     qat_from: Annotated[
         Path | None,
         option(
@@ -97,11 +98,13 @@ def train(
         raise ConfigError("PHOTOS and --labels are missing: what to train on")
     with requires_extra("train"):
         from fer_edge.train.detector.fit import fit_detector
-        from fer_edge.train.detector.inputs import resolve_detector_config
+        from fer_edge.train.detector.inputs import CHECKPOINTS, resolve_detector_config
         from fer_edge.train.run_folder import MODEL_FILE
 
-    if qat_from is not None and qat_from.is_dir():
-        given["qat_from"] = qat_from / MODEL_FILE
+    for checkpoint in CHECKPOINTS:
+        path = given.get(checkpoint)
+        if isinstance(path, Path) and path.is_dir():
+            given[checkpoint] = path / MODEL_FILE
     config = resolve_detector_config(given, output, resume=resume)
     try:
         with show_training("reading labels") as on_progress:

@@ -79,6 +79,23 @@ def test_a_resumed_run_ends_like_an_unbroken_one(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_training_starts_from_given_weights(
+    result: DetectorFit, config: DetectorConfig, tmp_path: Path
+) -> None:
+    settings = replace(
+        config, weights=str(result.path), epochs=1, pieces=8, lr=1e-9, weight_decay=0.0, ema=0.0
+    )
+    path = fit_detector(settings, tmp_path / "run").path
+    one, other = load_file(result.path), load_file(path)
+    weights = [name for name in one if name.endswith("weight")]
+    assert weights
+    assert all(torch.allclose(one[name], other[name], atol=1e-7) for name in weights)
+    # the run knows them by content
+    initial = resolve_detector_config({"weights": path}, path.parent, resume=True)
+    with pytest.raises(ConfigError, match="weights: not what the run started with"):
+        fit_detector(initial, path.parent, resume=True)
+
+
 @pytest.fixture(scope="module")
 def quantized(
     result: DetectorFit, config: DetectorConfig, tmp_path_factory: pytest.TempPathFactory
@@ -135,6 +152,7 @@ def test_settings_of_a_resumed_run(result: DetectorFit, tmp_path: Path) -> None:
         ({"background": 2.0}, "background must be in"),
         ({"name": "a/b"}, "name must be a plain name"),
         ({"labels": ""}, "must not be empty"),
+        ({"weights": "a", "qat_from": "b"}, "weights and qat_from are both given"),
     ],
 )
 def test_settings_out_of_range(settings: dict[str, object], message: str) -> None:

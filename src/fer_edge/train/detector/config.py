@@ -36,6 +36,9 @@ class DetectorConfig:
         metadata={"help": "Folder with train/KIND/ and val/KIND/, which hold the photographs."}
     )
     labels: str = field(metadata={"help": "Labels that fer detector label wrote."})
+    weights: str = _setting(
+        "", "Run or checkpoint of a detector whose weights the training starts from."
+    )
     qat_from: str = _setting("", "Checkpoint of a trained detector, to be quantized (QAT).")
     epochs: int = _setting(30, "Number of epochs.")
     pieces: int = _setting(9600, "Pieces of photographs in an epoch.")
@@ -79,6 +82,10 @@ class DetectorConfig:
             raise ConfigError(str(error)) from None
         for is_valid, message in (
             (self.photographs and self.labels, "photographs and labels must not be empty"),
+            (
+                not (self.weights and self.qat_from),
+                "weights and qat_from are both given: an int8 model starts from its own detector",
+            ),
             (self.pieces >= self.batch_size, "pieces must be batch_size or more"),
             (
                 self.piece_side % MULTIPLE == 0 and 64 <= self.piece_side <= 1024,

@@ -66,6 +66,7 @@ def fit_detector(
     precision on the photographs of val. Pieces and every random number depend on the seed and the
     step alone, so a run that was killed and resumed ends like an unbroken one.
 
+    With `config.weights`, the training starts from a trained detector, whose channels it keeps.
     With `config.qat_from`, a trained detector is quantized: its scales are calibrated on pieces,
     and weights are trained through the rounding.
 
@@ -91,7 +92,7 @@ def fit_detector(
         read_log(output / "metrics.csv", METRIC)  # a damaged one is found now
         source, recipe = None, None
         torch.manual_seed(config.seed)
-        model = build_detector()
+        model = checkpoints.load(Path(config.weights)).model if config.weights else build_detector()
         if config.qat_from:
             source = checkpoints.load(Path(config.qat_from))
             recipe = Int8Recipe("mse", HEADS, config.epochs)

@@ -17,7 +17,9 @@ from fer_edge.train.detector.labels import Labels
 from fer_edge.train.networks.checkpoint import sha256
 from fer_edge.train.run_folder import CONFIG_FILE, INPUTS_FILE
 
-PATHS = ("photographs", "labels", "qat_from")
+CHECKPOINTS = ("weights", "qat_from")
+"""Settings that name a checkpoint."""
+PATHS = ("photographs", "labels", *CHECKPOINTS)
 """Settings that name files or folders; a resumed run may find these elsewhere."""
 _FREE = (*PATHS, "workers")
 """Settings that a resumed run may change."""
@@ -25,7 +27,7 @@ _ANEW = "train anew, in another folder"
 
 
 def describe_inputs(config: DetectorConfig, labels: Labels) -> dict[str, Any]:
-    """Digests of the labels, the photographs and the initial checkpoint, and the settings.
+    """Digests of the labels, the photographs and the initial checkpoints, and the settings.
 
     Raises:
         DataError: a labelled photograph is missing.
@@ -42,10 +44,11 @@ def describe_inputs(config: DetectorConfig, labels: Labels) -> dict[str, Any]:
             ) from None
         digest.update(hashlib.sha256(content).digest())
     settings = {name: value for name, value in asdict(config).items() if name not in _FREE}
+    given = {name: getattr(config, name) for name in CHECKPOINTS}
     return {
         "labels": labels.sha256,
         "photographs": digest.hexdigest(),
-        "qat_from": sha256(Path(config.qat_from)) if config.qat_from else None,
+        **{name: sha256(Path(path)) if path else None for name, path in given.items()},
         "settings": settings,
     }
 
