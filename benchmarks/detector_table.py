@@ -3,9 +3,10 @@
 FER_EDGE_DETECTOR=yunet.onnx python -m benchmarks.detector_table PHOTOGRAPHS LABELS [--keep]
 
 PHOTOGRAPHS is a folder with val/KIND/, LABELS the file of `fer detector label`. Both detectors
-search the photographs of val as `fer detector evaluate` does, and mosaics of 1,920 px, each made
-of 16 of these photographs, as `fer infer` does: once at 640 px, and with a second look. Times are
-of one run in which both have turns. `--keep` writes benchmarks/results/detector.json.
+search the photographs of val once, as `fer detector evaluate` does, and by default, as `fer infer`
+does: with a second look for small faces. Mosaics of 1,920 px, each made of 16 of these photographs,
+are searched in both ways. Times are of one run in which both have turns. `--keep` writes
+benchmarks/results/detector.json.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from time import perf_counter
 
 import numpy as np
 import onnx
-from PIL import Image
 
+from benchmarks.lib.mosaics import CELL, CELLS, count_inside, make_mosaic
 from benchmarks.lib.result_tables import save_result, to_markdown
 from benchmarks.lib.timing import compare, time_in_turns
 from fer_edge.runtime.detection.detector import SIDE, Detection, Detector
@@ -30,15 +31,14 @@ from fer_edge.runtime.formats.spec_reader import read_detector_spec
 from fer_edge.train.detector.checkpoint import make_network
 from fer_edge.train.detector.evaluate import DetectorReport, evaluate_detector
 from fer_edge.train.detector.labels import Photograph, read_labels
-from fer_edge.train.detector.metrics import Tally
+from fer_edge.train.detector.metrics import Tally, count_false
 from fer_edge.train.detector.network import count_multiplications
 from fer_edge.train.detector.photographs import read_photograph
 
 SIDES = (640, 320)
 FRAME = (480, 640)
 """Height and width, in pixels, for the number of multiplications."""
-CELLS, CELL = 4, 480
-"""Photographs in a row of a mosaic, and the side of each one's place in pixels."""
+AUTO = "--detect-side auto"
 SEED = 0
 TIMED, ROUNDS = 8, 10
 """Photographs of one timed call, and rounds."""
@@ -76,45 +76,38 @@ def describe_size(size: str) -> str:
     return f"{low} to {high} px" if high else f"{low} px or more"
 
 
-def make_mosaic(
-    photographs: Sequence[Photograph], folder: Path
-) -> tuple[Image.Image, Photograph, list[tuple[int, int]]]:
-    """A gray mosaic of 16 photographs in four rows, each in its own size.
-
-    Args:
-        photographs: `CELLS` x `CELLS` of them, of at most `CELL` pixels.
-        folder: where they are.
-
-    Returns:
-        The mosaic; its labels; the places, x and y of the upper left corner, of the photographs
-        without people.
-    """
-    mosaic = Image.new("L", (CELLS * CELL, CELLS * CELL))
-    empty, parts = [], []
-    for i, photograph in enumerate(photographs):
-        x, y = CELL * (i % CELLS), CELL * (i // CELLS)
-        mosaic.paste(read_photograph(folder / photograph.name).convert("L"), (x, y))
-        offset = np.array([x, y], np.float32)
-        boxes, eyes = photograph.boxes.copy(), photograph.eyes + np.tile(offset, 2)
-        boxes[:, :2] += offset
-        parts.append((boxes, eyes, photograph.scores, photograph.is_marked))
-        if not photograph.kind.has_people:
-            empty.append((x, y))
-    name = photographs[0].name
-    labels = Photograph(name, *(np.concatenate(column) for column in zip(*parts, strict=True)))
-    return mosaic, labels, empty
-
-
 def to_rows(found: Sequence[Detection]) -> np.ndarray:
     """Detections as a tally takes them: float32 `[N, 9]`; the eyes aren't compared."""
     rows = [[*one.box, 0, 0, 0, 0, one.score] for one in found]
     return np.array(rows, np.float32).reshape(-1, 9)
 
 
-def count_inside(found: Sequence[Detection], places: Sequence[tuple[int, int]]) -> int:
-    """How many faces have their centre in one of these places of a mosaic."""
-    centres = ((x + w / 2, y + h / 2) for x, y, w, h in (one.box for one in found))
-    return sum((CELL * int(x // CELL), CELL * int(y // CELL)) in places for x, y in centres)
+def default_rows(
+    paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
+) -> Iterator[Row]:
+    """Recall and false faces of the default search, by sizes in pixels of the photograph."""
+    tallies, false = {}, {}
+    for name, path in paths.items():
+        detector, tally = Detector(path), Tally(0.0)
+        counts: dict[str, list[int]] = {}
+        for photograph in val:
+            found = to_rows(detector(read_photograph(folder / photograph.name)))
+            tally.add(found, photograph, 1.0)
+            if photograph.kind.is_background:
+                counts.setdefault(photograph.kind_name, []).append(count_false(found, photograph))
+        tallies[name], false[name] = tally, counts
+    marked = len(tallies[OURS].marked)
+    yield [
+        f"{AUTO}: recall of {marked:,} marked faces",
+        *(f"{100 * one.recall:.2f} %" for one in tallies.values()),
+    ]
+    by_size = [one.recall_by_size() for one in tallies.values()]
+    for size, (count, _) in by_size[0].items():
+        shown = (f"{100 * one[size][1]:.1f} %" for one in by_size)
+        yield [f"{AUTO}: of the {count:,} of {describe_size(size)}", *shown]
+    for kind in false[OURS]:
+        shown = (f"{np.mean(one[kind]):.3f}" for one in false.values())
+        yield [f"{AUTO}: false faces on each photograph of kind {kind}", *shown]
 
 
 def look_again(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path) -> Iterator[Row]:
@@ -139,7 +132,7 @@ def look_again(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Pat
             false[key] += count_inside(found, places)
     name = f"{mosaics} mosaics of {CELLS * CELL:,} px, "
     for way in ("one search", "auto"):
-        at = f"at {SIDE} px" if way == "one search" else "--detect-side auto"
+        at = f"at {SIDE} px" if way == "one search" else AUTO
         marked = len(tallies[OURS, way].marked)
         yield [
             f"{name}{at}: recall of {marked:,} marked faces",
@@ -206,8 +199,9 @@ def measure(paths: Mapping[str, Path], photographs: Path, labels: Path) -> list[
         name: [evaluate_detector(path, val, photographs, side=side) for side in SIDES]
         for name, path in paths.items()
     }
-    rows = [*quality_rows(reports), *look_again(paths, val, photographs)]
-    rows += time_rows(paths, val, photographs)
+    rows = list(quality_rows(reports))
+    for more in (default_rows, look_again, time_rows):
+        rows += more(paths, val, photographs)
     network = make_network(read_detector_spec(paths[OURS]))
     counts = count_multiplications(network, *FRAME), count_in_graph(paths[YUNET], *FRAME)
     height, width = FRAME

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,18 @@ import onnx
 import pytest
 from benchmarks import detector_table
 from benchmarks.detector_table import (
-    CELL,
     OURS,
     YUNET,
     count_in_graph,
-    count_inside,
+    default_rows,
     describe_size,
     look_again,
-    make_mosaic,
     quality_rows,
     time_rows,
     to_rows,
 )
+from benchmarks.lib import mosaics
+from benchmarks.lib.mosaics import CELL, count_inside, make_mosaic
 from onnx import TensorProto, helper
 
 from fer_edge.detector_spec import DetectorMetrics
@@ -87,6 +88,44 @@ def test_a_mosaic_has_the_faces_where_the_photographs_are(
     assert to_rows(found)[:, -1].tolist() == pytest.approx([0.9, 0.8])
 
 
+def test_a_photograph_that_is_too_large_for_a_mosaic(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, val: list[Photograph]
+) -> None:
+    monkeypatch.setattr(mosaics, "CELL", 40)
+    with pytest.raises(ValueError, match=r"^val/.*: larger than 40 px: shrink it$"):
+        make_mosaic(val, folder)
+
+
+def test_what_the_default_search_finds(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, val: list[Photograph]
+) -> None:
+    """Detectors that find a face twice, or none, in each photograph."""
+    last = val[-1]
+    box = tuple(last.boxes[0].round().astype(int).tolist())
+
+    class Found:
+        def __init__(self, path: Path) -> None:
+            self.count = {"none": 0, "two": 2}[path.name]
+
+        def __call__(self, _: object) -> list[Detection]:
+            return [Detection(box, 0.9, EYES)] * self.count
+
+    monkeypatch.setattr(detector_table, "Detector", Found)
+    monkeypatch.setattr(detector_table, "read_photograph", lambda _: None)
+    paths = {OURS: Path("two"), YUNET: Path("none")}
+    thing = replace(last, name="val/object/a.png", is_marked=np.zeros(1, np.bool_))
+    photographs = [last, thing, *(one for one in val if one.is_empty)]
+    recall, size, *false = default_rows(paths, photographs, folder)
+    assert recall == ["--detect-side auto: recall of 1 marked faces", "100.00 %", "0.00 %"]
+    assert size[0].startswith("--detect-side auto: of the 1 of ")
+    assert size[1:] == ["100.0 %", "0.0 %"]
+    name = "--detect-side auto: false faces on each photograph of kind"
+    assert false == [
+        [f"{name} object", "1.000", "0.000"],  # a face is found once
+        [f"{name} animal", "2.000", "0.000"],
+    ]
+
+
 def test_what_a_second_look_finds(
     monkeypatch: pytest.MonkeyPatch, folder: Path, val: list[Photograph]
 ) -> None:
@@ -99,14 +138,14 @@ def test_what_a_second_look_finds(
         def __call__(self, mosaic: object) -> list[Detection]:
             if self.side:
                 return []
-            boxes = mosaics[id(mosaic)].boxes.round().astype(int).tolist()
+            boxes = made_of[id(mosaic)].boxes.round().astype(int).tolist()
             return [Detection(tuple(box), 0.9, EYES) for box in boxes]
 
-    mosaics: dict[int, Photograph] = {}
+    made_of: dict[int, Photograph] = {}
 
     def remember(*arguments: object) -> object:
         made = make_mosaic(*arguments)  # type: ignore[arg-type]
-        mosaics[id(made[0])] = made[1]
+        made_of[id(made[0])] = made[1]
         return made
 
     monkeypatch.setattr(detector_table, "Detector", Found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,24 @@ def test_train_and_resume(fer: Fer, photographs: Path, tmp_path: Path) -> None:
     ran = fer("detector", "train", photographs, "--output", run)
     assert (ran.code, ran.out) == (2, "")
     assert "PHOTOS and --labels are missing" in ran.err
+
+
+def test_train_from_a_run(fer: Fer, photographs: Path, checkpoint: Path, tmp_path: Path) -> None:
+    """The folder of a run stands for its checkpoint."""
+    given = ("detector", "train", photographs, "--labels", photographs / "labels.json")
+    settings = ("--pieces", 8, "--batch-size", 8, "--piece-side", 64, "--max-face", 60)
+    (tmp_path / "first").mkdir()
+    shutil.copy(checkpoint, tmp_path / "first" / "model.safetensors")
+    for option, output in (("--weights", "second"), ("--from", "int8")):
+        ran = fer(
+            *(*given, *settings, "--epochs", 1, option, tmp_path / "first"),
+            *("--output", tmp_path / output),
+        )
+        assert ran.code == 0, ran.err
+    assert read_detector_spec(tmp_path / "int8" / "model.safetensors").quantization.int8
+    ran = fer(*given, "--weights", checkpoint, "--from", checkpoint)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--weights and --from are both given" in ran.err
 
 
 def test_evaluate(fer: Fer, photographs: Path, checkpoint: Path) -> None:

@@ -90,7 +90,8 @@ def find_run_checkpoint(path: Path) -> Path:
 command(
     app,
     "fer detector train photographs --labels labels.json --output runs/faces",
-    "fer detector train photographs --labels labels.json --from runs/faces --lr 0.0004 -o int8",
+    "fer detector train photographs --labels labels.json --from runs/faces -o int8 --epochs 5"
+    " --lr 0.0004 --ema 0.998",
     "fer detector train --output runs/faces --resume",
 )(train)
 

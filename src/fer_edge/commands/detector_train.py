@@ -98,13 +98,8 @@ def train(
         raise ConfigError("PHOTOS and --labels are missing: what to train on")
     with requires_extra("train"):
         from fer_edge.train.detector.fit import fit_detector
-        from fer_edge.train.detector.inputs import CHECKPOINTS, resolve_detector_config
-        from fer_edge.train.run_folder import MODEL_FILE
+        from fer_edge.train.detector.inputs import resolve_detector_config
 
-    for checkpoint in CHECKPOINTS:
-        path = given.get(checkpoint)
-        if isinstance(path, Path) and path.is_dir():
-            given[checkpoint] = path / MODEL_FILE
     config = resolve_detector_config(given, output, resume=resume)
     try:
         with show_training("reading labels") as on_progress:

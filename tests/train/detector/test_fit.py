@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fer_edge.errors import ConfigError, DataError, SpecError
+from fer_edge.errors import ConfigError, DataError, ModelError, SpecError
+from fer_edge.runtime.detection.find_detector import BUILT_IN, find_detector
 from fer_edge.runtime.formats.spec_reader import read_detector_spec, read_spec
 from fer_edge.train.callbacks import read_log
 from fer_edge.train.detector import checkpoint
@@ -18,6 +19,7 @@ from fer_edge.train.detector.config import DetectorConfig
 from fer_edge.train.detector.fit import DetectorFit, fit_detector
 from fer_edge.train.detector.inputs import resolve_detector_config
 from fer_edge.train.detector.module import METRIC
+from tests.support.detectors import save_detector
 from tests.support.photographs import write_photographs
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 64, 96), dtype=np.uint8)
@@ -96,6 +98,19 @@ def test_a_training_starts_from_given_weights(
         fit_detector(initial, path.parent, resume=True)
 
 
+def test_the_channels_of_given_weights_are_kept(config: DetectorConfig, tmp_path: Path) -> None:
+    small = save_detector(tmp_path)
+    path = fit_detector(
+        replace(config, weights=str(small), epochs=1, pieces=8), tmp_path / "run"
+    ).path
+    assert checkpoint.load(path).spec.widths == checkpoint.load(small).spec.widths
+
+
+def test_an_exported_detector_is_no_checkpoint() -> None:
+    with pytest.raises(ModelError, match=r"detector\.onnx: an exported detector, not a checkpoint"):
+        checkpoint.load(find_detector(BUILT_IN))
+
+
 @pytest.fixture(scope="module")
 def quantized(
     result: DetectorFit, config: DetectorConfig, tmp_path_factory: pytest.TempPathFactory
@@ -152,7 +167,7 @@ def test_settings_of_a_resumed_run(result: DetectorFit, tmp_path: Path) -> None:
         ({"background": 2.0}, "background must be in"),
         ({"name": "a/b"}, "name must be a plain name"),
         ({"labels": ""}, "must not be empty"),
-        ({"weights": "a", "qat_from": "b"}, "weights and qat_from are both given"),
+        ({"weights": "a", "qat_from": "b"}, "--weights and --from are both given"),
     ],
 )
 def test_settings_out_of_range(settings: dict[str, object], message: str) -> None:

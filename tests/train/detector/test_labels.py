@@ -11,7 +11,13 @@ from PIL import Image
 from fer_edge.errors import DataError
 from fer_edge.train.detector import label_photographs as labelling
 from fer_edge.train.detector.label_photographs import box_of_points, join_marks, label_photographs
-from fer_edge.train.detector.labels import make_photograph, mirror, read_labels, write_labels
+from fer_edge.train.detector.labels import (
+    MIN_SCORE,
+    make_photograph,
+    mirror,
+    read_labels,
+    write_labels,
+)
 
 FACE = [10, 20, 30, 40, 18, 35, 32, 35, 0.7, 0]
 
@@ -128,6 +134,24 @@ def test_a_face_is_certain_where_most_searches_find_it(monkeypatch: pytest.Monke
     image.paste((0, 0, 0), (100, 0, 200, 200))
     (row,) = labelling.find_faces(lambda _: {}, image)
     assert row == pytest.approx([20, 30, 40, 40, 30, 42, 50, 43, 0.8, 0], abs=0.5)
+
+
+@pytest.mark.parametrize(("side", "scores"), [(700, [MIN_SCORE]), (400, [0.9]), (4, [])])
+def test_a_face_that_no_search_can_find(
+    monkeypatch: pytest.MonkeyPatch, side: int, scores: list[float]
+) -> None:
+    """One that is too large is unsure, one that is too small is none."""
+
+    def detect(_: object, pixels: np.ndarray, __: float) -> np.ndarray:
+        x = (1000 - side) / 2
+        face = np.array([[x, x, side, side, *[500.0] * 10, 0]], np.float32)
+        face *= pixels.shape[0] / 1000
+        face[:, 14] = 0.9
+        return face
+
+    monkeypatch.setattr(labelling, "detect_faces", detect)
+    rows = labelling.find_faces(lambda _: {}, Image.new("RGB", (1000, 1000)))
+    assert rows[:, 8].tolist() == pytest.approx(scores)
 
 
 def test_what_half_of_the_searches_find_is_unsure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,12 @@ bool `[N, cells]`."""
 
 
 def find_cells(faces: Floats, side: int) -> npt.NDArray[np.bool_]:
-    """The cells, bool `[cells]`, whose centres lie in a box, and those that hold its centre."""
+    """The cells, bool `[cells]`, whose centres lie in a box, and those that hold its centre.
+
+    Args:
+        faces: float32 `[N, 4 or more]`, box first, in pixels of the piece.
+        side: of the piece, in pixels.
+    """
     found = []
     for stride in STRIDES:
         count = side // stride

@@ -16,6 +16,7 @@ from safetensors.torch import save as serialize
 from fer_edge.atomic import write_bytes
 from fer_edge.detector_spec import DetectorSpec
 from fer_edge.errors import ModelError
+from fer_edge.runtime.formats.model_files import model_type
 from fer_edge.runtime.formats.spec_reader import read_detector_spec
 from fer_edge.spec_document import KEY
 from fer_edge.text import one_line
@@ -25,6 +26,8 @@ from fer_edge.train.networks.checkpoint import QUANTIZED_PREFIX
 from fer_edge.train.networks.pixel_model import is_finite
 
 Floats = npt.NDArray[np.float32]
+CHECKPOINT = ".safetensors"
+"""The suffix of a checkpoint."""
 Run = Callable[[npt.NDArray[np.uint8]], Floats]
 """From gray images, uint8 `[N, H, W]` with sides that are multiples of 32, to `[N, 9, cells]`."""
 
@@ -93,9 +96,11 @@ def load(path: Path) -> DetectorCheckpoint:
 
     Raises:
         SpecError: the header's spec is missing, newer, damaged, or not a detector's.
-        ModelError: the file is damaged, or its weights don't fit or aren't finite.
+        ModelError: the file is damaged or no checkpoint, or its weights don't fit or aren't finite.
     """
     spec = read_detector_spec(path)
+    if model_type(path) != CHECKPOINT:
+        raise ModelError(f"{path}: an exported detector, not a checkpoint: give its run")
     try:
         state = load_file(path)
     except SafetensorError as error:

@@ -55,7 +55,7 @@ class DetectorConfig:
     )
     min_face: int = _setting(7, "Smallest face to find (its shorter side), in pixels.")
     max_face: int = _setting(288, "Largest face that a piece is scaled to, in pixels.")
-    # milder than for the classifier: an eight-pixel face has nothing to lose
+    # milder than for the classifier: a face of ten pixels has nothing to lose
     corruption: Corruption = field(
         default_factory=lambda: Corruption(
             fraction=0.2, blur=1.5, motion=4.0, min_side=0.6, noise=20.0, quality=15.0
@@ -84,7 +84,7 @@ class DetectorConfig:
             (self.photographs and self.labels, "photographs and labels must not be empty"),
             (
                 not (self.weights and self.qat_from),
-                "weights and qat_from are both given: an int8 model starts from its own detector",
+                "--weights and --from are both given: an int8 model takes --from alone",
             ),
             (self.pieces >= self.batch_size, "pieces must be batch_size or more"),
             (

@@ -16,13 +16,12 @@ from fer_edge.runtime.detection.detector import Finder, open_finder, search_shru
 from fer_edge.runtime.detection.shrink import shrunk_size
 from fer_edge.runtime.formats.model_files import model_type
 from fer_edge.train.detector import checkpoint as checkpoints
+from fer_edge.train.detector.checkpoint import CHECKPOINT
 from fer_edge.train.detector.labels import Photograph
 from fer_edge.train.detector.metrics import Tally, count_false
 from fer_edge.train.detector.module import LOWEST_SCORE
 from fer_edge.train.detector.photographs import read_photograph
 from fer_edge.train.progress import ProgressCallback, ignore_progress
-
-CHECKPOINT = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,8 @@ def evaluate_detector(
         rows = search_shrunk(find, image, side)
         tally.add(rows, photograph, shrunk_size(image.size, side)[0] / image.width)
         if photograph.kind.is_background:
-            kind = photograph.name.split("/")[1]
             found = rows[rows[:, -1] >= threshold]
-            false_faces.setdefault(kind, []).append(count_false(found, photograph))
+            false_faces.setdefault(photograph.kind_name, []).append(count_false(found, photograph))
         on_progress("photographs", done, len(photographs))
     return DetectorReport(
         str(path),

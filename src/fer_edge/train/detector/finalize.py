@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from fer_edge.train.detector.config import DetectorConfig
 from fer_edge.train.detector.labels import Labels, Photograph
 from fer_edge.train.detector.metrics import Tally
 from fer_edge.train.detector.module import LOWEST_SCORE, NMS_THRESHOLD, SCORE_THRESHOLD
-from fer_edge.train.detector.network import FaceDetector, Widths
+from fer_edge.train.detector.network import FaceDetector
 from fer_edge.train.detector.whole import WholePhotographs
 from fer_edge.train.finalize import TOOLS
 
@@ -30,13 +30,17 @@ _LICENCE = "see the model card; photographs of the web and of research data sets
 
 
 def finalize_detector(
-    trained: FaceDetector, config: DetectorConfig, labels: Labels, val: WholePhotographs
+    trained: FaceDetector,
+    widths: Sequence[int],
+    config: DetectorConfig,
+    labels: Labels,
+    val: WholePhotographs,
 ) -> DetectorCheckpoint:
-    """The checkpoint of a trained float network, with its metrics on val."""
+    """The checkpoint of a trained float network with these `Widths`, with its metrics on val."""
     spec = DetectorSpec(
         name=config.name,
         version=config.version,
-        widths=astuple(Widths()),
+        widths=tuple(widths),
         input=DetectorInput(trained.mean, trained.std),
         score_threshold=SCORE_THRESHOLD,
         nms_threshold=NMS_THRESHOLD,

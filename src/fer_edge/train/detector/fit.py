@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import Callback
 
@@ -24,7 +25,7 @@ from fer_edge.train.detector.finalize import add_quantized_detector, finalize_de
 from fer_edge.train.detector.inputs import check_inputs, describe_inputs, save_inputs
 from fer_edge.train.detector.labels import Photograph, read_labels
 from fer_edge.train.detector.module import METRIC, LitDetector
-from fer_edge.train.detector.network import HEADS, build_detector
+from fer_edge.train.detector.network import HEADS, Widths, build_detector
 from fer_edge.train.detector.pieces import PieceDataset
 from fer_edge.train.detector.whole import WholePhotographs, make_validation_loader
 from fer_edge.train.evaluation import plots
@@ -92,7 +93,10 @@ def fit_detector(
         read_log(output / "metrics.csv", METRIC)  # a damaged one is found now
         source, recipe = None, None
         torch.manual_seed(config.seed)
-        model = checkpoints.load(Path(config.weights)).model if config.weights else build_detector()
+        model, widths = build_detector(), astuple(Widths())
+        if config.weights:
+            initial = checkpoints.load(Path(config.weights))
+            model, widths = initial.model, initial.spec.widths
         if config.qat_from:
             source = checkpoints.load(Path(config.qat_from))
             recipe = Int8Recipe("mse", HEADS, config.epochs)
@@ -110,9 +114,7 @@ def fit_detector(
             model.load_state_dict(resumed.weights)
             remove_redundant_activations(model)
         elif recipe:
-            samples = PieceDataset(train, folder, config)  # its cache goes
-            images = np.stack([samples[i].pixels for i in range(_CALIBRATION_PIECES)])
-            calibrate(model, images, recipe, on_progress)
+            calibrate(model, _draw_images(train, config), recipe, on_progress)
         model.train()  # Lightning trains in the mode that it finds
         saved = RunCheckpoints(output / FOLDER, METRIC)
         callbacks: list[Callback] = [
@@ -150,12 +152,21 @@ def fit_detector(
         if source and recipe:
             checkpoint = add_quantized_detector(source, trained, recipe, config)
         else:
-            checkpoint = finalize_detector(trained, config, labels, photographs)
+            checkpoint = finalize_detector(trained, widths, config, labels, photographs)
         path = output / MODEL_FILE
         checkpoints.save(checkpoint, path)
         if log := read_log(output / "metrics.csv", METRIC):
             plots.save_figure(plots.plot_curves(log, METRIC), output / "curves.png")
         return DetectorFit(path, checkpoint)
+
+
+def _draw_images(train: Sequence[Photograph], config: DetectorConfig) -> npt.NDArray[np.uint8]:
+    """Pieces for calibration, uint8 `[192, S, S]`.
+
+    They are of a data set of their own, whose photographs don't stay in memory.
+    """
+    pieces = PieceDataset(train, Path(config.photographs), config)
+    return np.stack([pieces[i].pixels for i in range(_CALIBRATION_PIECES)])
 
 
 def _announce(

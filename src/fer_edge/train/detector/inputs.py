@@ -15,7 +15,7 @@ from fer_edge.schema import parse
 from fer_edge.train.detector.config import DetectorConfig
 from fer_edge.train.detector.labels import Labels
 from fer_edge.train.networks.checkpoint import sha256
-from fer_edge.train.run_folder import CONFIG_FILE, INPUTS_FILE
+from fer_edge.train.run_folder import CONFIG_FILE, INPUTS_FILE, MODEL_FILE
 
 CHECKPOINTS = ("weights", "qat_from")
 """Settings that name a checkpoint."""
@@ -82,7 +82,8 @@ def resolve_detector_config(
     """Make the settings of a new run, or read those of the run that is resumed.
 
     Args:
-        given: the settings that the user chose; paths become absolute.
+        given: the settings that the user chose; paths become absolute, and the folder of a run its
+            checkpoint.
         output: the run's folder.
         resume: whether the run in `output` is resumed; only paths and workers may then differ.
 
@@ -90,7 +91,7 @@ def resolve_detector_config(
         ConfigError: a setting is wrong or contradicts the resumed run's, or there is no run.
     """
     given = {
-        name: str(Path(str(value)).resolve()) if name in PATHS and value else value
+        name: str(_resolve(name, Path(str(value)))) if name in PATHS and value else value
         for name, value in given.items()
     }
     path = output / CONFIG_FILE
@@ -109,3 +110,8 @@ def resolve_detector_config(
         return parse(DetectorConfig, {**before, **given}, "settings", unknown="reject")
     except ValueError as error:
         raise ConfigError(str(error)) from None
+
+
+def _resolve(name: str, path: Path) -> Path:
+    is_run = name in CHECKPOINTS and path.is_dir()
+    return (path / MODEL_FILE if is_run else path).resolve()

@@ -75,9 +75,14 @@ class Photograph:
     is_marked: npt.NDArray[np.bool_]
 
     @property
+    def kind_name(self) -> str:
+        """The folder that it is in, a key of `KINDS`."""
+        return self.name.split("/")[1]
+
+    @property
     def kind(self) -> Kind:
         """What is known of its folder."""
-        return KINDS[self.name.split("/")[1]]
+        return KINDS[self.kind_name]
 
     @property
     def is_certain(self) -> npt.NDArray[np.bool_]:

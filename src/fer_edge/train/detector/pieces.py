@@ -70,7 +70,7 @@ class PieceDataset(Dataset[Piece]):
         backgrounds: dict[str, list[Photograph]] = {}
         for one in photographs:
             kinds = backgrounds if one.kind.is_background else self.people
-            kinds.setdefault(one.name.split("/")[1], []).append(one)
+            kinds.setdefault(one.kind_name, []).append(one)
         self.backgrounds = list(backgrounds.values())
         self.empty = [one for kind in self.backgrounds for one in kind if one.is_empty]
         if not self.people:
