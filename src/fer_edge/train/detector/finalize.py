@@ -9,6 +9,7 @@ import numpy as np
 
 from fer_edge.detector_spec import DetectorInput, DetectorMetrics, DetectorSpec
 from fer_edge.runtime.detection.cells import select_faces
+from fer_edge.runtime.detection.detector import SIDE
 from fer_edge.spec import DataSpec, Int8Recipe
 from fer_edge.train.detector.checkpoint import DetectorCheckpoint
 from fer_edge.train.detector.config import DetectorConfig
@@ -19,8 +20,6 @@ from fer_edge.train.detector.network import FaceDetector
 from fer_edge.train.detector.whole import WholePhotographs
 from fer_edge.train.finalize import TOOLS
 
-SIDE = 640
-"""Longer side to which the runtime shrinks a photograph by default, in pixels."""
 INTENDED_USE = (
     "Finding faces in photographs and video on small boards, so that their expressions can be "
     "read, with the consent of those seen. It recognizes nobody. Not for surveillance."
