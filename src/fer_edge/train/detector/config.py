@@ -53,7 +53,7 @@ class DetectorConfig:
     background: float = _setting(
         0.3, "Fraction of the parts of pieces that show photographs without people."
     )
-    min_face: int = _setting(7, "Smallest face to find (its shorter side), in pixels.")
+    min_face: int = _setting(10, "Smallest face to find (its shorter side), in pixels.")
     max_face: int = _setting(288, "Largest face that a piece is scaled to, in pixels.")
     # milder than for the classifier: a face of ten pixels has nothing to lose
     corruption: Corruption = field(

@@ -23,9 +23,9 @@ from fer_edge.train.detector.config import DetectorConfig
 from fer_edge.train.detector.labels import Floats, Photograph, mirror
 from fer_edge.train.detector.photographs import CACHE_BYTES, GrayPhotographs
 
-_PARTS = ((1, 0.35), (2, 0.3), (3, 0.2), (4, 0.15))
+_PARTS = ((1, 0.25), (2, 0.3), (3, 0.25), (4, 0.2))
 """Parts in a row of a piece, and how often."""
-_KIND_WEIGHTS = {"web": 0.58, "mask": 0.14, "crowd": 0.12, "flickr": 0.1, "coco": 0.06}
+_KIND_WEIGHTS = {"web": 0.62, "mask": 0.16, "crowd": 0.06, "flickr": 0.1, "coco": 0.06}
 """How often a part that may show people shows a photograph of each kind."""
 _SCALES = (0.08, 3.0)
 """Smallest and largest scale of a photograph."""
