@@ -338,6 +338,8 @@ class Searches:
         ((2000, 1500), [], [640, 320, 1920], 0),
         ((6000, 100), [], [640, 320, 1920], 0),
         ((600, 400), [], [600, 320, 1200], 0),
+        ((600, 400), [(50, 40, 120, 127)], [600], 1),
+        ((600, 400), [(50, 40, 120, 129)], [600, 320], 1),
         ((600, 400), [(9, 9, 5, 5), (90, 90, 40, 50)], [600], 1),
         ((600, 400), [(9, 9, 12, 12), (90, 90, 5, 5)], [600, 1200], 2),
         ((300, 300), [], [300, 600], 0),
@@ -364,6 +366,26 @@ def test_an_image_is_searched_again_where_faces_may_be_missed(
     find.sides.clear()
     Detector(Path("x"), side=640)(image)
     assert find.sides == sides[:1]
+
+
+@pytest.mark.parametrize("score", [0.6, 0.95])
+def test_a_part_of_a_face_that_fills_the_image_is_dropped(
+    score: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it is the more certain one, or lies elsewhere."""
+    eye, other = [90, 80, 218, 240], [560, 10, 60, 60]
+
+    def find(image: Image.Image) -> npt.NDArray[np.float32]:
+        if image.width == 320:
+            return np.array([[49, 12, 194, 222, 0, 0, 1, 1, 0.9]], np.float32)
+        found = [[*eye, 0, 0, 1, 1, score], [*other, 0, 0, 1, 1, 0.5]]
+        return np.array(sorted(found, key=lambda row: -row[8]), np.float32)
+
+    monkeypatch.setattr(module, "open_finder", lambda *_, **__: (find, 0.5))
+    found = Detector(Path("x"))(Image.new("L", (640, 480)))
+    whole = [98, 24, 388, 444]
+    expected = [whole, other] if score < 0.9 else [eye, whole, other]
+    np.testing.assert_allclose([one.box for one in found], expected, atol=2)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from fer_edge.errors import ConfigError, MissingSpecError, ModelError
+from fer_edge.runtime.boxes import iou
 from fer_edge.runtime.detection.cells import find_faces, keep_best, open_cells
 from fer_edge.runtime.detection.engines import (
     Floats,
@@ -35,13 +36,19 @@ from fer_edge.runtime.preprocess import Box
 SIDE = 640
 """Longer side to which a larger image is shrunk first, in pixels."""
 CLOSE_SIDE = 320
-"""The same of a second search, where no face was found: for one that fills the image."""
+"""The same of a second search, where no face was found or a large one, which may be a part of one
+that fills the image."""
+CLOSE = 128
+"""Longer side of a face, in pixels of the first search, from which it is searched for so."""
 CROWD_SIDE = 1920
 """The same of a last search for small faces, which takes nine times as long as the first one. An
 image is enlarged for it, twice at most."""
 SMALL = 32
 """Shorter side of a face, in pixels of the first search: where it finds none or such a face, it may
 have missed others."""
+_SAME_IOU, _MIN_INSIDE = 0.5, 0.7
+"""IoU of boxes of the same face, and the fraction of a box that lies in the face that it is part
+of."""
 MAX_SIDE = 16_384
 """Largest side that may be set, in pixels."""
 MIN_FACE = 10
@@ -161,10 +168,11 @@ class Detector:
     def _look_again(self, image: Image.Image, rows: Floats, *, for_crowd: bool) -> Floats:
         """The faces `rows` of the first search, and those that it may have missed."""
         longer = max(image.size)
-        if not len(rows) and longer > CLOSE_SIDE:
-            rows = search_shrunk(self._find, image, CLOSE_SIDE)
-        smallest = rows[:, 2:4].min() if len(rows) else 0.0
         factor = min(1.0, SIDE / longer)
+        largest = rows[:, 2:4].max() * factor if len(rows) else CLOSE
+        if largest >= CLOSE and longer > CLOSE_SIDE:
+            rows = _add_close(rows, search_shrunk(self._find, image, CLOSE_SIDE))
+        smallest = rows[:, 2:4].min() if len(rows) else 0.0
         if not for_crowd or smallest * factor >= SMALL:
             return rows
         with self._crowd:
@@ -174,6 +182,20 @@ class Detector:
         others[:, :-1] /= np.float32(enlarged)
         others = others[others[:, 2:4].min(1) * factor < 2 * SMALL]
         return keep_best(np.concatenate([rows, others]), MAX_CANDIDATES, NMS_THRESHOLD)
+
+
+def _add_close(rows: Floats, closer: Floats) -> Floats:
+    """Add the faces of a search at a lower resolution, and drop what is only a part of one."""
+    if not len(rows) or not len(closer):
+        return rows if len(rows) else closer
+    overlap = iou(closer[:, None, :4], rows[None, :, :4])
+    closer = closer[overlap.max(1) < _SAME_IOU]
+    ends = np.minimum(rows[:, None, :2] + rows[:, None, 2:4], closer[:, :2] + closer[:, 2:4])
+    shared = (ends - np.maximum(rows[:, None, :2], closer[:, :2])).clip(0).prod(2)
+    is_part = shared > _MIN_INSIDE * rows[:, None, 2:4].prod(2)
+    is_part &= rows[:, None, -1] < closer[:, -1]
+    kept = rows[~is_part.any(1)]
+    return keep_best(np.concatenate([closer, kept]), MAX_CANDIDATES, NMS_THRESHOLD)
 
 
 def search_shrunk(find: Finder, image: Image.Image, side: int) -> Floats:
