@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from fer_edge.errors import ConfigError, MissingSpecError, ModelError
-from fer_edge.runtime.boxes import iou
+from fer_edge.runtime.boxes import area, intersection, iou
 from fer_edge.runtime.detection.cells import find_faces, keep_best, open_cells
 from fer_edge.runtime.detection.engines import (
     Floats,
@@ -188,11 +188,9 @@ def _add_close(rows: Floats, closer: Floats) -> Floats:
     """Add the faces of a search at a lower resolution, and drop what is only a part of one."""
     if not len(rows) or not len(closer):
         return rows if len(rows) else closer
-    overlap = iou(closer[:, None, :4], rows[None, :, :4])
-    closer = closer[overlap.max(1) < _SAME_IOU]
-    ends = np.minimum(rows[:, None, :2] + rows[:, None, 2:4], closer[:, :2] + closer[:, 2:4])
-    shared = (ends - np.maximum(rows[:, None, :2], closer[:, :2])).clip(0).prod(2)
-    is_part = shared > _MIN_INSIDE * rows[:, None, 2:4].prod(2)
+    faces = rows[:, None, :4]
+    closer = closer[iou(faces, closer[:, :4]).max(0) < _SAME_IOU]
+    is_part = intersection(faces, closer[:, :4]) > _MIN_INSIDE * area(faces)
     is_part &= rows[:, None, -1] < closer[:, -1]
     kept = rows[~is_part.any(1)]
     return keep_best(np.concatenate([closer, kept]), MAX_CANDIDATES, NMS_THRESHOLD)
