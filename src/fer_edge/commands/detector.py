@@ -25,7 +25,7 @@ from fer_edge.export.formats import FORMATS
 from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.text import printable
 from fer_edge.train.detector.config import VALIDATION_SIDE
-from fer_edge.train.run_folder import MODEL_FILE
+from fer_edge.train.run_folder import find_run_checkpoint
 
 if TYPE_CHECKING:
     Format: TypeAlias = str
@@ -80,11 +80,6 @@ def label(
     with show_training("photographs") as on_progress:
         count = label_photographs(photographs, output, detector=detector, on_progress=on_progress)
     print(printable(f"labelled {count} photographs: {output}"))
-
-
-def find_run_checkpoint(path: Path) -> Path:
-    """The checkpoint in a run's folder, or the file itself."""
-    return path / MODEL_FILE if path.is_dir() else path
 
 
 command(

@@ -94,6 +94,11 @@ def find_checkpoint(given: str | Path | None, kind: FileKind = "checkpoint") -> 
         ModelError: as `resolve_model`.
     """
     path = resolve_model(given, kind)
+    return find_run_checkpoint(path)
+
+
+def find_run_checkpoint(path: Path) -> Path:
+    """The checkpoint in a run's folder, or the file itself."""
     return path / MODEL_FILE if path.is_dir() else path
 
 

@@ -15,7 +15,7 @@ from fer_edge.schema import parse
 from fer_edge.train.detector.config import DetectorConfig
 from fer_edge.train.detector.labels import Labels
 from fer_edge.train.networks.checkpoint import sha256
-from fer_edge.train.run_folder import CONFIG_FILE, INPUTS_FILE, MODEL_FILE
+from fer_edge.train.run_folder import CONFIG_FILE, INPUTS_FILE, find_run_checkpoint
 
 CHECKPOINTS = ("weights", "qat_from")
 """Settings that name a checkpoint."""
@@ -113,5 +113,4 @@ def resolve_detector_config(
 
 
 def _resolve(name: str, path: Path) -> Path:
-    is_run = name in CHECKPOINTS and path.is_dir()
-    return (path / MODEL_FILE if is_run else path).resolve()
+    return (find_run_checkpoint(path) if name in CHECKPOINTS else path).resolve()
