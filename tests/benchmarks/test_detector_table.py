@@ -1,172 +1,32 @@
-"""The rows of benchmarks/detector_table.py."""
+"""The times and multiplications of benchmarks/detector_table.py."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from benchmarks import detector_table
-from benchmarks.detector_table import (
-    OURS,
-    YUNET,
-    count_in_graph,
-    default_rows,
-    describe_size,
-    look_again,
-    quality_rows,
-    time_rows,
-    to_rows,
-)
-from benchmarks.lib import mosaics
-from benchmarks.lib.mosaics import CELL, count_inside, make_mosaic
+from benchmarks.detector_table import OURS, YUNET, count_in_graph, time_rows
 from onnx import TensorProto, helper
 
-from fer_edge.detector_spec import DetectorMetrics
-from fer_edge.runtime.detection.detector import Detection
-from fer_edge.train.detector.evaluate import DetectorReport
-from fer_edge.train.detector.labels import Photograph, read_labels
+from fer_edge.train.detector.labels import read_labels
 from tests.support.photographs import write_photographs
-
-EYES = ((1.0, 2.0), (3.0, 4.0))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photographs")
-    write_photographs(folder, {"web": 24, "animal": 8})
-    return folder
-
-
-@pytest.fixture
-def val(folder: Path) -> list[Photograph]:
-    return read_labels(folder / "labels.json").split("val")
-
-
-def report(side: int, recall: float) -> DetectorReport:
-    metrics = DetectorMetrics("val", side, 10, 9, recall, 0.8, 4, 0.25)
-    return DetectorReport("d", 0.5, metrics, {"16-32": (9, recall)}, {"animal": 0.25})
-
-
-def test_a_row_has_a_cell_for_each_detector() -> None:
-    reports = {
-        OURS: [report(640, 0.9), report(320, 0.8)],
-        YUNET: [report(640, 0.95), report(320, 0.7)],
-    }
-    assert list(quality_rows(reports)) == [
-        ["score threshold", "0.5", "0.5"],
-        ["at 640 px: recall of 9 marked faces", "90.00 %", "95.00 %"],
-        ["at 640 px: of the 9 of 16 to 32 px", "90.0 %", "95.0 %"],
-        ["at 640 px: average precision", "80.00 %", "80.00 %"],
-        ["at 640 px: false faces on each photograph of kind animal", "0.250", "0.250"],
-        ["at 320 px: recall of 9 marked faces", "80.00 %", "70.00 %"],
-        ["at 320 px: of the 9 of 16 to 32 px", "80.0 %", "70.0 %"],
-        ["at 320 px: average precision", "80.00 %", "80.00 %"],
-        ["at 320 px: false faces on each photograph of kind animal", "0.250", "0.250"],
-    ]
-    assert describe_size("128-") == "128 px or more"
-
-
-def test_a_mosaic_has_the_faces_where_the_photographs_are(
-    folder: Path, val: list[Photograph]
-) -> None:
-    assert len(val) == 16
-    mosaic, labels, empty = make_mosaic(val, folder)
-    assert mosaic.size == (1920, 1920)
-    assert len(labels.boxes) == 12
-    assert len(empty) == 4
-    pixels = np.asarray(mosaic)
-    for (x, y, w, h), (ex, ey, *_) in zip(labels.boxes, labels.eyes, strict=True):
-        assert pixels[int(y + 0.6 * h), int(x + w / 2)] == 230  # of a drawn face
-        assert pixels[int(ey), int(ex)] == 10
-    x, y = empty[0]
-    found = [Detection((x + 9, y + 9, 30, 30), 0.9, EYES), Detection((5, 5, 9, 9), 0.8, EYES)]
-    assert count_inside(found, [(x, y)]) == (2 if (x, y) == (0, 0) else 1)
-    assert count_inside(found, [(x + CELL, y)]) == 0
-    assert to_rows(found)[:, -1].tolist() == pytest.approx([0.9, 0.8])
-
-
-def test_a_photograph_that_is_too_large_for_a_mosaic(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, val: list[Photograph]
-) -> None:
-    monkeypatch.setattr(mosaics, "CELL", 40)
-    with pytest.raises(ValueError, match=r"^val/.*: larger than 40 px: shrink it$"):
-        make_mosaic(val, folder)
-
-
-def test_what_the_default_search_finds(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, val: list[Photograph]
-) -> None:
-    """Detectors that find a face twice, or none, in each photograph."""
-    last = val[-1]
-    box = tuple(last.boxes[0].round().astype(int).tolist())
-
-    class Found:
-        def __init__(self, path: Path) -> None:
-            self.count = {"none": 0, "two": 2}[path.name]
-
-        def __call__(self, _: object) -> list[Detection]:
-            return [Detection(box, 0.9, EYES)] * self.count
-
-    monkeypatch.setattr(detector_table, "Detector", Found)
-    monkeypatch.setattr(detector_table, "read_photograph", lambda _: None)
-    paths = {OURS: Path("two"), YUNET: Path("none")}
-    thing = replace(last, name="val/object/a.png", is_marked=np.zeros(1, np.bool_))
-    photographs = [last, thing, *(one for one in val if one.is_empty)]
-    recall, size, *false = default_rows(paths, photographs, folder)
-    assert recall == ["--detect-side auto: recall of 1 marked faces", "100.00 %", "0.00 %"]
-    assert size[0].startswith("--detect-side auto: of the 1 of ")
-    assert size[1:] == ["100.0 %", "0.0 %"]
-    name = "--detect-side auto: false faces on each photograph of kind"
-    assert false == [
-        [f"{name} object", "1.000", "0.000"],  # a face is found once
-        [f"{name} animal", "2.000", "0.000"],
-    ]
-
-
-def test_what_a_second_look_finds(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, val: list[Photograph]
-) -> None:
-    """A detector that finds every bright ellipse, but in a shrunk mosaic none."""
-
-    class Found:
-        def __init__(self, _: Path, *, side: int | None) -> None:
-            self.side = side
-
-        def __call__(self, mosaic: object) -> list[Detection]:
-            if self.side:
-                return []
-            boxes = made_of[id(mosaic)].boxes.round().astype(int).tolist()
-            return [Detection(tuple(box), 0.9, EYES) for box in boxes]
-
-    made_of: dict[int, Photograph] = {}
-
-    def remember(*arguments: object) -> object:
-        made = make_mosaic(*arguments)  # type: ignore[arg-type]
-        made_of[id(made[0])] = made[1]
-        return made
-
-    monkeypatch.setattr(detector_table, "Detector", Found)
-    monkeypatch.setattr(detector_table, "make_mosaic", remember)
-    rows = list(look_again({OURS: Path("a"), YUNET: Path("b")}, val, folder))
-    assert [row[1:] for row in rows[:-1]] == [
-        *(["0.00 %"] * 2, ["0.000"] * 2, ["100.00 %"] * 2, ["0.000"] * 2)
-    ]
-    assert rows[0][0] == "1 mosaics of 1,920 px, at 640 px: recall of 12 marked faces"
 
 
 def test_times_are_in_the_order_of_the_columns(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, val: list[Photograph]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    write_photographs(tmp_path, {"web": 24})
+    val = read_labels(tmp_path / "labels.json").split("val")
+
     def in_turns(calls: dict[str, object], rounds: int) -> list[dict[str, float]]:
         assert list(calls) == [OURS, YUNET]
         return [{YUNET: 0.08, OURS: 0.04}] * rounds
 
     monkeypatch.setattr(detector_table, "Detector", lambda *_, **__: None)
     monkeypatch.setattr(detector_table, "time_in_turns", in_turns)
-    milliseconds, ratios = time_rows({OURS: Path("a"), YUNET: Path("b")}, val, folder)
+    milliseconds, ratios = time_rows({OURS: Path("a"), YUNET: Path("b")}, val, tmp_path)
     assert milliseconds[1:] == ["5.00", "10.00"]  # of eight photographs
     assert ratios[1:] == ["0.50 (0.50 to 0.50)", "1.00 (1.00 to 1.00)"]
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -20,12 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fer_edge.export.web_page import PAGE
 from fer_edge.runtime.detection.detector import Detector
 from fer_edge.runtime.formats.model_files import DETECTOR, bundled
 from fer_edge.runtime.preprocess import FILTERS, crop_face, to_gray
 from fer_edge.spec import CropSpec
-from tests.support.files import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 CROPS = 256
@@ -34,35 +29,6 @@ Call = Callable[..., Any]
 MANY = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-@pytest.fixture(scope="module")
-def call() -> Iterator[Call]:
-    """Calls a function of the page: its name, and its arguments by name."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node isn't installed: apt-get install nodejs")
-    script = ROOT / "tests" / "support" / "web_calls.js"
-    command = [node, str(script), str(PAGE)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-
-        def ask(name: str, pixels: Pixels | None = None, **values: Any) -> Any:
-            assert process.stdin
-            assert process.stdout
-            if pixels is not None:
-                height, width = pixels.shape[:2]
-                data = base64.b64encode(pixels.tobytes()).decode()
-                values = {**values, "data": data, "width": width, "height": height}
-            process.stdin.write(json.dumps({"name": name, **values}) + "\n")
-            process.stdin.flush()
-            return json.loads(process.stdout.readline())
-
-        yield ask
-        process.stdin.close()
 
 
 def draw_pixels(seed: int, height: int, width: int, contrast: int) -> Pixels:

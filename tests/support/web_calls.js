@@ -4,7 +4,9 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
 const load = (name) => import(pathToFileURL(`${process.argv[2]}/${name}`));
-const [{ cropFace, round, toGray }, { resizePlane }] = [await load("crop.js"), await load("resize.js")];
+const [{ cropFace, round, toGray }, { detectFaces }, { resizePlane }] = await Promise.all(
+  ["crop.js", "detector.js", "resize.js"].map(load),
+);
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 const text = (data) => Buffer.from(data).toString("base64");
 
@@ -17,10 +19,16 @@ const CALLS = {
     const planes = [0, 1, 2].map((offset) => ({ data: bytes(data), step: 3, offset }));
     return text(toGray({ width, height, planes }));
   },
+  // outputs: by the searched image's width and height, that of the graph
+  detect: ({ data, width, height, outputs, spec, withCrowd }) => {
+    const planes = [0, 1, 2].map(() => ({ data: bytes(data), step: 1, offset: 0 }));
+    const run = (_, toHeight, toWidth) => new Float32Array(bytes(outputs[`${toWidth}x${toHeight}`]).buffer);
+    return detectFaces(run, spec, { width, height, planes }, { withCrowd });
+  },
   round: ({ value }) => round(value),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { name, ...values } = JSON.parse(line);
-  process.stdout.write(`${JSON.stringify(CALLS[name](values))}\n`);
+  process.stdout.write(`${JSON.stringify(await CALLS[name](values))}\n`);
 }

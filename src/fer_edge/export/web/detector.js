@@ -1,9 +1,10 @@
-// Finds faces: fer_edge/runtime/detection/detector.py and cells.py.
+// Finds faces: searches.py, cells.py and detector.py of fer_edge/runtime/detection.
 import { round, toGray } from "./crop.js";
 import { resizePlane } from "./resize.js";
 
 const SIDE = 640; // longer side to which a larger image is shrunk first, in pixels
 const CLOSE_SIDE = 320; // of a second search, for a face that fills the image
+const CLOSE = 128; // a face of more pixels of the first search may be a part of such a one
 const CROWD_SIDE = 1920; // of a last search, for small faces
 const SMALL = 32; // a face of fewer pixels of the first search may have others beside it
 const MIN_FACE = 10; // shorter side of the smallest face that counts, in pixels
@@ -12,6 +13,8 @@ const MULTIPLE = 32;
 const COLUMNS = 9; // of a face: x, y, width, height, x and y of both eyes, score
 const ALIGN_ABOVE = 10; // degrees of tilt
 const NMS_THRESHOLD = 0.3; // of the faces of two searches
+const SAME_IOU = 0.5; // of boxes of the same face
+const MIN_INSIDE = 0.7; // fraction of a box that lies in the face that it is part of
 
 // image: { width, height, planes }, red, green and blue. run: from gray bytes, their height and
 // width, to the graph's output. Gives { box, score, tilt } of each face, the best first; the tilt is
@@ -19,8 +22,11 @@ const NMS_THRESHOLD = 0.3; // of the faces of two searches
 export async function detectFaces(run, spec, image, { withCrowd = true } = {}) {
   let rows = await search(run, spec, image, SIDE);
   const longer = Math.max(image.width, image.height);
-  if (!rows.length && longer > CLOSE_SIDE) rows = await search(run, spec, image, CLOSE_SIDE);
   const factor = Math.fround(Math.min(1, SIDE / longer));
+  const largest = rows.length ? Math.fround(Math.max(...rows.map((row) => Math.max(row[2], row[3]))) * factor) : CLOSE;
+  if (largest >= CLOSE && longer > CLOSE_SIDE) {
+    rows = addClose(rows, await search(run, spec, image, CLOSE_SIDE));
+  }
   const size = (row) => Math.min(row[2], row[3]);
   const smallest = rows.length ? Math.min(...rows.map(size)) : 0;
   if (withCrowd && Math.fround(smallest * factor) < SMALL) {
@@ -80,6 +86,15 @@ async function findFaces(run, spec, image) {
   return keepBest(rows, spec.nms_threshold);
 }
 
+// The faces of two searches, without those of the first that are only a part of one of the second.
+function addClose(rows, closer) {
+  const added = closer.filter((other) => rows.every((row) => iou(row, other) < SAME_IOU));
+  const isPart = (row, other) =>
+    intersection(row, other) > MIN_INSIDE * row[2] * row[3] && row[COLUMNS - 1] < other[COLUMNS - 1];
+  const kept = rows.filter((row) => !added.some((other) => isPart(row, other)));
+  return keepBest([...added, ...kept], NMS_THRESHOLD);
+}
+
 // Each face once, in order of falling score (non-maximum suppression).
 function keepBest(rows, threshold) {
   const score = COLUMNS - 1;
@@ -89,12 +104,16 @@ function keepBest(rows, threshold) {
   return kept;
 }
 
-function iou(one, other) {
+function intersection(one, other) {
   const shared = [0, 1].map((k) =>
     Math.max(0, Math.min(one[k] + one[k + 2], other[k] + other[k + 2]) - Math.max(one[k], other[k])));
-  const both = shared[0] * shared[1];
-  const union = one[2] * one[3] + other[2] * other[3] - both;
-  return union > 0 ? both / union : 0;
+  return shared[0] * shared[1];
+}
+
+function iou(one, other) {
+  const shared = intersection(one, other);
+  const union = one[2] * one[3] + other[2] * other[3] - shared;
+  return union > 0 ? shared / union : 0;
 }
 
 function toFace(row, { width, height }) {

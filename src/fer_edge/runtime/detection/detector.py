@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,7 @@ import numpy as np
 from PIL import Image
 
 from fer_edge.errors import ConfigError, MissingSpecError, ModelError
-from fer_edge.runtime.boxes import area, intersection, iou
-from fer_edge.runtime.detection.cells import find_faces, keep_best, open_cells
+from fer_edge.runtime.detection.cells import find_faces, open_cells
 from fer_edge.runtime.detection.engines import (
     Floats,
     Run,
@@ -22,41 +20,23 @@ from fer_edge.runtime.detection.engines import (
     open_network,
     requires_engine,
 )
-from fer_edge.runtime.detection.shrink import shrink, shrink_region, shrunk_size
-from fer_edge.runtime.detection.yunet import (
-    MAX_CANDIDATES,
-    NMS_THRESHOLD,
-    SCORE_THRESHOLD,
-    detect_faces,
+from fer_edge.runtime.detection.searches import (
+    SIDE,
+    Finder,
+    FurtherSearches,
+    scale_rows,
+    search_shrunk,
 )
+from fer_edge.runtime.detection.shrink import shrink_region, shrunk_size
+from fer_edge.runtime.detection.yunet import SCORE_THRESHOLD, detect_faces
 from fer_edge.runtime.formats.model_files import check_file
 from fer_edge.runtime.formats.spec_reader import read_detector_spec
 from fer_edge.runtime.preprocess import Box
 
-SIDE = 640
-"""Longer side to which a larger image is shrunk first, in pixels."""
-CLOSE_SIDE = 320
-"""The same of a second search, where no face was found or a large one, which may be a part of one
-that fills the image."""
-CLOSE = 128
-"""Longer side of a face, in pixels of the first search, from which it is searched for so."""
-CROWD_SIDE = 1920
-"""The same of a last search for small faces, which takes nine times as long as the first one. An
-image is enlarged for it, twice at most."""
-SMALL = 32
-"""Shorter side of a face, in pixels of the first search: where it finds none or such a face, it may
-have missed others."""
-_SAME_IOU, _MIN_INSIDE = 0.5, 0.7
-"""IoU of boxes of the same face, and the fraction of a box that lies in the face that it is part
-of."""
 MAX_SIDE = 16_384
 """Largest side that may be set, in pixels."""
 MIN_FACE = 10
 """Shorter side of the smallest face that counts, in pixels."""
-
-Finder = Callable[[Image.Image], Floats]
-"""From an image, L or RGB, to its faces, float32 `[faces, columns]`, in order of falling score: x,
-y, width, height, x and y of points, in pixels of the image, and the score."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +62,7 @@ class Detector:
     Args:
         path: YuNet's `.onnx`, or a detector that `fer detector export` wrote.
         side: longer side to which a larger image is shrunk, in pixels; None: `SIDE`, then
-            `CLOSE_SIDE` and `CROWD_SIDE` where these may find other faces.
+            as `FurtherSearches` where these may find other faces.
         min_face: shorter side of the smallest face that counts, in pixels of the image.
         score: lowest score of a face, in [0, 1]; None: the detector's own.
         threads: for one call; 0: every core.
@@ -107,7 +87,7 @@ class Detector:
         check_search(side, min_face, score)
         self.side, self.min_face = side, min_face
         self._find, _ = open_finder(path, threads=threads, engine=engine, score_threshold=score)
-        self._crowd = threading.Lock()  # one such search at a time: each takes 100 MB
+        self._search_again = FurtherSearches(self._find)
 
     def __call__(
         self,
@@ -122,14 +102,15 @@ class Detector:
             image: of any mode that Pillow converts to RGB.
             of_size: width and height, in pixels, of what `image` is a reduced copy of; the faces
                 are found in that size. None: it is no copy.
-            for_crowd: whether an image may be searched at `CROWD_SIDE` where `side` is None.
+            for_crowd: whether an image may be searched for small faces, enlarged, where `side` is
+                None.
         """
         full = of_size or image.size
         image = _readable(image)
         rows = search_shrunk(self._find, image, self.side or SIDE)
         if self.side is None:
-            rows = self._look_again(image, rows, for_crowd=for_crowd)
-        _scale(rows, image.size, full)
+            rows = self._search_again(image, rows, for_crowd=for_crowd)
+        scale_rows(rows, image.size, full)
         return self._to_detections(rows, full)
 
     def search_size(self, image: Image.Image) -> tuple[int, int]:
@@ -157,57 +138,13 @@ class Detector:
             points = rows.shape[1] // 2
             rows[:, :2] += region[:2]
             rows[:, 4:-1] += np.tile(np.array(region[:2], np.float32), points - 2)
-            _scale(rows, size, full)
+            scale_rows(rows, size, full)
             found += self._to_detections(rows, full)
         return tuple(found)
 
     def _to_detections(self, rows: Floats, size: tuple[int, int]) -> tuple[Detection, ...]:
         found = (_to_detection(row, size) for row in rows)
         return tuple(one for one in found if min(one.box[2:]) >= self.min_face)
-
-    def _look_again(self, image: Image.Image, rows: Floats, *, for_crowd: bool) -> Floats:
-        """The faces `rows` of the first search, and those that it may have missed."""
-        longer = max(image.size)
-        factor = min(1.0, SIDE / longer)
-        largest = rows[:, 2:4].max() * factor if len(rows) else CLOSE
-        if largest >= CLOSE and longer > CLOSE_SIDE:
-            rows = _add_close(rows, search_shrunk(self._find, image, CLOSE_SIDE))
-        smallest = rows[:, 2:4].min() if len(rows) else 0.0
-        if not for_crowd or smallest * factor >= SMALL:
-            return rows
-        with self._crowd:
-            enlarged = max(1.0, min(2.0, CROWD_SIDE / longer))
-            larger = image.resize([round(side * enlarged) for side in image.size])
-            others = search_shrunk(self._find, larger, CROWD_SIDE)
-        others[:, :-1] /= np.float32(enlarged)
-        others = others[others[:, 2:4].min(1) * factor < 2 * SMALL]
-        return keep_best(np.concatenate([rows, others]), MAX_CANDIDATES, NMS_THRESHOLD)
-
-
-def _add_close(rows: Floats, closer: Floats) -> Floats:
-    """Add the faces of a search at a lower resolution, and drop what is only a part of one."""
-    if not len(rows) or not len(closer):
-        return rows if len(rows) else closer
-    faces = rows[:, None, :4]
-    closer = closer[iou(faces, closer[:, :4]).max(0) < _SAME_IOU]
-    is_part = intersection(faces, closer[:, :4]) > _MIN_INSIDE * area(faces)
-    is_part &= rows[:, None, -1] < closer[:, -1]
-    kept = rows[~is_part.any(1)]
-    return keep_best(np.concatenate([closer, kept]), MAX_CANDIDATES, NMS_THRESHOLD)
-
-
-def search_shrunk(find: Finder, image: Image.Image, side: int) -> Floats:
-    """The faces in an image, L or RGB, that is shrunk to a side: rows in pixels of the image."""
-    shrunk = shrink(image, side)
-    rows = find(shrunk)
-    _scale(rows, shrunk.size, image.size)
-    return rows
-
-
-def _scale(rows: Floats, size: tuple[int, int], to: tuple[int, int]) -> None:
-    """Turn a `Finder`'s rows, in place, from pixels of an image into those of another size."""
-    factors = np.array([to[0] / size[0], to[1] / size[1]], np.float32)
-    rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
 
 
 def check_search(side: int | None, min_face: int, score: float | None) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 
 from fer_edge.detector_spec import DetectorMetrics
 from fer_edge.runtime.detection.cells import find_faces
-from fer_edge.runtime.detection.detector import SIDE, Finder, open_finder, search_shrunk
+from fer_edge.runtime.detection.detector import open_finder
+from fer_edge.runtime.detection.searches import SIDE, Finder, search_shrunk
 from fer_edge.runtime.detection.shrink import shrunk_size
 from fer_edge.runtime.formats.model_files import model_type
 from fer_edge.train.detector import checkpoint as checkpoints

@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_edge.detector_spec import DetectorInput, DetectorMetrics, DetectorSpec
 from fer_edge.runtime.detection.cells import select_faces
-from fer_edge.runtime.detection.detector import SIDE
+from fer_edge.runtime.detection.searches import SIDE
 from fer_edge.spec import DataSpec, Int8Recipe
 from fer_edge.train.detector.checkpoint import DetectorCheckpoint
 from fer_edge.train.detector.config import DetectorConfig

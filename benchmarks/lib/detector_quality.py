@@ -1,0 +1,147 @@
+"""Rows on what face detectors find in labelled photographs; a cell for each detector."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from benchmarks.lib.close_ups import cut_close_ups
+from benchmarks.lib.mosaics import CELL, CELLS, count_inside, make_mosaic
+from fer_edge.runtime.boxes import iou
+from fer_edge.runtime.detection.detector import Detection, Detector
+from fer_edge.runtime.detection.searches import SIDE
+from fer_edge.train.detector.evaluate import DetectorReport, evaluate_detector
+from fer_edge.train.detector.labels import Photograph
+from fer_edge.train.detector.metrics import MIN_IOU, Tally, count_false
+from fer_edge.train.detector.photographs import read_photograph
+
+SIDES = (640, 320)
+AUTO = "--detect-side auto"
+ONCE = f"at {SIDE} px"
+WAYS = {ONCE: SIDE, AUTO: None}
+"""By name: the longer side of the one search; None: further ones, as by default."""
+FILLS = (0.6, 0.8, 1.0)
+"""Heights of the faces of close-ups, as fractions of the image's."""
+SEED = 0
+
+Row = list[str | int | float]
+
+
+def quality_rows(
+    paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
+) -> Iterator[Row]:
+    """Recall, average precision and false faces of one search at each of `SIDES`."""
+    for side in SIDES:
+        at = [evaluate_detector(path, val, folder, side=side) for path in paths.values()]
+        if side == SIDES[0]:
+            yield ["score threshold", *(f"{one.score_threshold:g}" for one in at)]
+        yield from report_rows(f"at {side} px", at)
+        yield [
+            f"at {side} px: average precision",
+            *(f"{100 * one.metrics.average_precision:.2f} %" for one in at),
+        ]
+
+
+def report_rows(name: str, reports: Sequence[DetectorReport]) -> Iterator[Row]:
+    """Recall and false faces, a report for each detector."""
+    first = reports[0]
+    yield [
+        f"{name}: recall of {first.metrics.marked:,} marked faces",
+        *(f"{100 * one.metrics.recall:.2f} %" for one in reports),
+    ]
+    for size, (count, _) in first.recall_by_size.items():
+        shown = (f"{100 * one.recall_by_size[size][1]:.1f} %" for one in reports)
+        yield [f"{name}: of the {count:,} of {describe_size(size)}", *shown]
+    for kind in first.false_by_kind:
+        shown = (f"{one.false_by_kind[kind]:.3f}" for one in reports)
+        yield [f"{name}: false faces on each photograph of kind {kind}", *shown]
+
+
+def describe_size(size: str) -> str:
+    """A range of `recall_by_size` in words."""
+    low, _, high = size.partition("-")
+    return f"{low} to {high} px" if high else f"{low} px or more"
+
+
+def to_rows(found: Sequence[Detection]) -> np.ndarray:
+    """Detections as a tally takes them: float32 `[N, 9]`; the eyes aren't compared."""
+    rows = [[*one.box, 0, 0, 0, 0, one.score] for one in found]
+    return np.array(rows, np.float32).reshape(-1, 9)
+
+
+def default_rows(
+    paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
+) -> Iterator[Row]:
+    """Recall and false faces of the default search, by sizes in pixels of the photograph."""
+    reports = []
+    for path in paths.values():
+        detector, tally = Detector(path), Tally(0.0)
+        false: dict[str, list[int]] = {}
+        for photograph in val:
+            found = to_rows(detector(read_photograph(folder / photograph.name)))
+            tally.add(found, photograph, 1.0)
+            if photograph.kind.is_background:
+                false.setdefault(photograph.kind_name, []).append(count_false(found, photograph))
+        means = {kind: float(np.mean(counts)) for kind, counts in false.items()}
+        metrics = tally.metrics("val", CELL)
+        reports.append(DetectorReport(str(path), 0.0, metrics, tally.recall_by_size(), means))
+    yield from report_rows(AUTO, reports)
+
+
+def look_again(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path) -> Iterator[Row]:
+    """What further searches find in mosaics of 1,920 px, and what they cost."""
+    chosen = random.Random(SEED).sample(list(val), len(val) - len(val) % CELLS**2)
+    ways = {
+        (name, way): Detector(path, side=side)
+        for name, path in paths.items()
+        for way, side in WAYS.items()
+    }
+    tallies = {key: Tally(0.0) for key in ways}
+    false, seconds = dict.fromkeys(ways, 0), dict.fromkeys(ways, 0.0)
+    empty = mosaics = 0
+    for first in range(0, len(chosen), CELLS**2):
+        mosaic, labels, places = make_mosaic(chosen[first : first + CELLS**2], folder)
+        mosaics, empty = mosaics + 1, empty + len(places)
+        for key in random.sample(list(ways), len(ways)):
+            began = perf_counter()
+            found = ways[key](mosaic)
+            seconds[key] += perf_counter() - began
+            tallies[key].add(to_rows(found), labels, 1.0)
+            false[key] += count_inside(found, places)
+    name = f"{mosaics} mosaics of {CELLS * CELL:,} px, "
+    for way in WAYS:
+        marked = len(tallies[next(iter(paths)), way].marked)
+        yield [
+            f"{name}{way}: recall of {marked:,} marked faces",
+            *(f"{100 * tallies[one, way].recall:.2f} %" for one in paths),
+        ]
+        yield [
+            f"{name}{way}: false faces on each photograph of animals and textures",
+            *(f"{false[one, way] / max(1, empty):.3f}" for one in paths),
+        ]
+    yield [
+        f"{name}{AUTO}: times of one search",
+        *(f"{seconds[one, AUTO] / seconds[one, ONCE]:.1f}" for one in paths),
+    ]
+
+
+def close_up_rows(
+    paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
+) -> Iterator[Row]:
+    """How many faces that fill an image are found."""
+    for way, side in WAYS.items():
+        detectors = [Detector(path, side=side) for path in paths.values()]
+        for fill in FILLS:
+            found = np.zeros(len(paths), int)
+            count = 0
+            for image, face in cut_close_ups(val, folder, fill):
+                count += 1
+                for i, detector in enumerate(detectors):
+                    boxes = [one.box for one in detector(image)]
+                    found[i] += bool(boxes) and iou(face, boxes).max() >= MIN_IOU
+            name = f"{count} faces that fill {100 * fill:.0f} % of the height, {way}: found"
+            yield [name, *(f"{100 * one / count:.1f} %" for one in found)]
