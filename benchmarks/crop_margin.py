@@ -1,7 +1,6 @@
 """Measure the margin of FER2013's images around the detector's boxes.
 
-FER2013=/path/to/fer2013.tar.gz FER_EDGE_DETECTOR=/path/to/yunet.onnx \\
-    python -m benchmarks.crop_margin
+FER2013=/path/to/fer2013.tar.gz python -m benchmarks.crop_margin [--detector NAME]
 
 The detector runs on the validation faces, enlarged four times. Where it finds a face, the side of
 the image is compared with the longer side of the box, and their centres with each other. With the
@@ -10,25 +9,30 @@ median as the spec's margin, the crop around a detected face shows what an image
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from fer_edge.runtime.detection.engines import open_network
-from fer_edge.runtime.detection.yunet import detect_faces
+from fer_edge.runtime.detection.detector import open_finder
+from fer_edge.runtime.detection.find_detector import BUILT_IN, find_detector
 from fer_edge.train.data.loading import read_data
 
 ENLARGED_SIDE = 192
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--detector", default=BUILT_IN, help="built-in, yunet or a file")
+    find, _ = open_finder(
+        find_detector(parser.parse_args().detector), threads=1, engine="onnxruntime"
+    )
     faces = read_data(Path(os.environ["FER2013"])).split("val").pixels
-    network = open_network(Path(os.environ["FER_EDGE_DETECTOR"]))
     found = []
     for face in faces:
         enlarged = Image.fromarray(face).convert("RGB").resize((ENLARGED_SIDE, ENLARGED_SIDE), 3)
-        rows = detect_faces(network, np.asarray(enlarged))
+        rows = find(enlarged)
         if len(rows):
             x, y, w, h = rows[0, :4]
             found.append(

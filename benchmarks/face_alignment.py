@@ -1,7 +1,7 @@
 """Measure what it gains to align faces: to rotate the crop so that the eyes are level.
 
-FER2013=/path/to/fer2013.tar.gz FER_EDGE_DETECTOR=/path/to/yunet.onnx \\
-    python -m benchmarks.face_alignment [--faces N] [--fill edge|gray] [--disc]
+FER2013=/path/to/fer2013.tar.gz python -m benchmarks.face_alignment \\
+    [--detector NAME] [--faces N] [--fill edge|gray] [--disc]
 
 Each validation face is enlarged four times, pasted on a canvas, rotated about its centre and given
 to the detector. Where it finds the face, base predicts it twice: the upright crop
@@ -31,6 +31,7 @@ from PIL import Image
 
 from fer_edge.runtime.backends import Backend, open_backend
 from fer_edge.runtime.detection.detector import Detector, measure_tilt
+from fer_edge.runtime.detection.find_detector import BUILT_IN, find_detector
 from fer_edge.runtime.formats.model_files import bundled
 from fer_edge.runtime.preprocess import crop_face
 from fer_edge.train.data.loading import read_data
@@ -117,13 +118,14 @@ if __name__ == "__main__":
     parser.add_argument("--faces", type=int)
     parser.add_argument("--fill", choices=FILLS, default="edge")
     parser.add_argument("--disc", action="store_true")
+    parser.add_argument("--detector", default=BUILT_IN, help="built-in, yunet or a file")
     options = parser.parse_args()
 
     model = open_backend(bundled("model"))
     data = read_data(Path(os.environ["FER2013"]))
     split = match_labels(data, data.split("val"), model.spec, model.spec.title)
     faces, labels = split.pixels[: options.faces], split.labels[: options.faces]
-    detector = Detector(Path(os.environ["FER_EDGE_DETECTOR"]), min_face=1)
+    detector = Detector(find_detector(options.detector), min_face=1)
     whole = predict_all(model, faces).argmax(1) == labels
     print(f"{len(faces):,} faces, {100 * whole.mean():.2f} % correct on the original images")
     print(f"filled with: {options.fill}{', disc only' if options.disc else ''}\n")

@@ -6,6 +6,7 @@ const SIDE = 640; // longer side to which a larger image is shrunk first, in pix
 const CLOSE_SIDE = 320; // of a second search, for a face that fills the image
 const CLOSE = 128; // a face of more pixels of the first search may be a part of such a one
 const CROWD_SIDE = 1920; // of a last search, for small faces
+const CROWD_DOUBT = 0.65; // of it, 1 - score is at most this fraction of what it is in the others
 const SMALL = 32; // a face of fewer pixels of the first search may have others beside it
 const MIN_FACE = 10; // shorter side of the smallest face that counts, in pixels
 const MAX_CANDIDATES = 2000;
@@ -37,7 +38,10 @@ export async function detectFaces(run, spec, image, { withCrowd = true } = {}) {
     for (const row of others) {
       for (let k = 0; k < COLUMNS - 1; k += 1) row[k] /= Math.fround(enlarged);
     }
-    const small = others.filter((row) => Math.fround(size(row) * factor) < 2 * SMALL);
+    const score = Math.fround(1 - (1 - spec.score_threshold) * CROWD_DOUBT);
+    const small = others.filter(
+      (row) => Math.fround(size(row) * factor) < 2 * SMALL && row[COLUMNS - 1] >= score,
+    );
     rows = keepBest([...rows, ...small], NMS_THRESHOLD);
   }
   return rows.map((row) => toFace(row, image)).filter(({ box }) => Math.min(box[2], box[3]) >= MIN_FACE);

@@ -64,7 +64,8 @@ class Detector:
         side: longer side to which a larger image is shrunk, in pixels; None: `SIDE`, then
             as `FurtherSearches` where these may find other faces.
         min_face: shorter side of the smallest face that counts, in pixels of the image.
-        score: lowest score of a face, in [0, 1]; None: the detector's own.
+        score: lowest score of a face, in [0, 1]; None: the detector's own. A search at `CROWD_SIDE`
+            asks for more.
         threads: for one call; 0: every core.
         engine: a key of `ENGINES`; all find the same faces. YuNet's file is read by all.
 
@@ -86,8 +87,8 @@ class Detector:
     ) -> None:
         check_search(side, min_face, score)
         self.side, self.min_face = side, min_face
-        self._find, _ = open_finder(path, threads=threads, engine=engine, score_threshold=score)
-        self._search_again = FurtherSearches(self._find)
+        self._find, own = open_finder(path, threads=threads, engine=engine, score_threshold=score)
+        self._search_again = FurtherSearches(self._find, own if score is None else score)
 
     def __call__(
         self,
