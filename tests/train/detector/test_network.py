@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fer_edge.detector_spec import VALUES, count_cells
+from fer_edge.detector_spec import STRIDES, VALUES, count_cells
 from fer_edge.train.detector.batches import Piece, collate
 from fer_edge.train.detector.loss import compute_losses, eiou_loss, quality_focal_loss
 from fer_edge.train.detector.network import (
@@ -96,6 +96,21 @@ def test_no_face_is_no_error() -> None:
     assert losses.score > 0
     ignored[:] = True
     assert compute_losses(maps, torch.zeros(1, 1, 8), ignored, 64).score == 0
+
+
+@pytest.mark.parametrize(("side", "weight"), [(8.0, 3.0), (16.0, 2.0), (32.0, 1.0), (50.0, 1.0)])
+def test_a_small_face_counts_more(
+    side: float, weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the loss of the scores of the cells that are to find it."""
+    maps = tuple(torch.zeros(1, 9, 64 // stride, 64 // stride) for stride in STRIDES)
+    faces = torch.tensor([[[7.0, 7.0, side, side + 3, 8.0, 9.0, 12.0, 9.0]]])
+    others = torch.ones(1, count_cells(64, 64), dtype=torch.bool)  # their losses don't count
+    found = compute_losses(maps, faces, others, 64)
+    monkeypatch.setattr("fer_edge.train.detector.loss._MAX_WEIGHT", 1.0)
+    alike = compute_losses(maps, faces, others, 64)
+    assert float(found.score) == pytest.approx(weight * float(alike.score))
+    assert (found.box, found.eyes) == (alike.box, alike.eyes)
 
 
 def test_iou_and_its_loss() -> None:

@@ -66,7 +66,7 @@ def test_many_faces_have_about_the_size_of_the_photograph(
         return float(((sizes > 18 / 1.25) & (sizes < 18 * 1.25)).mean())
 
     near = count_near()
-    monkeypatch.setattr("fer_edge.train.detector.pieces._NATURAL_PROBABILITY", 0.0)
+    monkeypatch.setattr("fer_edge.train.detector.choice._NATURAL_PROBABILITY", 0.0)
     assert near > count_near() + 0.1
 
 

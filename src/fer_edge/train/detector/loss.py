@@ -15,6 +15,10 @@ _BOX_WEIGHT, _EYE_WEIGHT = 2.0, 1.0
 _SLACK = 2.0
 """Pixels added at every edge of both boxes before the IoU of a score's target: labels are no more
 exact, and the score of a tiny face would be low for it."""
+_FULL_SIDE, _MAX_WEIGHT = 32.0, 3.0
+"""A face whose shorter side is below so many pixels counts more in the loss of the scores, in
+proportion, up to a limit: there are more things that look like a tiny face, and one threshold is
+to suit faces of every size."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,11 @@ def compute_losses(maps: tuple[Tensor, ...], faces: Tensor, ignored: Tensor, sid
     is_asked = ~ignored
     is_asked[pairs.image, pairs.cell] = True
     count = max(1, len(pairs.image))
-    score = quality_focal_loss(logits[:, 0], targets)[is_asked].sum() / count
+    weights = torch.ones_like(targets)
+    shorter = wanted[:, 2:4].amin(1).clamp_min(1.0)
+    weights[pairs.image, pairs.cell] = (_FULL_SIDE / shorter).clamp(1.0, _MAX_WEIGHT)
+    loss = quality_focal_loss(logits[:, 0], targets) * weights
+    score = loss[is_asked].sum() / count
     box = _BOX_WEIGHT * eiou_loss(found, wanted).sum() / count
     size = wanted[:, 2:4].prod(1, keepdim=True).clamp_min(1.0).sqrt()
     error = functional.smooth_l1_loss(

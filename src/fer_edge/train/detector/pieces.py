@@ -19,21 +19,19 @@ from torch.utils.data import Dataset
 
 from fer_edge.errors import DataError
 from fer_edge.train.detector.batches import Piece, find_cells
+from fer_edge.train.detector.choice import Chooser
 from fer_edge.train.detector.config import DetectorConfig
 from fer_edge.train.detector.labels import Floats, Photograph, mirror
 from fer_edge.train.detector.photographs import CACHE_BYTES, GrayPhotographs
 
 _PARTS = ((1, 0.25), (2, 0.3), (3, 0.25), (4, 0.2))
 """Parts in a row of a piece, and how often."""
-_KIND_WEIGHTS = {"web": 0.62, "mask": 0.16, "crowd": 0.06, "flickr": 0.1, "coco": 0.06}
-"""How often a part that may show people shows a photograph of each kind."""
 _SCALES = (0.08, 3.0)
 """Smallest and largest scale of a photograph."""
 _EMPTY_SCALES = (0.3, 1.6)
 """The same of a photograph without faces."""
-_NATURAL_PROBABILITY, _NATURAL_SPREAD = 0.3, 0.15
-"""How often a photograph of faces keeps about its own scale, and the standard deviation of that
-scale's logarithm: a small face then looks as cameras and JPEG leave it."""
+_NATURAL_SPREAD = 0.15
+"""Standard deviation of the logarithm of the scale of a photograph that keeps about its own."""
 _MIN_LENGTH = 0.6
 """A photograph's longer side is at least this fraction of its part's side, so that a part isn't
 mostly filling."""
@@ -66,17 +64,10 @@ class PieceDataset(Dataset[Piece]):
         self.config = config
         workers = max(1, config.workers)  # each has a copy of this
         self.photographs = GrayPhotographs(folder, CACHE_BYTES // workers)
-        self.people: dict[str, list[Photograph]] = {}
-        backgrounds: dict[str, list[Photograph]] = {}
-        for one in photographs:
-            kinds = backgrounds if one.kind.is_background else self.people
-            kinds.setdefault(one.kind_name, []).append(one)
-        self.backgrounds = list(backgrounds.values())
-        self.empty = [one for kind in self.backgrounds for one in kind if one.is_empty]
-        if not self.people:
-            raise DataError(f"{folder}: no photograph of people: {', '.join(_KIND_WEIGHTS)}")
-        weights = np.array([_KIND_WEIGHTS[kind] for kind in self.people])
-        self.weights = weights / weights.sum()
+        try:
+            self.chooser = Chooser(photographs, config)
+        except DataError as error:
+            raise DataError(f"{folder}: {error}") from None
 
     def __len__(self) -> int:
         return self.config.pieces
@@ -103,18 +94,18 @@ class PieceDataset(Dataset[Piece]):
         self, random: np.random.Generator, height: int, width: int
     ) -> tuple[npt.NDArray[np.uint8], Floats, npt.NDArray[np.bool_]]:
         """Pixels uint8 `[height, width]`, faces `[N, 8]`, and which of them are certain."""
-        photograph = self._choose(random)
+        choice = self.chooser.choose(random)
+        photograph = choice.photograph
         image = self.photographs.read(photograph.name)
         largest = min(self.config.max_face, 0.9 * min(height, width))
-        certain = np.flatnonzero(photograph.is_certain)
         focus = np.array(image.size) * random.random(2)
-        if len(certain):
-            x, y, w, h = photograph.boxes[random.choice(certain)]
+        if len(choice.faces):
+            x, y, w, h = photograph.boxes[random.choice(choice.faces)]
             focus = np.array([x + w / 2, y + h / 2])
             fitting = _MIN_LENGTH * max(height, width) / max(image.size) * min(w, h)
             smallest = min(max(self.config.min_face, fitting), largest)
             scale = _draw_log(random, smallest, largest) / min(w, h)
-            if random.random() < _NATURAL_PROBABILITY:
+            if choice.is_natural:
                 scale = math.exp(random.normal(0, _NATURAL_SPREAD))
         else:
             scale = _draw_log(random, *_EMPTY_SCALES)
@@ -133,14 +124,6 @@ class PieceDataset(Dataset[Piece]):
         if is_flipped:
             part, faces = part[:, ::-1], mirror(faces, width)
         return part, *_clip(faces, photograph.is_certain, width, height, self.config.min_face)
-
-    def _choose(self, random: np.random.Generator) -> Photograph:
-        if self.backgrounds and random.random() < self.config.background:
-            chosen = self.backgrounds[random.integers(len(self.backgrounds))]
-        else:
-            kinds = list(self.people.values())
-            chosen = kinds[random.choice(len(kinds), p=self.weights)]
-        return chosen[random.integers(len(chosen))]
 
     def _cut(
         self,
@@ -169,8 +152,8 @@ class PieceDataset(Dataset[Piece]):
     def _fill(self, random: np.random.Generator, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
         """What surrounds a small photograph: black, as the runtime pads, gray, or a background."""
         chance = random.random()
-        if self.empty and chance < 0.4:
-            image = self.photographs.read(self.empty[random.integers(len(self.empty))].name)
+        if self.chooser.empty and chance < 0.4:
+            image = self.photographs.read(self.chooser.choose_empty(random).name)
             return np.array(image.resize(size, Image.Resampling.BILINEAR))
         gray = 0 if chance < 0.7 else int(random.integers(256))
         return np.full(size[::-1], gray, np.uint8)
