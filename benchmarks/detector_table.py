@@ -24,7 +24,7 @@ from benchmarks.lib.detector_quality import (
     Row,
     close_up_rows,
     default_rows,
-    look_again,
+    mosaic_rows,
     quality_rows,
 )
 from benchmarks.lib.result_tables import save_result, to_markdown
@@ -95,7 +95,7 @@ def measure(paths: Mapping[str, Path], photographs: Path, labels: Path) -> list[
     """All rows of the table; a cell for each detector."""
     val = read_labels(labels).split("val")
     rows: list[Row] = []
-    for part in (quality_rows, default_rows, look_again, close_up_rows, time_rows):
+    for part in (quality_rows, default_rows, mosaic_rows, close_up_rows, time_rows):
         rows += part(paths, val, photographs)
     network = make_network(read_detector_spec(paths[OURS]))
     counts = count_multiplications(network, *FRAME), count_in_graph(paths[YUNET], *FRAME)

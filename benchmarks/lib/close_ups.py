@@ -15,7 +15,7 @@ from fer_edge.train.detector.photographs import read_photograph
 SIZE = (640, 480)
 """Width and height of a close-up, in pixels."""
 SMALLEST = 48
-"""Shorter side, in pixels, of the smallest face that is enlarged so far."""
+"""Shorter side of the smallest face that is cut out, in pixels of the photograph."""
 
 
 def cut_close_ups(
@@ -23,7 +23,7 @@ def cut_close_ups(
 ) -> Iterator[tuple[Image.Image, npt.NDArray[np.float64]]]:
     """Cut the marked faces out, each in the middle of an image of its own.
 
-    Faces whose surroundings the photograph doesn't show are left out.
+    Faces under `SMALLEST`, and those whose surroundings the photograph doesn't show, are left out.
 
     Args:
         photographs: with their labels.
@@ -34,13 +34,15 @@ def cut_close_ups(
         A gray image of `SIZE`, and the face's box `[4]` in its pixels.
     """
     for photograph in photographs:
-        for x, y, w, h in photograph.boxes[photograph.is_marked].tolist():
+        boxes = photograph.boxes[photograph.is_marked]
+        large = boxes[boxes[:, 2:4].min(1) >= SMALLEST].tolist()
+        if not large:
+            continue
+        image = read_photograph(folder / photograph.name).convert("L")
+        for x, y, w, h in large:
             width, height = h / fill * SIZE[0] / SIZE[1], h / fill
             left, top = x + w / 2 - width / 2, y + h / 2 - height / 2
-            image = read_photograph(folder / photograph.name)
             right, bottom = left + width, top + height
-            is_shown = left >= 0 and top >= 0 and right <= image.width and bottom <= image.height
-            if min(w, h) < SMALLEST or not is_shown:
-                continue
-            close_up = image.convert("L").resize(SIZE, box=(left, top, right, bottom))
-            yield close_up, np.array([x - left, y - top, w, h]) * SIZE[1] / height
+            if left >= 0 and top >= 0 and right <= image.width and bottom <= image.height:
+                close_up = image.resize(SIZE, box=(left, top, right, bottom))
+                yield close_up, np.array([x - left, y - top, w, h]) * SIZE[1] / height

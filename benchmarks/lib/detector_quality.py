@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -14,7 +15,7 @@ from benchmarks.lib.mosaics import CELL, CELLS, count_inside, make_mosaic
 from fer_edge.runtime.boxes import iou
 from fer_edge.runtime.detection.detector import Detection, Detector
 from fer_edge.runtime.detection.searches import SIDE
-from fer_edge.train.detector.evaluate import DetectorReport, evaluate_detector
+from fer_edge.train.detector.evaluate import evaluate_detector
 from fer_edge.train.detector.labels import Photograph
 from fer_edge.train.detector.metrics import MIN_IOU, Tally, count_false
 from fer_edge.train.detector.photographs import read_photograph
@@ -31,6 +32,22 @@ SEED = 0
 Row = list[str | int | float]
 
 
+@dataclass(frozen=True)
+class Quality:
+    """What one detector finds.
+
+    Attributes:
+        marked: number of faces that people marked.
+        recall: fraction of them that was found.
+        by_size, false_by_kind: as `recall_by_size` and `false_by_kind` of a `DetectorReport`.
+    """
+
+    marked: int
+    recall: float
+    by_size: dict[str, tuple[int, float]]
+    false_by_kind: dict[str, float]
+
+
 def quality_rows(
     paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
 ) -> Iterator[Row]:
@@ -39,25 +56,32 @@ def quality_rows(
         at = [evaluate_detector(path, val, folder, side=side) for path in paths.values()]
         if side == SIDES[0]:
             yield ["score threshold", *(f"{one.score_threshold:g}" for one in at)]
-        yield from report_rows(f"at {side} px", at)
+        yield from describe(
+            f"at {side} px",
+            [
+                Quality(
+                    one.metrics.marked, one.metrics.recall, one.recall_by_size, one.false_by_kind
+                )
+                for one in at
+            ],
+        )
         yield [
             f"at {side} px: average precision",
             *(f"{100 * one.metrics.average_precision:.2f} %" for one in at),
         ]
 
 
-def report_rows(name: str, reports: Sequence[DetectorReport]) -> Iterator[Row]:
-    """Recall and false faces, a report for each detector."""
-    first = reports[0]
+def describe(name: str, found: Sequence[Quality]) -> Iterator[Row]:
+    """Rows of what each detector finds."""
     yield [
-        f"{name}: recall of {first.metrics.marked:,} marked faces",
-        *(f"{100 * one.metrics.recall:.2f} %" for one in reports),
+        f"{name}: recall of {found[0].marked:,} marked faces",
+        *(f"{100 * one.recall:.2f} %" for one in found),
     ]
-    for size, (count, _) in first.recall_by_size.items():
-        shown = (f"{100 * one.recall_by_size[size][1]:.1f} %" for one in reports)
+    for size, (count, _) in found[0].by_size.items():
+        shown = (f"{100 * one.by_size[size][1]:.1f} %" for one in found)
         yield [f"{name}: of the {count:,} of {describe_size(size)}", *shown]
-    for kind in first.false_by_kind:
-        shown = (f"{one.false_by_kind[kind]:.3f}" for one in reports)
+    for kind in found[0].false_by_kind:
+        shown = (f"{one.false_by_kind[kind]:.3f}" for one in found)
         yield [f"{name}: false faces on each photograph of kind {kind}", *shown]
 
 
@@ -77,7 +101,7 @@ def default_rows(
     paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
 ) -> Iterator[Row]:
     """Recall and false faces of the default search, by sizes in pixels of the photograph."""
-    reports = []
+    qualities = []
     for path in paths.values():
         detector, tally = Detector(path), Tally(0.0)
         false: dict[str, list[int]] = {}
@@ -87,12 +111,14 @@ def default_rows(
             if photograph.kind.is_background:
                 false.setdefault(photograph.kind_name, []).append(count_false(found, photograph))
         means = {kind: float(np.mean(counts)) for kind, counts in false.items()}
-        metrics = tally.metrics("val", CELL)
-        reports.append(DetectorReport(str(path), 0.0, metrics, tally.recall_by_size(), means))
-    yield from report_rows(AUTO, reports)
+        by_size = tally.recall_by_size()
+        qualities.append(Quality(len(tally.marked), tally.recall, by_size, means))
+    yield from describe(AUTO, qualities)
 
 
-def look_again(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path) -> Iterator[Row]:
+def mosaic_rows(
+    paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
+) -> Iterator[Row]:
     """What further searches find in mosaics of 1,920 px, and what they cost."""
     chosen = random.Random(SEED).sample(list(val), len(val) - len(val) % CELLS**2)
     ways = {
@@ -133,15 +159,18 @@ def close_up_rows(
     paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
 ) -> Iterator[Row]:
     """How many faces that fill an image are found."""
-    for way, side in WAYS.items():
-        detectors = [Detector(path, side=side) for path in paths.values()]
-        for fill in FILLS:
-            found = np.zeros(len(paths), int)
-            count = 0
-            for image, face in cut_close_ups(val, folder, fill):
-                count += 1
+    ways = {
+        way: [Detector(path, side=side) for path in paths.values()] for way, side in WAYS.items()
+    }
+    for fill in FILLS:
+        found, count = {way: [0] * len(paths) for way in WAYS}, 0
+        for image, face in cut_close_ups(val, folder, fill):
+            count += 1
+            for way, detectors in ways.items():
                 for i, detector in enumerate(detectors):
-                    boxes = [one.box for one in detector(image)]
-                    found[i] += bool(boxes) and iou(face, boxes).max() >= MIN_IOU
-            name = f"{count} faces that fill {100 * fill:.0f} % of the height, {way}: found"
-            yield [name, *(f"{100 * one / count:.1f} %" for one in found)]
+                    boxes = np.reshape([one.box for one in detector(image)], (-1, 4))
+                    found[way][i] += bool(iou(face, boxes).max(initial=0) >= MIN_IOU)
+        name = f"{count} faces that fill {100 * fill:.0f} % of the height"
+        for way, counts in found.items():
+            shown = (f"{100 * one / max(1, count):.1f} %" for one in counts)
+            yield [f"{name}, {way}: found", *shown]

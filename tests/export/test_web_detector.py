@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -52,12 +53,27 @@ def draw_output(faces: list[Box], width: int, height: int) -> npt.NDArray[np.flo
     st.tuples(st.integers(20, 1200), st.integers(20, 900)),
     st.tuples(boxes, boxes, boxes),
     st.booleans(),
+    st.sampled_from([0.3, 0.6]),
+)
+@example((1920, 32), ([], [(0.5, 0.5, 0.5, 0.9, 0.9)], [(0.2, 0.5, 0.01, 0.9, 0.9)]), True, 0.3)
+@example((2000, 40), ([(0.5, 0.5, 0.01, 1, 0.9)], [(0.2, 0.5, 0.01, 1, 0.9)], []), True, 0.3)
+# 119 of 170 pixels of the smaller face lie in the one of the second search: 0.7 of them, rounded
+@example(
+    (640, 480),
+    (
+        [(0.703125, 0.5, 0.3125, 1, 0.9), (102 / 640, 108.5 / 480, 17 / 640, 10 / 17, 0.6)],
+        [(0.25, 0.3125, 0.1875, 1, 0.9)],
+        [],
+    ),
+    False,
+    0.3,
 )
 def test_faces_are_those_of_the_package(
     call: Callable[..., Any],
     size: tuple[int, int],
     searches: tuple[list[Box], ...],
     for_crowd: bool,
+    nms_threshold: float,
 ) -> None:
     """Whatever the searches of one photograph find."""
     outputs: dict[str, str] = {}
@@ -71,7 +87,7 @@ def test_faces_are_those_of_the_package(
             outputs[f"{width}x{height}"] = base64.b64encode(data).decode()
         return drawn[width, height]
 
-    spec = read_detector_spec(bundled("model", DETECTOR))
+    spec = replace(read_detector_spec(bundled("model", DETECTOR)), nms_threshold=nms_threshold)
     with pytest.MonkeyPatch.context() as patch:
         finder = partial(find_faces, run, spec), spec.score_threshold
         patch.setattr(module, "open_finder", lambda *_, **__: finder)

@@ -22,7 +22,10 @@ const CALLS = {
   // outputs: by the searched image's width and height, that of the graph
   detect: ({ data, width, height, outputs, spec, withCrowd }) => {
     const planes = [0, 1, 2].map(() => ({ data: bytes(data), step: 1, offset: 0 }));
-    const run = (_, toHeight, toWidth) => new Float32Array(bytes(outputs[`${toWidth}x${toHeight}`]).buffer);
+    const run = (_, toHeight, toWidth) => {
+      const output = outputs[`${toWidth}x${toHeight}`];
+      return new Float32Array(bytes(output).buffer);
+    };
     return detectFaces(run, spec, { width, height, planes }, { withCrowd });
   },
   round: ({ value }) => round(value),

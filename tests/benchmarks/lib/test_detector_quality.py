@@ -13,7 +13,7 @@ from benchmarks.lib.detector_quality import (
     close_up_rows,
     default_rows,
     describe_size,
-    look_again,
+    mosaic_rows,
     quality_rows,
     to_rows,
 )
@@ -124,7 +124,7 @@ def test_what_the_default_search_finds(
     ]
 
 
-def test_what_a_second_look_finds(
+def test_what_is_found_in_mosaics(
     monkeypatch: pytest.MonkeyPatch, folder: Path, val: list[Photograph]
 ) -> None:
     """A detector that finds every bright ellipse, but in a shrunk mosaic none."""
@@ -148,7 +148,7 @@ def test_what_a_second_look_finds(
 
     monkeypatch.setattr(detector_quality, "Detector", Found)
     monkeypatch.setattr(detector_quality, "make_mosaic", remember)
-    rows = list(look_again({"a": Path("a"), "b": Path("b")}, val, folder))
+    rows = list(mosaic_rows({"a": Path("a"), "b": Path("b")}, val, folder))
     assert [row[1:] for row in rows[:-1]] == [
         *(["0.00 %"] * 2, ["0.000"] * 2, ["100.00 %"] * 2, ["0.000"] * 2)
     ]
@@ -198,7 +198,13 @@ def test_how_many_faces_that_fill_an_image_are_found(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(detector_quality, "Detector", Found)
     monkeypatch.setattr(detector_quality, "cut_close_ups", cut)
-    rows = list(close_up_rows({"a": Path("face"), "b": Path("eye")}, [], Path()))
-    name = "3 faces that fill 60 % of the height, "
-    assert rows[0] == [f"{name}at 640 px: found", "0.0 %", "0.0 %"]
-    assert rows[3] == [f"{name}--detect-side auto: found", "100.0 %", "0.0 %"]
+    paths = {"a": Path("face"), "b": Path("eye")}
+    names, *cells = zip(*close_up_rows(paths, [], Path()), strict=True)
+    assert names == tuple(
+        f"3 faces that fill {percent} % of the height, {way}: found"
+        for percent in (60, 80, 100)
+        for way in ("at 640 px", "--detect-side auto")
+    )
+    assert cells == [("0.0 %", "100.0 %") * 3, ("0.0 %",) * 6]
+    monkeypatch.setattr(detector_quality, "cut_close_ups", lambda *_: iter([]))
+    assert {row[1] for row in close_up_rows(paths, [], Path())} == {"0.0 %"}

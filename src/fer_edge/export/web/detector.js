@@ -4,9 +4,9 @@ import { resizePlane } from "./resize.js";
 
 const SIDE = 640; // longer side to which a larger image is shrunk first, in pixels
 const CLOSE_SIDE = 320; // of a second search, for a face that fills the image
-const CLOSE = 128; // a face of more pixels of the first search may be a part of such a one
+const CLOSE = 128; // a face of so many pixels in the first search may be a part of such a face
 const CROWD_SIDE = 1920; // of a last search, for small faces
-const CROWD_DOUBT = 0.65; // of it, 1 - score is at most this fraction of what it is in the others
+const CROWD_DOUBT = 0.65; // factor on 1 - score threshold in that last search
 const SMALL = 32; // a face of fewer pixels of the first search may have others beside it
 const MIN_FACE = 10; // shorter side of the smallest face that counts, in pixels
 const MAX_CANDIDATES = 2000;
@@ -24,7 +24,8 @@ export async function detectFaces(run, spec, image, { withCrowd = true } = {}) {
   let rows = await search(run, spec, image, SIDE);
   const longer = Math.max(image.width, image.height);
   const factor = Math.fround(Math.min(1, SIDE / longer));
-  const largest = rows.length ? Math.fround(Math.max(...rows.map((row) => Math.max(row[2], row[3]))) * factor) : CLOSE;
+  const longest = Math.max(...rows.map((row) => Math.max(row[2], row[3])));
+  const largest = rows.length ? Math.fround(longest * factor) : CLOSE;
   if (largest >= CLOSE && longer > CLOSE_SIDE) {
     rows = addClose(rows, await search(run, spec, image, CLOSE_SIDE));
   }
@@ -92,9 +93,11 @@ async function findFaces(run, spec, image) {
 
 // The faces of two searches, without those of the first that are only a part of one of the second.
 function addClose(rows, closer) {
+  if (!rows.length || !closer.length) return rows.length ? rows : closer;
   const added = closer.filter((other) => rows.every((row) => iou(row, other) < SAME_IOU));
   const isPart = (row, other) =>
-    intersection(row, other) > MIN_INSIDE * row[2] * row[3] && row[COLUMNS - 1] < other[COLUMNS - 1];
+    intersection(row, other) > MIN_INSIDE * (row[2] * row[3])
+    && row[COLUMNS - 1] < other[COLUMNS - 1];
   const kept = rows.filter((row) => !added.some((other) => isPart(row, other)));
   return keepBest([...added, ...kept], NMS_THRESHOLD);
 }

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from fer_edge.runtime.boxes import area, intersection, iou
-from fer_edge.runtime.detection.cells import keep_best
+from fer_edge.runtime.detection.cells import MAX_CANDIDATES, keep_best
 from fer_edge.runtime.detection.engines import Floats
 from fer_edge.runtime.detection.shrink import shrink
-from fer_edge.runtime.detection.yunet import MAX_CANDIDATES, NMS_THRESHOLD
+from fer_edge.runtime.detection.yunet import NMS_THRESHOLD
 
 SIDE = 640
 """Longer side to which a larger image is shrunk first, in pixels."""
@@ -20,16 +20,17 @@ CLOSE_SIDE = 320
 """The same of a second search, where no face was found or a large one, which may be a part of one
 that fills the image."""
 CLOSE = 128
-"""Longer side of such a face, in pixels of the first search."""
+"""A face of at least this longer side, in pixels of the first search, may be a part of one that
+fills the image."""
 CROWD_SIDE = 1920
-"""The same of a last search for small faces, which takes nine times as long as the first one. An
-image is enlarged for it, twice at most."""
+"""Longer side of the image in the last search, for small faces, which takes nine times as long as
+the first one. An image is enlarged for it, twice at most."""
 SMALL = 32
 """Shorter side of a face, in pixels of the first search: where it finds none or such a face, it may
 have missed others."""
 CROWD_DOUBT = 0.65
-"""A face of that search must be more certain: 1 - score is at most this fraction of what it may be
-in the others. It looks at nine times as many places, and so finds more that are no faces."""
+"""Factor on 1 - score threshold in the search at `CROWD_SIDE`: at 0.5 a face needs 0.675 there. It
+looks at nine times as many places, and so finds more that are no faces."""
 _SAME_IOU, _MIN_INSIDE = 0.5, 0.7
 """IoU of boxes of the same face, and the fraction of a box that lies in the face that it is part
 of."""
@@ -58,7 +59,7 @@ class FurtherSearches:
 
     Args:
         find: searches once.
-        score: lowest score of a face that it finds.
+        score: lowest score of a face that `find` returns, in [0, 1].
     """
 
     def __init__(self, find: Finder, score: float) -> None:
@@ -74,7 +75,7 @@ class FurtherSearches:
             rows: of `search_shrunk`.
             for_crowd: whether the image may be searched at `CROWD_SIDE`.
         """
-        factor = min(1.0, SIDE / max(image.size))
+        factor = np.float32(min(1.0, SIDE / max(image.size)))
         largest = rows[:, 2:4].max() * factor if len(rows) else CLOSE
         if largest >= CLOSE and max(image.size) > CLOSE_SIDE:
             rows = _add_close(rows, search_shrunk(self._find, image, CLOSE_SIDE))

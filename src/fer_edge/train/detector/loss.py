@@ -39,7 +39,8 @@ def compute_losses(maps: tuple[Tensor, ...], faces: Tensor, ignored: Tensor, sid
 
     The target of a score is the square root of the IoU of the cell's box, both boxes enlarged by
     two pixels at every edge (Li et al., "Generalized Focal Loss", arXiv:2006.04388, which has the
-    IoU itself: of tiny faces it is low whatever a network does, and their scores would be, too).
+    IoU itself: of tiny faces it is low whatever a network does, and their scores would be, too). In
+    the loss of the scores, the cells that are to find a face under `_FULL_SIDE` pixels count more.
 
     Args:
         maps: of the network, for the pieces of a batch.
