@@ -11,7 +11,7 @@ from torch.nn import functional
 from fer_edge.train.detector.network import decode
 from fer_edge.train.detector.targets import iou, match
 
-_BOX_WEIGHT, _EYE_WEIGHT = 2.0, 1.0
+_BOX_WEIGHT, _EYE_WEIGHT = 2.0, 2.0
 _SLACK = 2.0
 """Pixels added at every edge of both boxes before the IoU of a score's target: labels are no more
 exact, and the score of a tiny face would be low for it."""
@@ -65,7 +65,7 @@ def compute_losses(maps: tuple[Tensor, ...], faces: Tensor, ignored: Tensor, sid
     box = _BOX_WEIGHT * eiou_loss(found, wanted).sum() / count
     size = wanted[:, 2:4].prod(1, keepdim=True).clamp_min(1.0).sqrt()
     error = functional.smooth_l1_loss(
-        found[:, 4:] / size, wanted[:, 4:] / size, beta=0.05, reduction="none"
+        found[:, 4:] / size, wanted[:, 4:] / size, beta=0.02, reduction="none"
     )
     return Losses(score, box, _EYE_WEIGHT * error.sum() / count)
 

@@ -23,6 +23,7 @@ from fer_edge.train.detector.choice import Chooser
 from fer_edge.train.detector.config import DetectorConfig
 from fer_edge.train.detector.labels import Floats, Photograph, mirror
 from fer_edge.train.detector.photographs import CACHE_BYTES, GrayPhotographs
+from fer_edge.train.detector.rotation import border, rotate_faces, rotate_part
 
 _PARTS = ((1, 0.25), (2, 0.3), (3, 0.25), (4, 0.2))
 """Parts in a row of a piece, and how often."""
@@ -32,6 +33,8 @@ _EMPTY_SCALES = (0.3, 1.6)
 """The same of a photograph without faces."""
 _NATURAL_SPREAD = 0.15
 """Standard deviation of the logarithm of the scale of a photograph that keeps about its own."""
+_ROTATED, _ANGLE = 0.3, 45.0
+"""How often a part is rotated, and by how many degrees at most."""
 _MIN_LENGTH = 0.6
 """A photograph's longer side is at least this fraction of its part's side, so that a part isn't
 mostly filling."""
@@ -112,14 +115,23 @@ class PieceDataset(Dataset[Piece]):
         scale = float(np.clip(scale, *_SCALES))
         stretch = math.exp(random.normal(0, _STRETCH) / 2)
         scales = np.array([scale * stretch, scale / stretch])
-        start = [
-            _choose_start(random, focus[i] * scales[i], image.size[i] * scales[i], size)
-            for i, size in enumerate((width, height))
-        ]
-        part = self._cut(image, scales, start, (width, height), random)
+        start = np.array(
+            [
+                _choose_start(random, focus[i] * scales[i], image.size[i] * scales[i], side)
+                for i, side in enumerate((width, height))
+            ]
+        )
+        angle = random.uniform(-_ANGLE, _ANGLE) if random.random() < _ROTATED else 0.0
+        edges = np.array(border(width, height) if angle else (0, 0))
+        size = (width + 2 * int(edges[0]), height + 2 * int(edges[1]))
+        part = self._cut(image, scales, start - edges, size, random)
         faces = np.concatenate([photograph.boxes, photograph.eyes], 1)
         faces = (faces * np.tile(scales, 4)).astype(np.float32)
         faces -= np.array([*start, 0, 0, *start, *start], np.float32)
+        if angle:
+            part = rotate_part(part, angle)
+            part = part[edges[1] : edges[1] + height, edges[0] : edges[0] + width]
+            faces = rotate_faces(faces, angle, width, height)
         is_flipped = random.random() < 0.5
         if is_flipped:
             part, faces = part[:, ::-1], mirror(faces, width)
@@ -129,13 +141,13 @@ class PieceDataset(Dataset[Piece]):
         self,
         image: Image.Image,
         scales: Floats,
-        start: Sequence[float],
+        start: Floats,
         size: tuple[int, int],
         random: np.random.Generator,
     ) -> npt.NDArray[np.uint8]:
         """A window of the scaled image, which begins at `start`; what is outside is filled."""
         ends = np.minimum(np.array(image.size) * scales - start, size)
-        begins = np.maximum(0, -np.array(start))
+        begins = np.maximum(0, -start)
         first, last = begins.round().astype(int), ends.round().astype(int)
         last = np.maximum(last, first + 1)
         box = np.concatenate([(first + start) / scales, (last + start) / scales])
