@@ -5,7 +5,8 @@ FER_EDGE_DETECTOR=yunet.onnx python -m benchmarks.detector_table PHOTOGRAPHS LAB
 PHOTOGRAPHS is a folder with val/KIND/, LABELS the file of `fer detector label`. Both detectors
 search the photographs of val once, as `fer detector evaluate` does, and by default, as `fer infer`
 does: with further searches for small faces and for those that fill the image. Mosaics of 1,920 px,
-each made of 16 of these photographs, and close-ups of their marked faces are searched in both ways.
+each made of 16 of these photographs, and close-ups of their marked faces are searched in both ways,
+rotated photographs in one search.
 Times are of one run in which both have turns. `--keep` writes benchmarks/results/detector.json.
 """
 
@@ -28,6 +29,7 @@ from benchmarks.lib.detector_quality import (
     quality_rows,
 )
 from benchmarks.lib.result_tables import save_result, to_markdown
+from benchmarks.lib.rotated import rotated_rows
 from benchmarks.lib.timing import compare, time_in_turns
 from fer_edge.runtime.detection.detector import Detector
 from fer_edge.runtime.detection.find_detector import BUILT_IN, find_detector, find_yunet
@@ -95,7 +97,7 @@ def measure(paths: Mapping[str, Path], photographs: Path, labels: Path) -> list[
     """All rows of the table; a cell for each detector."""
     val = read_labels(labels).split("val")
     rows: list[Row] = []
-    for part in (quality_rows, default_rows, mosaic_rows, close_up_rows, time_rows):
+    for part in (quality_rows, default_rows, mosaic_rows, close_up_rows, rotated_rows, time_rows):
         rows += part(paths, val, photographs)
     network = make_network(read_detector_spec(paths[OURS]))
     counts = count_multiplications(network, *FRAME), count_in_graph(paths[YUNET], *FRAME)

@@ -18,7 +18,7 @@ def find_detector(given: str | Path | None = None) -> Path:
 
     Args:
         given: `BUILT_IN`, `YUNET`, or a file; None: the one that the environment names, else
-            YuNet where it is installed, which finds more, else the built-in one.
+            YuNet where it is installed, else the built-in one.
 
     Raises:
         ModelError: YuNet isn't installed, the environment names no file, or this installation
