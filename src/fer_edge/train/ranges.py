@@ -93,6 +93,8 @@ _BOUNDS = {
     **dict.fromkeys(("brightness", "contrast", "erase", "erase_area"), (0, 1)),
     **dict.fromkeys(("teacher_weight", "mild_fraction", "fraction", "shade"), (0, 1)),
     **dict.fromkeys(("min_brightness", "min_side"), (0.05, 1)),
+    "rotated": (0, 1),
+    "eye_weight": (0, 100),
     "gamma": (1, 10),
     "blur": (0, 10),
     "motion": (0, 20),

@@ -8,6 +8,7 @@ import torch
 
 from fer_edge.detector_spec import STRIDES, VALUES, count_cells
 from fer_edge.train.detector.batches import Piece, collate
+from fer_edge.train.detector.config import DetectorConfig
 from fer_edge.train.detector.loss import compute_losses, eiou_loss, quality_focal_loss
 from fer_edge.train.detector.network import (
     HEADS,
@@ -19,6 +20,7 @@ from fer_edge.train.detector.network import (
 from fer_edge.train.detector.targets import iou, match
 from tests.support.photographs import draw_photograph
 
+EYE_WEIGHT = DetectorConfig("photographs", "labels.json").eye_weight
 SMALL = Widths(8, 8, 16, 16, 24)
 YUNET_MULTIPLICATIONS = 68_844_800
 """Of YuNet's convolutions for 256 x 320 pixels, counted in its ONNX graph."""
@@ -91,11 +93,11 @@ def test_no_face_is_no_error() -> None:
     detector = build_detector(SMALL)
     maps = detector.compute_maps(torch.rand(1, 1, 64, 64))
     ignored = torch.zeros(1, count_cells(64, 64), dtype=torch.bool)
-    losses = compute_losses(maps, torch.zeros(1, 1, 8), ignored, 64)
+    losses = compute_losses(maps, torch.zeros(1, 1, 8), ignored, 64, EYE_WEIGHT)
     assert losses.box == losses.eyes == 0
     assert losses.score > 0
     ignored[:] = True
-    assert compute_losses(maps, torch.zeros(1, 1, 8), ignored, 64).score == 0
+    assert compute_losses(maps, torch.zeros(1, 1, 8), ignored, 64, EYE_WEIGHT).score == 0
 
 
 @pytest.mark.parametrize(("side", "weight"), [(8.0, 3.0), (16.0, 2.0), (32.0, 1.0), (50.0, 1.0)])
@@ -106,9 +108,9 @@ def test_a_small_face_counts_more(
     maps = tuple(torch.zeros(1, 9, 64 // stride, 64 // stride) for stride in STRIDES)
     faces = torch.tensor([[[7.0, 7.0, side, side + 3, 8.0, 9.0, 12.0, 9.0]]])
     others = torch.ones(1, count_cells(64, 64), dtype=torch.bool)  # their losses don't count
-    found = compute_losses(maps, faces, others, 64)
+    found = compute_losses(maps, faces, others, 64, EYE_WEIGHT)
     monkeypatch.setattr("fer_edge.train.detector.loss._MAX_WEIGHT", 1.0)
-    alike = compute_losses(maps, faces, others, 64)
+    alike = compute_losses(maps, faces, others, 64, EYE_WEIGHT)
     assert float(found.score) == pytest.approx(weight * float(alike.score))
     assert (found.box, found.eyes) == (alike.box, alike.eyes)
 
@@ -145,7 +147,9 @@ def test_a_few_pieces_are_learned_by_heart() -> None:
     pixels = images.unsqueeze(1).float()
     for _ in range(150):
         optimizer.zero_grad()
-        compute_losses(detector.compute_maps(pixels), faces, ignored, 128).total().backward()
+        compute_losses(
+            detector.compute_maps(pixels), faces, ignored, 128, EYE_WEIGHT
+        ).total().backward()
         optimizer.step()
     with torch.no_grad():
         geometry, logits = decode(detector.compute_maps(pixels))

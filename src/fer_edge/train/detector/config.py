@@ -53,6 +53,12 @@ class DetectorConfig:
     background: float = _setting(
         0.3, "Fraction of the parts of pieces that show photographs without people."
     )
+    rotated: float = _setting(
+        0.2, "Fraction of the parts of pieces that are rotated, by 45 degrees at most."
+    )
+    eye_weight: float = _setting(
+        3.0, "Weight of the loss of the eyes. With 1, tilted eyes are found level."
+    )
     min_face: int = _setting(10, "Smallest face to find (its shorter side), in pixels.")
     max_face: int = _setting(288, "Largest face that a piece is scaled to, in pixels.")
     # milder than for the classifier: a face of ten pixels has nothing to lose

@@ -11,7 +11,7 @@ from torch.nn import functional
 from fer_edge.train.detector.network import decode
 from fer_edge.train.detector.targets import iou, match
 
-_BOX_WEIGHT, _EYE_WEIGHT = 2.0, 2.0
+_BOX_WEIGHT = 2.0
 _SLACK = 2.0
 """Pixels added at every edge of both boxes before the IoU of a score's target: labels are no more
 exact, and the score of a tiny face would be low for it."""
@@ -34,7 +34,9 @@ class Losses:
         return self.score + self.box + self.eyes
 
 
-def compute_losses(maps: tuple[Tensor, ...], faces: Tensor, ignored: Tensor, side: int) -> Losses:
+def compute_losses(
+    maps: tuple[Tensor, ...], faces: Tensor, ignored: Tensor, side: int, eye_weight: float
+) -> Losses:
     """Compute the losses of a batch.
 
     The target of a score is the square root of the IoU of the cell's box, both boxes enlarged by
@@ -46,6 +48,7 @@ def compute_losses(maps: tuple[Tensor, ...], faces: Tensor, ignored: Tensor, sid
         maps: of the network, for the pieces of a batch.
         faces, ignored: as in `batches.Batch`.
         side: of the pieces, in pixels.
+        eye_weight: of the eyes' loss.
     """
     geometry, logits = decode(maps)
     pairs = match(geometry, logits, faces, side)
@@ -67,7 +70,7 @@ def compute_losses(maps: tuple[Tensor, ...], faces: Tensor, ignored: Tensor, sid
     error = functional.smooth_l1_loss(
         found[:, 4:] / size, wanted[:, 4:] / size, beta=0.02, reduction="none"
     )
-    return Losses(score, box, _EYE_WEIGHT * error.sum() / count)
+    return Losses(score, box, eye_weight * error.sum() / count)
 
 
 def _enlarge(boxes: Tensor) -> Tensor:

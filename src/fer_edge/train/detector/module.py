@@ -61,9 +61,8 @@ class LitDetector(RunModule):
         images, faces, ignored = batch
         pixels = corrupt(images.unsqueeze(1).float(), self.config.corruption)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        losses = compute_losses(
-            self.model.compute_maps(pixels), faces, ignored, self.config.piece_side
-        )
+        maps, config = self.model.compute_maps(pixels), self.config
+        losses = compute_losses(maps, faces, ignored, config.piece_side, config.eye_weight)
         total = losses.total()
         parts = {"score": losses.score, "box": losses.box, "eyes": losses.eyes}
         self.log_dict({f"train_{name}_loss": value.detach() for name, value in parts.items()})
@@ -78,7 +77,8 @@ class LitDetector(RunModule):
     def validation_step(self, batch: Batch, _: int) -> None:
         images, faces, ignored = batch
         maps = self.model.compute_maps(images.unsqueeze(1).float())
-        total = compute_losses(maps, faces, ignored, self.photographs.side).total()
+        side, weight = self.photographs.side, self.config.eye_weight
+        total = compute_losses(maps, faces, ignored, side, weight).total()
         self.sums += torch.stack([total * len(images), total.new_tensor(len(images))])
         geometry, logits = decode(maps)
         outputs = torch.cat([geometry, logits.sigmoid()], 1).float().cpu().numpy()

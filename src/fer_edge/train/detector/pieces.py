@@ -33,8 +33,8 @@ _EMPTY_SCALES = (0.3, 1.6)
 """The same of a photograph without faces."""
 _NATURAL_SPREAD = 0.15
 """Standard deviation of the logarithm of the scale of a photograph that keeps about its own."""
-_ROTATED, _ANGLE = 0.3, 45.0
-"""How often a part is rotated, and by how many degrees at most."""
+_ANGLE = 45.0
+"""By how many degrees a part is rotated at most."""
 _MIN_LENGTH = 0.6
 """A photograph's longer side is at least this fraction of its part's side, so that a part isn't
 mostly filling."""
@@ -121,7 +121,8 @@ class PieceDataset(Dataset[Piece]):
                 for i, side in enumerate((width, height))
             ]
         )
-        angle = random.uniform(-_ANGLE, _ANGLE) if random.random() < _ROTATED else 0.0
+        is_rotated = random.random() < self.config.rotated
+        angle = random.uniform(-_ANGLE, _ANGLE) if is_rotated else 0.0
         edges = np.array(border(width, height) if angle else (0, 0))
         size = (width + 2 * int(edges[0]), height + 2 * int(edges[1]))
         part = self._cut(image, scales, start - edges, size, random)
