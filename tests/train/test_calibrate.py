@@ -158,6 +158,16 @@ def test_a_channel_without_weights_keeps_its_bias(model: FaceClassifier) -> None
     assert value == pytest.approx(0.5, rel=1e-4)
 
 
+def test_a_channel_without_bias_has_the_best_scale(model: FaceClassifier) -> None:
+    norm = model.network.get_submodule("features.1.conv.0.1")
+    with torch.no_grad():
+        norm.running_mean[3], norm.bias[3] = 0.0, 0.0
+    layer = quantized.quantized_layers(quantize(model, "mse"))["features.1.conv.0.0"]
+    weight, bias = layer.float_weights()
+    assert bias[3] == 0
+    assert layer.scale[3] == calibration._best_weight_scales(weight[3:4], layer.max_level)
+
+
 def test_weight_scales_are_the_best_short_ones() -> None:
     torch.manual_seed(0)
     weights = torch.randn(6, 40) * torch.logspace(-3, 2, 6)[:, None]

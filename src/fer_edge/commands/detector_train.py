@@ -57,6 +57,10 @@ def train(
     background: Annotated[
         float, setting(TRAINING, "background", "--background")
     ] = DEFAULTS.background,
+    rotated: Annotated[float, setting(TRAINING, "rotated", "--rotated")] = DEFAULTS.rotated,
+    eye_weight: Annotated[
+        float, setting(TRAINING, "eye_weight", "--eye-weight")
+    ] = DEFAULTS.eye_weight,
     workers: Annotated[int, setting(TRAINING, "workers", "--workers")] = DEFAULTS.workers,
     seed: Annotated[int, setting(TRAINING, "seed", "--seed")] = DEFAULTS.seed,
     weights: Annotated[Path | None, setting(MODEL, "weights", "--weights")] = None,

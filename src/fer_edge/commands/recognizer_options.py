@@ -49,7 +49,7 @@ DetectScoreOption = Annotated[
         min=0,
         max=1,
         help="Lowest score of a face; by default the detector's own. The search for small faces "
-        "of --detect-side auto asks for more: for 0.675 instead of 0.5.",
+        "of --detect-side auto needs more: 0.675 instead of 0.5.",
     ),
 ]
 MinFaceOption = Annotated[

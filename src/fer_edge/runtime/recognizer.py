@@ -104,7 +104,7 @@ class Recognizer:
                 None: 640, then 320 for a face that may fill the image, and up to 1,920 for an image
                 that may hold small faces.
             detect_score: lowest score of a face, in [0, 1]; None: the detector's own. Where
-                `detect_side` is None, the search for small faces asks for more.
+                `detect_side` is None, the search for small faces needs more.
             min_face: shorter side of the smallest face that counts, in pixels.
             align: rotate detected faces that are tilted by more than 10 degrees upright.
             min_confidence: a face whose likeliest label has a lower probability is "uncertain". The

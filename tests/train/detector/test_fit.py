@@ -165,6 +165,8 @@ def test_settings_of_a_resumed_run(result: DetectorFit, tmp_path: Path) -> None:
         ({"min_face": 300}, "are no range of faces"),
         ({"lr": 0.0}, "lr must be above 0"),
         ({"background": 2.0}, "background must be in"),
+        ({"rotated": 1.5}, "rotated must be in"),
+        ({"eye_weight": float("nan")}, "eye_weight must be in"),
         ({"name": "a/b"}, "name must be a plain name"),
         ({"labels": ""}, "must not be empty"),
         ({"weights": "a", "qat_from": "b"}, "--weights and --from are both given"),

@@ -65,7 +65,7 @@ class Detector:
             as `FurtherSearches` where these may find other faces.
         min_face: shorter side of the smallest face that counts, in pixels of the image.
         score: lowest score of a face, in [0, 1]; None: the detector's own. Where `side` is None,
-            the search for small faces asks for more: see `searches.CROWD_DOUBT`.
+            the search for small faces needs more: see `searches.CROWD_DOUBT`.
         threads: for one call; 0: every core.
         engine: a key of `ENGINES`; all find the same faces. YuNet's file is read by all.
 

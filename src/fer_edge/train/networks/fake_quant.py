@@ -188,7 +188,7 @@ class QuantizedLayer(nn.Module):
 
 
 def round_to_short_scale(scale: Tensor) -> Tensor:
-    """Round scales to 5 significant bits, the last of them 1, which makes ties rare.
+    """Round scales above 0 to 5 significant bits, the last of them 1, which makes ties rare.
 
     Float32 holds an integer sum of up to 2^19 times such a scale exactly, including its bias.
     """
