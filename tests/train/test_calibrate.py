@@ -147,11 +147,16 @@ def test_float32_holds_every_sum_with_its_bias_and_zero_point(
             assert (ratio * 2**16 % 1 == 0).all()
 
 
-def test_a_channel_without_weights_keeps_its_bias(model: FaceClassifier) -> None:
-    norm = model.network.get_submodule("features.1.conv.0.1")
+def quantize_with(model: FaceClassifier, **norm: float) -> quantized.QuantizedLayer:
+    """A layer whose batch norm has these values in channel 3, quantized."""
     with torch.no_grad():
-        norm.weight[3], norm.bias[3] = 0.0, 0.5
-    layer = quantized.quantized_layers(quantize(model, "mse"))["features.1.conv.0.0"]
+        for name, value in norm.items():
+            getattr(model.network.get_submodule("features.1.conv.0.1"), name)[3] = value
+    return quantized.quantized_layers(quantize(model, "mse"))["features.1.conv.0.0"]
+
+
+def test_a_channel_without_weights_keeps_its_bias(model: FaceClassifier) -> None:
+    layer = quantize_with(model, weight=0.0, bias=0.5)
     weight, bias = layer.integer_weights()
     assert not weight[3].any()
     value = float(bias[3] * layer.input_quantizer.scale * layer.scale[3])
@@ -159,10 +164,7 @@ def test_a_channel_without_weights_keeps_its_bias(model: FaceClassifier) -> None
 
 
 def test_a_channel_without_bias_has_the_best_scale(model: FaceClassifier) -> None:
-    norm = model.network.get_submodule("features.1.conv.0.1")
-    with torch.no_grad():
-        norm.running_mean[3], norm.bias[3] = 0.0, 0.0
-    layer = quantized.quantized_layers(quantize(model, "mse"))["features.1.conv.0.0"]
+    layer = quantize_with(model, running_mean=0.0, bias=0.0)
     weight, bias = layer.float_weights()
     assert bias[3] == 0
     assert layer.scale[3] == calibration._best_weight_scales(weight[3:4], layer.max_level)

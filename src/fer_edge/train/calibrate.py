@@ -144,10 +144,6 @@ def calibrate(
     on_progress("calibration", 1, 1)
 
 
-_TINY = 1e-30
-"""Below every scale of a weight."""
-
-
 def _set_weight_scales(model: PixelModel) -> None:
     """Set the short scales with the least error that are large enough for exact float32 sums."""
     minima = {
@@ -159,8 +155,7 @@ def _set_weight_scales(model: PixelModel) -> None:
         # a channel whose weights are all 0 still has a bias
         weight, bias = layer.float_weights()
         minimum = bias.abs() / (layer.input_quantizer.scale * _MAX_BIAS)
-        # a bias of 0 sets no limit; 0 itself has no short scale
-        minimum = round_to_short_scale(minimum.clamp_min(minima.get(layer, _TINY)))
+        minimum = round_to_short_scale(minimum.clamp_min(minima.get(layer, 0.0)))
         layer.rescale(torch.maximum(_best_weight_scales(weight, layer.max_level), minimum))
 
 

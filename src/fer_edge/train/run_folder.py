@@ -93,8 +93,7 @@ def find_checkpoint(given: str | Path | None, kind: FileKind = "checkpoint") -> 
     Raises:
         ModelError: as `resolve_model`.
     """
-    path = resolve_model(given, kind)
-    return find_run_checkpoint(path)
+    return find_run_checkpoint(resolve_model(given, kind))
 
 
 def find_run_checkpoint(path: Path) -> Path:

@@ -188,12 +188,13 @@ class QuantizedLayer(nn.Module):
 
 
 def round_to_short_scale(scale: Tensor) -> Tensor:
-    """Round scales above 0 to 5 significant bits, the last of them 1, which makes ties rare.
+    """Round scales to 5 significant bits, the last of them 1, which makes ties rare; 0 stays 0.
 
     Float32 holds an integer sum of up to 2^19 times such a scale exactly, including its bias.
     """
     mantissa, exponent = torch.frexp(scale)
-    return torch.ldexp(((mantissa * 16 - 0.5).round() + 0.5) / 16, exponent)
+    rounded = torch.ldexp(((mantissa * 16 - 0.5).round() + 0.5) / 16, exponent)
+    return torch.where(scale > 0, rounded, scale)
 
 
 def _emit(operation: str, *inputs: Tensor, dtype: torch.dtype, **attributes: Any) -> Tensor:
