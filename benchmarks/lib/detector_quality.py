@@ -5,20 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.lib.close_ups import cut_close_ups
 from benchmarks.lib.mosaics import CELL, CELLS, count_inside, make_mosaic
 from fer_edge.runtime.boxes import iou
-from fer_edge.runtime.detection.detector import Detection, Detector
+from fer_edge.runtime.detection.detector import MAX_SIDE, Detection, Detector
 from fer_edge.runtime.detection.searches import SIDE
-from fer_edge.train.detector.evaluate import evaluate_detector
+from fer_edge.train.detector.evaluate import evaluate_detector, tally_photographs
 from fer_edge.train.detector.labels import Photograph
-from fer_edge.train.detector.metrics import MIN_IOU, Tally, count_false
-from fer_edge.train.detector.photographs import read_photograph
+from fer_edge.train.detector.metrics import MIN_IOU, Tally
 
 SIDES = (640, 320)
 AUTO = "--detect-side auto"
@@ -97,22 +98,21 @@ def to_rows(found: Sequence[Detection]) -> np.ndarray:
     return np.array(rows, np.float32).reshape(-1, 9)
 
 
+def search_by_default(detector: Detector, image: Image.Image) -> np.ndarray:
+    """The rows of the faces that a detector finds in an image."""
+    return to_rows(detector(image))
+
+
 def default_rows(
     paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
 ) -> Iterator[Row]:
     """Recall and false faces of the default search, by sizes in pixels of the photograph."""
     qualities = []
     for path in paths.values():
-        detector, tally = Detector(path), Tally(0.0)
-        false: dict[str, list[int]] = {}
-        for photograph in val:
-            found = to_rows(detector(read_photograph(folder / photograph.name)))
-            tally.add(found, photograph, 1.0)
-            if photograph.kind.is_background:
-                false.setdefault(photograph.kind_name, []).append(count_false(found, photograph))
-        means = {kind: float(np.mean(counts)) for kind, counts in false.items()}
+        search = partial(search_by_default, Detector(path))
+        tally, false = tally_photographs(search, val, folder, 0.0, side=MAX_SIDE)
         by_size = tally.recall_by_size()
-        qualities.append(Quality(len(tally.marked), tally.recall, by_size, means))
+        qualities.append(Quality(len(tally.marked), tally.recall, by_size, false))
     yield from describe(AUTO, qualities)
 
 
@@ -168,8 +168,8 @@ def close_up_rows(
             count += 1
             for way, detectors in ways.items():
                 for i, detector in enumerate(detectors):
-                    boxes = np.reshape([one.box for one in detector(image)], (-1, 4))
-                    found[way][i] += bool(iou(face, boxes).max(initial=0) >= MIN_IOU)
+                    overlaps = iou(face, to_rows(detector(image))[:, :4])
+                    found[way][i] += bool(overlaps.max(initial=0) >= MIN_IOU)
         name = f"{count} faces that fill {100 * fill:.0f} % of the height"
         for way, counts in found.items():
             shown = (f"{100 * one / max(1, count):.1f} %" for one in counts)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.lib.detector_quality import Row, to_rows
 from fer_edge.runtime.boxes import iou
 from fer_edge.runtime.detection.detector import Detection, Detector, measure_tilt
 from fer_edge.runtime.detection.searches import SIDE
@@ -32,7 +33,7 @@ class Found:
 
     def add(self, detections: Sequence[Detection], faces: Floats) -> None:
         """Compare detections with faces `[N, 8]` of the same image."""
-        boxes = np.reshape([one.box for one in detections], (-1, 4))
+        boxes = to_rows(detections)[:, :4]
         for face in faces:
             overlaps = iou(face[:4], boxes)
             self.is_found.append(bool(overlaps.max(initial=0) >= MIN_MARK_IOU))
@@ -57,7 +58,7 @@ def rotate_photograph(
 
 def rotated_rows(
     paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
-) -> Iterator[list[str | int | float]]:
+) -> Iterator[Row]:
     """Recall and errors of the tilt, in one search of each photograph."""
     detectors = [Detector(path, side=SIDE) for path in paths.values()]
     marked = [one for one in val if one.is_marked.any()]

@@ -22,6 +22,7 @@ from PIL import Image
 
 from fer_edge.detector_spec import DetectorMetrics
 from fer_edge.runtime.detection.detector import Detection
+from fer_edge.train.detector import evaluate
 from fer_edge.train.detector.evaluate import DetectorReport
 from fer_edge.train.detector.labels import Photograph, read_labels
 from tests.support.photographs import write_photographs
@@ -109,7 +110,7 @@ def test_what_the_default_search_finds(
             return [Detection(box, 0.9, EYES)] * self.count
 
     monkeypatch.setattr(detector_quality, "Detector", Found)
-    monkeypatch.setattr(detector_quality, "read_photograph", lambda _: None)
+    monkeypatch.setattr(evaluate, "read_photograph", lambda _: Image.new("L", (100, 100)))
     paths = {"a": Path("two"), "b": Path("none")}
     thing = replace(last, name="val/object/a.png", is_marked=np.zeros(1, np.bool_))
     photographs = [last, thing, *(one for one in val if one.is_empty)]

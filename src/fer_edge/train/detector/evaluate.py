@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -82,23 +83,53 @@ def evaluate_detector(
     """
     find, own_threshold = _open(path, engine, quantized=quantized)
     threshold = own_threshold if score_threshold is None else score_threshold
-    tally = Tally(threshold)
-    false_faces: dict[str, list[int]] = {}
+    tally, false_by_kind = tally_photographs(
+        lambda image: search_shrunk(find, image, side),
+        photographs,
+        folder,
+        threshold,
+        side=side,
+        on_progress=on_progress,
+    )
+    metrics = tally.metrics(split, side)
+    return DetectorReport(str(path), threshold, metrics, tally.recall_by_size(), false_by_kind)
+
+
+def tally_photographs(
+    search: Finder,
+    photographs: Sequence[Photograph],
+    folder: Path,
+    threshold: float,
+    *,
+    side: int = SIDE,
+    on_progress: ProgressCallback = ignore_progress,
+) -> tuple[Tally, dict[str, float]]:
+    """Find the faces of labelled photographs by any search, and compare them.
+
+    Args:
+        search: from a photograph to its faces, in pixels of the photograph.
+        photographs: with their labels.
+        folder: where they are.
+        threshold: lowest score of a face.
+        side: longer side of the searched image, in whose pixels faces are small or large.
+        on_progress: called after each photograph.
+
+    Returns:
+        the counts, and `false_by_kind` of a `DetectorReport`.
+
+    Raises:
+        DataError: a photograph can't be read.
+    """
+    tally, false_faces = Tally(threshold), defaultdict[str, list[int]](list)
     for done, photograph in enumerate(photographs, 1):
         image = read_photograph(folder / photograph.name)
-        rows = search_shrunk(find, image, side)
+        rows = search(image)
         tally.add(rows, photograph, shrunk_size(image.size, side)[0] / image.width)
         if photograph.kind.is_background:
             found = rows[rows[:, -1] >= threshold]
-            false_faces.setdefault(photograph.kind_name, []).append(count_false(found, photograph))
+            false_faces[photograph.kind_name].append(count_false(found, photograph))
         on_progress("photographs", done, len(photographs))
-    return DetectorReport(
-        str(path),
-        threshold,
-        tally.metrics(split, side),
-        tally.recall_by_size(),
-        {kind: float(np.mean(counts)) for kind, counts in false_faces.items()},
-    )
+    return tally, {kind: float(np.mean(counts)) for kind, counts in false_faces.items()}
 
 
 def _open(path: Path, engine: str, *, quantized: bool) -> tuple[Finder, float]:
