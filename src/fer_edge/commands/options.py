@@ -120,7 +120,6 @@ DetectorOption = Annotated[
         "--detector",
         metavar="built-in|yunet|FILE",
         help="Face detector: the built-in one, YuNet (fer detector install), or a file of fer "
-        "detector export. By default what FER_EDGE_DETECTOR names, else YuNet where it is "
-        "installed, else the built-in one.",
+        "detector export. By default what FER_EDGE_DETECTOR names, else the built-in one.",
     ),
 ]

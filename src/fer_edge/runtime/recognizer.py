@@ -99,7 +99,7 @@ class Recognizer:
                 does in images larger than twice the model's side; a smaller one is one face.
             detector: "built-in"; "yunet", which `fer detector install` installs; or the file of
                 YuNet or of a detector that `fer detector export` wrote. None: the file that
-                `FER_EDGE_DETECTOR` names, else YuNet where it is installed, else the built-in one.
+                `FER_EDGE_DETECTOR` names, else the built-in one.
             detect_side: longer side, in pixels, to which larger images are shrunk for detection;
                 None: 640, then 320 for a face that may fill the image, and up to 1,920 for an image
                 that may hold small faces.

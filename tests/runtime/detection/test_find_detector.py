@@ -7,6 +7,7 @@ import pytest
 from fer_edge.errors import ModelError
 from fer_edge.runtime.detection import install
 from fer_edge.runtime.detection.find_detector import find_detector, find_yunet
+from fer_edge.runtime.device import packages
 from fer_edge.runtime.formats.model_files import FOLDER
 
 
@@ -27,6 +28,20 @@ def test_yunet_has_to_be_installed() -> None:
     install.installed_path().parent.mkdir(parents=True)
     install.installed_path().touch()
     assert find_detector("yunet") == find_yunet() == install.installed_path()
+    for given in (None, "built-in"):
+        assert find_detector(given) == FOLDER / "detector.onnx"
+
+
+def test_yunet_is_taken_where_no_engine_reads_the_built_in_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on 32-bit ARM, where ncnn is the only engine."""
+    monkeypatch.setattr(
+        packages, "find_package", lambda name: Path("ncnn.so") if name == "ncnn" else None
+    )
+    assert find_detector() == FOLDER / "detector.onnx"
+    install.installed_path().parent.mkdir(parents=True)
+    install.installed_path().touch()
     assert find_detector() == install.installed_path()
     assert find_detector("built-in") == FOLDER / "detector.onnx"
 

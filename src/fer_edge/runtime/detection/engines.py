@@ -194,6 +194,20 @@ def choose_engine(requested: str, beside: str, path: Path) -> str:
     return readers[0] if readers else beside
 
 
+def has_engine(path: Path) -> bool:
+    """Whether an installed engine reads a detector of fer-edge, and is right on this machine.
+
+    Raises:
+        ModelError, SpecError: the file is missing, damaged or another one.
+    """
+    spec, machine = read_detector_spec(path), platform.machine()
+    return any(
+        packages.find_package(registry.ENGINES[name].package)
+        for name in ENGINES
+        if is_offered(name, path, spec, machine)
+    )
+
+
 def is_offered(engine: str, path: Path, spec: DetectorSpec, machine: str) -> bool:
     """Whether an engine reads a detector of fer-edge, and is right on a `platform.machine()`."""
     precision = spec.quantization.precision

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from fer_edge.errors import ConfigError, ModelError
+from fer_edge.runtime.detection.engines import has_engine
 from fer_edge.runtime.detection.install import VARIABLE, installed_path
 from fer_edge.runtime.formats.model_files import DETECTOR, bundled
 
@@ -17,17 +18,20 @@ def find_detector(given: str | Path | None = None) -> Path:
     """The detector's file.
 
     Args:
-        given: `BUILT_IN`, `YUNET`, or a file; None: the one that the environment names, else
-            YuNet where it is installed, else the built-in one.
+        given: `BUILT_IN`, `YUNET`, or a file; None: the one that the environment names, else the
+            built-in one. Where no installed engine reads that, it is YuNet, if it is installed.
 
     Raises:
-        ModelError: YuNet isn't installed, the environment names no file, or this installation
-            lacks the built-in detector.
+        ModelError, SpecError: YuNet isn't installed, the environment names no file, or this
+            installation lacks the built-in detector, or has a damaged one.
     """
     if given not in (None, BUILT_IN):
         return _require_installed() if given == YUNET else Path(given)
-    found = None if given == BUILT_IN else _find_named() or _find_installed()
-    return found or bundled("model", DETECTOR)
+    if given is None and (named := _find_named()):
+        return named
+    built_in = bundled("model", DETECTOR)
+    yunet = None if given == BUILT_IN else _find_installed()
+    return yunet if yunet and not has_engine(built_in) else built_in
 
 
 def find_yunet(given: Path | None = None) -> Path:
