@@ -3,8 +3,7 @@
 python -m benchmarks.streams PHOTOGRAPH... [--clips 12] [--only cuts]
 
 Clips are made from photographs, which may be named by folders: a camera moves over them, the light
-changes, somebody walks past, and shots follow each other. The detector is the installed one or that
-of `FER_EDGE_DETECTOR`.
+changes, somebody walks past, and shots follow each other. The detector is the built-in one.
 
 Cuts: the thresholds are chosen on the photographs of even places in the list, and what they find is
 counted on the others: frames of one shot that are taken for a cut, and cuts that are found. "Same
@@ -325,7 +324,7 @@ if __name__ == "__main__":
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--only", choices=("cuts", "streams"))
     options = parser.parse_args()
-    opened = Recognizer.load(faces="detect", threads=1, backend=options.engine)
+    opened = Recognizer.load(faces="detect", detector="built-in", threads=1, backend=options.engine)
     photographs = list(read_photographs(options.photographs, opened, options.limit))
     print(
         f"{len(photographs)} photographs, {sum(bool(one.boxes) for one in photographs)} with faces"

@@ -49,7 +49,7 @@ def test_for_a_person(fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         *("board", "CPU features", "memory", "cameras none", "PyAV is installed", "1.0: cpu"),
         "face detector built-in",
         "right under onnxruntime, openvino",
-        "face detector yunet not installed: fer detector install",
+        "face detector yunet not installed (optional): fer detector install",
         "base 3, int8, 69.66% accuracy on FER2013 test",
         "onnxruntime 2 1.00 right: 16 of 16 same label, max |Δlogit| 1e-07",
         "openvino 1 1.00 close: 15 of 16 same label, max |Δlogit| 0.13",

@@ -14,7 +14,6 @@ from fer_edge.commands.options import (
     INPUT,
     OUTPUT,
     TARGETS,
-    DetectorOption,
     Json,
     argument,
     command,
@@ -83,7 +82,16 @@ def crop(
             "file, or class folders.",
         ),
     ] = None,
-    detector: DetectorOption = None,
+    detector: Annotated[
+        str | None,
+        option(
+            DETECTION,
+            "--detector",
+            metavar="built-in|yunet|FILE",
+            help="Face detector. By default the file that FER_EDGE_DETECTOR names, else YuNet (fer "
+            "detector install).",
+        ),
+    ] = None,
     min_score: Annotated[
         float,
         option(DETECTION, "--min-score", help="Minimum score of the detector, from 0.6 to 1."),
@@ -109,6 +117,8 @@ def crop(
     as_json: Json = False,
 ) -> None:
     """Cut the faces of photographs out, as fer infer does, into gray PNG files.
+
+    YuNet finds them, for whose scores --min-score was chosen.
 
     The face number I of a/b.jpg becomes a/b-I.png. Files that are there already stay. Photographs
     that cannot be read are named and left out.

@@ -49,11 +49,12 @@ def install(
         ),
     ] = None,
 ) -> None:
-    """Install the face detector YuNet (OpenCV Zoo, MIT licence, 230 KB)."""
+    """Install the face detector YuNet (OpenCV Zoo, MIT licence, 230 KB), for --detector yunet."""
     from fer_edge.runtime.detection.install import install, is_installed
 
     message = "already installed" if source is None and is_installed() else "installed"
     print(printable(f"{message} {install(source)}"))
+    note("--detector yunet, or FER_EDGE_DETECTOR=yunet, uses it")
 
 
 @command(app, "fer detector label photographs --output labels.json")

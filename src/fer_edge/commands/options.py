@@ -120,6 +120,7 @@ DetectorOption = Annotated[
         "--detector",
         metavar="built-in|yunet|FILE",
         help="Face detector: the built-in one, YuNet (fer detector install), or a file of fer "
-        "detector export. By default what FER_EDGE_DETECTOR names, else the built-in one.",
+        "detector export. By default what FER_EDGE_DETECTOR names, else the built-in one (YuNet "
+        "where no engine reads that).",
     ),
 ]

@@ -48,8 +48,8 @@ DetectScoreOption = Annotated[
         "--detect-score",
         min=0,
         max=1,
-        help="Lowest score of a face; by default the detector's own. The search for small faces "
-        "of --detect-side auto needs more: 0.675 instead of 0.5.",
+        help="Lowest score of a face; by default the detector's own. In the search for small "
+        "faces of --detect-side auto, 0.5 means 0.675.",
     ),
 ]
 MinFaceOption = Annotated[

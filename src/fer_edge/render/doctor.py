@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.text import Text
@@ -53,23 +53,40 @@ def _machine(found: Diagnosis) -> Table:
     rows["cameras"] = f"{', '.join(listed) or 'none'}; {picamera2}"
     no_video = f"not installed: {install_command('av', 'video')}"
     rows["video"] = "PyAV is installed" if found.pyav else no_video
-    rows |= {f"face detector {one.name}": _detector(one) for one in found.detectors}
+    rows |= describe_detectors(found.detectors)
     for name, text in rows.items():
         table.add_row(name, text)
     return table
 
 
-def _detector(state: DetectorState) -> Text:
-    """A detector's file, and the engines under which it passes its self-test."""
-    if state.path is None and state.failure is None:
-        return Text("not installed: fer detector install")
+def describe_detectors(states: Sequence[DetectorState]) -> dict[str, Text]:
+    """What was found out about each detector, by the name of its row."""
+    working = next((one.name for one in states if one.works), None)
+    optional = " (optional)" if working else ""
+    missing = Text(f"not installed{optional}: fer detector install")
+    return {
+        f"face detector {one.name}": _detector(one, working) if one.path or one.failure else missing
+        for one in states
+    }
+
+
+def _detector(state: DetectorState, working: str | None) -> Text:
+    """A detector's file, and the engines under which it passes its self-test.
+
+    Args:
+        state: of the detector.
+        working: name of the first detector that works; None: there is none.
+    """
     right = ", ".join(one.engine for one in state.engines if one.failure is None)
     wrong = [f"{one.engine}: {one.failure}" for one in state.engines if one.failure is not None]
     verdict = "right" if state.samples else "opens"
     parts = [state.path, state.failure, f"{verdict} under {right}" if right else None, *wrong]
-    if not (state.engines or state.failure):
-        parts.append("untested: no engine that works here reads it")
-    is_broken = state.name == BUILT_IN and not state.works
+    has_no_engine = not (state.engines or state.failure)
+    if has_no_engine:
+        instead = f": {working} is used" if working else ""
+        parts.append(f"no engine that works here reads it{instead}")
+    is_replaced = has_no_engine and working is not None
+    is_broken = state.name == BUILT_IN and not state.works and not is_replaced
     style = "red" if is_broken else "yellow" if wrong or not state.works else ""
     return Text("; ".join(part for part in parts if part), style)
 

@@ -98,8 +98,9 @@ class Recognizer:
             faces: "whole": an image is one face. "detect": the detector finds the faces. "auto": it
                 does in images larger than twice the model's side; a smaller one is one face.
             detector: "built-in"; "yunet", which `fer detector install` installs; or the file of
-                YuNet or of a detector that `fer detector export` wrote. None: the file that
-                `FER_EDGE_DETECTOR` names, else the built-in one.
+                YuNet or of a detector that `fer detector export` wrote. None: what
+                `FER_EDGE_DETECTOR` names, else the built-in one, or an installed YuNet where no
+                engine reads that.
             detect_side: longer side, in pixels, to which larger images are shrunk for detection;
                 None: 640, then 320 for a face that may fill the image, and up to 1,920 for an image
                 that may hold small faces.

@@ -20,6 +20,7 @@ from fer_edge.errors import MissingExtraError, ModelError
 from fer_edge.runtime.backends import ENGINES, Engine, open_backend
 from fer_edge.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
 from fer_edge.runtime.backends.registry import find_file
+from fer_edge.runtime.detection.install import install
 from fer_edge.runtime.device import engine_choice
 from fer_edge.runtime.device.engine_choice import Choice
 from fer_edge.runtime.formats.model_files import bundled
@@ -221,6 +222,28 @@ def test_one_engine_is_enough_for_the_detector(ncnn_model: Path, yunet: Path) ->
     (expected,) = Recognizer.load(ncnn_model, faces="detect", detector=yunet)(EXAMPLE).faces
     assert np.abs(np.subtract(face["box"], expected.box)).max() <= 1
     assert face["emotion"] == expected.emotion
+
+
+def test_without_an_engine_for_the_built_in_detector(
+    ncnn_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    done = alone("infer", "--faces", "detect", "--model", ncnn_model, EXAMPLE)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "MissingExtraError: onnxruntime is not installed: pip install onnxruntime; or use YuNet, "
+        "which every engine reads: fer detector install\n"
+    )
+
+
+def test_an_installed_yunet_is_used_where_nothing_reads_the_built_in_detector(
+    ncnn_model: Path, yunet: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    install(yunet)
+    done = alone("infer", "--json", "--faces", "detect", "--model", ncnn_model, EXAMPLE)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["faces"]) == 1
 
 
 def test_base_alone_says_what_to_do(ncnn_model: Path) -> None:  # noqa: ARG001

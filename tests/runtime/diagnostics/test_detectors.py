@@ -93,6 +93,16 @@ def test_yunet_opens(yunet: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert (state.name, state.failure, failures(state)) == ("yunet", None, {"onnxruntime": None})
 
 
+def test_yunet_is_tested_where_the_environment_gives_a_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    for name in ("built-in", "yunet"):
+        monkeypatch.setenv("FER_EDGE_DETECTOR", name)
+        _, state = diagnose_detectors(ONNX[:1], "x86_64")
+        assert (state.name, state.path, state.failure) == ("yunet", None, None)
+
+
 def test_the_environment_may_name_a_detector_of_fer_edge(
     monkeypatch: pytest.MonkeyPatch, detector_files: Path
 ) -> None:

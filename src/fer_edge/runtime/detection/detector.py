@@ -37,6 +37,7 @@ MAX_SIDE = 16_384
 """Largest side that may be set, in pixels."""
 MIN_FACE = 10
 """Shorter side of the smallest face that counts, in pixels."""
+_OTHERWISE = "; or use YuNet, which every engine reads: fer detector install"
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def open_finder(
         run = open_network(path, threads=threads, engine=engine)
         threshold = SCORE_THRESHOLD if score_threshold is None else score_threshold
         return partial(_find_with_yunet, run, threshold), SCORE_THRESHOLD
-    with requires_engine(engine):
+    with requires_engine(engine, _OTHERWISE):
         cells = open_cells(path, spec, threads=threads, engine=engine)
     own = spec.score_threshold
     threshold = own if score_threshold is None else score_threshold

@@ -1,4 +1,4 @@
-"""YuNet's network under each engine: from pixels to twelve raw outputs."""
+"""YuNet's network under each engine, and which engine reads a detector."""
 
 from __future__ import annotations
 
@@ -59,15 +59,21 @@ def check_engine(engine: str) -> None:
 
 
 @contextmanager
-def requires_engine(engine: str) -> Iterator[None]:
-    """Turn a missing import of an engine's package into a `MissingExtraError`."""
+def requires_engine(engine: str, otherwise: str = "") -> Iterator[None]:
+    """Turn a missing import of an engine's package into a `MissingExtraError`.
+
+    Args:
+        engine: a key of `ENGINES`.
+        otherwise: ends the error: what else helps.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
         registered = registry.ENGINES[engine]
         if error.name != registered.package:
             raise
-        raise MissingExtraError(registered.package, registered.extra) from None
+        missing = MissingExtraError(registered.package, registered.extra)
+        raise MissingExtraError(missing.package, missing.extra, f"{missing}{otherwise}") from None
 
 
 def _run_checked(path: Path, run: Run, faces: Floats) -> Mapping[str, Floats]:
@@ -195,12 +201,12 @@ def choose_engine(requested: str, beside: str, path: Path) -> str:
 
 
 def has_engine(path: Path) -> bool:
-    """Whether an installed engine reads a detector of fer-edge, and is right on this machine.
-
-    Raises:
-        ModelError, SpecError: the file is missing, damaged or another one.
-    """
-    spec, machine = read_detector_spec(path), platform.machine()
+    """Whether an installed engine reads a detector of fer-edge, and is right on this machine."""
+    try:
+        spec = read_detector_spec(path)
+    except FerEdgeError:
+        return True  # opening the file says what is wrong with it
+    machine = platform.machine()
     return any(
         packages.find_package(registry.ENGINES[name].package)
         for name in ENGINES

@@ -11,7 +11,7 @@ from fer_edge.runtime.detection.install import VARIABLE, installed_path
 from fer_edge.runtime.formats.model_files import DETECTOR, bundled
 
 BUILT_IN, YUNET = "built-in", "yunet"
-"""The detectors that have a name."""
+"""The detectors that have a name, which `FER_EDGE_DETECTOR` may give as well."""
 
 
 def find_detector(given: str | Path | None = None) -> Path:
@@ -22,16 +22,12 @@ def find_detector(given: str | Path | None = None) -> Path:
             built-in one. Where no installed engine reads that, it is YuNet, if it is installed.
 
     Raises:
-        ModelError, SpecError: YuNet isn't installed, the environment names no file, or this
-            installation lacks the built-in detector, or has a damaged one.
+        ModelError: YuNet isn't installed, the environment names no file, or this installation
+            lacks the built-in detector.
     """
-    if given not in (None, BUILT_IN):
-        return _require_installed() if given == YUNET else Path(given)
-    if given is None and (named := _find_named()):
-        return named
-    built_in = bundled("model", DETECTOR)
-    yunet = None if given == BUILT_IN else _find_installed()
-    return yunet if yunet and not has_engine(built_in) else built_in
+    if given is None:
+        return _find_named() or _find_default()
+    return _resolve(given)
 
 
 def find_yunet(given: Path | None = None) -> Path:
@@ -40,7 +36,32 @@ def find_yunet(given: Path | None = None) -> Path:
     Raises:
         ModelError: there is none.
     """
-    return given or _find_named() or _require_installed()
+    return given or (_find_named() if names_file() else None) or _require_installed()
+
+
+def names_file() -> bool:
+    """Whether the environment names a file, rather than a detector that has a name, or none."""
+    return os.environ.get(VARIABLE, "") not in ("", BUILT_IN, YUNET)
+
+
+def _find_named() -> Path | None:
+    if not (named := os.environ.get(VARIABLE)):
+        return None
+    path = _resolve(named)
+    if not path.is_file():
+        raise ModelError(f"{VARIABLE}={named}: there is no such file: correct or unset it")
+    return path
+
+
+def _resolve(given: str | Path) -> Path:
+    if given == BUILT_IN:
+        return bundled("model", DETECTOR)
+    return _require_installed() if given == YUNET else Path(given)
+
+
+def _find_default() -> Path:
+    built_in, yunet = bundled("model", DETECTOR), _find_installed()
+    return yunet if yunet and not has_engine(built_in) else built_in
 
 
 def _require_installed() -> Path:
@@ -54,12 +75,3 @@ def _find_installed() -> Path | None:
         return installed_path() if installed_path().is_file() else None
     except (OSError, ConfigError):  # another user's home folder, or none: nothing is installed
         return None
-
-
-def _find_named() -> Path | None:
-    if not (named := os.environ.get(VARIABLE)):
-        return None
-    path = Path(named)
-    if not path.is_file():
-        raise ModelError(f"{VARIABLE}={named}: there is no such file: correct or unset it")
-    return path

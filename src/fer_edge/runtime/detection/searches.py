@@ -29,8 +29,8 @@ SMALL = 32
 """Shorter side of a face, in pixels of the first search: where it finds none or such a face, it may
 have missed others."""
 CROWD_DOUBT = 0.65
-"""Factor on 1 - score threshold in the search at `CROWD_SIDE`: at 0.5 a face needs 0.675 there. It
-looks at nine times as many places, and so finds more that are no faces."""
+"""Factor on 1 - score threshold in the search at `CROWD_SIDE`: a threshold of 0.5 is 0.675 there.
+It looks at nine times as many places, and so finds more that are no faces."""
 _SAME_IOU, _MIN_INSIDE = 0.5, 0.7
 """IoU of boxes of the same face, and the fraction of a box that lies in the face that it is part
 of."""

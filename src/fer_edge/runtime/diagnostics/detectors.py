@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -17,7 +16,13 @@ from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.runtime.detection import install
 from fer_edge.runtime.detection.detector import open_finder
 from fer_edge.runtime.detection.engines import is_offered
-from fer_edge.runtime.detection.find_detector import BUILT_IN, YUNET, find_detector, find_yunet
+from fer_edge.runtime.detection.find_detector import (
+    BUILT_IN,
+    YUNET,
+    find_detector,
+    find_yunet,
+    names_file,
+)
 from fer_edge.runtime.diagnostics.self_test import Report
 from fer_edge.runtime.diagnostics.worker import WorkerError, run_in_process
 from fer_edge.runtime.formats.model_files import check_bundled
@@ -98,7 +103,7 @@ def _diagnose_built_in(engines: Collection[str], machine: str, report: Report) -
 
 def _diagnose_other(engines: Collection[str], machine: str, report: Report) -> DetectorState:
     """YuNet, or a detector of fer-edge that the environment names in its place."""
-    name = install.VARIABLE if os.environ.get(install.VARIABLE) else YUNET
+    name = install.VARIABLE if names_file() else YUNET
     try:
         path = find_yunet()
     except ModelError as error:

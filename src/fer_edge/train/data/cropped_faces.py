@@ -26,7 +26,7 @@ class FaceLimits:
     """Which faces of a photograph are kept.
 
     Attributes:
-        min_score: minimum score of the detector, in [0.6, 1]; it reports no lower ones.
+        min_score: minimum score of the detector, in [0.6, 1]; YuNet reports no lower ones.
         min_side: minimum shorter side of the face's box, in pixels of the photograph.
 
     Raises:
@@ -40,7 +40,7 @@ class FaceLimits:
     def __post_init__(self) -> None:
         if not SCORE_THRESHOLD <= self.min_score <= 1:
             raise ConfigError(
-                f"min_score must be in [{SCORE_THRESHOLD}, 1], not {self.min_score}: the detector "
+                f"min_score must be in [{SCORE_THRESHOLD}, 1], not {self.min_score}: YuNet "
                 "reports no lower scores"
             )
         if self.min_side < 1:

@@ -16,6 +16,7 @@ from PIL import Image
 from fer_edge.atomic import check_writable, sync, whole_file
 from fer_edge.errors import ConfigError, DataError, SourceError
 from fer_edge.runtime.detection.detector import Detector
+from fer_edge.runtime.detection.engines import choose_engine
 from fer_edge.runtime.detection.face_cropper import FaceCropper
 from fer_edge.runtime.detection.find_detector import find_detector, find_yunet
 from fer_edge.runtime.device.cpu import count_usable_cores
@@ -54,7 +55,8 @@ def crop_photographs(
         output: folder; made if missing.
         side: of the crops, in pixels.
         limits: which faces are kept.
-        detector: as for `find_detector`; None: YuNet.
+        detector: as for `find_detector`; None: the file that the environment names, else YuNet,
+            for whose scores the limits were chosen.
         held_out: faces of which no near copy may be written, of any side.
         on_progress: called after each batch of photographs.
 
@@ -113,9 +115,10 @@ def _open_cropper(side: int, detector: str | Path | None) -> FaceCropper:
     spec = read_spec(bundled("model"))
     spec = replace(spec, input=replace(spec.input, side=side), golden=())
     # FaceLimits' scores are YuNet's
-    path = find_detector(detector) if detector else find_yunet()
+    path = find_yunet() if detector is None else find_detector(detector)
+    engine = choose_engine("auto", "onnxruntime", path)
     # every face is found, so that those that are too small are counted
-    open_detector = partial(Detector, path, min_face=1)
+    open_detector = partial(Detector, path, min_face=1, engine=engine)
     cropper = FaceCropper(spec, "detect", open_detector, align=True)
     _ = cropper.detector  # opened now to fail now
     return cropper

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fer_edge.errors import ConfigError, DataError, SourceError
 from fer_edge.runtime.detection.detector import Detector
+from fer_edge.runtime.detection.engines import choose_engine
 from fer_edge.runtime.detection.face_cropper import FaceCropper
 from fer_edge.runtime.detection.find_detector import find_detector
 from fer_edge.runtime.inputs.images import hold_image
@@ -130,7 +131,9 @@ def face_finder(spec: ModelSpec, detector: str | Path | None = None) -> ReadFace
     Raises:
         ModelError: there is no detector, or it can't be opened.
     """
-    open_detector = partial(Detector, find_detector(detector))
+    path = find_detector(detector)
+    engine = choose_engine("auto", "onnxruntime", path)
+    open_detector = partial(Detector, path, engine=engine)
     cropper = FaceCropper(spec, "detect", open_detector, align=True)
     _ = cropper.detector  # opened now to fail now
 
