@@ -10,13 +10,8 @@ its edge, or is gray. The upright crop of a rotated face contains more of this f
 aligned one. With --disc both crops are gray outside the inscribed disc, which contains hardly any
 filling, so that only the rotation differs.
 
-Measured with base 2 and YuNet on all 3,589 faces, gray filling, alignment above a tilt of 10
-degrees, in percentage points of accuracy with the standard error of the difference: -0.1 ±0.3 on
-upright faces, +0.5 ±0.3 rotated by 10 degrees, +3.0 ±0.4 by 20, +7.2 ±0.5 by 30, +14.4 ±0.7 by 45.
-A repeated edge (+12.2 ±0.9 at 45 degrees) and, on 1,500 faces, the disc (+14.8 ±1.4) agree with
-this. Alignment of every face gains no more, within the error. YuNet finds 98 % of the
-upright faces, 96 % at 20 degrees, 72 % at 45 (with a repeated edge 95, 88 and 38), and measures
-half of a tilt of 45 degrees.
+Gains are in percentage points of accuracy, with the standard error of the difference. What they are
+is in docs/architecture.md.
 """
 
 from __future__ import annotations

@@ -31,18 +31,20 @@ def cut_close_ups(
         fill: height of a face as a fraction of the image's, in (0, 1].
 
     Yields:
-        A gray image of `SIZE`, and the face's box `[4]` in its pixels.
+        A gray image of `SIZE`, and the face's box and eyes `[8]` in its pixels.
     """
     for photograph in photographs:
-        boxes = photograph.boxes[photograph.is_marked]
-        large = boxes[boxes[:, 2:4].min(1) >= SMALLEST].tolist()
-        if not large:
+        faces = np.concatenate([photograph.boxes, photograph.eyes], 1)[photograph.is_marked]
+        large = faces[faces[:, 2:4].min(1) >= SMALLEST].astype(np.float64)
+        if not len(large):
             continue
         image = read_photograph(folder / photograph.name).convert("L")
-        for x, y, w, h in large:
+        for face in large:
+            x, y, w, h = face[:4].tolist()
             width, height = h / fill * SIZE[0] / SIZE[1], h / fill
             left, top = x + w / 2 - width / 2, y + h / 2 - height / 2
             right, bottom = left + width, top + height
             if left >= 0 and top >= 0 and right <= image.width and bottom <= image.height:
                 close_up = image.resize(SIZE, box=(left, top, right, bottom))
-                yield close_up, np.array([x - left, y - top, w, h]) * SIZE[1] / height
+                offset = np.array([left, top, 0, 0, left, top, left, top])
+                yield close_up, (face - offset) * SIZE[1] / height

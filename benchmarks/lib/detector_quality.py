@@ -168,7 +168,7 @@ def close_up_rows(
             count += 1
             for way, detectors in ways.items():
                 for i, detector in enumerate(detectors):
-                    overlaps = iou(face, to_rows(detector(image))[:, :4])
+                    overlaps = iou(face[:4], to_rows(detector(image))[:, :4])
                     found[way][i] += bool(overlaps.max(initial=0) >= MIN_IOU)
         name = f"{count} faces that fill {100 * fill:.0f} % of the height"
         for way, counts in found.items():

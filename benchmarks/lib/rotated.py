@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.lib.close_ups import cut_close_ups
 from benchmarks.lib.detector_quality import Row, to_rows
 from fer_edge.runtime.boxes import iou
 from fer_edge.runtime.detection.detector import Detection, Detector, measure_tilt
@@ -18,8 +20,11 @@ from fer_edge.train.detector.metrics import MIN_MARK_IOU
 from fer_edge.train.detector.photographs import read_photograph
 from fer_edge.train.detector.rotation import border, rotate_faces, rotate_part
 
+T = TypeVar("T")
 ANGLES = (0, 20, 40)
 """Degrees; every other photograph is rotated the other way."""
+FILL = 0.6
+"""Height of the faces of close-ups, as a fraction of the image's."""
 LARGE = 24
 """Shorter side of the smallest face whose tilt is compared, in pixels."""
 
@@ -56,20 +61,41 @@ def rotate_photograph(
     return Image.fromarray(rotated), rotate_faces(faces, angle, width, height) + offset
 
 
+def rotate_close_up(image: Image.Image, face: Floats, angle: float) -> tuple[Image.Image, Floats]:
+    """A close-up, rotated clockwise by degrees on black, and its face `[8]` as `[1, 8]`."""
+    rotated = Image.fromarray(rotate_part(np.asarray(image), angle))
+    return rotated, rotate_faces(face[None].astype(np.float32), angle, *image.size)
+
+
 def rotated_rows(
     paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
 ) -> Iterator[Row]:
-    """Recall and errors of the tilt, in one search of each photograph."""
+    """Recall and errors of the tilt, in one search of each photograph and of each close-up."""
     detectors = [Detector(path, side=SIDE) for path in paths.values()]
     marked = [one for one in val if one.is_marked.any()]
+    close_ups = list(cut_close_ups(val, folder, FILL))
     for angle in ANGLES:
-        found = [Found() for _ in detectors]
-        for i, photograph in enumerate(marked):
-            image, faces = rotate_photograph(photograph, folder, -angle if i % 2 else angle)
-            for one, detector in zip(found, detectors, strict=True):
-                one.add(detector(image), faces)
-        name = f"rotated by {angle} degrees, at {SIDE} px: "
-        recalls = (f"{100 * np.mean(one.is_found):.2f} %" for one in found)
-        yield [f"{name}recall of {len(found[0].is_found):,} marked faces", *recalls]
-        errors = (f"{np.median(one.errors):.1f}" if one.errors else "-" for one in found)
-        yield [f"{name}median error of the tilt, in degrees, from {LARGE} px on", *errors]
+        images = (rotate_photograph(one, folder, by) for one, by in _alternate(marked, angle))
+        yield from _compare(detectors, images, f"rotated by {angle} degrees, at {SIDE} px")
+    for angle in ANGLES:
+        images = (rotate_close_up(*one, by) for one, by in _alternate(close_ups, angle))
+        name = f"filling {100 * FILL:.0f} % of the height, rotated by {angle} degrees, at {SIDE} px"
+        yield from _compare(detectors, images, name)
+
+
+def _alternate(items: Sequence[T], angle: float) -> Iterator[tuple[T, float]]:
+    """Each item and an angle, of which every other one is negative."""
+    return ((item, -angle if i % 2 else angle) for i, item in enumerate(items))
+
+
+def _compare(
+    detectors: Sequence[Detector], images: Iterable[tuple[Image.Image, Floats]], name: str
+) -> Iterator[Row]:
+    found = [Found() for _ in detectors]
+    for image, faces in images:
+        for one, detector in zip(found, detectors, strict=True):
+            one.add(detector(image), faces)
+    recalls = (f"{100 * np.mean(one.is_found or [False]):.2f} %" for one in found)
+    yield [f"{name}: recall of {len(found[0].is_found):,} marked faces", *recalls]
+    errors = (f"{np.median(one.errors):.1f}" if one.errors else "-" for one in found)
+    yield [f"{name}: median error of the tilt, in degrees, from {LARGE} px on", *errors]

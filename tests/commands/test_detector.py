@@ -66,6 +66,8 @@ def test_train_from_a_run(fer: Fer, photographs: Path, checkpoint: Path, tmp_pat
             *("--output", tmp_path / output),
         )
         assert ran.code == 0, ran.err
+        # an int8 run keeps the float model's metrics
+        assert ran.out.startswith("the float model on val at" if output == "int8" else "val at")
     assert read_detector_spec(tmp_path / "int8" / "model.safetensors").quantization.int8
     ran = fer(*given, "--weights", checkpoint, "--from", checkpoint)
     assert (ran.code, ran.out) == (2, "")

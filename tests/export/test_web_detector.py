@@ -20,6 +20,7 @@ from fer_edge.detector_spec import count_cells
 from fer_edge.runtime.detection import detector as module
 from fer_edge.runtime.detection.cells import find_faces
 from fer_edge.runtime.detection.detector import Detector, measure_tilt
+from fer_edge.runtime.detection.searches import find_with_eyes
 from fer_edge.runtime.formats.model_files import DETECTOR, bundled
 from fer_edge.runtime.formats.spec_reader import read_detector_spec
 
@@ -57,6 +58,17 @@ def draw_output(faces: list[Box], width: int, height: int) -> npt.NDArray[np.flo
 )
 @example((1920, 32), ([], [(0.5, 0.5, 0.5, 0.9, 0.9)], [(0.2, 0.5, 0.01, 0.9, 0.9)]), True, 0.3)
 @example((2000, 40), ([(0.5, 0.5, 0.01, 1, 0.9)], [(0.2, 0.5, 0.01, 1, 0.9)], []), True, 0.3)
+# the eyes of the search at half the resolution, of the face that overlaps most
+@example(
+    (640, 480),
+    (
+        [(0.5, 0.5, 0.5, 0.9, 0.7), (0.2, 0.2, 0.1, 0.9, 0.7)],
+        [(0.52, 0.5, 0.5, 0.9, 0.95), (0.5, 0.51, 0.5, 0.9, 0.8), (0.2, 0.2, 0.1, 0.9, 0.9)],
+        [(0.5, 0.5, 0.5, 0.9, 1)],
+    ),
+    False,
+    0.6,
+)
 # 119 of 170 pixels of the smaller face lie in the one of the second search: 0.7 of them, rounded
 @example(
     (640, 480),
@@ -82,14 +94,16 @@ def test_faces_are_those_of_the_package(
     def run(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         height, width = images.shape[1:]
         if (width, height) not in drawn:
-            drawn[width, height] = draw_output(searches[len(drawn)], width, height)
+            faces = searches[len(drawn) % len(searches)]
+            drawn[width, height] = draw_output(faces, width, height)
             data = drawn[width, height].tobytes()
             outputs[f"{width}x{height}"] = base64.b64encode(data).decode()
         return drawn[width, height]
 
     spec = replace(read_detector_spec(bundled("model", DETECTOR)), nms_threshold=nms_threshold)
     with pytest.MonkeyPatch.context() as patch:
-        finder = partial(find_faces, run, spec), spec.score_threshold
+        find = partial(find_with_eyes, partial(find_faces, run, spec))
+        finder = find, spec.score_threshold
         patch.setattr(module, "open_finder", lambda *_, **__: finder)
         expected = Detector(Path("x"))(Image.new("L", size), for_crowd=for_crowd)
     thresholds = {

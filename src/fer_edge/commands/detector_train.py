@@ -114,9 +114,10 @@ def train(
     if as_json:
         print_json(done.checkpoint.spec.to_dict())
         return
+    whose = "the float model on " if done.checkpoint.quantized_model else ""
     for metrics in done.checkpoint.spec.metrics:
         print(
-            f"{metrics.split} at {metrics.side} px: recall {metrics.recall:.2%} of "
+            f"{whose}{metrics.split} at {metrics.side} px: recall {metrics.recall:.2%} of "
             f"{metrics.marked} marked faces, average precision {metrics.average_precision:.2%}, "
             f"{metrics.false_faces:.3f} false faces on each of {metrics.empty} photographs "
             "without people"

@@ -170,14 +170,15 @@ def test_a_close_up_shows_its_face_in_the_middle(monkeypatch: pytest.MonkeyPatch
     photograph = Photograph(
         "val/web/a.png",
         np.array(boxes, np.float32),
-        np.zeros((count, 4), np.float32),
+        np.full((count, 4), [120, 90, 160, 85], np.float32),
         np.ones(count, np.float32),
         np.ones(count, np.bool_),
     )
     monkeypatch.setattr(close_ups, "read_photograph", lambda _: draw_face((100, 60, 80, 100)))
     [(image, face)] = close_ups.cut_close_ups([photograph], Path(), 0.8)
     assert image.size == (640, 480)
-    np.testing.assert_allclose(face, [166.4, 48, 307.2, 384])
+    eyes = [243.2, 163.2, 396.8, 144]
+    np.testing.assert_allclose(face, [166.4, 48, 307.2, 384, *eyes])
     pixels = np.asarray(image)
     assert pixels[55:425, 175:465].min() == 255
     assert pixels[:40].max() == pixels[:, :158].max() == 0
@@ -195,7 +196,7 @@ def test_how_many_faces_that_fill_an_image_are_found(monkeypatch: pytest.MonkeyP
             return [Detection(self.box, 0.9, EYES)] * self.count
 
     def cut(*_: object) -> Iterator[tuple[None, np.ndarray]]:
-        return iter([(None, np.array([200, 60, 300, 380]))] * 3)
+        return iter([(None, np.array([200, 60, 300, 380, 0, 0, 1, 0]))] * 3)
 
     monkeypatch.setattr(detector_quality, "Detector", Found)
     monkeypatch.setattr(detector_quality, "cut_close_ups", cut)

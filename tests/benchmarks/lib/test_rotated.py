@@ -71,3 +71,19 @@ def test_a_detector_that_finds_upright_faces_alone(
     assert float(rows[1][1]) == 0
     assert rows[2][1] == "0.00 %"
     assert rows[3][1] == "-"
+
+
+def test_close_ups_are_rotated_too(
+    monkeypatch: pytest.MonkeyPatch, val: list[Photograph], tmp_path: Path
+) -> None:
+    """By a detector that finds every eye level, where it is."""
+    image = Image.new("L", (640, 480))
+    face = np.array([220, 90, 200, 300, 270, 180, 370, 180], np.float64)
+    monkeypatch.setattr(rotated, "cut_close_ups", lambda *_: iter([(image, face)] * 3))
+    level = Detection((220, 90, 200, 300), 0.9, ((270.0, 180.0), (370.0, 180.0)))
+    monkeypatch.setattr(rotated, "Detector", lambda *_, **__: lambda _: [level])
+    rows = [row for row in rotated_rows({"a": tmp_path}, val, tmp_path) if "filling" in str(row[0])]
+    name = "filling 60 % of the height, rotated by 20 degrees, at 640 px: "
+    assert [row[1] for row in rows] == ["100.00 %", "0.0", "100.00 %", "20.0", "100.00 %", "40.0"]
+    assert rows[2][0] == f"{name}recall of 3 marked faces"
+    assert rows[3][0] == f"{name}median error of the tilt, in degrees, from 24 px on"

@@ -70,6 +70,22 @@ def test_many_faces_have_about_the_size_of_the_photograph(
     assert near > count_near() + 0.1
 
 
+def test_backgrounds_are_patterns_too(
+    photographs: Path, config: DetectorConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "fer_edge.train.detector.pieces.draw_pattern",
+        lambda _, width, height: np.full((height, width), 7),
+    )
+    config = replace(config, background=1.0)
+    drawn = [
+        PieceDataset(read_labels(Path(config.labels)).split("train"), photographs, config)[i]
+        for i in range(30)
+    ]
+    assert not any(len(piece.faces) for piece in drawn)
+    assert 0.05 < np.mean([(piece.pixels == 7).mean() for piece in drawn]) < 0.4
+
+
 def test_a_piece_depends_on_seed_and_number_alone(dataset: PieceDataset, photographs: Path) -> None:
     one, again = dataset[5], dataset[5]
     assert np.array_equal(one.pixels, again.pixels)

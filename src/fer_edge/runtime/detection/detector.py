@@ -24,6 +24,7 @@ from fer_edge.runtime.detection.searches import (
     SIDE,
     Finder,
     FurtherSearches,
+    find_with_eyes,
     scale_rows,
     search_shrunk,
 )
@@ -191,7 +192,8 @@ def open_finder(
         cells = open_cells(path, spec, threads=threads, engine=engine)
     own = spec.score_threshold
     threshold = own if score_threshold is None else score_threshold
-    return partial(find_faces, cells, replace(spec, score_threshold=threshold)), own
+    find = partial(find_faces, cells, replace(spec, score_threshold=threshold))
+    return partial(find_with_eyes, find), own
 
 
 def _find_with_yunet(run: Run, score_threshold: float, image: Image.Image) -> Floats:

@@ -24,8 +24,7 @@ it. `NearbySearch` is one."""
 Faces: TypeAlias = Literal["auto", "whole", "detect"]
 """Where faces are looked for: see `Recognizer.load`."""
 ALIGN_ABOVE = 10.0
-"""Degrees of tilt above which a face is aligned. Validation faces that are rotated by 20, 30 and 45
-degrees gain 3, 7 and 14 points of accuracy, those under 10 degrees none
+"""Degrees of tilt above which a face is aligned: upright faces gain nothing by it
 (`benchmarks/face_alignment.py`)."""
 FACE_SIZED = 2
 """An image whose sides are at most this many times the model's is taken for a cropped face."""

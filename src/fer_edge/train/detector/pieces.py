@@ -22,6 +22,7 @@ from fer_edge.train.detector.batches import Piece, find_cells
 from fer_edge.train.detector.choice import Chooser
 from fer_edge.train.detector.config import DetectorConfig
 from fer_edge.train.detector.labels import Floats, Photograph, mirror
+from fer_edge.train.detector.patterns import draw_pattern
 from fer_edge.train.detector.photographs import CACHE_BYTES, GrayPhotographs
 from fer_edge.train.detector.rotation import border, rotate_faces, rotate_part
 
@@ -35,6 +36,8 @@ _NATURAL_SPREAD = 0.15
 """Standard deviation of the logarithm of the scale of a photograph that keeps about its own."""
 _ANGLE = 45.0
 """By how many degrees a part is rotated at most."""
+_PATTERNS = 0.25
+"""How often a part shows a random pattern in place of a photograph without people."""
 _MIN_LENGTH = 0.6
 """A photograph's longer side is at least this fraction of its part's side, so that a part isn't
 mostly filling."""
@@ -99,6 +102,9 @@ class PieceDataset(Dataset[Piece]):
         """Pixels uint8 `[height, width]`, faces `[N, 8]`, and which of them are certain."""
         choice = self.chooser.choose(random)
         photograph = choice.photograph
+        if photograph.kind.is_background and random.random() < _PATTERNS:
+            pattern = draw_pattern(random, width, height)
+            return pattern, np.empty((0, 8), np.float32), np.empty(0, bool)
         image = self.photographs.read(photograph.name)
         largest = min(self.config.max_face, 0.9 * min(height, width))
         focus = np.array(image.size) * random.random(2)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from fer_edge.runtime.detection.searches import find_with_eyes
+
+Rows = npt.NDArray[np.float32]
+
+
+class Tilted:
+    """Finds faces of fixed places, whose eyes it sees as low as the image is wide.
+
+    Args:
+        boxes: as fractions of the image's sides.
+    """
+
+    def __init__(self, *boxes: tuple[float, float, float, float]) -> None:
+        self.boxes, self.sizes = boxes, list[tuple[int, int]]()
+
+    def __call__(self, image: Image.Image) -> Rows:
+        self.sizes.append(image.size)
+        width, height = image.size
+        sides = np.array([width, height, width, height])
+        rows = [[*np.multiply(box, sides), 0, width, 1, width, 0.9] for box in self.boxes]
+        return np.array(rows, np.float32).reshape(-1, 9)
+
+
+def test_eyes_of_a_large_face_are_those_of_a_smaller_image() -> None:
+    find = Tilted((0.1, 0.1, 0.3, 0.3), (0.5, 0.5, 0.1, 0.1))
+    rows = find_with_eyes(find, Image.new("L", (640, 480)))
+    assert find.sizes == [(640, 480), (320, 240)]
+    # in pixels of the larger image: a width of 320 becomes 640 again
+    np.testing.assert_array_equal(rows[:, 4:8], [[0, 640, 2, 640], [0, 640, 1, 640]])
+    np.testing.assert_allclose(rows[:, :4], [[64, 48, 192, 144], [320, 240, 64, 48]])
+
+
+def test_a_face_that_is_still_large_is_searched_for_in_a_smaller_one() -> None:
+    find = Tilted((0, 0, 1, 1))
+    rows = find_with_eyes(find, Image.new("L", (640, 480)))
+    assert find.sizes == [(640, 480), (320, 240), (160, 120), (80, 60)]
+    np.testing.assert_array_equal(rows[:, 4:8], [[0, 640, 8, 640]])
+
+
+def test_small_faces_are_searched_for_once() -> None:
+    for boxes in ([], [(0.1, 0.1, 0.15, 0.2)]):
+        find = Tilted(*boxes)
+        assert len(find_with_eyes(find, Image.new("L", (640, 480)))) == len(boxes)
+        assert find.sizes == [(640, 480)]
+
+
+def test_a_face_that_is_not_found_again_keeps_its_eyes() -> None:
+    found = np.array([[10, 10, 200, 200, 50, 60, 150, 60, 0.9]], np.float32)
+    elsewhere = np.array([[150, 150, 50, 50, 0, 1, 2, 3, 0.9]], np.float32)
+    for others in (elsewhere, elsewhere[:0]):
+        rows = find_with_eyes(
+            lambda image, others=others: (found if image.width == 640 else others).copy(),
+            Image.new("L", (640, 480)),
+        )
+        np.testing.assert_array_equal(rows, found)
