@@ -6,7 +6,7 @@ PHOTOGRAPHS is a folder with val/KIND/, LABELS the file of `fer detector label`.
 search the photographs of val once, as `fer detector evaluate` does, and by default, as `fer infer`
 does: with further searches for small faces and for those that fill the image. Mosaics of 1,920 px,
 each made of 16 of these photographs, and close-ups of their marked faces are searched in both ways,
-rotated photographs in one search.
+rotated photographs and close-ups at 640 px.
 Times are of one run in which both have turns. `--keep` writes benchmarks/results/detector.json.
 """
 

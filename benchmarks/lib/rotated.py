@@ -1,4 +1,4 @@
-"""What face detectors find in rotated photographs, and how well they measure the tilt of faces."""
+"""What face detectors find in rotated photographs and close-ups, and how well they measure tilt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fer_edge.train.detector.rotation import border, rotate_faces, rotate_part
 
 T = TypeVar("T")
 ANGLES = (0, 20, 40)
-"""Degrees; every other photograph is rotated the other way."""
+"""Degrees; every other image is rotated the other way."""
 FILL = 0.6
 """Height of the faces of close-ups, as a fraction of the image's."""
 LARGE = 24
@@ -70,7 +70,7 @@ def rotate_close_up(image: Image.Image, face: Floats, angle: float) -> tuple[Ima
 def rotated_rows(
     paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
 ) -> Iterator[Row]:
-    """Recall and errors of the tilt, in one search of each photograph and of each close-up."""
+    """Recall and errors of the tilt at `SIDE`, in each photograph and each close-up."""
     detectors = [Detector(path, side=SIDE) for path in paths.values()]
     marked = [one for one in val if one.is_marked.any()]
     close_ups = list(cut_close_ups(val, folder, FILL))

@@ -28,7 +28,7 @@ def test_no_engine_reads_the_built_in_one() -> None:
     assert yunet.plain == "not installed: fer detector install"
     ours, yunet = describe_detectors((state("built-in"), state("yunet", "ncnn"))).values()
     assert (ours.plain, ours.style) == (
-        "built-in; no engine that works here reads it: yunet is used",
+        "built-in; no engine that works here reads it",
         "yellow",
     )
     assert (yunet.plain, yunet.style) == ("yunet; opens under ncnn", "")

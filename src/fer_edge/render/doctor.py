@@ -61,21 +61,21 @@ def _machine(found: Diagnosis) -> Table:
 
 def describe_detectors(states: Sequence[DetectorState]) -> dict[str, Text]:
     """What was found out about each detector, by the name of its row."""
-    working = next((one.name for one in states if one.works), None)
-    optional = " (optional)" if working else ""
+    optional = " (optional)" if any(one.name == BUILT_IN and one.works for one in states) else ""
     missing = Text(f"not installed{optional}: fer detector install")
+    works = any(one.works for one in states)
     return {
-        f"face detector {one.name}": _detector(one, working) if one.path or one.failure else missing
+        f"face detector {one.name}": _detector(one, works) if one.path or one.failure else missing
         for one in states
     }
 
 
-def _detector(state: DetectorState, working: str | None) -> Text:
+def _detector(state: DetectorState, works: bool) -> Text:
     """A detector's file, and the engines under which it passes its self-test.
 
     Args:
         state: of the detector.
-        working: name of the first detector that works; None: there is none.
+        works: whether any detector works.
     """
     right = ", ".join(one.engine for one in state.engines if one.failure is None)
     wrong = [f"{one.engine}: {one.failure}" for one in state.engines if one.failure is not None]
@@ -83,10 +83,8 @@ def _detector(state: DetectorState, working: str | None) -> Text:
     parts = [state.path, state.failure, f"{verdict} under {right}" if right else None, *wrong]
     has_no_engine = not (state.engines or state.failure)
     if has_no_engine:
-        instead = f": {working} is used" if working else ""
-        parts.append(f"no engine that works here reads it{instead}")
-    is_replaced = has_no_engine and working is not None
-    is_broken = state.name == BUILT_IN and not state.works and not is_replaced
+        parts.append("no engine that works here reads it")
+    is_broken = state.name == BUILT_IN and not state.works and not (has_no_engine and works)
     style = "red" if is_broken else "yellow" if wrong or not state.works else ""
     return Text("; ".join(part for part in parts if part), style)
 

@@ -232,7 +232,7 @@ def test_without_an_engine_for_the_built_in_detector(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "MissingExtraError: onnxruntime is not installed: pip install onnxruntime; or use YuNet, "
-        "which every engine reads: fer detector install\n"
+        "which every engine reads: fer detector install, then --detector yunet\n"
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
+from fer_edge.detector_spec import count_cells
 from fer_edge.errors import ConfigError, MissingExtraError, ModelError
 from fer_edge.runtime.detection import detector as module
 from fer_edge.runtime.detection import engines
@@ -309,7 +310,7 @@ def test_tilt_is_measured_by_the_eyes(yunet: Path) -> None:
 
 
 def test_the_built_in_detector_measures_tilt() -> None:
-    """Trained on upright faces alone, it had found all eyes level."""
+    """Of a face so large that its eyes are those of a search at half the resolution."""
     seen = tilts_of_the_example(Detector(find_detector(BUILT_IN)), (-20, 0, 20))
     assert seen[0] + 10 < seen[1] < seen[2] - 10
 
@@ -323,6 +324,23 @@ def test_the_example_face(yunet: Path, engine: str) -> None:
     assert 0 <= x < x + w <= 260
     assert 0 <= y < y + h <= 260
     assert all(x < px < x + w and y < py < y + h for px, py in one.landmarks)
+
+
+def test_eyes_of_large_faces_come_from_a_smaller_image(
+    monkeypatch: pytest.MonkeyPatch, detector_files: Path
+) -> None:
+    searched = list[tuple[int, ...]]()
+
+    def run(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        searched.append(images.shape[1:])
+        height, width = images.shape[1:]
+        output = np.zeros((1, 9, count_cells(height, width)), np.float32)
+        output[0, :, 0] = [0, 0, width / 3, height / 3, 0, 0, 9, 9, 0.9]
+        return output
+
+    monkeypatch.setattr(module, "open_cells", lambda *_, **__: run)
+    Detector(detector_files, side=640)(Image.new("L", (640, 480)))
+    assert searched == [(480, 640), (256, 320)]
 
 
 class Searches:

@@ -59,3 +59,21 @@ def test_a_face_that_is_not_found_again_keeps_its_eyes() -> None:
             Image.new("L", (640, 480)),
         )
         np.testing.assert_array_equal(rows, found)
+
+
+def test_the_face_that_overlaps_most_is_the_same_one() -> None:
+    found = np.array([[100, 100, 200, 200, 0, 0, 0, 0, 0.9]], np.float32)
+    # at half the resolution, an IoU of 0.6 and one of 0.8
+    others = np.array(
+        [[75, 50, 100, 100, 1, 1, 1, 1, 0.9], [56, 50, 100, 100, 2, 2, 2, 2, 0.8]], np.float32
+    )
+    rows = find_with_eyes(
+        lambda image: (found if image.width == 640 else others).copy(), Image.new("L", (640, 480))
+    )
+    np.testing.assert_array_equal(rows[0, 4:8], [4, 4, 4, 4])
+
+
+def test_a_large_image_is_searched_once() -> None:
+    find = Tilted((0.1, 0.1, 0.3, 0.3))
+    find_with_eyes(find, Image.new("L", (1920, 1080)))
+    assert find.sizes == [(1920, 1080)]

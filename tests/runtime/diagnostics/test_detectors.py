@@ -97,10 +97,13 @@ def test_yunet_is_tested_where_the_environment_gives_a_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    for name in ("built-in", "yunet"):
+    for name, failure in (
+        ("built-in", None),
+        ("yunet", "YuNet isn't installed: run fer detector install"),
+    ):
         monkeypatch.setenv("FER_EDGE_DETECTOR", name)
         _, state = diagnose_detectors(ONNX[:1], "x86_64")
-        assert (state.name, state.path, state.failure) == ("yunet", None, None)
+        assert (state.name, state.path, state.failure) == ("yunet", None, failure)
 
 
 def test_the_environment_may_name_a_detector_of_fer_edge(

@@ -5,7 +5,7 @@ import { resizePlane } from "./resize.js";
 const SIDE = 640; // longer side to which a larger image is shrunk first, in pixels
 const CLOSE_SIDE = 320; // of a second search, for a face that fills the image
 const CLOSE = 128; // a face of so many pixels in the first search may be a part of such a face
-const TILTED = 128; // the eyes of a face of so many pixels are found at half the resolution
+const EYES_SIDE = 128; // the eyes of a face of so many pixels are found at half the resolution
 const CROWD_SIDE = 1920; // of a last search, for small faces
 const CROWD_DOUBT = 0.65; // factor on 1 - score threshold in that last search
 const SMALL = 32; // a face of fewer pixels of the first search may have others beside it
@@ -97,8 +97,8 @@ async function findFaces(run, spec, image) {
 // Gives large faces the eyes that a search at half the resolution finds.
 async function findEyes(run, spec, image, rows) {
   const half = Math.floor(Math.max(image.width, image.height) / 2);
-  const large = rows.filter((row) => Math.max(row[2], row[3]) >= TILTED);
-  if (half < TILTED / 2 || !large.length) return;
+  const large = rows.filter((row) => Math.max(row[2], row[3]) >= EYES_SIDE);
+  if (half < EYES_SIDE / 2 || half > SIDE || !large.length) return;
   const others = await search(run, spec, image, half);
   for (const row of large) {
     const overlaps = others.map((other) => iou(row, other));

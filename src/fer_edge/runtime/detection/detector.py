@@ -38,7 +38,7 @@ MAX_SIDE = 16_384
 """Largest side that may be set, in pixels."""
 MIN_FACE = 10
 """Shorter side of the smallest face that counts, in pixels."""
-_OTHERWISE = "; or use YuNet, which every engine reads: fer detector install"
+_OTHERWISE = "; or use YuNet, which every engine reads: fer detector install, then --detector yunet"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def find_detector(given: str | Path | None = None) -> Path:
 
 
 def find_yunet(given: Path | None = None) -> Path:
-    """YuNet's file: the given one, the one that the environment names, or the installed one.
+    """YuNet's file: the given one, else the installed one, unless the environment gives a path.
 
     Raises:
         ModelError: there is none.

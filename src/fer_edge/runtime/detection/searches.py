@@ -36,9 +36,9 @@ _SAME_IOU, _MIN_INSIDE = 0.5, 0.7
 """IoU of boxes of the same face, and the fraction of a box that lies in the face that it is part
 of."""
 
-TILTED = 128
-"""A detector of fer-edge finds the eyes of a face of at least this longer side, in pixels, more
-level than they are."""
+EYES_SIDE = 128
+"""Longer side of a face, in pixels, from which a detector of fer-edge is not asked for its eyes: it
+finds them more level than they are (`benchmarks/detector_table.py`)."""
 
 Finder = Callable[[Image.Image], Floats]
 """From an image, L or RGB, to its faces, float32 `[faces, columns]`, in order of falling score: x,
@@ -60,7 +60,10 @@ def scale_rows(rows: Floats, size: tuple[int, int], to: tuple[int, int]) -> None
 
 
 def find_with_eyes(find: Finder, image: Image.Image) -> Floats:
-    """Search an image once, and again at half the resolution for the eyes of faces from `TILTED`.
+    """Search an image, and again at half the resolution for the eyes of faces from `EYES_SIDE`.
+
+    A face that is still as large there is searched for at half of that, and so on. An image of more
+    than twice `SIDE`, which is searched for small faces, is searched once.
 
     Args:
         find: searches once, with a detector of fer-edge.
@@ -68,8 +71,8 @@ def find_with_eyes(find: Finder, image: Image.Image) -> Floats:
     """
     rows = find(image)
     half = max(image.size) // 2
-    is_large = rows[:, 2:4].max(1, initial=0) >= TILTED
-    if half < TILTED // 2 or not is_large.any():
+    is_large = rows[:, 2:4].max(1, initial=0) >= EYES_SIDE
+    if not EYES_SIDE // 2 <= half <= SIDE or not is_large.any():
         return rows
     others = search_shrunk(partial(find_with_eyes, find), image, half)
     if len(others):

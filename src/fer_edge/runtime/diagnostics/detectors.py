@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -107,8 +108,9 @@ def _diagnose_other(engines: Collection[str], machine: str, report: Report) -> D
     try:
         path = find_yunet()
     except ModelError as error:
-        # not being installed is no failure
-        return DetectorState(name, failure=str(error) if name != YUNET else None)
+        # not being installed is no failure, unless it was asked for
+        is_wanted = os.environ.get(install.VARIABLE, "") not in ("", BUILT_IN)
+        return DetectorState(name, failure=str(error) if is_wanted else None)
     try:
         spec = read_detector_spec(path)
     except (MissingSpecError, ModelError):

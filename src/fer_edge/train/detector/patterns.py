@@ -9,9 +9,9 @@ import numpy.typing as npt
 from PIL import Image
 
 _WAVES = (2, 10)
-"""Fewest and most lights and shadows along a side of a pattern that runs together."""
+"""Fewest and most random values along a side, of smooth noise."""
 _SPOTS = (1, 6)
-"""Fewest and most spots of another one."""
+"""Fewest and most spots."""
 _RADII = (0.03, 0.25)
 """Smallest and largest radius of a spot, as fractions of the longer side."""
 

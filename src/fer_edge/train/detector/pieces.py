@@ -2,7 +2,7 @@
 
 A piece is one part, or two by two, up to four by four. Each part shows a photograph so that one of
 its faces gets a random size, small sizes as often as large ones on a logarithmic scale, or keeps
-about its own.
+about its own. A part without people may be a random pattern.
 """
 
 from __future__ import annotations
