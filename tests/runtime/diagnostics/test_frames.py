@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
+from fer_edge.runtime.detection import detector
 from fer_edge.runtime.detection.detector import Detector
+from fer_edge.runtime.detection.engines import Floats
+from fer_edge.runtime.detection.searches import Finder
 from fer_edge.runtime.device.board import read_board
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
 from fer_edge.runtime.diagnostics.frames import (
@@ -43,6 +48,25 @@ def test_a_detector_is_timed(detector_files: Path) -> None:
     timed = time_detector(str(detector_files), "onnxruntime", 1, 64, 32, seconds=0.01)
     assert len(timed.times) >= MIN_TIMES
     assert min(timed.times) > 0
+
+
+def test_a_frame_is_searched_once(detector_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not further, as a photograph without a face is."""
+    searched = list[str]()
+    open_finder = detector.open_finder
+
+    def opened(*arguments: Any, **options: Any) -> tuple[Finder, float]:
+        find, own = open_finder(*arguments, **options)
+
+        def find_and_note(image: Image.Image) -> Floats:
+            searched.append("x".join(map(str, image.size)))
+            return find(image)
+
+        return find_and_note, own
+
+    monkeypatch.setattr(detector, "open_finder", opened)
+    time_detector(str(detector_files), "onnxruntime", 1, 640, 480, seconds=0.01)
+    assert set(searched) == {"640x480"}
 
 
 def test_a_frame_shows_no_face(yunet: Path) -> None:
