@@ -60,9 +60,9 @@ def test_train_from_a_run(fer: Fer, photographs: Path, checkpoint: Path, tmp_pat
     settings = ("--pieces", 8, "--batch-size", 8, "--piece-side", 64, "--max-face", 60)
     (tmp_path / "first").mkdir()
     shutil.copy(checkpoint, tmp_path / "first" / "model.safetensors")
-    for option, output in (("--weights", "second"), ("--from", "int8")):
+    for option, source, output in (("--weights", "first", "second"), ("--from", "second", "int8")):
         ran = fer(
-            *(*given, *settings, "--epochs", 1, option, tmp_path / "first"),
+            *(*given, *settings, "--epochs", 1, option, tmp_path / source),
             *("--output", tmp_path / output),
         )
         assert ran.code == 0, ran.err

@@ -23,14 +23,14 @@ from tests.support.videos import write_video
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four seconds at ten frames each: a happy face that moves, then covers its mouth."""
     path = tmp_path_factory.mktemp("clips") / "clip.mkv"
-    face = Image.open(EXAMPLE).convert("RGB")
+    face = Image.open(EXAMPLE).convert("RGB").resize((120, 120))
     covered, images = face.copy(), []
     left, top, right, bottom = (round(face.width * part) for part in (0.2, 0.55, 0.8, 0.9))
     covered.paste((255, 255, 255), (left, top, right, bottom))
     for i in range(40):
         shown = face if i < 20 else covered
-        images.append(Image.new("RGB", face.size))
-        images[-1].paste(shown, (i % 4, i % 3))
+        images.append(Image.new("RGB", (260, 260)))
+        images[-1].paste(shown, (70 + i % 4, 70 + i % 3))
     return write_video(path, images, rate=10)
 
 
