@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fer_edge.train.detector.labels import Photograph
+from fer_edge.train.detector.labels import Photograph, shift
 from fer_edge.train.detector.photographs import read_photograph
 
 SIZE = (640, 480)
@@ -34,7 +34,7 @@ def cut_close_ups(
         A gray image of `SIZE`, and the face's box and eyes `[8]` in its pixels.
     """
     for photograph in photographs:
-        faces = np.concatenate([photograph.boxes, photograph.eyes], 1)[photograph.is_marked]
+        faces = photograph.faces[photograph.is_marked]
         large = faces[faces[:, 2:4].min(1) >= SMALLEST].astype(np.float64)
         if not len(large):
             continue
@@ -46,5 +46,4 @@ def cut_close_ups(
             right, bottom = left + width, top + height
             if left >= 0 and top >= 0 and right <= image.width and bottom <= image.height:
                 close_up = image.resize(SIZE, box=(left, top, right, bottom))
-                offset = np.array([left, top, 0, 0, left, top, left, top])
-                yield close_up, (face - offset) * SIZE[1] / height
+                yield close_up, shift(face, -left, -top) * SIZE[1] / height

@@ -15,7 +15,7 @@ from benchmarks.lib.detector_quality import Row, to_rows
 from fer_edge.runtime.boxes import iou
 from fer_edge.runtime.detection.detector import Detection, Detector, measure_tilt
 from fer_edge.runtime.detection.searches import SIDE
-from fer_edge.train.detector.labels import Floats, Photograph
+from fer_edge.train.detector.labels import Floats, Photograph, shift
 from fer_edge.train.detector.metrics import MIN_MARK_IOU
 from fer_edge.train.detector.photographs import read_photograph
 from fer_edge.train.detector.rotation import border, rotate_faces, rotate_part
@@ -56,9 +56,8 @@ def rotate_photograph(
     height, width = pixels.shape
     x, y = border(width, height)
     rotated = rotate_part(np.pad(pixels, ((y, y), (x, x))), angle)
-    faces = np.concatenate([photograph.boxes, photograph.eyes], 1)[photograph.is_marked]
-    offset = np.array([x, y, 0, 0, x, y, x, y], np.float32)
-    return Image.fromarray(rotated), rotate_faces(faces, angle, width, height) + offset
+    faces = rotate_faces(photograph.faces[photograph.is_marked], angle, width, height)
+    return Image.fromarray(rotated), shift(faces, x, y)
 
 
 def rotate_close_up(image: Image.Image, face: Floats, angle: float) -> tuple[Image.Image, Floats]:

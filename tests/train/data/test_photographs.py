@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fer_edge.errors import ConfigError, DataError, ModelError
+from fer_edge.runtime.detection import face_cropper
 from fer_edge.runtime.detection.detector import Detection
 from fer_edge.train.data import cropped_faces, photographs
 from fer_edge.train.data.cropped_faces import CropSummary, FaceLimits
@@ -43,7 +44,7 @@ def find_squares(image: Image.Image, *_: Any, **__: Any) -> tuple[Detection, ...
 @pytest.fixture
 def crop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Crop:
     """`crop_photographs` with a detector that finds the faces of `draw_photograph`."""
-    monkeypatch.setattr(photographs, "Detector", lambda *_, **__: find_squares)
+    monkeypatch.setattr(face_cropper, "Detector", lambda *_, **__: find_squares)
     photos = tmp_path / "photos"
     draw_photograph(photos / "a.png", 0, 1, 2, 3)
     draw_photograph(photos / "trip" / "b.png", 4)

@@ -78,10 +78,8 @@ def test_backgrounds_are_patterns_too(
         lambda _, width, height: np.full((height, width), 7),
     )
     config = replace(config, background=1.0)
-    drawn = [
-        PieceDataset(read_labels(Path(config.labels)).split("train"), photographs, config)[i]
-        for i in range(30)
-    ]
+    dataset = PieceDataset(read_labels(Path(config.labels)).split("train"), photographs, config)
+    drawn = [dataset[i] for i in range(30)]
     assert not any(len(piece.faces) for piece in drawn)
     assert 0.05 < np.mean([(piece.pixels == 7).mean() for piece in drawn]) < 0.4
 

@@ -183,35 +183,34 @@ def choose_engine(requested: str, beside: str, path: Path) -> str:
         beside: the engine that reads expressions.
         path: the detector's file.
     """
-    try:
-        spec = read_detector_spec(path)
-    except FerEdgeError:  # YuNet, or no detector, which the engine says
-        spec = None
-    machine = platform.machine()
+    readers = _find_readers(path)
     order = [requested, *(["ncnn"] if beside == "ncnn" else []), "onnxruntime", beside, *ENGINES]
-    readers = [
-        name
-        for name in order
-        if name in ENGINES and (spec is None or is_offered(name, path, spec, machine))
-    ]
-    for name in readers:
-        if name == requested or packages.find_package(registry.ENGINES[name].package):
+    order = [name for name in order if name in readers]
+    for name in order:
+        if name == requested or _is_installed(name):
             return name
-    return readers[0] if readers else beside
+    return order[0] if order else beside
 
 
 def has_engine(path: Path) -> bool:
-    """Whether an installed engine reads a detector of fer-edge, and is right on this machine."""
+    """Whether an installed engine reads a detector's file, and is right on this machine."""
+    return any(_is_installed(name) for name in _find_readers(path))
+
+
+def _find_readers(path: Path) -> list[str]:
+    """The engines that read a detector's file, and are right on this machine.
+
+    Those are all of them for YuNet, and for a file that is no detector, which an engine says.
+    """
     try:
         spec = read_detector_spec(path)
     except FerEdgeError:
-        return True  # opening the file says what is wrong with it
-    machine = platform.machine()
-    return any(
-        packages.find_package(registry.ENGINES[name].package)
-        for name in ENGINES
-        if is_offered(name, path, spec, machine)
-    )
+        return list(ENGINES)
+    return [name for name in ENGINES if is_offered(name, path, spec, platform.machine())]
+
+
+def _is_installed(engine: str) -> bool:
+    return packages.find_package(registry.ENGINES[engine].package) is not None
 
 
 def is_offered(engine: str, path: Path, spec: DetectorSpec, machine: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from fer_edge.errors import SourceError
-from fer_edge.runtime.detection.detector import Detection, Detector, measure_tilt
+from fer_edge.runtime.detection.detector import MIN_FACE, Detection, Detector, measure_tilt
+from fer_edge.runtime.detection.engines import choose_engine
 from fer_edge.runtime.pixel_values import to_eight_bits
 from fer_edge.runtime.preprocess import Box, crop_face, to_gray
 from fer_edge.runtime.results import FacesFrom
@@ -106,6 +108,24 @@ class FaceCropper:
     def _tilt_to_undo(self, detection: Detection) -> float:
         tilt = measure_tilt(detection) if self.align else 0.0
         return tilt if abs(tilt) > ALIGN_ABOVE else 0.0
+
+
+def open_cropper(spec: ModelSpec, path: Path, *, min_face: int = MIN_FACE) -> FaceCropper:
+    """A cropper that looks for faces in every image, whose detector is opened now, to fail now.
+
+    Args:
+        spec: of the model that will read the faces.
+        path: the detector's file; any installed engine that reads it is taken.
+        min_face: as for `Detector`.
+
+    Raises:
+        MissingExtraError, ModelError, SpecError: the detector can't be opened.
+    """
+    engine = choose_engine("auto", "onnxruntime", path)
+    open_detector = partial(Detector, path, min_face=min_face, engine=engine)
+    cropper = FaceCropper(spec, "detect", open_detector, align=True)
+    _ = cropper.detector
+    return cropper
 
 
 def _scale(box: Box, x_factor: float, y_factor: float) -> Box:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,7 @@ from PIL import Image
 
 from fer_edge.atomic import check_writable, sync, whole_file
 from fer_edge.errors import ConfigError, DataError, SourceError
-from fer_edge.runtime.detection.detector import Detector
-from fer_edge.runtime.detection.engines import choose_engine
-from fer_edge.runtime.detection.face_cropper import FaceCropper
+from fer_edge.runtime.detection.face_cropper import FaceCropper, open_cropper
 from fer_edge.runtime.detection.find_detector import find_detector, find_yunet
 from fer_edge.runtime.device.cpu import count_usable_cores
 from fer_edge.runtime.formats.model_files import bundled
@@ -116,12 +113,8 @@ def _open_cropper(side: int, detector: str | Path | None) -> FaceCropper:
     spec = replace(spec, input=replace(spec.input, side=side), golden=())
     # FaceLimits' scores are YuNet's
     path = find_yunet() if detector is None else find_detector(detector)
-    engine = choose_engine("auto", "onnxruntime", path)
     # every face is found, so that those that are too small are counted
-    open_detector = partial(Detector, path, min_face=1, engine=engine)
-    cropper = FaceCropper(spec, "detect", open_detector, align=True)
-    _ = cropper.detector  # opened now to fail now
-    return cropper
+    return open_cropper(spec, path, min_face=1)
 
 
 def _crop_all(

@@ -75,6 +75,11 @@ class Photograph:
     is_marked: npt.NDArray[np.bool_]
 
     @property
+    def faces(self) -> Floats:
+        """Boxes and eyes, float32 `[N, 8]`."""
+        return np.concatenate([self.boxes, self.eyes], 1)
+
+    @property
     def kind_name(self) -> str:
         """The folder that it is in, a key of `KINDS`."""
         return self.name.split("/")[1]
@@ -108,6 +113,11 @@ def make_photograph(name: str, rows: npt.ArrayLike) -> Photograph:
     if not np.isfinite(table).all() or (table[:, 2:4] <= 0).any():
         raise ValueError(f"{name}: a box is empty, or isn't numbers")
     return Photograph(name, table[:, :4], table[:, 4:8], table[:, 8], table[:, 9] > 0)
+
+
+def shift(faces: Floats, x: float, y: float) -> Floats:
+    """Faces `[N, 8]` moved to the right and down by pixels, in their own dtype."""
+    return faces + np.array([x, y, 0, 0, x, y, x, y], faces.dtype)
 
 
 def mirror(faces: Floats, width: float) -> Floats:

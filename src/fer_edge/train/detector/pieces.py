@@ -21,7 +21,7 @@ from fer_edge.errors import DataError
 from fer_edge.train.detector.batches import Piece, find_cells
 from fer_edge.train.detector.choice import Chooser
 from fer_edge.train.detector.config import DetectorConfig
-from fer_edge.train.detector.labels import Floats, Photograph, mirror
+from fer_edge.train.detector.labels import Floats, Photograph, mirror, shift
 from fer_edge.train.detector.patterns import draw_pattern
 from fer_edge.train.detector.photographs import CACHE_BYTES, GrayPhotographs
 from fer_edge.train.detector.rotation import border, rotate_faces, rotate_part
@@ -90,7 +90,7 @@ class PieceDataset(Dataset[Piece]):
             for left, right in pairwise(edges):
                 part, own, is_certain = self._make_part(random, bottom - top, right - left)
                 pixels[top:bottom, left:right] = part
-                own = own + np.array([left, top, 0, 0, left, top, left, top], np.float32)
+                own = shift(own, left, top)
                 faces.append(own[is_certain])
                 unsure.append(own[~is_certain])
         ignored = find_cells(np.concatenate(unsure), side)
@@ -132,9 +132,8 @@ class PieceDataset(Dataset[Piece]):
         edges = np.array(border(width, height) if angle else (0, 0))
         size = (width + 2 * int(edges[0]), height + 2 * int(edges[1]))
         part = self._cut(image, scales, start - edges, size, random)
-        faces = np.concatenate([photograph.boxes, photograph.eyes], 1)
-        faces = (faces * np.tile(scales, 4)).astype(np.float32)
-        faces -= np.array([*start, 0, 0, *start, *start], np.float32)
+        faces = (photograph.faces * np.tile(scales, 4)).astype(np.float32)
+        faces = shift(faces, *-start)
         if angle:
             part = rotate_part(part, angle)
             part = part[edges[1] : edges[1] + height, edges[0] : edges[0] + width]

@@ -40,7 +40,7 @@ class WholePhotographs(Dataset[Piece]):
         self.scales[index] = scale
         pixels = np.zeros((self.side, self.side), np.uint8)
         pixels[: shrunk.shape[0], : shrunk.shape[1]] = shrunk
-        faces = np.concatenate([photograph.boxes, photograph.eyes], 1) * np.float32(scale)
+        faces = photograph.faces * np.float32(scale)
         is_certain = photograph.is_certain
         return Piece(pixels, faces[is_certain], find_cells(faces[~is_certain], self.side))
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from fer_edge.errors import ConfigError, DataError, SourceError
-from fer_edge.runtime.detection.detector import Detector
-from fer_edge.runtime.detection.engines import choose_engine
-from fer_edge.runtime.detection.face_cropper import FaceCropper
+from fer_edge.runtime.detection.face_cropper import open_cropper
 from fer_edge.runtime.detection.find_detector import find_detector
 from fer_edge.runtime.inputs.images import hold_image
 from fer_edge.spec import ModelSpec
@@ -131,11 +128,7 @@ def face_finder(spec: ModelSpec, detector: str | Path | None = None) -> ReadFace
     Raises:
         ModelError: there is no detector, or it can't be opened.
     """
-    path = find_detector(detector)
-    engine = choose_engine("auto", "onnxruntime", path)
-    open_detector = partial(Detector, path, engine=engine)
-    cropper = FaceCropper(spec, "detect", open_detector, align=True)
-    _ = cropper.detector  # opened now to fail now
+    cropper = open_cropper(spec, find_detector(detector))
 
     def read(image: Path) -> npt.NDArray[np.uint8] | str:
         try:
