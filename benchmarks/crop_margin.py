@@ -25,9 +25,8 @@ ENLARGED_SIDE = 192
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--detector", default=BUILT_IN, help="built-in, yunet or a file")
-    find, _ = open_finder(
-        find_detector(parser.parse_args().detector), threads=1, engine="onnxruntime"
-    )
+    path = find_detector(parser.parse_args().detector)
+    find = open_finder(path, threads=1, engine="onnxruntime").find
     faces = read_data(Path(os.environ["FER2013"])).split("val").pixels
     found = []
     for face in faces:

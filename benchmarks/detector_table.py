@@ -6,7 +6,7 @@ PHOTOGRAPHS is a folder with val/KIND/, LABELS the file of `fer detector label`.
 search the photographs of val once, as `fer detector evaluate` does, and by default, as `fer infer`
 does: with further searches for small faces and for those that fill the image. Mosaics of 1,920 px,
 each made of 16 of these photographs, and close-ups of their marked faces are searched in both ways,
-rotated photographs and close-ups at 640 px.
+rotated photographs at 640 px, and rotated close-ups by default.
 Times are of one run in which both have turns. `--keep` writes benchmarks/results/detector.json.
 """
 
@@ -45,21 +45,26 @@ OURS, YUNET = "built-in", "YuNet"
 FRAME = (480, 640)
 """Height and width, in pixels, for the number of multiplications."""
 SEED = 0
+LARGE = ", for large faces"
 TIMED, ROUNDS = 8, 10
 """Photographs of one timed call, and rounds."""
 
 
 def time_rows(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path) -> Iterator[Row]:
-    """Time for one photograph on one thread, from its pixels to its faces."""
+    """Time for one photograph on one thread, from its pixels to its faces, searched once; and the
+    ratio where it is also searched for large faces, as a frame of a video is.
+    """
     chosen = random.Random(SEED).sample(list(val), min(TIMED, len(val)))
     images = [read_photograph(folder / one.name).convert("RGB") for one in chosen]
 
     def search(detector: Detector) -> None:
         for image in images:
-            detector(image)
+            detector(image, for_crowd=False)
 
     calls: dict[str, Callable[[], object]] = {
-        name: partial(search, Detector(path, side=SIDE)) for name, path in paths.items()
+        name + way: partial(search, Detector(path, side=side))
+        for name, path in paths.items()
+        for way, side in (("", SIDE), (LARGE, None))
     }
     rounds = [
         {name: seconds / len(images) for name, seconds in turn.items()}
@@ -70,6 +75,8 @@ def time_rows(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
     shown = (f"{1000 * one.seconds:.2f}" for one in latencies)
     yield ["ms for a photograph of val, one thread", *shown]
     yield ["times YuNet's", *(one.format_ratio() for one in latencies)]
+    larger = (compare(rounds, name)[name + LARGE].format_ratio() for name in paths)
+    yield ["with the searches for large faces: times of one search", *larger]
 
 
 def count_in_graph(path: Path, height: int, width: int) -> int:

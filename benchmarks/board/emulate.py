@@ -142,8 +142,8 @@ def predict_here(models: dict[str, Path], detectors: dict[str, Path], host_outpu
         if name == YUNET:
             arrays["detector"] = detect_faces(open_network(path, threads=1), pixels)
         else:
-            find, _ = open_finder(path, threads=1, engine="onnxruntime")
-            arrays[name] = find(Image.fromarray(pixels))
+            detector = open_finder(path, threads=1, engine="onnxruntime")
+            arrays[name] = detector.find(Image.fromarray(pixels))
     np.savez(host_outputs, **arrays)
     return what
 

@@ -19,8 +19,7 @@ from PIL import Image
 from fer_edge.detector_spec import count_cells
 from fer_edge.runtime.detection import detector as module
 from fer_edge.runtime.detection.cells import find_faces
-from fer_edge.runtime.detection.detector import Detector, measure_tilt
-from fer_edge.runtime.detection.searches import find_with_eyes
+from fer_edge.runtime.detection.detector import Detector, OpenDetector, measure_tilt
 from fer_edge.runtime.formats.model_files import DETECTOR, bundled
 from fer_edge.runtime.formats.spec_reader import read_detector_spec
 
@@ -52,20 +51,35 @@ def draw_output(faces: list[Box], width: int, height: int) -> npt.NDArray[np.flo
 )
 @given(
     st.tuples(st.integers(20, 1200), st.integers(20, 900)),
-    st.tuples(boxes, boxes, boxes),
+    st.tuples(*[boxes] * 5),
     st.booleans(),
     st.sampled_from([0.3, 0.6]),
 )
-@example((1920, 32), ([], [(0.5, 0.5, 0.5, 0.9, 0.9)], [(0.2, 0.5, 0.01, 0.9, 0.9)]), True, 0.3)
-@example((2000, 40), ([(0.5, 0.5, 0.01, 1, 0.9)], [(0.2, 0.5, 0.01, 1, 0.9)], []), True, 0.3)
-@example((2600, 300), ([(0.5, 0.5, 0.3, 0.9, 0.9)], [(0.5, 0.5, 0.3, 1, 0.7)], []), True, 0.3)
+@example(
+    (1920, 32),
+    ([], [(0.5, 0.5, 0.5, 0.9, 0.9)], [], [], [(0.2, 0.5, 0.01, 0.9, 0.9)]),
+    True,
+    0.3,
+)
+@example(
+    (2000, 40),
+    ([(0.5, 0.5, 0.01, 1, 0.9)], [(0.2, 0.5, 0.01, 1, 0.9)], [], [], [(0.2, 0.5, 0.01, 1, 0.9)]),
+    True,
+    0.3,
+)
+@example(
+    (2600, 300),
+    ([(0.5, 0.5, 0.3, 0.9, 0.9)], [(0.5, 0.5, 0.3, 1, 0.7)], [], [], []),
+    True,
+    0.3,
+)
 # the eyes of the search at half the resolution, of the face that overlaps most
 @example(
     (640, 480),
     (
         [(0.5, 0.5, 0.5, 0.9, 0.7), (0.2, 0.2, 0.1, 0.9, 0.7)],
         [(0.6, 0.5, 0.5, 0.9, 0.95), (0.45, 0.5, 0.5, 0.9, 0.8), (0.2, 0.2, 0.1, 0.9, 0.9)],
-        [],
+        *([], [], []),
     ),
     False,
     0.6,
@@ -75,8 +89,8 @@ def draw_output(faces: list[Box], width: int, height: int) -> npt.NDArray[np.flo
     (640, 480),
     (
         [(0.703125, 0.5, 0.3125, 1, 0.9), (102 / 640, 108.5 / 480, 17 / 640, 10 / 17, 0.6)],
-        [(0.25, 0.3125, 0.1875, 1, 0.9)],
-        [],
+        [(0.265625, 0.3125, 0.21875, 1, 0.9)],
+        *([], [], []),
     ),
     False,
     0.3,
@@ -103,9 +117,8 @@ def test_faces_are_those_of_the_package(
 
     spec = replace(read_detector_spec(bundled("model", DETECTOR)), nms_threshold=nms_threshold)
     with pytest.MonkeyPatch.context() as patch:
-        find = partial(find_with_eyes, partial(find_faces, run, spec))
-        finder = find, spec.score_threshold
-        patch.setattr(module, "open_finder", lambda *_, **__: finder)
+        opened = OpenDetector(partial(find_faces, run, spec), spec.score_threshold, takes_eyes=True)
+        patch.setattr(module, "open_finder", lambda *_, **__: opened)
         expected = Detector(Path("x"))(Image.new("L", size), for_crowd=for_crowd)
     thresholds = {
         "score_threshold": spec.score_threshold,

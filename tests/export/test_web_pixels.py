@@ -60,6 +60,16 @@ def test_a_resize_is_that_of_pillow(
 
 
 @MANY
+@given(st.integers(0, 2**32 - 1), sides, sides, st.integers(0, 2))
+def test_half_an_image_is_that_of_pillow(
+    call: Call, seed: int, height: int, width: int, contrast: int
+) -> None:
+    pixels = draw_pixels(seed, height, width, contrast)
+    found = base64.b64decode(call("halve", pixels))
+    assert found == Image.fromarray(pixels).reduce(2).tobytes()
+
+
+@MANY
 @given(
     st.integers(0, 2**32 - 1),
     st.tuples(st.integers(1, 400), st.integers(1, 400)),

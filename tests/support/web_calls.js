@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
 const load = (name) => import(pathToFileURL(`${process.argv[2]}/${name}`));
-const [{ cropFace, round, toGray }, { detectFaces }, { resizePlane }] = await Promise.all(
+const [{ cropFace, round, toGray }, { detectFaces }, { halvePlane, resizePlane }] = await Promise.all(
   ["crop.js", "detector.js", "resize.js"].map(load),
 );
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
@@ -13,6 +13,8 @@ const text = (data) => Buffer.from(data).toString("base64");
 const CALLS = {
   resize: ({ data, width, height, size, filter }) =>
     text(resizePlane({ data: bytes(data), step: 1, offset: 0 }, width, height, ...size, filter)),
+  halve: ({ data, width, height }) =>
+    text(halvePlane({ data: bytes(data), step: 1, offset: 0 }, width, height)),
   crop: ({ data, width, height, box, crop, side, tilt }) =>
     text(cropFace({ data: bytes(data), width, height }, box, crop, side, tilt)),
   gray: ({ data, width, height }) => {

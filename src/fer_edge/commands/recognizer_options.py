@@ -37,8 +37,8 @@ DetectSideOption = Annotated[
         "--detect-side",
         metavar="auto|PIXELS",
         help="Longer side, in pixels, to which a larger image is shrunk to find faces. auto: 640, "
-        "then 320 for a face that may fill it, and up to 1920 for a photograph that may hold small "
-        "faces.",
+        "then half of that, and so on, for faces that fill it, and up to 1920 for a photograph "
+        "that may hold small faces.",
     ),
 ]
 DetectScoreOption = Annotated[

@@ -102,8 +102,8 @@ class Recognizer:
                 `FER_EDGE_DETECTOR` names, else the built-in one, or an installed YuNet where no
                 engine reads that.
             detect_side: longer side, in pixels, to which larger images are shrunk for detection;
-                None: 640, then 320 for a face that may fill the image, and up to 1,920 for an image
-                that may hold small faces.
+                None: 640, then half of that, and so on, for faces that fill the image, and up to
+                1,920 for an image that may hold small faces.
             detect_score: lowest score of a face, in [0, 1]; None: the detector's own. Where
                 `detect_side` is None, the search for small faces needs more.
             min_face: shorter side of the smallest face that counts, in pixels.

@@ -18,7 +18,7 @@ from fer_edge.errors import ConfigError, MissingExtraError, ModelError
 from fer_edge.runtime.detection import detector as module
 from fer_edge.runtime.detection import engines
 from fer_edge.runtime.detection import yunet as yunet_module
-from fer_edge.runtime.detection.detector import Detection, Detector, measure_tilt
+from fer_edge.runtime.detection.detector import Detection, Detector, OpenDetector, measure_tilt
 from fer_edge.runtime.detection.engines import ENGINES, KINDS, OUTPUTS, STRIDES, open_network
 from fer_edge.runtime.detection.find_detector import BUILT_IN, find_detector
 from fer_edge.runtime.detection.yunet import (
@@ -357,21 +357,28 @@ class Searches:
         return np.array(seen, np.float32).reshape(-1, 9)
 
 
+ALL = [640, 320, 160, 80]
+"""Sides of the searches for large faces."""
+
+
 @pytest.mark.parametrize(
     ("size", "boxes", "sides", "count"),
     [
-        ((2000, 1500), [(10, 10, 200, 200)], [640], 1),
-        ((2000, 1500), [(10, 10, 200, 200), (500, 500, 60, 60)], [640, 1920], 2),
-        ((2000, 1500), [(50 * i, 9, 20, 20) for i in range(9)], [640, 320, 1920], 9),
-        ((2000, 1500), [(0, 0, 1400, 1400)], [640, 320], 1),
-        ((2000, 1500), [], [640, 320, 1920], 0),
-        ((6000, 100), [], [640, 320, 1920], 0),
-        ((600, 400), [], [600, 320, 1200], 0),
-        ((600, 400), [(50, 40, 120, 127)], [600], 1),
-        ((600, 400), [(50, 40, 120, 129)], [600, 320], 1),
-        ((600, 400), [(9, 9, 5, 5), (90, 90, 40, 50)], [600], 1),
-        ((600, 400), [(9, 9, 12, 12), (90, 90, 5, 5)], [600, 1200], 2),
-        ((300, 300), [], [300, 600], 0),
+        ((2000, 1500), [(10, 10, 200, 200)], ALL, 1),
+        ((2000, 1500), [(10, 10, 200, 200), (500, 500, 60, 60)], [*ALL, 1920], 2),
+        ((2000, 1500), [(50 * i, 9, 20, 20) for i in range(9)], [*ALL, 1920], 9),
+        ((2000, 1500), [(0, 0, 1400, 1400)], ALL, 1),
+        # beside a face that fills the image, one that is found in the first search
+        ((2000, 1500), [(0, 0, 1400, 1400), (1500, 9, 110, 110)], ALL, 2),
+        ((2000, 1500), [], [*ALL, 1920], 0),
+        ((6000, 100), [], [*ALL, 1920], 0),
+        ((600, 400), [], [600, 300, 150, 75, 1200], 0),
+        ((600, 400), [(50, 40, 120, 129)], [600, 300, 150, 75], 1),
+        ((600, 400), [(9, 9, 5, 5), (90, 90, 40, 50)], [600, 300, 150, 75], 1),
+        ((600, 400), [(9, 9, 12, 12), (90, 90, 5, 5)], [600, 300, 150, 75, 1200], 2),
+        ((127, 100), [(9, 9, 90, 90)], [127], 1),
+        ((128, 100), [(9, 9, 90, 90)], [128, 64], 1),
+        ((300, 300), [], [300, 150, 75, 600], 0),
     ],
 )
 def test_an_image_is_searched_again_where_faces_may_be_missed(
@@ -383,7 +390,9 @@ def test_an_image_is_searched_again_where_faces_may_be_missed(
 ) -> None:
     find = Searches(*boxes)
     find.width = size[0]
-    monkeypatch.setattr(module, "open_finder", lambda *_, **__: (find, 0.5))
+    monkeypatch.setattr(
+        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, takes_eyes=False)
+    )
     image = Image.new("L", size)
     found = Detector(Path("x"), min_face=1)(image)
     assert (find.sides, len(found)) == (sides, count)
@@ -407,13 +416,14 @@ def test_a_face_of_the_search_for_a_crowd_must_be_more_certain(
 
     def find(image: Image.Image) -> npt.NDArray[np.float32]:
         places = {640: [(0, 0.55)], 1920: [(300, 0.9), (900, 0.69), (1500, 0.66)]}
-        rows = [[x, 9, 20, 20, 0, 0, 1, 1, value] for x, value in places[image.width]]
+        rows = [[x, 9, 20, 20, 0, 0, 1, 1, value] for x, value in places.get(image.width, [])]
         return np.array([row for row in rows if row[8] >= (score or 0.5)], np.float32).reshape(
             -1, 9
         )
 
-    monkeypatch.setattr(module, "open_finder", lambda *_, **__: (find, 0.5))
-    monkeypatch.setattr("fer_edge.runtime.detection.searches.CLOSE_SIDE", 1920)
+    monkeypatch.setattr(
+        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, takes_eyes=False)
+    )
     detections = Detector(Path("x"), score=score)(Image.new("L", (1920, 480)))
     assert [one.score for one in detections] == pytest.approx(found)
 
@@ -426,12 +436,16 @@ def test_a_part_of_a_face_that_fills_the_image_is_dropped(
     eye, other = [90, 80, 218, 240], [560, 10, 60, 60]
 
     def find(image: Image.Image) -> npt.NDArray[np.float32]:
+        if image.width < 320:
+            return np.empty((0, 9), np.float32)
         if image.width == 320:
             return np.array([[49, 12, 194, 222, 0, 0, 1, 1, 0.9]], np.float32)
         found = [[*eye, 0, 0, 1, 1, score], [*other, 0, 0, 1, 1, 0.5]]
         return np.array(sorted(found, key=lambda row: -row[8]), np.float32)
 
-    monkeypatch.setattr(module, "open_finder", lambda *_, **__: (find, 0.5))
+    monkeypatch.setattr(
+        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, takes_eyes=False)
+    )
     found = Detector(Path("x"))(Image.new("L", (640, 480)))
     whole = [98, 24, 388, 444]
     expected = [whole, other] if score < 0.9 else [eye, whole, other]

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from PIL import Image
 
-from fer_edge.runtime.detection.searches import find_with_eyes
+from fer_edge.runtime.detection.searches import Finder, LargeFinder, PhotographSearch
 
 Rows = npt.NDArray[np.float32]
 
@@ -27,9 +28,13 @@ class Tilted:
         return np.array(rows, np.float32).reshape(-1, 9)
 
 
+def search(find: Finder, image: Image.Image) -> Rows:
+    return LargeFinder(find, takes_eyes=True, always=False)(image)
+
+
 def test_eyes_of_a_large_face_are_those_of_a_smaller_image() -> None:
     find = Tilted((0.1, 0.1, 0.3, 0.3), (0.5, 0.5, 0.1, 0.1))
-    rows = find_with_eyes(find, Image.new("L", (640, 480)))
+    rows = search(find, Image.new("L", (640, 480)))
     assert find.sizes == [(640, 480), (320, 240)]
     # in pixels of the larger image: a width of 320 becomes 640 again
     np.testing.assert_array_equal(rows[:, 4:8], [[0, 640, 2, 640], [0, 640, 1, 640]])
@@ -38,7 +43,7 @@ def test_eyes_of_a_large_face_are_those_of_a_smaller_image() -> None:
 
 def test_a_face_that_is_still_large_is_searched_for_in_a_smaller_one() -> None:
     find = Tilted((0, 0, 1, 1))
-    rows = find_with_eyes(find, Image.new("L", (640, 480)))
+    rows = search(find, Image.new("L", (640, 480)))
     assert find.sizes == [(640, 480), (320, 240), (160, 120), (80, 60)]
     np.testing.assert_array_equal(rows[:, 4:8], [[0, 640, 8, 640]])
 
@@ -46,7 +51,7 @@ def test_a_face_that_is_still_large_is_searched_for_in_a_smaller_one() -> None:
 def test_small_faces_are_searched_for_once() -> None:
     for boxes in ([], [(0.1, 0.1, 0.15, 0.2)]):
         find = Tilted(*boxes)
-        assert len(find_with_eyes(find, Image.new("L", (640, 480)))) == len(boxes)
+        assert len(search(find, Image.new("L", (640, 480)))) == len(boxes)
         assert find.sizes == [(640, 480)]
 
 
@@ -54,7 +59,7 @@ def test_a_face_that_is_not_found_again_keeps_its_eyes() -> None:
     found = np.array([[10, 10, 200, 200, 50, 60, 150, 60, 0.9]], np.float32)
     elsewhere = np.array([[150, 150, 50, 50, 0, 1, 2, 3, 0.9]], np.float32)
     for others in (elsewhere, elsewhere[:0]):
-        rows = find_with_eyes(
+        rows = search(
             lambda image, others=others: (found if image.width == 640 else others).copy(),
             Image.new("L", (640, 480)),
         )
@@ -63,11 +68,11 @@ def test_a_face_that_is_not_found_again_keeps_its_eyes() -> None:
 
 def test_the_face_that_overlaps_most_is_the_same_one() -> None:
     found = np.array([[100, 100, 200, 200, 0, 0, 0, 0, 0.9]], np.float32)
-    # at half the resolution, an IoU of 0.6 and one of 0.8
+    # at half the resolution, an IoU of 0.6 and one of 0.8; these aren't large there
     others = np.array(
         [[75, 50, 100, 100, 1, 1, 1, 1, 0.9], [56, 50, 100, 100, 2, 2, 2, 2, 0.8]], np.float32
     )
-    rows = find_with_eyes(
+    rows = search(
         lambda image: (found if image.width == 640 else others).copy(), Image.new("L", (640, 480))
     )
     np.testing.assert_array_equal(rows[0, 4:8], [4, 4, 4, 4])
@@ -75,5 +80,42 @@ def test_the_face_that_overlaps_most_is_the_same_one() -> None:
 
 def test_a_large_image_is_searched_once() -> None:
     find = Tilted((0.1, 0.1, 0.3, 0.3))
-    find_with_eyes(find, Image.new("L", (1920, 1080)))
+    search(find, Image.new("L", (1920, 1080)))
     assert find.sizes == [(1920, 1080)]
+
+
+@pytest.mark.parametrize("takes_eyes", [True, False])
+def test_the_searches_of_a_photograph_give_the_eyes_of_large_faces(takes_eyes: bool) -> None:
+    """Each at the resolution at which it isn't large."""
+    find = Tilted((0.1, 0.1, 0.1, 0.1), (0.3, 0.1, 0.3, 0.3), (0.6, 0.2, 0.4, 0.8))
+    search_photograph = PhotographSearch(find, 0.5, takes_eyes=takes_eyes)
+    rows = search_photograph(Image.new("L", (1280, 960)), for_crowd=False)
+    assert find.sizes == [(640, 480), (320, 240), (160, 120), (80, 60)]
+    # x of the left eye grows as often as the searched image
+    np.testing.assert_array_equal(rows[:, 6], [2, 4, 8] if takes_eyes else [2, 2, 2])
+
+
+def found_at(faces: dict[int, list[list[float]]]) -> Finder:
+    """Finds other faces (box and score) in images of other widths."""
+
+    def find(image: Image.Image) -> Rows:
+        rows = [[*face[:4], 0, 0, 1, 1, face[4]] for face in faces.get(image.width, [])]
+        return np.array(rows, np.float32).reshape(-1, 9)
+
+    return find
+
+
+def test_only_large_faces_are_added_from_a_smaller_image() -> None:
+    faces = {640: [[600, 9, 12, 15, 0.6]], 320: [[0, 0, 60, 63, 0.9], [80, 80, 66, 60, 0.8]]}
+    search_photograph = PhotographSearch(found_at(faces), 0.5, takes_eyes=True)
+    rows = search_photograph(Image.new("L", (640, 480)), for_crowd=False)
+    expected = [[160, 160, 132, 120], [600, 9, 12, 15]]
+    np.testing.assert_array_equal(rows[:, :4], expected)
+
+
+def test_an_image_with_small_faces_alone_is_searched_once_where_speed_counts() -> None:
+    faces = {640: [[9, 9, 127, 127, 0.6]], 320: [[200, 90, 100, 100, 0.9]]}
+    image = Image.new("L", (640, 480))
+    for always in (False, True):
+        rows = LargeFinder(found_at(faces), takes_eyes=True, always=always)(image)
+        assert len(rows) == 1 + always

@@ -11,7 +11,6 @@ from PIL import Image
 from fer_edge.runtime.detection import detector
 from fer_edge.runtime.detection.detector import Detector
 from fer_edge.runtime.detection.engines import Floats
-from fer_edge.runtime.detection.searches import Finder
 from fer_edge.runtime.device.board import read_board
 from fer_edge.runtime.diagnostics.benchmark import Benchmark, Row
 from fer_edge.runtime.diagnostics.frames import (
@@ -50,23 +49,25 @@ def test_a_detector_is_timed(detector_files: Path) -> None:
     assert min(timed.times) > 0
 
 
-def test_a_frame_is_searched_once(detector_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not further, as a photograph without a face is."""
+def test_a_frame_is_searched_as_one_of_a_video(
+    detector_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for small faces, as a photograph without a face is."""
     searched = list[str]()
     open_finder = detector.open_finder
 
-    def opened(*arguments: Any, **options: Any) -> tuple[Finder, float]:
-        find, own = open_finder(*arguments, **options)
+    def open_noting(*arguments: Any, **options: Any) -> detector.OpenDetector:
+        opened = open_finder(*arguments, **options)
 
         def find_and_note(image: Image.Image) -> Floats:
             searched.append("x".join(map(str, image.size)))
-            return find(image)
+            return opened.find(image)
 
-        return find_and_note, own
+        return opened._replace(find=find_and_note, takes_eyes=False)
 
-    monkeypatch.setattr(detector, "open_finder", opened)
+    monkeypatch.setattr(detector, "open_finder", open_noting)
     time_detector(str(detector_files), "onnxruntime", 1, 640, 480, seconds=0.01)
-    assert set(searched) == {"640x480"}
+    assert set(searched) == {"640x480", "320x240", "160x120", "80x60"}
 
 
 def test_a_frame_shows_no_face(yunet: Path) -> None:

@@ -1,11 +1,9 @@
 // Finds faces: searches.py, cells.py and detector.py of fer_edge/runtime/detection.
 import { round, toGray } from "./crop.js";
-import { resizePlane } from "./resize.js";
+import { halvePlane, resizePlane } from "./resize.js";
 
 const SIDE = 640; // longer side to which a larger image is shrunk first, in pixels
-const CLOSE_SIDE = 320; // of a second search, for a face that fills the image
-const CLOSE = 128; // a face of so many pixels in the first search may be a part of such a face
-const EYES_SIDE = 128; // the eyes of a face of so many pixels are found at half the resolution
+const LARGE = 128; // a face of so many pixels is found more surely at half the resolution
 const CROWD_SIDE = 1920; // of a last search, for small faces
 const CROWD_DOUBT = 0.65; // factor on 1 - score threshold in that last search
 const SMALL = 32; // a face of fewer pixels of the first search may have others beside it
@@ -22,21 +20,16 @@ const MIN_INSIDE = 0.7; // fraction of a box that lies in the face that it is pa
 // width, to the graph's output. Gives { box, score, tilt } of each face, the best first; the tilt is
 // 0 where it is small. withCrowd: whether small faces are looked for.
 export async function detectFaces(run, spec, image, { withCrowd = true } = {}) {
-  let rows = await search(run, spec, image, SIDE);
   const longer = Math.max(image.width, image.height);
   const factor = Math.fround(Math.min(1, SIDE / longer));
-  const longest = Math.max(...rows.map((row) => Math.max(row[2], row[3])));
-  const largest = rows.length ? Math.fround(longest * factor) : CLOSE;
-  if (largest >= CLOSE && longer > CLOSE_SIDE) {
-    rows = addClose(rows, await search(run, spec, image, CLOSE_SIDE));
-  }
+  let rows = await search(findLarge, run, spec, image, SIDE);
   const size = (row) => Math.min(row[2], row[3]);
   const smallest = rows.length ? Math.min(...rows.map(size)) : 0;
   if (withCrowd && Math.fround(smallest * factor) < SMALL) {
     const enlarged = Math.max(1, Math.min(2, CROWD_SIDE / longer));
     const sides = [image.width, image.height].map((side) => round(side * enlarged));
     const larger = enlarged > 1 ? resize(image, ...sides, "bicubic") : image;
-    const others = await search(run, spec, larger, CROWD_SIDE);
+    const others = await search(findFaces, run, spec, larger, CROWD_SIDE);
     for (const row of others) {
       for (let k = 0; k < COLUMNS - 1; k += 1) row[k] /= Math.fround(enlarged);
     }
@@ -56,14 +49,21 @@ function resize({ width, height, planes }, toWidth, toHeight, filter) {
   return { width: toWidth, height: toHeight, planes: resized };
 }
 
+function halve({ width, height, planes }) {
+  const halved = planes.map((plane) => ({
+    data: halvePlane(plane, width, height), step: 1, offset: 0,
+  }));
+  return { width: Math.ceil(width / 2), height: Math.ceil(height / 2), planes: halved };
+}
+
 // The faces in an image that is shrunk to a side: rows in pixels of the image.
-async function search(run, spec, image, side) {
+async function search(find, run, spec, image, side) {
   const ratio = Math.min(1, side / Math.max(image.width, image.height));
   const width = Math.max(1, round(image.width * ratio));
   const height = Math.max(1, round(image.height * ratio));
   const isSame = width === image.width && height === image.height;
   const shrunk = isSame ? image : resize(image, width, height, "bilinear");
-  const rows = await findFaces(run, spec, shrunk);
+  const rows = await find(run, spec, shrunk);
   const factors = [Math.fround(image.width / width), Math.fround(image.height / height)];
   for (const row of rows) {
     for (let k = 0; k < COLUMNS - 1; k += 1) row[k] *= factors[k % 2];
@@ -89,28 +89,31 @@ async function findFaces(run, spec, image) {
     if (output[(COLUMNS - 1) * cells + cell] < threshold) continue;
     rows.push(Float32Array.from({ length: COLUMNS }, (_, k) => output[k * cells + cell]));
   }
-  const kept = keepBest(rows, spec.nms_threshold);
-  await findEyes(run, spec, image, kept);
-  return kept;
+  return keepBest(rows, spec.nms_threshold);
 }
 
-// Gives large faces the eyes that a search at half the resolution finds.
-async function findEyes(run, spec, image, rows) {
-  const half = Math.floor(Math.max(image.width, image.height) / 2);
-  const large = rows.filter((row) => Math.max(row[2], row[3]) >= EYES_SIDE);
-  if (half < EYES_SIDE / 2 || half > SIDE || !large.length) return;
-  const others = await search(run, spec, image, half);
-  for (const row of large) {
+// Searches an image, and for large faces at half the resolution, at half of that, and so on.
+async function findLarge(run, spec, image) {
+  const rows = await findFaces(run, spec, image);
+  const longer = Math.max(image.width, image.height);
+  if (longer < LARGE || longer > 2 * SIDE) return rows;
+  const others = await findLarge(run, spec, halve(image));
+  for (const row of others) {
+    for (let k = 0; k < COLUMNS - 1; k += 1) row[k] *= 2;
+  }
+  const isLarge = (row) => Math.max(row[2], row[3]) >= LARGE;
+  for (const row of rows.filter(isLarge)) {
     const overlaps = others.map((other) => iou(row, other));
     const most = Math.max(...overlaps);
     if (most >= SAME_IOU) row.set(others[overlaps.indexOf(most)].subarray(4, COLUMNS - 1), 4);
   }
+  return addLarge(rows, others.filter(isLarge));
 }
 
 // The faces of two searches, without those of the first that are only a part of one of the second.
-function addClose(rows, closer) {
-  if (!rows.length || !closer.length) return rows.length ? rows : closer;
-  const added = closer.filter((other) => rows.every((row) => iou(row, other) < SAME_IOU));
+function addLarge(rows, others) {
+  if (!rows.length || !others.length) return rows.length ? rows : others;
+  const added = others.filter((other) => rows.every((row) => iou(row, other) < SAME_IOU));
   const isPart = (row, other) =>
     intersection(row, other) > MIN_INSIDE * (row[2] * row[3])
     && row[COLUMNS - 1] < other[COLUMNS - 1];

@@ -1,4 +1,5 @@
-// Pillow's resize and rotation of 8-bit images, bit for bit: its Resample.c and Geometry.c.
+// Pillow's resize, reduce and rotation of 8-bit images, bit for bit: its Resample.c, Reduce.c and
+// Geometry.c.
 // A plane is one channel: { data, step, offset }, whose value at (x, y) of an image of a width is
 // data[(y * width + x) * step + offset].
 
@@ -80,6 +81,23 @@ function resizeColumns({ data, step, offset }, width, height, toHeight, filter) 
       for (let k = 0; k < weights.length; k += 1, at += width * step) sum += data[at] * weights[k];
       result[y * width + x] = clip(sum >> PRECISION);
     }
+  }
+  return result;
+}
+
+// The means of each 2 x 2 pixels, of fewer at the right and lower edges.
+export function halvePlane({ data, step, offset }, width, height) {
+  const toWidth = Math.ceil(width / 2);
+  const result = new Uint8Array(toWidth * Math.ceil(height / 2));
+  for (let i = 0; i < result.length; i += 1) {
+    const x = 2 * (i % toWidth);
+    const y = 2 * Math.floor(i / toWidth);
+    const [across, down] = [Math.min(2, width - x), Math.min(2, height - y)];
+    let sum = 0;
+    for (let k = 0; k < across * down; k += 1) {
+      sum += data[((y + Math.floor(k / across)) * width + x + (k % across)) * step + offset];
+    }
+    result[i] = Math.floor(sum / (across * down) + 0.5);
   }
   return result;
 }

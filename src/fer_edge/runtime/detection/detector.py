@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -23,8 +24,8 @@ from fer_edge.runtime.detection.engines import (
 from fer_edge.runtime.detection.searches import (
     SIDE,
     Finder,
-    FurtherSearches,
-    find_with_eyes,
+    LargeFinder,
+    PhotographSearch,
     scale_rows,
     search_shrunk,
 )
@@ -58,13 +59,27 @@ class Detection:
     landmarks: tuple[tuple[float, float], ...]
 
 
+class OpenDetector(NamedTuple):
+    """A detector's file, opened.
+
+    Attributes:
+        find: searches an image once.
+        score_threshold: lowest score of a face, the detector's own.
+        takes_eyes: as of a `LargeFinder`.
+    """
+
+    find: Finder
+    score_threshold: float
+    takes_eyes: bool
+
+
 class Detector:
     """Finds faces. May be called from several threads.
 
     Args:
         path: YuNet's `.onnx`, or a detector that `fer detector export` wrote.
-        side: longer side to which a larger image is shrunk, in pixels; None: `SIDE`, then
-            as `FurtherSearches` where these may find other faces.
+        side: longer side to which a larger image is shrunk, in pixels; None: as
+            `PhotographSearch`.
         min_face: shorter side of the smallest face that counts, in pixels of the image.
         score: lowest score of a face, in [0, 1]; None: the detector's own. Where `side` is None,
             the search for small faces needs more: see `searches.CROWD_DOUBT`.
@@ -89,8 +104,12 @@ class Detector:
     ) -> None:
         check_search(side, min_face, score)
         self.side, self.min_face = side, min_face
-        self._find, own = open_finder(path, threads=threads, engine=engine, score_threshold=score)
-        self._search_again = FurtherSearches(self._find, own if score is None else score)
+        opened = open_finder(path, threads=threads, engine=engine, score_threshold=score)
+        self._find = LargeFinder(opened.find, opened.takes_eyes, always=False)
+        lowest = opened.score_threshold if score is None else score
+        self._search_photograph = PhotographSearch(
+            opened.find, lowest, takes_eyes=opened.takes_eyes
+        )
 
     def __call__(
         self,
@@ -110,9 +129,10 @@ class Detector:
         """
         full = of_size or image.size
         image = _readable(image)
-        rows = search_shrunk(self._find, image, self.side or SIDE)
         if self.side is None:
-            rows = self._search_again(image, rows, for_crowd=for_crowd)
+            rows = self._search_photograph(image, for_crowd=for_crowd)
+        else:
+            rows = search_shrunk(self._find, image, self.side)
         scale_rows(rows, image.size, full)
         return self._to_detections(rows, full)
 
@@ -167,15 +187,12 @@ def check_search(side: int | None, min_face: int, score: float | None) -> None:
 
 def open_finder(
     path: Path, *, threads: int, engine: str, score_threshold: float | None = None
-) -> tuple[Finder, float]:
+) -> OpenDetector:
     """Open a detector's file: our own, which has a spec, or YuNet.
 
     Args:
         path, threads, engine: as for `Detector`.
         score_threshold: lowest score of a face; None: the detector's own.
-
-    Returns:
-        The function that finds faces, and the detector's own threshold.
 
     Raises:
         ConfigError, MissingExtraError, ModelError, SpecError: as `Detector`.
@@ -187,13 +204,15 @@ def open_finder(
     except (MissingSpecError, ModelError):  # a file that is damaged too is for the engine to refuse
         run = open_network(path, threads=threads, engine=engine)
         threshold = SCORE_THRESHOLD if score_threshold is None else score_threshold
-        return partial(_find_with_yunet, run, threshold), SCORE_THRESHOLD
+        return OpenDetector(
+            partial(_find_with_yunet, run, threshold), SCORE_THRESHOLD, takes_eyes=False
+        )
     with requires_engine(engine, _OTHERWISE):
         cells = open_cells(path, spec, threads=threads, engine=engine)
     own = spec.score_threshold
     threshold = own if score_threshold is None else score_threshold
     find = partial(find_faces, cells, replace(spec, score_threshold=threshold))
-    return partial(find_with_eyes, find), own
+    return OpenDetector(find, own, takes_eyes=True)
 
 
 def _find_with_yunet(run: Run, score_threshold: float, image: Image.Image) -> Floats:

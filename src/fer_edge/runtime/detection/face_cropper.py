@@ -26,7 +26,7 @@ it. `NearbySearch` is one."""
 Faces: TypeAlias = Literal["auto", "whole", "detect"]
 """Where faces are looked for: see `Recognizer.load`."""
 ALIGN_ABOVE = 10.0
-"""Degrees of tilt above which a face is aligned: upright faces gain nothing by it
+"""Degrees of tilt above which a face is aligned: one of 10 degrees gains nothing by it
 (`benchmarks/face_alignment.py`)."""
 FACE_SIZED = 2
 """An image whose sides are at most this many times the model's is taken for a cropped face."""

@@ -1,12 +1,13 @@
-"""One search of an image for faces, and further ones where it may have missed some."""
+"""One search of an image for faces, and further ones for those that it may have missed."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from fer_edge.runtime.boxes import area, intersection, iou
@@ -17,12 +18,10 @@ from fer_edge.runtime.detection.yunet import NMS_THRESHOLD
 
 SIDE = 640
 """Longer side to which a larger image is shrunk first, in pixels."""
-CLOSE_SIDE = 320
-"""The same of a second search, where no face was found or a large one, which may be a part of one
-that fills the image."""
-CLOSE = 128
-"""A face of at least this longer side, in pixels of the first search, may be a part of one that
-fills the image."""
+LARGE = 128
+"""Longer side of a face, in pixels of the searched image, from which it is found more surely at
+half the resolution, where a detector of fer-edge also finds its eyes as tilted as they are
+(`benchmarks/detector_table.py`)."""
 CROWD_SIDE = 1920
 """Longer side of the image in the last search, for small faces, which takes nine times as long as
 the first one. An image is enlarged for it, twice at most."""
@@ -35,10 +34,6 @@ It looks at nine times as many places, and so finds more that are no faces."""
 _SAME_IOU, _MIN_INSIDE = 0.5, 0.7
 """IoU of boxes of the same face, and the fraction of a box that lies in the face that it is part
 of."""
-
-EYES_SIDE = 128
-"""Longer side of a face, in pixels, from which a detector of fer-edge is not asked for its eyes: it
-finds them more level than they are (`benchmarks/detector_table.py`)."""
 
 Finder = Callable[[Image.Image], Floats]
 """From an image, L or RGB, to its faces, float32 `[faces, columns]`, in order of falling score: x,
@@ -59,54 +54,66 @@ def scale_rows(rows: Floats, size: tuple[int, int], to: tuple[int, int]) -> None
     rows[:, :-1] *= np.tile(factors, rows.shape[1] // 2)
 
 
-def find_with_eyes(find: Finder, image: Image.Image) -> Floats:
-    """Search an image, and again at half the resolution for the eyes of faces from `EYES_SIDE`.
+@dataclass(frozen=True)
+class LargeFinder:
+    """Searches an image, and for large faces at half the resolution, at half of that, and so on.
 
-    A face that is still as large there is searched for at half of that, and so on. An image of more
-    than twice `SIDE`, which is searched for small faces, is searched once.
-
-    Args:
-        find: searches once, with a detector of fer-edge.
-        image: L or RGB.
-    """
-    rows = find(image)
-    half = max(image.size) // 2
-    is_large = rows[:, 2:4].max(1, initial=0) >= EYES_SIDE
-    if not EYES_SIDE // 2 <= half <= SIDE or not is_large.any():
-        return rows
-    others = search_shrunk(partial(find_with_eyes, find), image, half)
-    if len(others):
-        overlaps = iou(rows[:, None, :4], others[:, :4])
-        is_same = is_large & (overlaps.max(1) >= _SAME_IOU)
-        rows[is_same, 4:-1] = others[overlaps.argmax(1)[is_same], 4:-1]
-    return rows
-
-
-class FurtherSearches:
-    """Searches a photograph again, smaller for faces that fill it and larger for small ones.
+    An image of more than twice `SIDE`, which is searched for small faces, is searched once.
 
     Args:
         find: searches once.
+        takes_eyes: whether large faces get the eyes that are found at half the resolution.
+        always: whether an image is searched again where no large face was found.
+    """
+
+    find: Finder
+    takes_eyes: bool
+    always: bool
+
+    def __call__(self, image: Image.Image) -> Floats:
+        """A `Finder`."""
+        rows = self.find(image)
+        is_large = _is_large(rows)
+        is_asked = self.always or (self.takes_eyes and is_large.any())
+        if not is_asked or not LARGE <= max(image.size) <= 2 * SIDE:
+            return rows
+        others = self(image.reduce(2))
+        others[:, :-1] *= 2
+        if self.takes_eyes and len(others):
+            overlaps = iou(rows[:, None, :4], others[:, :4])
+            is_same = is_large & (overlaps.max(1) >= _SAME_IOU)
+            rows[is_same, 4:-1] = others[overlaps.argmax(1)[is_same], 4:-1]
+        return _add_large(rows, others[_is_large(others)])
+
+
+def _is_large(rows: Floats) -> npt.NDArray[np.bool_]:
+    is_large: npt.NDArray[np.bool_] = rows[:, 2:4].max(1, initial=0) >= LARGE
+    return is_large
+
+
+class PhotographSearch:
+    """Searches a photograph at `SIDE`, for large faces, and for small ones at `CROWD_SIDE`.
+
+    Args:
+        find: searches once.
+        takes_eyes: as of a `LargeFinder`.
         score: lowest score of a face that `find` returns, in [0, 1].
     """
 
-    def __init__(self, find: Finder, score: float) -> None:
-        self._find = find
+    def __init__(self, find: Finder, score: float, *, takes_eyes: bool) -> None:
+        self._find, self._find_large = find, LargeFinder(find, takes_eyes, always=True)
         self._crowd_score = 1 - (1 - score) * CROWD_DOUBT
         self._crowd = threading.Lock()  # one such search at a time: each takes 100 MB
 
-    def __call__(self, image: Image.Image, rows: Floats, *, for_crowd: bool) -> Floats:
-        """The faces `rows` of a search at `SIDE`, and those that it may have missed.
+    def __call__(self, image: Image.Image, *, for_crowd: bool) -> Floats:
+        """The faces of an image, L or RGB, in order of falling score.
 
         Args:
-            image: L or RGB.
-            rows: of `search_shrunk`.
-            for_crowd: whether the image may be searched at `CROWD_SIDE`.
+            image: the photograph.
+            for_crowd: whether it may be searched at `CROWD_SIDE`.
         """
+        rows = search_shrunk(self._find_large, image, SIDE)
         factor = np.float32(min(1.0, SIDE / max(image.size)))
-        largest = rows[:, 2:4].max() * factor if len(rows) else CLOSE
-        if largest >= CLOSE and max(image.size) > CLOSE_SIDE:
-            rows = _add_close(rows, search_shrunk(self._find, image, CLOSE_SIDE))
         smallest = rows[:, 2:4].min() * factor if len(rows) else 0.0
         if not for_crowd or smallest >= SMALL:
             return rows
@@ -124,13 +131,13 @@ class FurtherSearches:
         return rows
 
 
-def _add_close(rows: Floats, closer: Floats) -> Floats:
-    """Add the faces of a search at a lower resolution, and drop what is only a part of one."""
-    if not len(rows) or not len(closer):
-        return rows if len(rows) else closer
+def _add_large(rows: Floats, others: Floats) -> Floats:
+    """Add large faces of a search at a lower resolution, and drop what is only a part of one."""
+    if not len(rows) or not len(others):
+        return rows if len(rows) else others
     faces = rows[:, None, :4]
-    closer = closer[iou(faces, closer[:, :4]).max(0) < _SAME_IOU]
-    is_part = intersection(faces, closer[:, :4]) > _MIN_INSIDE * area(faces)
-    is_part &= rows[:, None, -1] < closer[:, -1]
+    others = others[iou(faces, others[:, :4]).max(0) < _SAME_IOU]
+    is_part = intersection(faces, others[:, :4]) > _MIN_INSIDE * area(faces)
+    is_part &= rows[:, None, -1] < others[:, -1]
     kept = rows[~is_part.any(1)]
-    return keep_best(np.concatenate([closer, kept]), MAX_CANDIDATES, NMS_THRESHOLD)
+    return keep_best(np.concatenate([others, kept]), MAX_CANDIDATES, NMS_THRESHOLD)

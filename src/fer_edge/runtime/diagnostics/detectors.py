@@ -169,5 +169,5 @@ def open_detector(path: str, engine: str) -> Opened:
     Raises:
         FerEdgeError: it can't be opened or computed, or computes otherwise than its spec says.
     """
-    find, _ = open_finder(Path(path), threads=1, engine=engine)
+    find = open_finder(Path(path), threads=1, engine=engine).find
     return Opened(len(find(Image.new("RGB", _BLANK))))

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from fer_edge.runtime.backends.registry import ENGINES
 from fer_edge.runtime.detection.detector import Detector
 from fer_edge.runtime.detection.engines import choose_engine
 from fer_edge.runtime.detection.find_detector import find_detector
-from fer_edge.runtime.detection.searches import SIDE
 from fer_edge.runtime.diagnostics.statistics import Speed, Timed
 from fer_edge.runtime.diagnostics.worker import Job, time_prepared
 from fer_edge.runtime.formats.model_files import model_size
@@ -83,7 +83,7 @@ def time_detector(
 ) -> Timed:
     """Open a detector in this process, which hasn't imported the engine yet, and time it.
 
-    A frame is searched once, as one of a video that shows a face of medium size.
+    A frame is searched as one of a video, not for small faces.
 
     Raises:
         FerEdgeError: the detector can't be opened or computed.
@@ -91,10 +91,10 @@ def time_detector(
     start = time.perf_counter()
     importlib.import_module(ENGINES[backend].module)
     imported = time.perf_counter()
-    detector = Detector(Path(model), side=SIDE, threads=threads, engine=backend)
+    search = partial(Detector(Path(model), threads=threads, engine=backend), for_crowd=False)
     loaded = time.perf_counter()
     return time_prepared(
-        detector, [draw_frame(width, height)], backend, (start, imported, loaded), seconds
+        search, [draw_frame(width, height)], backend, (start, imported, loaded), seconds
     )
 
 

@@ -135,7 +135,8 @@ def tally_photographs(
 def _open(path: Path, engine: str, *, quantized: bool) -> tuple[Finder, float]:
     """A finder that reports low scores too, for average precision, and the own threshold."""
     if model_type(path) != CHECKPOINT:
-        return open_finder(path, threads=1, engine=engine, score_threshold=LOWEST_SCORE)
+        opened = open_finder(path, threads=1, engine=engine, score_threshold=LOWEST_SCORE)
+        return opened.find, opened.score_threshold
     checkpoint = checkpoints.load(path)
     own = checkpoint.int8() if quantized else checkpoint
     spec = replace(own.spec, score_threshold=LOWEST_SCORE)

@@ -2,7 +2,8 @@
 
 A piece is one part, or two by two, up to four by four. Each part shows a photograph so that one of
 its faces gets a random size, small sizes as often as large ones on a logarithmic scale, or keeps
-about its own. A part without people may be a random pattern.
+about its own. A piece of one part shows a close-up more often than that. A part without people may
+be a random pattern.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ _ANGLE = 45.0
 """By how many degrees a part is rotated at most."""
 _PATTERNS = 0.25
 """How often a part shows a random pattern in place of a photograph without people."""
+_CLOSE_UPS = 0.5
+"""How often the face of a piece of one part gets at least half of the largest size."""
 _MIN_LENGTH = 0.6
 """A photograph's longer side is at least this fraction of its part's side, so that a part isn't
 mostly filling."""
@@ -113,6 +116,8 @@ class PieceDataset(Dataset[Piece]):
             focus = np.array([x + w / 2, y + h / 2])
             fitting = _MIN_LENGTH * max(height, width) / max(image.size) * min(w, h)
             smallest = min(max(self.config.min_face, fitting), largest)
+            if width == self.config.piece_side and random.random() < _CLOSE_UPS:
+                smallest = max(smallest, largest / 2)
             scale = _draw_log(random, smallest, largest) / min(w, h)
             if choice.is_natural:
                 scale = math.exp(random.normal(0, _NATURAL_SPREAD))
