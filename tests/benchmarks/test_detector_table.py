@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 from benchmarks import detector_table
-from benchmarks.detector_table import OURS, YUNET, count_in_graph, time_rows
+from benchmarks.detector_table import LARGE, OURS, YUNET, count_in_graph, time_rows
 from onnx import TensorProto, helper
 
 from fer_edge.train.detector.labels import read_labels
@@ -21,14 +21,15 @@ def test_times_are_in_the_order_of_the_columns(
     val = read_labels(tmp_path / "labels.json").split("val")
 
     def in_turns(calls: dict[str, object], rounds: int) -> list[dict[str, float]]:
-        assert list(calls) == [OURS, YUNET]
-        return [{YUNET: 0.08, OURS: 0.04}] * rounds
+        assert list(calls) == [OURS, OURS + LARGE, YUNET, YUNET + LARGE]
+        return [{YUNET: 0.08, OURS + LARGE: 0.06, OURS: 0.04, YUNET + LARGE: 0.16}] * rounds
 
     monkeypatch.setattr(detector_table, "Detector", lambda *_, **__: None)
     monkeypatch.setattr(detector_table, "time_in_turns", in_turns)
-    milliseconds, ratios = time_rows({OURS: Path("a"), YUNET: Path("b")}, val, tmp_path)
+    milliseconds, ratios, larger = time_rows({OURS: Path("a"), YUNET: Path("b")}, val, tmp_path)
     assert milliseconds[1:] == ["5.00", "10.00"]  # of eight photographs
     assert ratios[1:] == ["0.50 (0.50 to 0.50)", "1.00 (1.00 to 1.00)"]
+    assert larger[1:] == ["1.50 (1.50 to 1.50)", "2.00 (2.00 to 2.00)"]
 
 
 def test_multiplications_of_a_graph(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def test_a_detector_that_finds_upright_faces_alone(
     monkeypatch: pytest.MonkeyPatch, val: list[Photograph], tmp_path: Path
 ) -> None:
     class Upright:
-        def __init__(self, _: Path, *, side: int) -> None:
-            assert side == 640
+        def __init__(self, _: Path, *, side: int | None = None) -> None:
+            sides.append(side)
 
         def __call__(self, image: Image.Image) -> list[Detection]:
             faces = [found for found in expected if found[0] == image.tobytes()]
@@ -60,7 +60,7 @@ def test_a_detector_that_finds_upright_faces_alone(
                 for _, face in faces
             ]
 
-    expected = []
+    expected, sides = [], list[int | None]()
     for photograph in val:
         image, faces = rotate_photograph(photograph, tmp_path, 0)
         expected.append((image.tobytes(), faces[0].tolist()))
@@ -71,6 +71,7 @@ def test_a_detector_that_finds_upright_faces_alone(
     assert float(rows[1][1]) == 0
     assert rows[2][1] == "0.00 %"
     assert rows[3][1] == "-"
+    assert sides == [640, None, None, None]  # photographs; close-ups of each angle
 
 
 def test_close_ups_are_rotated_too(
@@ -83,7 +84,7 @@ def test_close_ups_are_rotated_too(
     level = Detection((220, 90, 200, 300), 0.9, ((270.0, 180.0), (370.0, 180.0)))
     monkeypatch.setattr(rotated, "Detector", lambda *_, **__: lambda _: [level])
     rows = [row for row in rotated_rows({"a": tmp_path}, val, tmp_path) if "filling" in str(row[0])]
-    name = "filling 60 % of the height, rotated by 20 degrees, at 640 px: "
+    name = "filling 60 % of the height, rotated by 20 degrees, --detect-side auto: "
     assert [row[1] for row in rows] == ["100.00 %", "0.0", "100.00 %", "20.0", "100.00 %", "40.0"]
     assert rows[2][0] == f"{name}recall of 3 marked faces"
     assert rows[3][0] == f"{name}median error of the tilt, in degrees, from 24 px on"
