@@ -51,8 +51,9 @@ TIMED, ROUNDS = 8, 10
 
 
 def time_rows(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path) -> Iterator[Row]:
-    """Time for one photograph on one thread, from its pixels to its faces, searched once; and the
-    ratio where it is also searched for large faces, as a frame of a video is.
+    """Time for one photograph on one thread, from its pixels to its faces.
+
+    It is searched once, and as a frame of a video, which is also searched for large faces.
     """
     chosen = random.Random(SEED).sample(list(val), min(TIMED, len(val)))
     images = [read_photograph(folder / one.name).convert("RGB") for one in chosen]

@@ -117,7 +117,9 @@ def test_faces_are_those_of_the_package(
 
     spec = replace(read_detector_spec(bundled("model", DETECTOR)), nms_threshold=nms_threshold)
     with pytest.MonkeyPatch.context() as patch:
-        opened = OpenDetector(partial(find_faces, run, spec), spec.score_threshold, takes_eyes=True)
+        opened = OpenDetector(
+            partial(find_faces, run, spec), spec.score_threshold, misses_large=True
+        )
         patch.setattr(module, "open_finder", lambda *_, **__: opened)
         expected = Detector(Path("x"))(Image.new("L", size), for_crowd=for_crowd)
     thresholds = {

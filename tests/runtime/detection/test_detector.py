@@ -373,7 +373,7 @@ ALL = [640, 320, 160, 80]
         ((2000, 1500), [], [*ALL, 1920], 0),
         ((6000, 100), [], [*ALL, 1920], 0),
         ((600, 400), [], [600, 300, 150, 75, 1200], 0),
-        ((600, 400), [(50, 40, 120, 129)], [600, 300, 150, 75], 1),
+        ((600, 400), [(50, 40, 120, 127)], [600, 300, 150, 75], 1),
         ((600, 400), [(9, 9, 5, 5), (90, 90, 40, 50)], [600, 300, 150, 75], 1),
         ((600, 400), [(9, 9, 12, 12), (90, 90, 5, 5)], [600, 300, 150, 75, 1200], 2),
         ((127, 100), [(9, 9, 90, 90)], [127], 1),
@@ -391,7 +391,7 @@ def test_an_image_is_searched_again_where_faces_may_be_missed(
     find = Searches(*boxes)
     find.width = size[0]
     monkeypatch.setattr(
-        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, takes_eyes=False)
+        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, misses_large=True)
     )
     image = Image.new("L", size)
     found = Detector(Path("x"), min_face=1)(image)
@@ -422,7 +422,7 @@ def test_a_face_of_the_search_for_a_crowd_must_be_more_certain(
         )
 
     monkeypatch.setattr(
-        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, takes_eyes=False)
+        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, misses_large=False)
     )
     detections = Detector(Path("x"), score=score)(Image.new("L", (1920, 480)))
     assert [one.score for one in detections] == pytest.approx(found)
@@ -444,7 +444,7 @@ def test_a_part_of_a_face_that_fills_the_image_is_dropped(
         return np.array(sorted(found, key=lambda row: -row[8]), np.float32)
 
     monkeypatch.setattr(
-        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, takes_eyes=False)
+        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, misses_large=False)
     )
     found = Detector(Path("x"))(Image.new("L", (640, 480)))
     whole = [98, 24, 388, 444]

@@ -29,7 +29,7 @@ class Tilted:
 
 
 def search(find: Finder, image: Image.Image) -> Rows:
-    return LargeFinder(find, takes_eyes=True, always=False)(image)
+    return LargeFinder(find, misses_large=True, always=False)(image)
 
 
 def test_eyes_of_a_large_face_are_those_of_a_smaller_image() -> None:
@@ -84,15 +84,15 @@ def test_a_large_image_is_searched_once() -> None:
     assert find.sizes == [(1920, 1080)]
 
 
-@pytest.mark.parametrize("takes_eyes", [True, False])
-def test_the_searches_of_a_photograph_give_the_eyes_of_large_faces(takes_eyes: bool) -> None:
+@pytest.mark.parametrize("misses_large", [True, False])
+def test_the_searches_of_a_photograph_give_the_eyes_of_large_faces(misses_large: bool) -> None:
     """Each at the resolution at which it isn't large."""
     find = Tilted((0.1, 0.1, 0.1, 0.1), (0.3, 0.1, 0.3, 0.3), (0.6, 0.2, 0.4, 0.8))
-    search_photograph = PhotographSearch(find, 0.5, takes_eyes=takes_eyes)
+    search_photograph = PhotographSearch(find, 0.5, misses_large=misses_large)
     rows = search_photograph(Image.new("L", (1280, 960)), for_crowd=False)
-    assert find.sizes == [(640, 480), (320, 240), (160, 120), (80, 60)]
+    assert find.sizes == [(640, 480), (320, 240), (160, 120), (80, 60)][: 3 + misses_large]
     # x of the left eye grows as often as the searched image
-    np.testing.assert_array_equal(rows[:, 6], [2, 4, 8] if takes_eyes else [2, 2, 2])
+    np.testing.assert_array_equal(rows[:, 6], [2, 4, 8] if misses_large else [2, 2, 2])
 
 
 def found_at(faces: dict[int, list[list[float]]]) -> Finder:
@@ -107,15 +107,31 @@ def found_at(faces: dict[int, list[list[float]]]) -> Finder:
 
 def test_only_large_faces_are_added_from_a_smaller_image() -> None:
     faces = {640: [[600, 9, 12, 15, 0.6]], 320: [[0, 0, 60, 63, 0.9], [80, 80, 66, 60, 0.8]]}
-    search_photograph = PhotographSearch(found_at(faces), 0.5, takes_eyes=True)
+    search_photograph = PhotographSearch(found_at(faces), 0.5, misses_large=True)
     rows = search_photograph(Image.new("L", (640, 480)), for_crowd=False)
     expected = [[160, 160, 132, 120], [600, 9, 12, 15]]
     np.testing.assert_array_equal(rows[:, :4], expected)
 
 
-def test_an_image_with_small_faces_alone_is_searched_once_where_speed_counts() -> None:
-    faces = {640: [[9, 9, 127, 127, 0.6]], 320: [[200, 90, 100, 100, 0.9]]}
-    image = Image.new("L", (640, 480))
-    for always in (False, True):
-        rows = LargeFinder(found_at(faces), takes_eyes=True, always=always)(image)
-        assert len(rows) == 1 + always
+@pytest.mark.parametrize(
+    ("misses_large", "always", "faces", "is_searched_again"),
+    [
+        (True, True, [], True),
+        (True, True, [127], True),
+        (True, True, [127, 128], True),
+        (True, False, [], False),
+        (True, False, [127], False),
+        (True, False, [127, 128], True),
+        (False, True, [], True),
+        (False, True, [127], False),
+        (False, True, [127, 128], True),
+        (False, False, [127, 128], False),
+    ],
+)
+def test_what_is_searched_again(
+    misses_large: bool, always: bool, faces: list[int], is_searched_again: bool
+) -> None:
+    found = {640: [[200 * i, 9, 9, side, 0.6] for i, side in enumerate(faces)]}
+    found[320] = [[200, 90, 100, 100, 0.9]]
+    rows = LargeFinder(found_at(found), misses_large, always)(Image.new("L", (640, 480)))
+    assert len(rows) == len(faces) + is_searched_again

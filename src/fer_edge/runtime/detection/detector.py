@@ -65,12 +65,12 @@ class OpenDetector(NamedTuple):
     Attributes:
         find: searches an image once.
         score_threshold: lowest score of a face, the detector's own.
-        takes_eyes: as of a `LargeFinder`.
+        misses_large: as of a `LargeFinder`.
     """
 
     find: Finder
     score_threshold: float
-    takes_eyes: bool
+    misses_large: bool
 
 
 class Detector:
@@ -105,10 +105,10 @@ class Detector:
         check_search(side, min_face, score)
         self.side, self.min_face = side, min_face
         opened = open_finder(path, threads=threads, engine=engine, score_threshold=score)
-        self._find = LargeFinder(opened.find, opened.takes_eyes, always=False)
+        self._find = LargeFinder(opened.find, opened.misses_large, always=False)
         lowest = opened.score_threshold if score is None else score
         self._search_photograph = PhotographSearch(
-            opened.find, lowest, takes_eyes=opened.takes_eyes
+            opened.find, lowest, misses_large=opened.misses_large
         )
 
     def __call__(
@@ -205,14 +205,14 @@ def open_finder(
         run = open_network(path, threads=threads, engine=engine)
         threshold = SCORE_THRESHOLD if score_threshold is None else score_threshold
         return OpenDetector(
-            partial(_find_with_yunet, run, threshold), SCORE_THRESHOLD, takes_eyes=False
+            partial(_find_with_yunet, run, threshold), SCORE_THRESHOLD, misses_large=False
         )
     with requires_engine(engine, _OTHERWISE):
         cells = open_cells(path, spec, threads=threads, engine=engine)
     own = spec.score_threshold
     threshold = own if score_threshold is None else score_threshold
     find = partial(find_faces, cells, replace(spec, score_threshold=threshold))
-    return OpenDetector(find, own, takes_eyes=True)
+    return OpenDetector(find, own, misses_large=True)
 
 
 def _find_with_yunet(run: Run, score_threshold: float, image: Image.Image) -> Floats:

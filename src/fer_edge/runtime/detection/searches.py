@@ -62,24 +62,29 @@ class LargeFinder:
 
     Args:
         find: searches once.
-        takes_eyes: whether large faces get the eyes that are found at half the resolution.
-        always: whether an image is searched again where no large face was found.
+        misses_large: whether `find` misses large faces, and finds their eyes more level than they
+            are. If not, an image in which it finds small faces alone isn't searched again.
+        always: whether an image in which no large face was found is searched again.
     """
 
     find: Finder
-    takes_eyes: bool
+    misses_large: bool
     always: bool
 
     def __call__(self, image: Image.Image) -> Floats:
         """A `Finder`."""
         rows = self.find(image)
         is_large = _is_large(rows)
-        is_asked = self.always or (self.takes_eyes and is_large.any())
+        has_large = bool(is_large.any())
+        if self.always:
+            is_asked = self.misses_large or has_large or not len(rows)
+        else:
+            is_asked = self.misses_large and has_large
         if not is_asked or not LARGE <= max(image.size) <= 2 * SIDE:
             return rows
         others = self(image.reduce(2))
         others[:, :-1] *= 2
-        if self.takes_eyes and len(others):
+        if self.misses_large and len(others):
             overlaps = iou(rows[:, None, :4], others[:, :4])
             is_same = is_large & (overlaps.max(1) >= _SAME_IOU)
             rows[is_same, 4:-1] = others[overlaps.argmax(1)[is_same], 4:-1]
@@ -96,12 +101,12 @@ class PhotographSearch:
 
     Args:
         find: searches once.
-        takes_eyes: as of a `LargeFinder`.
+        misses_large: as of a `LargeFinder`.
         score: lowest score of a face that `find` returns, in [0, 1].
     """
 
-    def __init__(self, find: Finder, score: float, *, takes_eyes: bool) -> None:
-        self._find, self._find_large = find, LargeFinder(find, takes_eyes, always=True)
+    def __init__(self, find: Finder, score: float, *, misses_large: bool) -> None:
+        self._find, self._find_large = find, LargeFinder(find, misses_large, always=True)
         self._crowd_score = 1 - (1 - score) * CROWD_DOUBT
         self._crowd = threading.Lock()  # one such search at a time: each takes 100 MB
 
