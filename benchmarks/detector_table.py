@@ -6,7 +6,7 @@ PHOTOGRAPHS is a folder with val/KIND/, LABELS the file of `fer detector label`.
 search the photographs of val once, as `fer detector evaluate` does, and by default, as `fer infer`
 does: with further searches for small faces and for those that fill the image. Mosaics of 1,920 px,
 each made of 16 of these photographs, and close-ups of their marked faces are searched in both ways,
-rotated photographs at 640 px, and rotated close-ups by default.
+rotated photographs with a `side` of 640, and rotated close-ups by default.
 Times are of one run in which both have turns. `--keep` writes benchmarks/results/detector.json.
 """
 
@@ -22,6 +22,7 @@ import numpy as np
 import onnx
 
 from benchmarks.lib.detector_quality import (
+    ONCE,
     Row,
     close_up_rows,
     default_rows,
@@ -53,7 +54,7 @@ TIMED, ROUNDS = 8, 10
 def time_rows(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path) -> Iterator[Row]:
     """Time for one photograph on one thread, from its pixels to its faces.
 
-    It is searched once, and as a frame of a video, which is also searched for large faces.
+    It is searched with a `side` of 640, and as a frame of a video, for large faces as well.
     """
     chosen = random.Random(SEED).sample(list(val), min(TIMED, len(val)))
     images = [read_photograph(folder / one.name).convert("RGB") for one in chosen]
@@ -74,10 +75,10 @@ def time_rows(paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
     found = compare(rounds, YUNET)
     latencies = [found[name] for name in paths]  # turns are in random order
     shown = (f"{1000 * one.seconds:.2f}" for one in latencies)
-    yield ["ms for a photograph of val, one thread", *shown]
-    yield ["times YuNet's", *(one.format_ratio() for one in latencies)]
+    yield [f"{ONCE}: ms for a photograph of val, one thread", *shown]
+    yield [f"{ONCE}: times YuNet's", *(one.format_ratio() for one in latencies)]
     larger = (compare(rounds, name)[name + LARGE].format_ratio() for name in paths)
-    yield ["with the searches for large faces: times of one search", *larger]
+    yield [f"with the searches for large faces: times of {ONCE}", *larger]
 
 
 def count_in_graph(path: Path, height: int, width: int) -> int:

@@ -23,9 +23,9 @@ from fer_edge.train.detector.metrics import MIN_IOU, Tally
 
 SIDES = (640, 320)
 AUTO = "--detect-side auto"
-ONCE = f"at {SIDE} px"
+ONCE = f"--detect-side {SIDE}"
 WAYS = {ONCE: SIDE, AUTO: None}
-"""By name: the longer side of the one search; None: further ones, as by default."""
+"""By option: the longer side of the searched image; None: further searches, as by default."""
 FILLS = (0.6, 0.8, 1.0)
 """Heights of the faces of close-ups, as fractions of the image's."""
 SEED = 0

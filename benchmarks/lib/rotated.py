@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.lib.close_ups import cut_close_ups
-from benchmarks.lib.detector_quality import AUTO, Row, to_rows
+from benchmarks.lib.detector_quality import AUTO, ONCE, Row, to_rows
 from fer_edge.runtime.boxes import iou
 from fer_edge.runtime.detection.detector import Detection, Detector, measure_tilt
 from fer_edge.runtime.detection.searches import SIDE
@@ -69,13 +69,13 @@ def rotate_close_up(image: Image.Image, face: Floats, angle: float) -> tuple[Ima
 def rotated_rows(
     paths: Mapping[str, Path], val: Sequence[Photograph], folder: Path
 ) -> Iterator[Row]:
-    """Recall and errors of the tilt: of photographs at `SIDE`, of close-ups by default."""
+    """Recall and errors of the tilt: of photographs with `ONCE`, of close-ups with `AUTO`."""
     detectors = [Detector(path, side=SIDE) for path in paths.values()]
     marked = [one for one in val if one.is_marked.any()]
     close_ups = list(cut_close_ups(val, folder, FILL))
     for angle in ANGLES:
         images = (rotate_photograph(one, folder, by) for one, by in _alternate(marked, angle))
-        yield from _compare(detectors, images, f"rotated by {angle} degrees, at {SIDE} px")
+        yield from _compare(detectors, images, f"rotated by {angle} degrees, {ONCE}")
     for angle in ANGLES:
         images = (rotate_close_up(*one, by) for one, by in _alternate(close_ups, angle))
         name = f"filling {100 * FILL:.0f} % of the height, rotated by {angle} degrees, {AUTO}"

@@ -153,7 +153,7 @@ def test_what_is_found_in_mosaics(
     assert [row[1:] for row in rows[:-1]] == [
         *(["0.00 %"] * 2, ["0.000"] * 2, ["100.00 %"] * 2, ["0.000"] * 2)
     ]
-    assert rows[0][0] == "1 mosaics of 1,920 px, at 640 px: recall of 12 marked faces"
+    assert rows[0][0] == "1 mosaics of 1,920 px, --detect-side 640: recall of 12 marked faces"
 
 
 def draw_face(box: tuple[int, int, int, int]) -> Image.Image:
@@ -205,7 +205,7 @@ def test_how_many_faces_that_fill_an_image_are_found(monkeypatch: pytest.MonkeyP
     assert names == tuple(
         f"3 faces that fill {percent} % of the height, {way}: found"
         for percent in (60, 80, 100)
-        for way in ("at 640 px", "--detect-side auto")
+        for way in ("--detect-side 640", "--detect-side auto")
     )
     assert cells == [("0.0 %", "100.0 %") * 3, ("0.0 %",) * 6]
     monkeypatch.setattr(detector_quality, "cut_close_ups", lambda *_: iter([]))

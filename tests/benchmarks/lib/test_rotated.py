@@ -66,7 +66,7 @@ def test_a_detector_that_finds_upright_faces_alone(
         expected.append((image.tobytes(), faces[0].tolist()))
     monkeypatch.setattr(rotated, "Detector", Upright)
     rows = list(rotated_rows({"a": tmp_path}, val, tmp_path))
-    name = "rotated by 0 degrees, at 640 px: recall of "
+    name = "rotated by 0 degrees, --detect-side 640: recall of "
     assert rows[0] == [f"{name}{len(val)} marked faces", "100.00 %"]
     assert float(rows[1][1]) == 0
     assert rows[2][1] == "0.00 %"

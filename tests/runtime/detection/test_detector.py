@@ -18,7 +18,13 @@ from fer_edge.errors import ConfigError, MissingExtraError, ModelError
 from fer_edge.runtime.detection import detector as module
 from fer_edge.runtime.detection import engines
 from fer_edge.runtime.detection import yunet as yunet_module
-from fer_edge.runtime.detection.detector import Detection, Detector, OpenDetector, measure_tilt
+from fer_edge.runtime.detection.detector import (
+    Detection,
+    Detector,
+    OpenDetector,
+    measure_tilt,
+    open_finder,
+)
 from fer_edge.runtime.detection.engines import ENGINES, KINDS, OUTPUTS, STRIDES, open_network
 from fer_edge.runtime.detection.find_detector import BUILT_IN, find_detector
 from fer_edge.runtime.detection.yunet import (
@@ -341,6 +347,19 @@ def test_eyes_of_large_faces_come_from_a_smaller_image(
     monkeypatch.setattr(module, "open_cells", lambda *_, **__: run)
     Detector(detector_files, side=640)(Image.new("L", (640, 480)))
     assert searched == [(480, 640), (256, 320)]
+
+
+def test_the_built_in_detector_misses_large_faces() -> None:
+    opened = open_finder(find_detector(BUILT_IN), threads=1, engine="onnxruntime")
+    assert opened.misses_large
+
+
+def test_yunet_finds_large_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "yunet.onnx").write_bytes(b"any")
+    monkeypatch.setattr(module, "open_network", lambda *_, **__: answering({}))
+    opened = open_finder(tmp_path / "yunet.onnx", threads=1, engine="onnxruntime")
+    assert not opened.misses_large
+    assert opened.score_threshold == SCORE_THRESHOLD
 
 
 class Searches:

@@ -29,7 +29,7 @@ class Tilted:
 
 
 def search(find: Finder, image: Image.Image) -> Rows:
-    return LargeFinder(find, misses_large=True, always=False)(image)
+    return LargeFinder(find, misses_large=True, for_missed=False)(image)
 
 
 def test_eyes_of_a_large_face_are_those_of_a_smaller_image() -> None:
@@ -78,10 +78,10 @@ def test_the_face_that_overlaps_most_is_the_same_one() -> None:
     np.testing.assert_array_equal(rows[0, 4:8], [4, 4, 4, 4])
 
 
-def test_a_large_image_is_searched_once() -> None:
-    find = Tilted((0.1, 0.1, 0.3, 0.3))
-    search(find, Image.new("L", (1920, 1080)))
-    assert find.sizes == [(1920, 1080)]
+def test_small_faces_of_an_enlarged_image_are_searched_for_once() -> None:
+    find = Tilted((0.1, 0.1, 0.3, 0.3), (0.9, 0.9, 0.01, 0.01))
+    PhotographSearch(find, 0.5, misses_large=True)(Image.new("L", (1920, 1440)), for_crowd=True)
+    assert find.sizes == [(640, 480), (320, 240), (160, 120), (80, 60), (1920, 1440)]
 
 
 @pytest.mark.parametrize("misses_large", [True, False])
@@ -114,7 +114,7 @@ def test_only_large_faces_are_added_from_a_smaller_image() -> None:
 
 
 @pytest.mark.parametrize(
-    ("misses_large", "always", "faces", "is_searched_again"),
+    ("misses_large", "for_missed", "faces", "is_searched_again"),
     [
         (True, True, [], True),
         (True, True, [127], True),
@@ -129,9 +129,9 @@ def test_only_large_faces_are_added_from_a_smaller_image() -> None:
     ],
 )
 def test_what_is_searched_again(
-    misses_large: bool, always: bool, faces: list[int], is_searched_again: bool
+    misses_large: bool, for_missed: bool, faces: list[int], is_searched_again: bool
 ) -> None:
     found = {640: [[200 * i, 9, 9, side, 0.6] for i, side in enumerate(faces)]}
     found[320] = [[200, 90, 100, 100, 0.9]]
-    rows = LargeFinder(found_at(found), misses_large, always)(Image.new("L", (640, 480)))
+    rows = LargeFinder(found_at(found), misses_large, for_missed)(Image.new("L", (640, 480)))
     assert len(rows) == len(faces) + is_searched_again

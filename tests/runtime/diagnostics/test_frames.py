@@ -63,7 +63,7 @@ def test_a_frame_is_searched_as_one_of_a_video(
             searched.append("x".join(map(str, image.size)))
             return opened.find(image)
 
-        return opened._replace(find=find_and_note, misses_large=False)
+        return opened._replace(find=find_and_note)
 
     monkeypatch.setattr(detector, "open_finder", open_noting)
     time_detector(str(detector_files), "onnxruntime", 1, 640, 480, seconds=0.01)

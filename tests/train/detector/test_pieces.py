@@ -70,6 +70,24 @@ def test_many_faces_have_about_the_size_of_the_photograph(
     assert near > count_near() + 0.1
 
 
+def test_large_faces_come_more_often_in_a_piece_of_one_part(
+    photographs: Path, config: DetectorConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fer_edge.train.detector.choice._NATURAL_PROBABILITY", 0.0)
+    monkeypatch.setattr("fer_edge.train.detector.pieces._PARTS", ((1, 1.0),))
+    face = make_photograph("train/web/web-0.png", [[20, 30, 18, 24, 24, 38, 32, 38, 1, 1]])
+    dataset = PieceDataset([face], photographs, replace(config, background=0.0, rotated=0.0))
+    largest = min(config.max_face, 0.9 * config.piece_side)
+
+    def count_large() -> float:
+        sizes = np.concatenate([dataset[i].faces[:, 2:4].min(1) for i in range(60)])
+        return float((sizes > 0.45 * largest).mean())
+
+    large = count_large()
+    monkeypatch.setattr("fer_edge.train.detector.pieces._CLOSE_UPS", 0.0)
+    assert large > count_large() + 0.15
+
+
 def test_backgrounds_are_patterns_too(
     photographs: Path, config: DetectorConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

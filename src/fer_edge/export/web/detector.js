@@ -95,8 +95,7 @@ async function findFaces(run, spec, image) {
 // Searches an image, and for large faces at half the resolution, at half of that, and so on.
 async function findLarge(run, spec, image) {
   const rows = await findFaces(run, spec, image);
-  const longer = Math.max(image.width, image.height);
-  if (longer < LARGE || longer > 2 * SIDE) return rows;
+  if (Math.max(image.width, image.height) < LARGE) return rows;
   const others = await findLarge(run, spec, halve(image));
   for (const row of others) {
     for (let k = 0; k < COLUMNS - 1; k += 1) row[k] *= 2;

@@ -105,7 +105,7 @@ class Detector:
         check_search(side, min_face, score)
         self.side, self.min_face = side, min_face
         opened = open_finder(path, threads=threads, engine=engine, score_threshold=score)
-        self._find = LargeFinder(opened.find, opened.misses_large, always=False)
+        self._find = LargeFinder(opened.find, opened.misses_large, for_missed=False)
         lowest = opened.score_threshold if score is None else score
         self._search_photograph = PhotographSearch(
             opened.find, lowest, misses_large=opened.misses_large

@@ -12,7 +12,7 @@ from fer_edge.runtime.preprocess import Box
 
 STEP = 32
 """Pixels: the regions lie on a grid of the detector's largest cells, so that a face lies in its
-cells as in a search of the whole image, which finds the same box."""
+cells as in one search of the whole image, which finds the same box."""
 MAX_FRACTION = 0.75
 """Of the whole image's area: a search of larger regions saves too little."""
 FAR = 1e6

@@ -58,29 +58,29 @@ def scale_rows(rows: Floats, size: tuple[int, int], to: tuple[int, int]) -> None
 class LargeFinder:
     """Searches an image, and for large faces at half the resolution, at half of that, and so on.
 
-    An image of more than twice `SIDE`, which is searched for small faces, is searched once.
-
-    Args:
+    Attributes:
         find: searches once.
         misses_large: whether `find` misses large faces, and finds their eyes more level than they
-            are. If not, an image in which it finds small faces alone isn't searched again.
-        always: whether an image in which no large face was found is searched again.
+            are, so that these are looked for at half the resolution where it found a large face.
+        for_missed: whether faces are looked for that `find` may have missed: in every image if it
+            misses large ones, else where it found none, or a large one, which may be a part of one
+            that fills the image.
     """
 
     find: Finder
     misses_large: bool
-    always: bool
+    for_missed: bool
 
     def __call__(self, image: Image.Image) -> Floats:
         """A `Finder`."""
         rows = self.find(image)
         is_large = _is_large(rows)
         has_large = bool(is_large.any())
-        if self.always:
-            is_asked = self.misses_large or has_large or not len(rows)
+        if self.for_missed:
+            is_searched_again = self.misses_large or has_large or not len(rows)
         else:
-            is_asked = self.misses_large and has_large
-        if not is_asked or not LARGE <= max(image.size) <= 2 * SIDE:
+            is_searched_again = self.misses_large and has_large
+        if not is_searched_again or max(image.size) < LARGE:
             return rows
         others = self(image.reduce(2))
         others[:, :-1] *= 2
@@ -97,7 +97,7 @@ def _is_large(rows: Floats) -> npt.NDArray[np.bool_]:
 
 
 class PhotographSearch:
-    """Searches a photograph at `SIDE`, for large faces, and for small ones at `CROWD_SIDE`.
+    """Searches an image at `SIDE`, for large faces, and for small ones at `CROWD_SIDE`.
 
     Args:
         find: searches once.
@@ -106,7 +106,7 @@ class PhotographSearch:
     """
 
     def __init__(self, find: Finder, score: float, *, misses_large: bool) -> None:
-        self._find, self._find_large = find, LargeFinder(find, misses_large, always=True)
+        self._find, self._find_large = find, LargeFinder(find, misses_large, for_missed=True)
         self._crowd_score = 1 - (1 - score) * CROWD_DOUBT
         self._crowd = threading.Lock()  # one such search at a time: each takes 100 MB
 
@@ -114,7 +114,7 @@ class PhotographSearch:
         """The faces of an image, L or RGB, in order of falling score.
 
         Args:
-            image: the photograph.
+            image: a photograph, or a frame as a whole.
             for_crowd: whether it may be searched at `CROWD_SIDE`.
         """
         rows = search_shrunk(self._find_large, image, SIDE)

@@ -2,8 +2,8 @@
 
 A piece is one part, or two by two, up to four by four. Each part shows a photograph so that one of
 its faces gets a random size, small sizes as often as large ones on a logarithmic scale, or keeps
-about its own. A piece of one part shows a close-up more often than that. A part without people may
-be a random pattern.
+about its own. In a piece of one part, large sizes come more often. A part without people may be a
+random pattern.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ _ANGLE = 45.0
 _PATTERNS = 0.25
 """How often a part shows a random pattern in place of a photograph without people."""
 _CLOSE_UPS = 0.5
-"""How often the face of a piece of one part gets at least half of the largest size."""
+"""How often the size of a face in a piece of one part is drawn from the larger half, if it doesn't
+keep its own."""
 _MIN_LENGTH = 0.6
 """A photograph's longer side is at least this fraction of its part's side, so that a part isn't
 mostly filling."""
