@@ -47,6 +47,7 @@ FRAME = (480, 640)
 """Height and width, in pixels, for the number of multiplications."""
 SEED = 0
 LARGE = ", for large faces"
+"""Ends the name of a detector that searches for these as well."""
 TIMED, ROUNDS = 8, 10
 """Photographs of one timed call, and rounds."""
 

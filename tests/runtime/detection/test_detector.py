@@ -27,6 +27,7 @@ from fer_edge.runtime.detection.detector import (
 )
 from fer_edge.runtime.detection.engines import ENGINES, KINDS, OUTPUTS, STRIDES, open_network
 from fer_edge.runtime.detection.find_detector import BUILT_IN, find_detector
+from fer_edge.runtime.detection.searches import Finder
 from fer_edge.runtime.detection.yunet import (
     MAX_CANDIDATES,
     NMS_THRESHOLD,
@@ -376,6 +377,12 @@ class Searches:
         return np.array(seen, np.float32).reshape(-1, 9)
 
 
+def open_as(find: Finder, monkeypatch: pytest.MonkeyPatch, *, misses_large: bool) -> None:
+    """Let every file be a detector that finds faces so, with a threshold of 0.5."""
+    opened = OpenDetector(find, 0.5, misses_large)
+    monkeypatch.setattr(module, "open_finder", lambda *_, **__: opened)
+
+
 ALL = [640, 320, 160, 80]
 """Sides of the searches for large faces."""
 
@@ -409,9 +416,7 @@ def test_an_image_is_searched_again_where_faces_may_be_missed(
 ) -> None:
     find = Searches(*boxes)
     find.width = size[0]
-    monkeypatch.setattr(
-        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, misses_large=True)
-    )
+    open_as(find, monkeypatch, misses_large=True)
     image = Image.new("L", size)
     found = Detector(Path("x"), min_face=1)(image)
     assert (find.sides, len(found)) == (sides, count)
@@ -440,9 +445,7 @@ def test_a_face_of_the_search_for_a_crowd_must_be_more_certain(
             -1, 9
         )
 
-    monkeypatch.setattr(
-        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, misses_large=False)
-    )
+    open_as(find, monkeypatch, misses_large=False)
     detections = Detector(Path("x"), score=score)(Image.new("L", (1920, 480)))
     assert [one.score for one in detections] == pytest.approx(found)
 
@@ -462,9 +465,7 @@ def test_a_part_of_a_face_that_fills_the_image_is_dropped(
         found = [[*eye, 0, 0, 1, 1, score], [*other, 0, 0, 1, 1, 0.5]]
         return np.array(sorted(found, key=lambda row: -row[8]), np.float32)
 
-    monkeypatch.setattr(
-        module, "open_finder", lambda *_, **__: OpenDetector(find, 0.5, misses_large=False)
-    )
+    open_as(find, monkeypatch, misses_large=False)
     found = Detector(Path("x"))(Image.new("L", (640, 480)))
     whole = [98, 24, 388, 444]
     expected = [whole, other] if score < 0.9 else [eye, whole, other]

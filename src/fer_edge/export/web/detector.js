@@ -43,17 +43,25 @@ export async function detectFaces(run, spec, image, { withCrowd = true } = {}) {
 }
 
 function resize({ width, height, planes }, toWidth, toHeight, filter) {
-  const resized = planes.map((plane) => ({
-    data: resizePlane(plane, width, height, toWidth, toHeight, filter), step: 1, offset: 0,
-  }));
-  return { width: toWidth, height: toHeight, planes: resized };
+  const toBytes = (plane) => resizePlane(plane, width, height, toWidth, toHeight, filter);
+  return toImage(toWidth, toHeight, planes.map(toBytes));
 }
 
 function halve({ width, height, planes }) {
-  const halved = planes.map((plane) => ({
-    data: halvePlane(plane, width, height), step: 1, offset: 0,
-  }));
-  return { width: Math.ceil(width / 2), height: Math.ceil(height / 2), planes: halved };
+  const toBytes = (plane) => halvePlane(plane, width, height);
+  return toImage(Math.ceil(width / 2), Math.ceil(height / 2), planes.map(toBytes));
+}
+
+function toImage(width, height, channels) {
+  return { width, height, planes: channels.map((data) => ({ data, step: 1, offset: 0 })) };
+}
+
+// Turns rows into pixels of an image that is so many times as wide and as high.
+function scaleRows(rows, across, down) {
+  const factors = [Math.fround(across), Math.fround(down)];
+  for (const row of rows) {
+    for (let k = 0; k < COLUMNS - 1; k += 1) row[k] *= factors[k % 2];
+  }
 }
 
 // The faces in an image that is shrunk to a side: rows in pixels of the image.
@@ -64,10 +72,7 @@ async function search(find, run, spec, image, side) {
   const isSame = width === image.width && height === image.height;
   const shrunk = isSame ? image : resize(image, width, height, "bilinear");
   const rows = await find(run, spec, shrunk);
-  const factors = [Math.fround(image.width / width), Math.fround(image.height / height)];
-  for (const row of rows) {
-    for (let k = 0; k < COLUMNS - 1; k += 1) row[k] *= factors[k % 2];
-  }
+  scaleRows(rows, image.width / width, image.height / height);
   return rows;
 }
 
@@ -97,9 +102,7 @@ async function findLarge(run, spec, image) {
   const rows = await findFaces(run, spec, image);
   if (Math.max(image.width, image.height) < LARGE) return rows;
   const others = await findLarge(run, spec, halve(image));
-  for (const row of others) {
-    for (let k = 0; k < COLUMNS - 1; k += 1) row[k] *= 2;
-  }
+  scaleRows(others, 2, 2);
   const isLarge = (row) => Math.max(row[2], row[3]) >= LARGE;
   for (const row of rows.filter(isLarge)) {
     const overlaps = others.map((other) => iou(row, other));
